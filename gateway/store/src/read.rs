@@ -1,0 +1,256 @@
+//! The reading traits, and the plain data that goes in and out of them.
+//!
+//! What is stored here is read synchronously (page cache and memory): callers on an async runtime use a blocking thread.
+//! Metrics live in another server for most users, so [`MetricRead`] is async.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parsers::record::{Exemplar, Labels, LogRecord, Series, Span, TraceId};
+
+/// Half-open time range in nanoseconds: `start <= t < end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// First instant inside.
+    pub start: u64,
+    /// First instant after.
+    pub end: u64,
+}
+
+impl Window {
+    /// All of time.
+    pub const ALL: Self = Self { start: 0, end: u64::MAX };
+
+    /// Whether an instant lies inside.
+    pub fn contains(self, time: u64) -> bool {
+        self.start <= time && time < self.end
+    }
+
+    /// Whether a closed range `first..=last` touches this window.
+    pub fn touches(self, first: u64, last: u64) -> bool {
+        first < self.end && last >= self.start
+    }
+}
+
+/// Which way a scan goes through time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Oldest first.
+    Forward,
+    /// Newest first.
+    Backward,
+}
+
+/// How a label is compared.
+#[derive(Debug, Clone)]
+pub enum MatchOp {
+    /// `=`
+    Equal(String),
+    /// `!=`
+    NotEqual(String),
+    /// `=~`, anchored on both ends.
+    Regex(regex::Regex),
+    /// `!~`, anchored on both ends.
+    NotRegex(regex::Regex),
+}
+
+/// One condition on a label; an absent label compares as the empty string.
+#[derive(Debug, Clone)]
+pub struct Matcher {
+    /// Label name.
+    pub name: String,
+    /// Comparison.
+    pub op: MatchOp,
+}
+
+impl Matcher {
+    /// `name = value`.
+    pub fn equal(name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { name: name.into(), op: MatchOp::Equal(value.into()) }
+    }
+
+    /// Whether a label set meets the condition.
+    pub fn matches(&self, labels: &Labels) -> bool {
+        let value = labels.get(&self.name).unwrap_or_default();
+        match &self.op {
+            MatchOp::Equal(v) => value == v,
+            MatchOp::NotEqual(v) => value != v,
+            MatchOp::Regex(r) => r.is_match(value),
+            MatchOp::NotRegex(r) => !r.is_match(value),
+        }
+    }
+}
+
+/// Which log records a scan visits. Everything but `matchers` and `window` is a hint that lets the store skip; the caller
+/// still filters.
+#[derive(Debug, Clone)]
+pub struct LogSelect {
+    /// All must hold for a stream to be read.
+    pub matchers: Vec<Matcher>,
+    /// Record times.
+    pub window: Window,
+    /// Order of the visit.
+    pub direction: Direction,
+    /// Only records of this trace (in either width) are of interest.
+    pub trace: Option<TraceId>,
+    /// Each must occur in the line.
+    pub contains: Vec<Vec<u8>>,
+}
+
+/// What a scan read, whether or not it was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ScanReport {
+    /// Line bytes looked at.
+    pub bytes: u64,
+    /// Records looked at.
+    pub records: u64,
+    /// Blocks that could not be read and were passed over.
+    pub damaged_blocks: u64,
+}
+
+/// Everything stored of one trace.
+#[derive(Debug, Clone, Default)]
+pub struct TraceRecords {
+    /// Spans, each id once per (span id, kind, service).
+    pub spans: Vec<Span>,
+    /// Log records, in time order.
+    pub logs: Vec<LogRecord>,
+    /// Exemplars, in time order.
+    pub exemplars: Vec<Exemplar>,
+    /// Records of the trace that were left out because the limit was met.
+    pub omitted: u64,
+    /// Blocks that hold parts of the trace but could not be read.
+    pub damaged_blocks: u64,
+    /// Why records of this trace that were once stored are gone.
+    pub fates: Vec<Fate>,
+}
+
+/// Why records are gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// Retention dropped the day that held them. Known from a membership filter: wrong once in about a hundred cases.
+    Expired {
+        /// Which signal.
+        signal: Signal,
+        /// Newest record of what was dropped.
+        newest: u64,
+    },
+}
+
+/// The kinds of records, as retention and absences name them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Signal {
+    /// Log records.
+    Logs,
+    /// Spans.
+    Traces,
+    /// Samples and exemplars.
+    Metrics,
+}
+
+/// Which traces a search visits: an over-approximation is allowed, the caller filters.
+#[derive(Debug, Clone)]
+pub struct SpanSelect {
+    /// Some span of the trace starts in here.
+    pub window: Window,
+    /// Some span has this `service.name`.
+    pub service: Option<String>,
+    /// Some span has this name.
+    pub name: Option<String>,
+}
+
+/// A source failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ReadError {
+    /// The disk or the page cache.
+    #[error("the store could not be read: {0}")]
+    Io(Arc<std::io::Error>),
+    /// The other server did not answer in its time.
+    #[error("{server} did not answer within {after:?}")]
+    Timeout {
+        /// Which server.
+        server: String,
+        /// Its deadline.
+        after: Duration,
+    },
+    /// The other server could not be reached.
+    #[error("{server} cannot be reached: {detail}")]
+    Unreachable {
+        /// Which server.
+        server: String,
+        /// What the connection said.
+        detail: String,
+    },
+    /// The other server answered, but not with what its protocol says.
+    #[error("{server} answered {got}, expected {expected}")]
+    BadAnswer {
+        /// Which server.
+        server: String,
+        /// What came, shortened.
+        got: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// The query itself was refused.
+    #[error("{server} refused the query: {detail}")]
+    Refused {
+        /// Which server.
+        server: String,
+        /// Its words.
+        detail: String,
+    },
+}
+
+impl From<std::io::Error> for ReadError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(Arc::new(error))
+    }
+}
+
+/// Reads all signals by trace id.
+pub trait TraceRead: Send + Sync {
+    /// Everything of one trace, by any spelling of its id: ids of 64 bits match the low half of longer ones and the other way
+    /// round ([`TraceId::matches`]). At most `limit` records a signal.
+    fn trace(&self, id: TraceId, limit: usize) -> Result<TraceRecords, ReadError>;
+
+    /// Visits whole traces (all their spans), those with the newest spans first, until told to stop.
+    fn scan_traces(
+        &self,
+        select: &SpanSelect,
+        visit: &mut dyn FnMut(Vec<Span>) -> ControlFlow<()>,
+    ) -> Result<ScanReport, ReadError>;
+
+    /// Services that have spans in the window, each with its operations, both sorted.
+    fn services(&self, window: Window) -> Result<Vec<(String, Vec<String>)>, ReadError>;
+}
+
+/// Reads log records by stream and time.
+pub trait LogRead: Send + Sync {
+    /// Visits records in time order until told to stop.
+    fn scan_logs(
+        &self,
+        select: &LogSelect,
+        visit: &mut dyn FnMut(LogRecord) -> ControlFlow<()>,
+    ) -> Result<ScanReport, ReadError>;
+
+    /// Label sets of the streams that have records in the window and meet all matchers.
+    fn streams(&self, matchers: &[Matcher], window: Window) -> Result<Vec<Arc<Labels>>, ReadError>;
+}
+
+/// Reads metrics, from whichever server has them.
+#[async_trait::async_trait]
+pub trait MetricRead: Send + Sync {
+    /// What to call this source in answers.
+    fn name(&self) -> &str;
+
+    /// Label sets of series that match one of the selectors (PromQL series selectors) and have samples in the window.
+    async fn series(&self, selectors: &[String], window: Window) -> Result<Vec<Labels>, ReadError>;
+
+    /// Evaluates an expression over the window.
+    async fn range(&self, expression: &str, window: Window, step: Duration)
+    -> Result<Vec<Series>, ReadError>;
+
+    /// Exemplars of the series that the expression selects.
+    async fn exemplars(&self, expression: &str, window: Window) -> Result<Vec<Exemplar>, ReadError>;
+}
