@@ -1,0 +1,266 @@
+//! The one list of Trefoil's own metrics: name, kind, unit, labels and help of each.
+//!
+//! `/metrics` registers from it and the dashboards query through it, so a renamed metric cannot leave a panel behind. How a
+//! value is counted is the business of the crate that counts.
+
+/// One metric of Trefoil's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum MetricName {
+    /// Requests answered.
+    HttpRequests,
+    /// Time to answer a request.
+    HttpRequestDuration,
+    /// Container log lines read.
+    TailLines,
+    /// Container log bytes read.
+    TailBytes,
+    /// Lines in which a rule found a trace id.
+    TailLinkedLines,
+    /// Container log bytes that will never be read.
+    TailLostBytes,
+    /// Container log bytes written but not yet delivered.
+    TailBehindBytes,
+    /// Spans accepted from senders.
+    ReceivedSpans,
+    /// Log records accepted from senders.
+    ReceivedLogs,
+    /// Metric samples accepted from senders.
+    ReceivedSamples,
+    /// Exemplars accepted from senders.
+    ReceivedExemplars,
+    /// Records of an accepted request that were not taken.
+    RejectedRecords,
+    /// Whole requests turned away.
+    RefusedRequests,
+    /// Bytes of the store on disk.
+    StoreBytes,
+    /// Sealed segments.
+    StoreSegments,
+    /// Records in the store.
+    StoreRecords,
+    /// Bytes in the journal.
+    StoreJournalBytes,
+    /// Damaged blocks met.
+    StoreDamagedBlocks,
+    /// Batches that the store refused.
+    StoreRefusedBatches,
+    /// Heads sealed into segments.
+    StoreSeals,
+    /// Merges of segments.
+    StoreMerges,
+    /// Time since the start.
+    Uptime,
+    /// Version and build, in the labels.
+    Build,
+}
+
+/// What a metric's value does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Only grows; exposed with `_total`.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts observations by size; exposed with `_bucket`, `_sum` and `_count`.
+    Histogram,
+    /// Always 1, what it says is in its labels; exposed with `_info`.
+    Info,
+}
+
+/// The base unit, which OpenMetrics wants as the name's last word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricUnit {
+    /// Seconds, never milliseconds.
+    Seconds,
+    /// Bytes.
+    Bytes,
+}
+
+impl MetricUnit {
+    /// The word at the end of the name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Seconds => "seconds",
+            Self::Bytes => "bytes",
+        }
+    }
+}
+
+/// One row of the table.
+struct Row {
+    stem: &'static str,
+    kind: MetricKind,
+    unit: Option<MetricUnit>,
+    labels: &'static [&'static str],
+    help: &'static str,
+}
+
+/// Which surface answered: `native`, `loki`, `tempo`, `prometheus`, `otlp`, ...
+pub const SURFACE: &str = "surface";
+/// The class of an HTTP answer: `2xx`, `4xx`, `5xx`.
+pub const STATUS: &str = "status";
+/// The derived-field rule that found an id.
+pub const RULE: &str = "rule";
+/// Why something was lost, rejected or refused.
+pub const REASON: &str = "reason";
+/// `logs`, `spans`, `samples` or `exemplars`.
+pub const SIGNAL: &str = "signal";
+
+impl MetricName {
+    /// Every metric, in the order of the list above.
+    pub const ALL: [Self; 23] = [
+        Self::HttpRequests,
+        Self::HttpRequestDuration,
+        Self::TailLines,
+        Self::TailBytes,
+        Self::TailLinkedLines,
+        Self::TailLostBytes,
+        Self::TailBehindBytes,
+        Self::ReceivedSpans,
+        Self::ReceivedLogs,
+        Self::ReceivedSamples,
+        Self::ReceivedExemplars,
+        Self::RejectedRecords,
+        Self::RefusedRequests,
+        Self::StoreBytes,
+        Self::StoreSegments,
+        Self::StoreRecords,
+        Self::StoreJournalBytes,
+        Self::StoreDamagedBlocks,
+        Self::StoreRefusedBatches,
+        Self::StoreSeals,
+        Self::StoreMerges,
+        Self::Uptime,
+        Self::Build,
+    ];
+
+    fn row(self) -> Row {
+        use MetricKind::{Counter, Gauge, Histogram, Info};
+        use MetricUnit::{Bytes, Seconds};
+        let row = |stem, kind, unit, labels, help| Row { stem, kind, unit, labels, help };
+        match self {
+            Self::HttpRequests => {
+                row("http_requests", Counter, None, &[SURFACE, STATUS], "Requests answered")
+            }
+            Self::HttpRequestDuration => row(
+                "http_request_duration",
+                Histogram,
+                Some(Seconds),
+                &[SURFACE],
+                "Time from a request's head to the end of its answer",
+            ),
+            Self::TailLines => row("tail_lines", Counter, None, &[], "Container log lines read"),
+            Self::TailBytes => row("tail", Counter, Some(Bytes), &[], "Container log bytes read"),
+            Self::TailLinkedLines => {
+                row("tail_linked_lines", Counter, None, &[RULE], "Lines in which the rule found a trace id")
+            }
+            Self::TailLostBytes => row(
+                "tail_lost",
+                Counter,
+                Some(Bytes),
+                &["namespace", "pod", "container", REASON],
+                "Container log bytes that will never be read",
+            ),
+            Self::TailBehindBytes => row(
+                "tail_behind",
+                Gauge,
+                Some(Bytes),
+                &[],
+                "Container log bytes written but not yet delivered",
+            ),
+            Self::ReceivedSpans => row("received_spans", Counter, None, &[], "Spans accepted from senders"),
+            Self::ReceivedLogs => {
+                row("received_logs", Counter, None, &[], "Log records accepted from senders")
+            }
+            Self::ReceivedSamples => {
+                row("received_samples", Counter, None, &[], "Metric samples accepted from senders")
+            }
+            Self::ReceivedExemplars => {
+                row("received_exemplars", Counter, None, &[], "Exemplars accepted from senders")
+            }
+            Self::RejectedRecords => row(
+                "rejected_records",
+                Counter,
+                None,
+                &[SIGNAL],
+                "Records of accepted requests that were not taken",
+            ),
+            Self::RefusedRequests => row(
+                "refused_requests",
+                Counter,
+                None,
+                &[REASON],
+                "Requests of senders turned away whole, to be sent again",
+            ),
+            Self::StoreBytes => row("store", Gauge, Some(Bytes), &[], "Bytes of the store on disk"),
+            Self::StoreSegments => row("store_segments", Gauge, None, &[], "Sealed segments"),
+            Self::StoreRecords => row("store_records", Gauge, None, &[SIGNAL], "Records in the store"),
+            Self::StoreJournalBytes => {
+                row("store_journal", Gauge, Some(Bytes), &[], "Bytes in the journal, not yet in a segment")
+            }
+            Self::StoreDamagedBlocks => row(
+                "store_damaged_blocks",
+                Counter,
+                None,
+                &[],
+                "Blocks that could not be read and were passed over",
+            ),
+            Self::StoreRefusedBatches => {
+                row("store_refused_batches", Counter, None, &[], "Batches that the store did not take")
+            }
+            Self::StoreSeals => row("store_seals", Counter, None, &[], "Heads sealed into segments"),
+            Self::StoreMerges => row("store_merges", Counter, None, &[], "Merges of segments"),
+            Self::Uptime => row("uptime", Gauge, Some(Seconds), &[], "Time since the start"),
+            Self::Build => row("build", Info, None, &["version"], "The running program"),
+        }
+    }
+
+    /// What to register with a client library that adds the unit and `_total` by itself, as prometheus-client does:
+    /// `trefoil_http_request_duration`.
+    pub fn stem(self) -> String {
+        format!("trefoil_{}", self.row().stem)
+    }
+
+    /// The metric's family as exposed, with its unit: `trefoil_http_request_duration_seconds`.
+    pub fn family(self) -> String {
+        match self.row().unit {
+            Some(unit) => format!("{}_{}", self.stem(), unit.as_str()),
+            None => self.stem(),
+        }
+    }
+
+    /// The series to query: with `_total` for a counter and `_info` for an info; a histogram's own name (see
+    /// [`MetricName::buckets`]).
+    pub fn series(self) -> String {
+        match self.kind() {
+            MetricKind::Counter => format!("{}_total", self.family()),
+            MetricKind::Info => format!("{}_info", self.family()),
+            MetricKind::Gauge | MetricKind::Histogram => self.family(),
+        }
+    }
+
+    /// The bucket series of a histogram, `trefoil_http_request_duration_seconds_bucket`.
+    pub fn buckets(self) -> String {
+        format!("{}_bucket", self.family())
+    }
+
+    /// What its value does.
+    pub fn kind(self) -> MetricKind {
+        self.row().kind
+    }
+
+    /// Its unit, if it has one.
+    pub fn unit(self) -> Option<MetricUnit> {
+        self.row().unit
+    }
+
+    /// The label names of its series.
+    pub fn labels(self) -> &'static [&'static str] {
+        self.row().labels
+    }
+
+    /// One sentence without a final stop (the exposition format's encoder adds one).
+    pub fn help(self) -> &'static str {
+        self.row().help
+    }
+}

@@ -1,0 +1,1 @@
+//! What Grafana demands of provisioning, checked on what is generated.
