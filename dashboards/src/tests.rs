@@ -1,1 +1,309 @@
-//! What Grafana demands of provisioning, checked on what is generated.
+//! What Grafana demands of provisioning, checked on what is generated; and that the checked-in files are fresh.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use crate::metric_names::{MetricKind, MetricName};
+use crate::node::Node;
+use crate::panel::{COLUMNS, SCHEMA_VERSION};
+use crate::{Target, TargetKind, dashboards, datasources};
+
+/// Grafana cuts or refuses longer uids.
+const MAX_UID: usize = 40;
+/// What a ConfigMap may hold.
+const MAX_CONFIG_MAP: usize = 1 << 20;
+
+fn target(kind: TargetKind) -> Target {
+    Target { kind, base_url: "http://localhost:8080".to_owned() }
+}
+
+fn in_cluster() -> Target {
+    Target {
+        kind: TargetKind::ConfigMap { namespace: "trefoil".to_owned() },
+        base_url: "http://trefoil.trefoil.svc:8080".to_owned(),
+    }
+}
+
+fn yaml(text: &str) -> Value {
+    serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+/// Every text value below here with the path that leads to it.
+fn texts(value: &Value, path: &str, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::String(text) => found.push((path.to_owned(), text.clone())),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, path, found)),
+        Value::Object(entries) => {
+            entries.iter().for_each(|(key, item)| texts(item, &format!("{path}.{key}"), found));
+        }
+        _ => {}
+    }
+}
+
+fn all_texts(value: &Value) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    texts(value, "", &mut found);
+    found
+}
+
+fn assert_uid(uid: &str) {
+    assert!(!uid.is_empty() && uid.len() <= MAX_UID, "{uid}");
+    assert!(uid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'), "{uid}");
+}
+
+fn generated() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = vec![(root.join("generated/datasources.yaml"), datasources(&target(TargetKind::File)))];
+    for file in dashboards(&target(TargetKind::File)) {
+        files.push((root.join("generated/dashboards").join(file.name), file.contents));
+    }
+    let k8s = root.join("../k8s/grafana");
+    files.push((k8s.join("trefoil-grafana-datasources.yaml"), datasources(&in_cluster())));
+    for file in dashboards(&in_cluster()) {
+        files.push((k8s.join(file.name), file.contents));
+    }
+    files
+}
+
+#[test]
+fn checked_in_files_are_what_the_source_generates() {
+    for (path, expected) in generated() {
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &expected).unwrap();
+        }
+        let found = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(found == expected, "{} is stale: UPDATE=1 cargo test -p dashboards", path.display());
+    }
+}
+
+#[test]
+fn data_source_files_read_back_as_what_was_meant_with_each_dollar_doubled() {
+    let from_file = yaml(&datasources(&target(TargetKind::File)));
+    let meant = json(&datasources(&target(TargetKind::HttpApi)));
+    let (file_texts, meant_texts) = (all_texts(&from_file["datasources"]), all_texts(&meant));
+    let mut dollars = 0;
+    assert_eq!(file_texts.len(), meant_texts.len());
+    for ((path, in_file), (_, meant)) in file_texts.iter().zip(&meant_texts) {
+        assert_eq!(in_file, &meant.replace('$', "$$"), "{path}");
+        dollars += meant.matches('$').count();
+    }
+    assert!(dollars > 0, "the links are made of variables");
+}
+
+#[test]
+fn data_sources_keep_grafanas_rules() {
+    let sources = json(&datasources(&target(TargetKind::HttpApi)));
+    let sources = sources.as_array().unwrap();
+    let uids: BTreeSet<&str> = sources.iter().map(|s| s["uid"].as_str().unwrap()).collect();
+    let names: BTreeSet<&str> = sources.iter().map(|s| s["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        (uids.len(), names.len()),
+        (sources.len(), sources.len()),
+        "Grafana matches by name, links by uid"
+    );
+    uids.iter().for_each(|uid| assert_uid(uid));
+    assert!(sources.iter().filter(|s| s["isDefault"] == true).count() <= 1);
+    for source in sources {
+        assert_eq!(source["access"], "proxy");
+        assert!(source["url"].as_str().unwrap().starts_with("http://localhost:8080"));
+        for (path, text) in all_texts(source) {
+            if path.to_ascii_lowercase().ends_with("datasourceuid") {
+                assert!(uids.contains(text.as_str()), "{path} leads to {text}, which is not generated");
+            }
+        }
+    }
+}
+
+#[test]
+fn links_lead_from_each_signal_to_the_others() {
+    let sources = json(&datasources(&target(TargetKind::HttpApi)));
+    let of = |kind: &str| {
+        let found = sources.as_array().unwrap().iter().find(|s| s["type"] == kind);
+        found.unwrap_or_else(|| panic!("no {kind}")).clone()
+    };
+    let (loki, tempo, prometheus) = (of("loki"), of("tempo"), of("prometheus"));
+    let derived = loki["jsonData"]["derivedFields"].as_array().unwrap();
+    assert_eq!(derived[0]["matcherType"], "label");
+    assert_eq!(derived[0]["matcherRegex"], "^trace_id$");
+    assert!(derived.iter().all(|f| f["datasourceUid"] == tempo["uid"] && f["url"] == "${__value.raw}"));
+    let logs = &tempo["jsonData"]["tracesToLogsV2"];
+    assert_eq!(logs["datasourceUid"], loki["uid"]);
+    assert_eq!(logs["query"], "{${__tags}} | trace_id=\"${__trace.traceId}\"");
+    assert_eq!(tempo["jsonData"]["tracesToMetrics"]["datasourceUid"], prometheus["uid"]);
+    let exemplars = prometheus["jsonData"]["exemplarTraceIdDestinations"].as_array().unwrap();
+    assert_eq!(exemplars[0]["name"], "trace_id", "the exemplar's label key");
+    assert_eq!(exemplars[0]["datasourceUid"], tempo["uid"]);
+    assert_eq!(loki["url"], "http://localhost:8080");
+    assert_eq!(tempo["url"], "http://localhost:8080/tempo");
+    assert_eq!(prometheus["url"], "http://localhost:8080/prometheus");
+}
+
+#[test]
+fn a_path_prefix_of_the_address_is_kept_and_a_slash_at_its_end_is_not_doubled() {
+    let target = Target { kind: TargetKind::HttpApi, base_url: "https://o11y.example/trefoil/".to_owned() };
+    let text = datasources(&target);
+    assert!(text.contains("\"https://o11y.example/trefoil/tempo\""), "{text}");
+    assert!(text.contains("\"https://o11y.example/trefoil\""), "{text}");
+}
+
+#[test]
+fn dashboards_keep_the_rules_of_the_classic_format() {
+    let uids: BTreeSet<String> = all_texts(&json(&datasources(&target(TargetKind::HttpApi))))
+        .into_iter()
+        .filter(|(path, _)| path == ".uid")
+        .map(|(_, uid)| uid)
+        .collect();
+    for file in dashboards(&target(TargetKind::File)) {
+        let dashboard = json(&file.contents);
+        assert_uid(dashboard["uid"].as_str().unwrap());
+        assert_eq!(file.name, format!("{}.json", dashboard["uid"].as_str().unwrap()));
+        assert!(!dashboard["title"].as_str().unwrap().is_empty());
+        assert_eq!(dashboard["schemaVersion"], SCHEMA_VERSION);
+        assert!(dashboard.get("id").is_none(), "the id is Grafana's to give");
+        let mut ids = BTreeSet::new();
+        for panel in dashboard["panels"].as_array().unwrap() {
+            assert!(ids.insert(panel["id"].as_i64().unwrap()), "ids of panels differ");
+            assert!(uids.contains(panel["datasource"]["uid"].as_str().unwrap()));
+            let (x, w) = (panel["gridPos"]["x"].as_i64().unwrap(), panel["gridPos"]["w"].as_i64().unwrap());
+            assert!(x + w <= COLUMNS, "{panel}");
+            let targets = panel["targets"].as_array().unwrap();
+            assert!(!targets.is_empty());
+            for target in targets {
+                assert_eq!(target["datasource"], panel["datasource"]);
+                assert!(!target["refId"].as_str().unwrap().is_empty());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_panel_lies_on_another() {
+    for file in dashboards(&target(TargetKind::File)) {
+        let dashboard = json(&file.contents);
+        let mut cells = BTreeSet::new();
+        for panel in dashboard["panels"].as_array().unwrap() {
+            let at = |key: &str| panel["gridPos"][key].as_i64().unwrap();
+            for x in at("x")..at("x") + at("w") {
+                for y in at("y")..at("y") + at("h") {
+                    assert!(cells.insert((x, y)), "{} at {x},{y}", panel["title"]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_variable_that_a_dashboard_uses_is_declared() {
+    for file in dashboards(&target(TargetKind::File)) {
+        let dashboard = json(&file.contents);
+        let declared: BTreeSet<&str> = dashboard["templating"]["list"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|variable| variable["name"].as_str().unwrap())
+            .collect();
+        for (path, text) in all_texts(&dashboard["panels"]) {
+            for (at, _) in text.match_indices('$') {
+                let name: String = text[at + 1..]
+                    .chars()
+                    .skip_while(|&c| c == '{')
+                    .take_while(|&c| c.is_ascii_alphanumeric() || c == '_')
+                    .collect();
+                assert!(name.starts_with("__") || declared.contains(name.as_str()), "${name} in {path}");
+            }
+        }
+    }
+}
+
+#[test]
+fn config_maps_hold_the_very_files_under_the_sidecars_labels() {
+    let of_file = |text: &str| yaml(text);
+    let sources = of_file(&datasources(&in_cluster()));
+    assert_eq!(sources["kind"], "ConfigMap");
+    assert_eq!(sources["metadata"]["labels"]["grafana_datasource"], "1");
+    let held = sources["data"]["trefoil.yaml"].as_str().unwrap();
+    let plain = Target { kind: TargetKind::File, ..in_cluster() };
+    assert_eq!(held, datasources(&plain));
+    for (map, file) in dashboards(&in_cluster()).iter().zip(dashboards(&plain)) {
+        assert!(map.contents.len() < MAX_CONFIG_MAP);
+        let map = of_file(&map.contents);
+        assert_eq!(map["metadata"]["labels"]["grafana_dashboard"], "1");
+        assert_eq!(map["data"][&file.name], file.contents);
+    }
+}
+
+#[test]
+fn bodies_for_the_api_wrap_the_dashboard() {
+    for file in dashboards(&target(TargetKind::HttpApi)) {
+        let body = json(&file.contents);
+        assert_eq!(body["overwrite"], true);
+        assert!(body["dashboard"]["panels"].is_array());
+    }
+}
+
+#[test]
+fn metric_names_are_what_openmetrics_wants() {
+    let mut seen = BTreeSet::new();
+    for name in MetricName::ALL {
+        assert!(seen.insert(name.series()), "{name:?} is exposed under another's name");
+        let stem = name.stem();
+        assert!(stem.starts_with("trefoil_"));
+        assert!(stem.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{stem}");
+        for suffix in ["_total", "_info", "_bucket", "_count", "_sum", "_created", "_seconds", "_bytes"] {
+            assert!(!stem.ends_with(suffix), "{stem}: the client library adds {suffix}");
+        }
+        assert!(!name.help().is_empty() && !name.help().ends_with('.') && !name.help().contains('\n'));
+        if let Some(unit) = name.unit() {
+            assert!(name.family().ends_with(unit.as_str()), "the unit is the last word of the name");
+        }
+        assert!(name.labels().iter().all(|label| label.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')));
+    }
+    assert_eq!(MetricName::HttpRequests.series(), "trefoil_http_requests_total");
+    assert_eq!(MetricName::HttpRequestDuration.buckets(), "trefoil_http_request_duration_seconds_bucket");
+    assert_eq!(MetricName::TailLostBytes.series(), "trefoil_tail_lost_bytes_total");
+    assert_eq!(MetricName::StoreBytes.kind(), MetricKind::Gauge);
+}
+
+fn any_text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[ -~\\n]{0,24}",
+        "\\PC{0,12}",
+        prop::sample::select(vec![
+            "", "yes", "Null", "1e3", "0x1f", "~", "- a", "a: b", "a #b", "'", "$${x}", "é\n"
+        ])
+        .prop_map(str::to_owned),
+    ]
+}
+
+fn any_node() -> impl Strategy<Value = Node> {
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(Node::Bool),
+        any::<i32>().prop_map(|n| Node::Int(n.into())),
+        any_text().prop_map(Node::Text),
+    ];
+    leaf.prop_recursive(4, 24, 5, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Node::List),
+            prop::collection::btree_map(any_text(), inner, 0..5)
+                .prop_map(|entries| Node::Map(entries.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_as_yaml_reads_back_the_same(node in any_node()) {
+        let written = node.to_yaml();
+        let read: Value = serde_saphyr::from_str(&written)
+            .map_err(|error| TestCaseError::fail(format!("{error}\n{written}")))?;
+        prop_assert_eq!(&read, &json(&node.to_json()), "{}", written);
+    }
+}
