@@ -1,1 +1,3 @@
-//! stub
+//! What whole-system tests and benchmarks share: corpora, and a harness that boots the real gateway and the servers round it.
+
+pub mod corpus;
