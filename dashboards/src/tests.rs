@@ -109,7 +109,9 @@ fn data_sources_keep_grafanas_rules() {
         (sources.len(), sources.len()),
         "Grafana matches by name, links by uid"
     );
-    uids.iter().for_each(|uid| assert_uid(uid));
+    for uid in &uids {
+        assert_uid(uid);
+    }
     assert!(sources.iter().filter(|s| s["isDefault"] == true).count() <= 1);
     for source in sources {
         assert_eq!(source["access"], "proxy");

@@ -80,7 +80,7 @@ fn push_trace(dice: &mut Dice, start: u64, waiting: &mut Vec<(&'static str, Span
             start_time_unix_nano: begin,
             end_time_unix_nano: end,
             attributes: vec![
-                text("http.request.method", *dice.pick(&["GET", "POST"])),
+                text("http.request.method", if dice.chance(500) { "GET" } else { "POST" }),
                 text("http.route", name),
                 int("http.response.status_code", if dice.chance(20) { 500 } else { 200 }),
                 text("server.address", &format!("10.244.{}.{}", dice.below(8), dice.below(250))),

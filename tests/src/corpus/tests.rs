@@ -63,16 +63,19 @@ fn log_files_hold_what_the_manifest_says_and_are_the_same_each_time() {
 fn span_bodies_decode_and_sampled_traces_are_whole() {
     let (bodies, manifest) = span_bodies(20_000, START);
     assert_eq!((bodies.clone(), manifest.clone()), span_bodies(20_000, START), "same arguments, same bytes");
-    let mut counts: HashMap<String, usize> = HashMap::new();
+    let mut counts: HashMap<u128, usize> = HashMap::new();
     let mut spans = 0;
     for body in &bodies {
         let request = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
         for span in request.resource_spans.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans) {
             spans += 1;
-            *counts.entry(span.trace_id.iter().map(|b| format!("{b:02x}")).collect()).or_default() += 1;
+            *counts.entry(u128::from_be_bytes(span.trace_id.as_slice().try_into().unwrap())).or_default() +=
+                1;
         }
     }
     assert_eq!(spans, manifest.spans);
     assert_eq!(manifest.sample.len(), 1000);
-    assert!(manifest.sample.iter().all(|id| counts[id] == SPANS_PER_TRACE));
+    assert!(
+        manifest.sample.iter().all(|id| counts[&u128::from_str_radix(id, 16).unwrap()] == SPANS_PER_TRACE)
+    );
 }

@@ -1,0 +1,5 @@
+//! Whole-system tests, a module a promise. They boot the real program and the real servers round it; `tests/run` has them all
+//! in place before.
+
+#[cfg(test)]
+mod tidy;
