@@ -5,4 +5,5 @@
 //! (`otlp`). It does no I/O, knows no clock and no other crate of ours. Every parser is total: any bytes give records
 //! and noted problems, never an error that stops a file or a request, and never a panic.
 
+pub mod container;
 pub mod record;
