@@ -1,1 +1,9 @@
-//! stub
+//! The binary's parts: command line, configuration, the one composition root, the demo and what a terminal shows.
+//!
+//! This is a library as well, so that the tests boot the real thing.
+
+pub mod app;
+pub mod cli;
+pub mod config;
+mod listener;
+mod telemetry;

@@ -1,0 +1,266 @@
+//! The command line: one function a command, each a page at most.
+#![allow(clippy::print_stdout, reason = "this module is what a person at a terminal talks to")]
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+use parsers::derived::Deriver;
+
+use crate::app::{App, Mode};
+use crate::config::{self, Config, LoadError};
+use crate::{demo, parse_view, trace_view};
+
+/// Log, trace and metric correlation gateway.
+#[derive(Debug, Parser)]
+#[command(name = "trefoil", version, about = "What happened in this request? Logs, spans and metrics in one answer.")]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Collect, store and answer.
+    Serve {
+        /// Configuration file; without one the defaults hold.
+        #[arg(long, env = "TREFOIL_CONFIG")]
+        config: Option<PathBuf>,
+        /// Data directory, instead of `store.dir`.
+        #[arg(long)]
+        data_dir: Option<PathBuf>,
+    },
+    /// Tail container logs and ship them to a Trefoil or another OTLP endpoint.
+    Agent {
+        /// Configuration file with a `ship` section.
+        #[arg(long, env = "TREFOIL_CONFIG")]
+        config: PathBuf,
+    },
+    /// Serve, plus a small shop of services that log, trace and count for real.
+    Demo {
+        /// Configuration file, for example with `upstream.prometheus`.
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+    /// Show what each rule finds in each line of standard input.
+    Parse {
+        /// Configuration file with rules of your own.
+        #[arg(long, env = "TREFOIL_CONFIG")]
+        config: Option<PathBuf>,
+    },
+    /// Check a configuration: every mistake at once, or the effective settings.
+    CheckConfig {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Show one request: waterfall, log lines under their spans, metrics.
+    Trace {
+        /// The trace id, in any spelling.
+        id: String,
+        /// The answer as JSON, unchanged.
+        #[arg(long)]
+        json: bool,
+        /// The gateway to ask.
+        #[arg(long, env = "TREFOIL_URL", default_value = "http://127.0.0.1:8080")]
+        url: String,
+    },
+}
+
+/// What a person sees when a command fails.
+#[derive(Debug)]
+pub struct Failure {
+    /// One or more lines.
+    pub message: String,
+    /// 1: it failed; 2: what was asked for is wrong; 3: nothing found.
+    pub code: u8,
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        Self { message: error.to_string(), code: 2 }
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure { message: error.to_string(), code: 1 }
+}
+
+/// Does what the command line says.
+pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.command {
+        Command::Serve { config, data_dir } => serve(config.as_deref(), data_dir),
+        Command::Agent { config } => agent(&config),
+        Command::Demo { config } => demo(config.as_deref()),
+        Command::Parse { config } => parse(config.as_deref()),
+        Command::CheckConfig { file } => check_config(&file),
+        Command::Trace { id, json, url } => trace(&id, json, &url),
+    }
+}
+
+/// Log lines of Trefoil itself go to standard error; `RUST_LOG` filters them.
+fn start_logging(default: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    // The only TLS provider in the program. A second installation (in tests) is harmless.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)
+}
+
+/// Ends at SIGINT or SIGTERM.
+async fn stop_signal() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(signal) => signal,
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM cannot be caught; stop with SIGINT");
+            let _ = tokio::signal::ctrl_c().await;
+            return;
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+fn serve(path: Option<&Path>, data_dir: Option<PathBuf>) -> Result<(), Failure> {
+    let mut config = config::load_file(path)?;
+    if let Some(dir) = data_dir {
+        config.store.dir = dir;
+    }
+    start_logging("info");
+    runtime()?.block_on(async {
+        let running = App::start(config, Mode::Serve).await.map_err(failed)?;
+        tracing::info!("listening on {}, OTLP gRPC {}, OTLP HTTP {}", running.main, running.otlp_grpc, running.otlp_http);
+        stop_signal().await;
+        tracing::info!("stopping");
+        running.stop().await;
+        Ok(())
+    })
+}
+
+fn agent(path: &Path) -> Result<(), Failure> {
+    let config = config::load_file(Some(path))?;
+    start_logging("info");
+    runtime()?.block_on(async {
+        let running = crate::agent::Agent::start(config).await.map_err(failed)?;
+        tracing::info!("tailing; health on {}", running.main);
+        stop_signal().await;
+        tracing::info!("stopping");
+        running.stop().await;
+        Ok(())
+    })
+}
+
+fn demo(path: Option<&Path>) -> Result<(), Failure> {
+    let config = config::load_file(path)?;
+    start_logging("warn");
+    runtime()?.block_on(async {
+        let shown = demo::run(config, |banner| println!("{banner}"), stop_signal());
+        shown.await.map_err(failed)
+    })
+}
+
+fn parse(path: Option<&Path>) -> Result<(), Failure> {
+    let config = config::load_file(path)?;
+    let deriver = Deriver::new(&config.rules)
+        .map_err(|errors| Failure { message: errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"), code: 2 })?;
+    let mut view = parse_view::ParseView::new(&deriver);
+    let mut input = std::io::stdin().lock();
+    let mut output = std::io::stdout().lock();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if input.read_until(b'\n', &mut line).map_err(failed)? == 0 {
+            break;
+        }
+        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        output.write_all(view.line(text).as_bytes()).map_err(failed)?;
+    }
+    output.write_all(view.summary().as_bytes()).map_err(failed)
+}
+
+fn check_config(file: &Path) -> Result<(), Failure> {
+    let config: Config = config::load_file(Some(file))?;
+    print!("{}", config::render(&config));
+    Ok(())
+}
+
+/// Bytes of an answer that are read at most: one look-up is bounded far below by the server.
+const MAX_ANSWER: usize = 256 << 20;
+
+fn trace(id: &str, json: bool, url: &str) -> Result<(), Failure> {
+    runtime()?.block_on(async {
+        let address = format!("{}/api/v1/traces/{}", url.trim_end_matches('/'), percent(id));
+        let mut answer = reqwest::get(&address).await.map_err(|error| Failure {
+            message: format!("no Trefoil answers at {url} ({}); give its address with --url", root_cause(&error)),
+            code: 1,
+        })?;
+        let status = answer.status();
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                return Err(failed(format!("the answer is over {MAX_ANSWER} bytes")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let found = status.is_success();
+        if !found && status != reqwest::StatusCode::NOT_FOUND {
+            return Err(failed(format!("{url} answered {status}: {}", String::from_utf8_lossy(&body))));
+        }
+        if json {
+            std::io::stdout().write_all(&body).map_err(failed)?;
+        } else {
+            let value: serde_json::Value = serde_json::from_slice(&body)
+                .map_err(|error| failed(format!("{url} did not answer as a Trefoil: {error}")))?;
+            let options = trace_view::RenderOptions {
+                width: terminal_width(),
+                color: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+            };
+            print!("{}", trace_view::render(&value, &options));
+        }
+        if found { Ok(()) } else { Err(Failure { message: format!("nothing is known of {id}"), code: 3 }) }
+    })
+}
+
+/// An id as one path segment: spellings hold `:`, `;`, `=` and `/`.
+fn percent(id: &str) -> String {
+    let mut out = String::new();
+    for byte in id.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
+            out.push(byte as char);
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
+/// What most terminals have when they do not say.
+const DEFAULT_WIDTH: usize = 120;
+
+fn terminal_width() -> usize {
+    rustix::termios::tcgetwinsize(std::io::stdout())
+        .ok()
+        .map(|size| size.ws_col as usize)
+        .filter(|&columns| columns >= 40)
+        .or_else(|| std::env::var("COLUMNS").ok()?.parse().ok())
+        .unwrap_or(DEFAULT_WIDTH)
+}

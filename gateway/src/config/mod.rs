@@ -1,0 +1,376 @@
+//! The configuration: YAML and environment in, a checked [`Config`] out, all mistakes at once.
+//!
+//! Raw text becomes a located tree ([`node`]), which is read key by key ([`reader`]); nothing is silently ignored. What the
+//! settings do lives in the crates that have them.
+
+mod node;
+mod reader;
+mod render;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use parsers::derived::{Deriver, RuleSpec};
+
+pub use node::Place;
+pub use reader::Mistake;
+pub use render::render;
+
+use node::{Kind, Node};
+use reader::{Mistakes, Section, scalar};
+
+/// A checked configuration. Every field has its default filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// `server`
+    pub server: Server,
+    /// `store`
+    pub store: Store,
+    /// `collect`
+    pub collect: Collect,
+    /// `derive.rules`, in file order
+    pub rules: Vec<RuleSpec>,
+    /// `ship`
+    pub ship: Option<Ship>,
+    /// `receive.otlp`
+    pub otlp: Otlp,
+    /// `upstream.prometheus`
+    pub prometheus: Option<Prometheus>,
+}
+
+/// The main listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// `server.listen`
+    pub listen: SocketAddr,
+    /// `server.external_url`: how Grafana reaches this gateway, for generated data sources
+    pub external_url: Option<String>,
+}
+
+/// The embedded store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// `store.dir`
+    pub dir: PathBuf,
+    /// `store.retention.logs`
+    pub logs: Duration,
+    /// `store.retention.traces`
+    pub traces: Duration,
+    /// `store.retention.metrics`
+    pub metrics: Duration,
+    /// `store.max_bytes`
+    pub max_bytes: u64,
+    /// `store.head_bytes`: bytes held in memory before they are sealed into a segment
+    pub head_bytes: u64,
+    /// `store.sync`: `None` is `batch` (fsync before each answer), otherwise the interval
+    pub sync: Option<Duration>,
+}
+
+/// What is tailed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collect {
+    /// `collect.files[].path`
+    pub files: Vec<String>,
+    /// `collect.exclude`
+    pub exclude: Vec<String>,
+    /// `collect.positions_dir`: where `trefoil agent` keeps its positions (`serve` keeps them in the store)
+    pub positions_dir: PathBuf,
+    /// `collect.node`: label `node` of every stream
+    pub node: Option<String>,
+}
+
+/// Where an agent sends to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ship {
+    /// `ship.otlp.url`: the full URL of an OTLP/HTTP logs endpoint
+    pub otlp_url: String,
+    /// `ship.otlp.headers`
+    pub headers: Vec<(String, String)>,
+}
+
+/// The OTLP receiver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Otlp {
+    /// `receive.otlp.grpc`
+    pub grpc: SocketAddr,
+    /// `receive.otlp.http`
+    pub http: SocketAddr,
+    /// `receive.otlp.max_body_bytes`: of one request, on the wire and decompressed
+    pub max_body_bytes: u64,
+}
+
+/// The Prometheus (or Mimir, Thanos, VictoriaMetrics) that is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prometheus {
+    /// `upstream.prometheus.url`, with its path prefix
+    pub url: String,
+    /// `upstream.prometheus.timeout`: deadline of one answer's queries in all
+    pub timeout: Duration,
+    /// `upstream.prometheus.headers`
+    pub headers: Vec<(String, String)>,
+    /// `upstream.prometheus.labels`: workload field to the series labels that may carry it, added before the defaults
+    pub labels: Vec<(String, Vec<String>)>,
+}
+
+/// Loopback: nothing is protected before tokens are set, so a configuration must open it.
+const LISTEN: &str = "127.0.0.1:8080";
+/// Loopback, as the main listener; the port is the one that SDKs have wired in.
+const OTLP_GRPC: &str = "127.0.0.1:4317";
+/// Loopback, as the main listener; the port is the one that SDKs have wired in.
+const OTLP_HTTP: &str = "127.0.0.1:4318";
+/// The data directory of a system service.
+const DATA_DIR: &str = "/var/lib/trefoil";
+/// Where the kubelet keeps container logs.
+const POD_LOGS: &str = "/var/log/pods/*/*/*.log";
+/// A week: what on-call engineers look back to.
+const RETENTION: Duration = Duration::from_secs(7 * 86_400);
+/// Metrics are small; Prometheus keeps as long by default.
+const METRICS_RETENTION: Duration = Duration::from_secs(15 * 86_400);
+/// Fits a small volume; oldest days go first.
+const MAX_BYTES: u64 = 50 << 30;
+/// Two heads of this size and their sealing fit the memory budget of 250 MB.
+const HEAD_BYTES: u64 = 32 << 20;
+/// A power loss costs at most this much of what was acknowledged; a killed process costs nothing.
+const SYNC: Duration = Duration::from_secs(1);
+/// What the OTLP specification recommends.
+const MAX_BODY: u64 = 64 << 20;
+/// An answer must come while a person waits for it.
+const PROMETHEUS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The workload fields that `upstream.prometheus.labels` may map.
+const WORKLOAD_FIELDS: [&str; 10] =
+    ["cluster", "namespace", "pod_uid", "pod", "container", "node", "service", "version", "instance", "host"];
+
+/// Reads a configuration from its text; `file` names it in mistakes. `variables` are the process's environment.
+pub fn load(
+    text: &str,
+    file: &str,
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<Config, Vec<Mistake>> {
+    let mut mistakes = Mistakes::new(file);
+    let mut root = if text.trim().is_empty() {
+        Node { place: Place::Line(1), kind: Kind::Null }
+    } else {
+        match serde_saphyr::from_str::<Node>(text) {
+            Ok(node) => node,
+            Err(error) => {
+                let line = error.location().map_or(1, |at| at.line());
+                mistakes.push(&Place::Line(line), "", format!("not YAML: {}", first_line(&error.to_string())));
+                return Err(mistakes.into_sorted());
+            }
+        }
+    };
+    node::overlay(&mut root, variables);
+    let mut top = Section::new(Some(root), "", &mut mistakes);
+    let config = Config {
+        server: server(top.section("server", &mut mistakes), &mut mistakes),
+        store: store(top.section("store", &mut mistakes), &mut mistakes),
+        collect: collect(top.section("collect", &mut mistakes), &mut mistakes),
+        rules: rules(top.section("derive", &mut mistakes), &mut mistakes),
+        ship: ship(top.optional_section("ship", &mut mistakes), &mut mistakes),
+        otlp: otlp(top.section("receive", &mut mistakes), &mut mistakes),
+        prometheus: upstream(top.section("upstream", &mut mistakes), &mut mistakes),
+    };
+    top.end(&mut mistakes);
+    mistakes.into_result(config)
+}
+
+/// The first line of a YAML library's multi-line message.
+fn first_line(text: &str) -> &str {
+    text.lines().find(|line| !line.trim().is_empty()).unwrap_or("unreadable")
+}
+
+fn default_address(text: &str) -> SocketAddr {
+    text.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)))
+}
+
+fn server(mut section: Section, mistakes: &mut Mistakes) -> Server {
+    let server = Server {
+        listen: section.value("listen", values::address, mistakes).unwrap_or_else(|| default_address(LISTEN)),
+        external_url: section.value("external_url", values::url, mistakes),
+    };
+    section.end(mistakes);
+    server
+}
+
+fn store(mut section: Section, mistakes: &mut Mistakes) -> Store {
+    let dir = section.value("dir", values::text, mistakes).unwrap_or_else(|| DATA_DIR.into());
+    let max_bytes = section.value("max_bytes", values::bytes, mistakes).unwrap_or(MAX_BYTES);
+    let head_bytes = section.value("head_bytes", values::bytes, mistakes).unwrap_or(HEAD_BYTES);
+    let sync = section.value(
+        "sync",
+        |text| match text {
+            "batch" => Ok(None),
+            _ => values::duration(text).map(Some).map_err(|expected| format!("`batch` or {expected}")),
+        },
+        mistakes,
+    );
+    let mut retention = section.section("retention", mistakes);
+    let store = Store {
+        dir: dir.into(),
+        logs: retention.value("logs", values::duration, mistakes).unwrap_or(RETENTION),
+        traces: retention.value("traces", values::duration, mistakes).unwrap_or(RETENTION),
+        metrics: retention.value("metrics", values::duration, mistakes).unwrap_or(METRICS_RETENTION),
+        max_bytes,
+        head_bytes,
+        sync: sync.unwrap_or(Some(SYNC)),
+    };
+    retention.end(mistakes);
+    section.end(mistakes);
+    store
+}
+
+fn collect(mut section: Section, mistakes: &mut Mistakes) -> Collect {
+    let mut files = Vec::new();
+    let listed = section.list("files", mistakes);
+    let by_default = listed.is_none();
+    for (path, node) in listed.unwrap_or_default() {
+        let mut entry = Section::new(Some(node.clone()), &path, mistakes);
+        match entry.value("path", values::text, mistakes) {
+            Some(glob) if !glob.starts_with('/') => {
+                mistakes.push(&node.place, &entry.path("path"), format!("expected an absolute path or glob, came `{glob}`"));
+            }
+            Some(glob) => files.push(glob),
+            None if matches!(node.kind, Kind::Map(_)) => {
+                mistakes.push(&node.place, &entry.path("path"), "expected a path or glob, such as `/var/log/pods/*/*/*.log`");
+            }
+            None => {}
+        }
+        entry.end(mistakes);
+    }
+    if by_default {
+        files.push(POD_LOGS.to_owned());
+    }
+    let mut exclude = Vec::new();
+    for (path, node) in section.list("exclude", mistakes).unwrap_or_default() {
+        exclude.extend(scalar(&node, &path, values::text, mistakes));
+    }
+    let collect = Collect {
+        files,
+        exclude,
+        positions_dir: section.value("positions_dir", values::text, mistakes).unwrap_or_else(|| DATA_DIR.into()).into(),
+        node: section.value("node", values::text, mistakes),
+    };
+    section.end(mistakes);
+    collect
+}
+
+fn rules(mut section: Section, mistakes: &mut Mistakes) -> Vec<RuleSpec> {
+    let mut rules = Vec::new();
+    let mut places = Vec::new();
+    for (path, node) in section.list("rules", mistakes).unwrap_or_default() {
+        let place = node.place.clone();
+        let mut entry = Section::new(Some(node), &path, mistakes);
+        let name = entry.value("name", values::text, mistakes);
+        let regex = entry.value("regex", values::text, mistakes);
+        match (name, regex) {
+            (Some(name), Some(regex)) => {
+                rules.push(RuleSpec { name, regex });
+                places.push((path, place));
+            }
+            _ => mistakes.push(&place, &path, "expected a rule with `name` and `regex`"),
+        }
+        entry.end(mistakes);
+    }
+    section.end(mistakes);
+    if let Err(errors) = Deriver::new(&rules) {
+        for error in errors {
+            let (path, place) = places.get(error.index).cloned().unwrap_or((String::new(), Place::Line(1)));
+            mistakes.push(&place, &path, error.to_string());
+        }
+    }
+    rules
+}
+
+fn ship(section: Option<Section>, mistakes: &mut Mistakes) -> Option<Ship> {
+    let mut section = section?;
+    let ship = section.optional_section("otlp", mistakes).and_then(|mut otlp| {
+        let url = otlp.value("url", values::url, mistakes);
+        let headers = otlp.pairs("headers", mistakes);
+        otlp.end(mistakes);
+        Some(Ship { otlp_url: url?, headers })
+    });
+    section.end(mistakes);
+    ship
+}
+
+fn otlp(mut section: Section, mistakes: &mut Mistakes) -> Otlp {
+    let mut inner = section.section("otlp", mistakes);
+    let otlp = Otlp {
+        grpc: inner.value("grpc", values::address, mistakes).unwrap_or_else(|| default_address(OTLP_GRPC)),
+        http: inner.value("http", values::address, mistakes).unwrap_or_else(|| default_address(OTLP_HTTP)),
+        max_body_bytes: inner.value("max_body_bytes", values::bytes, mistakes).unwrap_or(MAX_BODY),
+    };
+    inner.end(mistakes);
+    section.end(mistakes);
+    otlp
+}
+
+fn upstream(mut section: Section, mistakes: &mut Mistakes) -> Option<Prometheus> {
+    let prometheus = section.take("prometheus").and_then(|node| {
+        let place = node.place.clone();
+        let mut inner = Section::new(Some(node), "upstream.prometheus", mistakes);
+        let url = inner.value("url", values::url, mistakes);
+        let timeout = inner.value("timeout", values::duration, mistakes).unwrap_or(PROMETHEUS_TIMEOUT);
+        let headers = inner.pairs("headers", mistakes);
+        let labels = label_mapping(inner.section("labels", mistakes), mistakes);
+        inner.end(mistakes);
+        if url.is_none() {
+            mistakes.push(&place, "upstream.prometheus.url", "expected an http or https URL such as `http://prometheus:9090`");
+        }
+        Some(Prometheus { url: url?, timeout, headers, labels })
+    });
+    section.end(mistakes);
+    prometheus
+}
+
+/// `service: [service_name, app]`: for each workload field, the series labels that may carry it.
+fn label_mapping(mut section: Section, mistakes: &mut Mistakes) -> Vec<(String, Vec<String>)> {
+    let mut mapping = Vec::new();
+    for field in WORKLOAD_FIELDS {
+        if let Some(list) = section.list(field, mistakes) {
+            let names =
+                list.iter().filter_map(|(path, node)| scalar(node, path, values::text, mistakes)).collect();
+            mapping.push((field.to_owned(), names));
+        }
+    }
+    section.end(mistakes);
+    mapping
+}
+
+/// Reads a configuration file, or the defaults when there is none, with the process's environment laid over it.
+pub fn load_file(path: Option<&Path>) -> Result<Config, LoadError> {
+    let (text, name) = match path {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| LoadError::Unreadable { path: path.to_owned(), error })?;
+            (text, path.display().to_string())
+        }
+        None => (String::new(), "(defaults)".to_owned()),
+    };
+    load(&text, &name, std::env::vars()).map_err(LoadError::Mistakes)
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file.
+    #[error("{}: {error}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// What it says.
+    #[error("{} in the configuration:\n{}", count(.0), .0.iter().map(|m| format!("  {m}")).collect::<Vec<_>>().join("\n"))]
+    Mistakes(Vec<Mistake>),
+}
+
+fn count(mistakes: &[Mistake]) -> String {
+    if mistakes.len() == 1 { "1 mistake".into() } else { format!("{} mistakes", mistakes.len()) }
+}

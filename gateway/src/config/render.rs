@@ -1,0 +1,93 @@
+//! The effective configuration as YAML, which [`super::load`] reads back to the same settings.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::Config;
+
+/// Every setting with its value, defaults included.
+pub fn render(config: &Config) -> String {
+    let mut out = String::new();
+    let _ = write_config(&mut out, config);
+    out
+}
+
+fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
+    writeln!(out, "server:\n  listen: {}", quoted(&config.server.listen.to_string()))?;
+    if let Some(url) = &config.server.external_url {
+        writeln!(out, "  external_url: {}", quoted(url))?;
+    }
+    let store = &config.store;
+    writeln!(out, "store:\n  dir: {}", quoted(&store.dir.display().to_string()))?;
+    writeln!(
+        out,
+        "  retention: {{logs: {}, traces: {}, metrics: {}}}",
+        duration(store.logs),
+        duration(store.traces),
+        duration(store.metrics)
+    )?;
+    writeln!(out, "  max_bytes: {}\n  head_bytes: {}\n  sync: {}", store.max_bytes, store.head_bytes, store.sync.map_or("batch".into(), duration))?;
+    writeln!(out, "collect:\n  files:")?;
+    for glob in &config.collect.files {
+        writeln!(out, "    - {{path: {}}}", quoted(glob))?;
+    }
+    writeln!(out, "  exclude: {}", list(&config.collect.exclude))?;
+    writeln!(out, "  positions_dir: {}", quoted(&config.collect.positions_dir.display().to_string()))?;
+    if let Some(node) = &config.collect.node {
+        writeln!(out, "  node: {}", quoted(node))?;
+    }
+    writeln!(out, "derive:\n  rules:{}", if config.rules.is_empty() { " []" } else { "" })?;
+    for rule in &config.rules {
+        writeln!(out, "    - {{name: {}, regex: {}}}", quoted(&rule.name), quoted(&rule.regex))?;
+    }
+    if let Some(ship) = &config.ship {
+        writeln!(out, "ship:\n  otlp:\n    url: {}", quoted(&ship.otlp_url))?;
+        headers(out, "    ", &ship.headers)?;
+    }
+    writeln!(
+        out,
+        "receive:\n  otlp:\n    grpc: {}\n    http: {}\n    max_body_bytes: {}",
+        quoted(&config.otlp.grpc.to_string()),
+        quoted(&config.otlp.http.to_string()),
+        config.otlp.max_body_bytes
+    )?;
+    if let Some(prometheus) = &config.prometheus {
+        writeln!(out, "upstream:\n  prometheus:\n    url: {}", quoted(&prometheus.url))?;
+        writeln!(out, "    timeout: {}", duration(prometheus.timeout))?;
+        headers(out, "    ", &prometheus.headers)?;
+        writeln!(out, "    labels:")?;
+        for (field, labels) in super::effective_labels(prometheus) {
+            writeln!(out, "      {field}: {}", list(&labels))?;
+        }
+    }
+    Ok(())
+}
+
+/// Header values may be secrets: only their names are shown.
+fn headers(out: &mut String, indent: &str, headers: &[(String, String)]) -> std::fmt::Result {
+    if headers.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = headers.iter().map(|(name, _)| format!("{}: '***'", quoted(name))).collect();
+    writeln!(out, "{indent}headers: {{{}}}", names.join(", "))
+}
+
+fn list(items: &[String]) -> String {
+    format!("[{}]", items.iter().map(|item| quoted(item)).collect::<Vec<_>>().join(", "))
+}
+
+/// YAML single quotes hold anything but control characters, which no setting has.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// The largest unit that divides.
+fn duration(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    for (unit, name) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")] {
+        if millis > 0 && millis % unit == 0 {
+            return format!("{}{name}", millis / unit);
+        }
+    }
+    format!("{millis}ms")
+}

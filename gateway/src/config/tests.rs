@@ -1,0 +1,66 @@
+use super::*;
+
+fn mistakes(text: &str) -> Vec<String> {
+    load(text, "t.yaml", []).map(|_| Vec::new()).unwrap_or_else(|found| found.iter().map(Mistake::to_string).collect())
+}
+
+#[test]
+fn an_empty_file_is_the_defaults() {
+    let config = load("", "t.yaml", []).unwrap();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.collect.files, ["/var/log/pods/*/*/*.log"]);
+    assert_eq!(config.store.logs, Duration::from_secs(604_800));
+    assert!(config.prometheus.is_none());
+}
+
+#[test]
+fn every_mistake_is_reported_with_its_line_and_the_nearest_key() {
+    let text = "server:\n  listne: 0.0.0.0:80\nstore:\n  retention: {logs: 7x}\n  max_bytes: lots\nfoo: 1\n";
+    assert_eq!(
+        mistakes(text),
+        [
+            "t.yaml:2: server.listne: unknown key; did you mean `listen`?",
+            "t.yaml:4: store.retention.logs: expected a duration such as `30s`, `15m`, `12h` or `7d`, came `7x`",
+            "t.yaml:5: store.max_bytes: expected a size such as `64MiB` or `50GiB`, came `lots`",
+            "t.yaml:6: foo: unknown key; known here: server, store, collect, derive, ship, receive, upstream",
+        ]
+    );
+}
+
+#[test]
+fn a_rule_that_names_no_id_is_a_mistake_at_its_line() {
+    let found = mistakes("derive:\n  rules:\n    - {name: a, regex: 'tid=(?P<trace_id>\\w+)'}\n    - {name: b, regex: '(['}\n");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("t.yaml:4: derive.rules[1]: "), "{found:?}");
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let variables = [("TREFOIL__SERVER__LISTEN".to_owned(), "0.0.0.0:9999".to_owned())];
+    let config = load("server: {listen: 127.0.0.1:1}", "t.yaml", variables).unwrap();
+    assert_eq!(config.server.listen.port(), 9999);
+    let variables = [("TREFOIL__SERVER__LISTNE".to_owned(), "x".to_owned())];
+    let found = load("", "t.yaml", variables).unwrap_err();
+    assert_eq!(found[0].to_string(), "TREFOIL__SERVER__LISTNE: server.listne: unknown key; did you mean `listen`?");
+}
+
+#[test]
+fn text_that_is_not_yaml_names_its_line() {
+    let found = mistakes("server:\n  listen: [1\n");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("not YAML"), "{found:?}");
+}
+
+#[test]
+fn wrong_shapes_say_what_came() {
+    assert_eq!(mistakes("server: 5"), ["t.yaml:1: server: expected a mapping, came `5`"]);
+    assert_eq!(mistakes("collect: {files: x}"), ["t.yaml:1: collect.files: expected a list, came `x`"]);
+    assert_eq!(
+        mistakes("collect: {files: [{path: relative}]}"),
+        ["t.yaml:1: collect.files[0].path: expected an absolute path or glob, came `relative`"]
+    );
+    assert_eq!(
+        mistakes("upstream: {prometheus: {}}"),
+        ["t.yaml:1: upstream.prometheus.url: expected an http or https URL such as `http://prometheus:9090`"]
+    );
+}

@@ -1,0 +1,93 @@
+//! Bound listeners that serve HTTP/1.1 and HTTP/2 (prior knowledge) on one port, and drain when told to stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// Open connections a listener; more wait in the kernel's queue. A node's agents and a Grafana are far below.
+const MAX_CONNECTIONS: usize = 1024;
+/// A client that sends no complete request head in this time is cut off.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Requests under way at shutdown have this long to end; Kubernetes gives 30 s in all.
+const DRAIN: Duration = Duration::from_secs(10);
+/// After a failed accept (descriptors used up) the listener rests, so that it does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A port could not be had.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} for {purpose}: {error}; set `{key}` to another address")]
+pub struct BindError {
+    address: SocketAddr,
+    purpose: &'static str,
+    key: &'static str,
+    error: std::io::Error,
+}
+
+/// A bound socket.
+#[derive(Debug)]
+pub struct Listener {
+    /// Where, with the port that the system chose for 0.
+    pub address: SocketAddr,
+    socket: TcpListener,
+}
+
+impl Listener {
+    /// Binds; `purpose` and `key` are for the error text.
+    pub async fn bind(address: SocketAddr, purpose: &'static str, key: &'static str) -> Result<Self, BindError> {
+        let fail = |error| BindError { address, purpose, key, error };
+        let socket = TcpListener::bind(address).await.map_err(fail)?;
+        let address = socket.local_addr().map_err(fail)?;
+        Ok(Self { address, socket })
+    }
+
+    /// Serves until shutdown, then drains.
+    pub async fn serve(self, router: Router, shutdown: CancellationToken) {
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+        builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(HEAD_TIMEOUT));
+        let graceful = GracefulShutdown::new();
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        loop {
+            let place = tokio::select! {
+                place = places.clone().acquire_owned() => place,
+                () = shutdown.cancelled() => break,
+            };
+            let accepted = tokio::select! {
+                accepted = self.socket.accept() => accepted,
+                () = shutdown.cancelled() => break,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let _ = stream.set_nodelay(true);
+            let connection = builder
+                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()))
+                .into_owned();
+            let watched = graceful.watch(connection);
+            tokio::spawn(async move {
+                if let Err(error) = watched.await {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+                drop(place);
+            });
+        }
+        drop(self.socket);
+        if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+            tracing::warn!("requests were still under way after {DRAIN:?}; they were cut off");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What Trefoil costs: runs the real program on a generated corpus and prints figures next to a yardstick of the same run.
+//!
+//! `cargo run --release -p tests --bin bench-ingest [-- LINES SPANS]` (1,000,000 and 400,000 unless given). The program is watched from
+//! outside: CPU time and peak memory are the kernel's accounting of its process, latencies are those of an HTTP client.
+//! The yardstick Y is the CPU time of `zstd -1` over all lines in one buffer, so that figures of two machines compare.
+#![allow(clippy::print_stdout, reason = "a program whose product is a table")]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use tests::corpus;
+use tests::program::{Program, cpu_seconds};
+
+/// Where the corpus begins in time: an hour ago, so that retention keeps it.
+const AGE: Duration = Duration::from_secs(3600);
+/// How long a stage may take before the run is given up.
+const STAGE_LIMIT: Duration = Duration::from_secs(600);
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let lines: u64 = arguments.next().map_or(Ok(1_000_000), |n| n.parse()).context("LINES is a number")?;
+    let spans: u64 = arguments.next().map_or(Ok(400_000), |n| n.parse()).context("SPANS is a number")?;
+    let dir = tempfile::tempdir()?;
+    let now = u64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos())?;
+    let start = now - u64::try_from(AGE.as_nanos())?;
+
+    println!("corpus: {lines} lines, {spans} spans ...");
+    let manifest = corpus::write_logs(&dir.path().join("pods"), lines, start)?;
+    let yardstick = yardstick(&dir.path().join("pods"))?;
+    println!("yardstick Y: {yardstick:.2} s of CPU, zstd -1 over {} MB of lines", manifest.bytes / 1_000_000);
+
+    logs(dir.path(), &manifest, yardstick).await?;
+    traces(dir.path(), spans, start).await
+}
+
+async fn logs(dir: &Path, manifest: &corpus::LogManifest, yardstick: f64) -> Result<()> {
+    let data = dir.join("data-logs");
+    let mut program = Program::start(&data, &dir.join("pods/*/*/*.log")).await?;
+    let started = Instant::now();
+    program.wait_for_records("logs", manifest.lines, STAGE_LIMIT).await?;
+    let wall = started.elapsed().as_secs_f64();
+    let cpu = program.cpu_seconds()?;
+    println!("\ntail to stored ({} lines, {} MB)", manifest.lines, manifest.bytes / 1_000_000);
+    println!("  CPU             {cpu:.2} s = {:.2} Y, {:.0} lines a CPU-second", cpu / yardstick, manifest.lines as f64 / cpu);
+    println!("  wall            {wall:.2} s");
+    println!("  resident        {} MB at most", program.peak_memory()? / 1_000_000);
+    let (latencies, wrong) = look_up(&program, &manifest.sample, "logs").await?;
+    println!("  look-up by id   p50 {:.2} ms, p99 {:.2} ms over {} ids", latencies.0, latencies.1, manifest.sample.len());
+    ensure!(wrong == 0, "{wrong} of {} sampled ids returned another number of lines than written", manifest.sample.len());
+    println!("  every sampled id returned exactly its lines");
+    program.stop().await?;
+    let stored = size_of_dir(&data)?;
+    println!("  on disk         {} MB = {:.3} of the raw bytes", stored / 1_000_000, stored as f64 / manifest.bytes as f64);
+    Ok(())
+}
+
+async fn traces(dir: &Path, spans: u64, start: u64) -> Result<()> {
+    let (bodies, manifest) = corpus::span_bodies(spans, start);
+    let data = dir.join("data-spans");
+    let mut program = Program::start(&data, &dir.join("none/*.log")).await?;
+    let client = reqwest::Client::new();
+    let url = format!("http://{}/v1/traces", program.otlp_http);
+    let before = program.cpu_seconds()?;
+    let started = Instant::now();
+    for body in bodies {
+        loop {
+            let answer = client
+                .post(&url)
+                .header("content-type", "application/x-protobuf")
+                .body(body.clone())
+                .send()
+                .await?;
+            // Told to slow down: the body is sent again, as an exporter does.
+            if answer.status() != reqwest::StatusCode::SERVICE_UNAVAILABLE {
+                ensure!(answer.status().is_success(), "a body was answered {}", answer.status());
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    program.wait_for_records("traces", manifest.spans, STAGE_LIMIT).await?;
+    let wall = started.elapsed().as_secs_f64();
+    let cpu = program.cpu_seconds()? - before;
+    println!("\nOTLP/HTTP spans to stored ({} spans, {} MB)", manifest.spans, manifest.bytes / 1_000_000);
+    println!("  CPU             {cpu:.2} s = {:.2} us a span, {:.0} spans a CPU-second", cpu * 1e6 / manifest.spans as f64, manifest.spans as f64 / cpu);
+    println!("  wall            {wall:.2} s, one client");
+    println!("  resident        {} MB at most", program.peak_memory()? / 1_000_000);
+    let (latencies, wrong) = look_up(&program, &manifest.sample, "spans").await?;
+    println!("  trace by id     p50 {:.2} ms, p99 {:.2} ms over {} ids", latencies.0, latencies.1, manifest.sample.len());
+    ensure!(wrong == 0, "{wrong} of {} sampled traces are not whole", manifest.sample.len());
+    println!("  every sampled trace is whole");
+    program.stop().await?;
+    let stored = size_of_dir(&data)?;
+    println!(
+        "  on disk         {} MB = {:.0} bytes a span, {:.3} of the bodies",
+        stored / 1_000_000,
+        stored as f64 / manifest.spans as f64,
+        stored as f64 / manifest.bytes as f64
+    );
+    Ok(())
+}
+
+/// p50 and p99 in milliseconds, and how many ids gave another number of records than the manifest says.
+async fn look_up(program: &Program, sample: &[(String, u64)], signal: &str) -> Result<((f64, f64), usize)> {
+    let client = reqwest::Client::new();
+    let mut latencies = Vec::with_capacity(sample.len());
+    let mut wrong = 0;
+    for (id, expected) in sample {
+        let started = Instant::now();
+        let bytes = tests::program::body(client.get(format!("http://{}/api/v1/traces/{id}", program.main)).send().await?).await?;
+        latencies.push(started.elapsed().as_secs_f64() * 1e3);
+        let answer: serde_json::Value = serde_json::from_slice(&bytes)?;
+        if answer[signal].as_array().map(Vec::len) != usize::try_from(*expected).ok() {
+            wrong += 1;
+        }
+    }
+    latencies.sort_by(f64::total_cmp);
+    let at = |share: f64| latencies.get((latencies.len() as f64 * share) as usize).or(latencies.last()).copied().unwrap_or(0.0);
+    Ok(((at(0.5), at(0.99)), wrong))
+}
+
+/// CPU seconds of `zstd -1` over all lines in one buffer.
+fn yardstick(pods: &Path) -> Result<f64> {
+    let mut all = Vec::new();
+    for file in corpus::log_files(pods)? {
+        all.extend(std::fs::read(file)?);
+    }
+    let before = cpu_seconds(std::process::id())?;
+    let compressed = zstd::bulk::compress(&all, 1)?;
+    let spent = cpu_seconds(std::process::id())? - before;
+    println!("zstd -1 of the text: {:.3} of its bytes", compressed.len() as f64 / all.len() as f64);
+    Ok(spent)
+}
+
+fn size_of_dir(dir: &Path) -> Result<u64> {
+    let mut total = 0;
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        total += if entry.file_type()?.is_dir() { size_of_dir(&entry.path())? } else { entry.metadata()?.len() };
+    }
+    Ok(total)
+}

@@ -1,0 +1,175 @@
+//! The real program as a child process: started on free ports, watched from outside, killed or stopped.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// How long the program may take to say that it listens.
+const START_LIMIT: Duration = Duration::from_secs(30);
+/// Between two looks at a figure that must still grow.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Bytes of an answer that are read at most.
+const MAX_ANSWER: usize = 256 << 20;
+/// The program's own default.
+const DEFAULT_HEAD: u64 = 32 << 20;
+/// Linux counts process times in hundredths of a second on every architecture that we run on.
+const TICKS_A_SECOND: f64 = 100.0;
+
+/// A running `trefoil serve`.
+#[derive(Debug)]
+pub struct Program {
+    child: Child,
+    /// Main listener.
+    pub main: SocketAddr,
+    /// OTLP gRPC.
+    pub otlp_grpc: SocketAddr,
+    /// OTLP HTTP.
+    pub otlp_http: SocketAddr,
+}
+
+/// The program beside the running executable: `cargo` puts tests in `deps/`, programs one above.
+pub fn binary() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    own.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join("trefoil"))
+        .find(|path| path.is_file())
+        .context("no `trefoil` beside this executable: build it first, in the same profile (cargo build -p gateway)")
+}
+
+impl Program {
+    /// Starts it on a data directory and a glob of log files, with all ports chosen by the system.
+    pub async fn start(data: &Path, logs: &Path) -> Result<Self> {
+        Self::start_with(data, logs, DEFAULT_HEAD).await
+    }
+
+    /// As [`Program::start`], with another size at which the store seals.
+    pub async fn start_with(data: &Path, logs: &Path, head_bytes: u64) -> Result<Self> {
+        std::fs::create_dir_all(data)?;
+        let config = data.with_extension("yaml");
+        std::fs::write(
+            &config,
+            format!(
+                "server: {{listen: '127.0.0.1:0'}}\nstore: {{dir: '{}', head_bytes: {head_bytes}}}\ncollect: {{files: [{{path: '{}'}}]}}\n\
+                 receive: {{otlp: {{grpc: '127.0.0.1:0', http: '127.0.0.1:0'}}}}\n",
+                data.display(),
+                logs.display()
+            ),
+        )?;
+        let mut child = Command::new(binary()?)
+            .arg("serve")
+            .arg("--config")
+            .arg(&config)
+            .env("RUST_LOG", "info")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let mut lines = BufReader::new(child.stderr.take().context("no standard error")?).lines();
+        let mut said = Vec::new();
+        let addresses = tokio::time::timeout(START_LIMIT, async {
+            while let Some(line) = lines.next_line().await? {
+                let addresses = addresses(&line);
+                said.push(line);
+                if let [main, otlp_grpc, otlp_http] = addresses[..] {
+                    return Ok((main, otlp_grpc, otlp_http));
+                }
+            }
+            bail!("the program ended; it said:\n{}", said.join("\n"))
+        })
+        .await
+        .context("the program did not say where it listens")??;
+        // What it says later must be read, or it would block on a full pipe.
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                eprintln!("trefoil: {line}");
+            }
+        });
+        Ok(Self { child, main: addresses.0, otlp_grpc: addresses.1, otlp_http: addresses.2 })
+    }
+
+    /// CPU time that it has used, user and system.
+    pub fn cpu_seconds(&self) -> Result<f64> {
+        cpu_seconds(self.child.id().context("the program has ended")?)
+    }
+
+    /// Peak resident memory in bytes.
+    pub fn peak_memory(&self) -> Result<u64> {
+        let id = self.child.id().context("the program has ended")?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("no VmHWM")?;
+        let kilobytes: u64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
+        Ok(kilobytes * 1024)
+    }
+
+    /// Waits until this many records of a signal are stored, as its own metrics say.
+    pub async fn wait_for_records(&mut self, signal: &str, expected: u64, limit: Duration) -> Result<()> {
+        let started = Instant::now();
+        let url = format!("http://{}/metrics", self.main);
+        let wanted = format!("signal=\"{signal}\"");
+        loop {
+            let text = String::from_utf8(body(reqwest::get(&url).await?).await?)?;
+            let stored: f64 = text
+                .lines()
+                .filter(|line| line.starts_with(&format!("{}{{", dashboards::metric_names::MetricName::StoreRecords.exposed())))
+                .filter(|line| line.contains(&wanted))
+                .filter_map(|line| line.split("} ").nth(1)?.split_whitespace().next()?.parse::<f64>().ok())
+                .sum();
+            if stored as u64 >= expected {
+                ensure!(stored as u64 == expected, "{stored} {signal} are stored, {expected} were sent");
+                return Ok(());
+            }
+            ensure!(started.elapsed() < limit, "after {limit:?} only {stored} of {expected} {signal} are stored");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// SIGKILL: no chance to tidy up.
+    pub async fn kill(mut self) -> Result<()> {
+        self.child.kill().await?;
+        Ok(())
+    }
+
+    /// SIGTERM, and waits for its end.
+    pub async fn stop(mut self) -> Result<()> {
+        let id = self.child.id().context("the program has ended")?;
+        let pid = rustix::process::Pid::from_raw(i32::try_from(id)?).context("no process")?;
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        let status = tokio::time::timeout(START_LIMIT, self.child.wait()).await.context("it did not stop")??;
+        ensure!(status.success(), "the program ended with {status}");
+        Ok(())
+    }
+}
+
+/// The addresses in the line that says where the program listens.
+fn addresses(line: &str) -> Vec<SocketAddr> {
+    if !line.contains("listening on") {
+        return Vec::new();
+    }
+    line.split([' ', ',']).filter_map(|word| word.parse().ok()).collect()
+}
+
+/// User and system time of a process so far.
+pub fn cpu_seconds(process: u32) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    let ticks: f64 = fields.get(11).context("no utime")?.parse::<f64>()? + fields.get(12).context("no stime")?.parse::<f64>()?;
+    Ok(ticks / TICKS_A_SECOND)
+}
+
+/// The body of an answer, up to a bound.
+pub async fn body(mut answer: reqwest::Response) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = answer.chunk().await? {
+        ensure!(bytes.len() + chunk.len() <= MAX_ANSWER, "an answer is over {MAX_ANSWER} bytes");
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
