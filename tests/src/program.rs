@@ -118,7 +118,7 @@ impl Program {
             let text = String::from_utf8(body(reqwest::get(&url).await?).await?)?;
             let stored: f64 = text
                 .lines()
-                .filter(|line| line.starts_with(&format!("{}{{", dashboards::metric_names::MetricName::StoreRecords.exposed())))
+                .filter(|line| line.starts_with(&format!("{}{{", dashboards::metric_names::MetricName::StoreRecords.series())))
                 .filter(|line| line.contains(&wanted))
                 .filter_map(|line| line.split("} ").nth(1)?.split_whitespace().next()?.parse::<f64>().ok())
                 .sum();
