@@ -2,8 +2,5 @@
 //!
 //! This is a library as well, so that the tests boot the real thing.
 
-pub mod app;
-pub mod cli;
-pub mod config;
-mod listener;
-mod telemetry;
+pub mod listener;
+pub mod telemetry;

@@ -42,7 +42,11 @@ pub struct Listener {
 
 impl Listener {
     /// Binds; `purpose` and `key` are for the error text.
-    pub async fn bind(address: SocketAddr, purpose: &'static str, key: &'static str) -> Result<Self, BindError> {
+    pub async fn bind(
+        address: SocketAddr,
+        purpose: &'static str,
+        key: &'static str,
+    ) -> Result<Self, BindError> {
         let fail = |error| BindError { address, purpose, key, error };
         let socket = TcpListener::bind(address).await.map_err(fail)?;
         let address = socket.local_addr().map_err(fail)?;

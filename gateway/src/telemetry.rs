@@ -86,7 +86,9 @@ impl Collector for Parts {
             for reading in readings {
                 match name.kind() {
                     MetricKind::Counter => {
-                        family.encode_family(&reading.labels)?.encode_counter::<NoLabelSet, f64, f64>(&reading.value, None)?;
+                        family
+                            .encode_family(&reading.labels)?
+                            .encode_counter::<NoLabelSet, f64, f64>(&reading.value, None)?;
                     }
                     MetricKind::Info => family.encode_info(&reading.labels)?,
                     MetricKind::Gauge | MetricKind::Histogram => {

@@ -35,12 +35,9 @@ pub struct Program {
 /// The program beside the running executable: `cargo` puts tests in `deps/`, programs one above.
 pub fn binary() -> Result<PathBuf> {
     let own = std::env::current_exe()?;
-    own.ancestors()
-        .skip(1)
-        .take(2)
-        .map(|folder| folder.join("trefoil"))
-        .find(|path| path.is_file())
-        .context("no `trefoil` beside this executable: build it first, in the same profile (cargo build -p gateway)")
+    own.ancestors().skip(1).take(2).map(|folder| folder.join("trefoil")).find(|path| path.is_file()).context(
+        "no `trefoil` beside this executable: build it first, in the same profile (cargo build -p gateway)",
+    )
 }
 
 impl Program {
@@ -118,7 +115,12 @@ impl Program {
             let text = String::from_utf8(body(reqwest::get(&url).await?).await?)?;
             let stored: f64 = text
                 .lines()
-                .filter(|line| line.starts_with(&format!("{}{{", dashboards::metric_names::MetricName::StoreRecords.series())))
+                .filter(|line| {
+                    line.starts_with(&format!(
+                        "{}{{",
+                        dashboards::metric_names::MetricName::StoreRecords.series()
+                    ))
+                })
                 .filter(|line| line.contains(&wanted))
                 .filter_map(|line| line.split("} ").nth(1)?.split_whitespace().next()?.parse::<f64>().ok())
                 .sum();
@@ -126,7 +128,10 @@ impl Program {
                 ensure!(stored as u64 == expected, "{stored} {signal} are stored, {expected} were sent");
                 return Ok(());
             }
-            ensure!(started.elapsed() < limit, "after {limit:?} only {stored} of {expected} {signal} are stored");
+            ensure!(
+                started.elapsed() < limit,
+                "after {limit:?} only {stored} of {expected} {signal} are stored"
+            );
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
@@ -142,7 +147,8 @@ impl Program {
         let id = self.child.id().context("the program has ended")?;
         let pid = rustix::process::Pid::from_raw(i32::try_from(id)?).context("no process")?;
         rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
-        let status = tokio::time::timeout(START_LIMIT, self.child.wait()).await.context("it did not stop")??;
+        let status =
+            tokio::time::timeout(START_LIMIT, self.child.wait()).await.context("it did not stop")??;
         ensure!(status.success(), "the program ended with {status}");
         Ok(())
     }
@@ -160,7 +166,8 @@ fn addresses(line: &str) -> Vec<SocketAddr> {
 pub fn cpu_seconds(process: u32) -> Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-    let ticks: f64 = fields.get(11).context("no utime")?.parse::<f64>()? + fields.get(12).context("no stime")?.parse::<f64>()?;
+    let ticks: f64 = fields.get(11).context("no utime")?.parse::<f64>()?
+        + fields.get(12).context("no stime")?.parse::<f64>()?;
     Ok(ticks / TICKS_A_SECOND)
 }
 

@@ -94,7 +94,8 @@ impl Joiner {
         if let Some(line) = cri::parse(raw) {
             self.wrapping = Wrapping::Wrapped;
             let time = self.clock.read(line.time);
-            let fragment = Fragment { time, stream: line.stream, partial: line.partial, text: line.text, offset };
+            let fragment =
+                Fragment { time, stream: line.stream, partial: line.partial, text: line.text, offset };
             join(&mut self.pending, self.limits, fragment, emit);
             return;
         }

@@ -130,7 +130,12 @@ fn a_long_record_keeps_its_head_and_says_how_much_was_cut() {
     let cut = Some(ProblemKind::Truncated);
     assert_eq!(
         got,
-        [("abcdefg", 8, cut), ("abcdefg", 2, cut), ("abcdefgh", 0, None), ("raw over", 10, Some(ProblemKind::BadLine))]
+        [
+            ("abcdefg", 8, cut),
+            ("abcdefg", 2, cut),
+            ("abcdefgh", 0, None),
+            ("raw over", 10, Some(ProblemKind::BadLine))
+        ]
     );
 }
 
@@ -148,7 +153,12 @@ fn an_endless_chain_of_fragments_stays_within_the_limit() {
 fn docker_lines_are_unwrapped_and_joined() {
     for (lines, want) in [
         (&[r#"{"log":"plain\n","stream":"stdout","time":"2025-10-09T08:53:20.1Z"}"#][..], "plain"),
-        (&[r#"{"log":"a \"q\" \u00e9 \ud83d\ude00 \\n\n","stream":"stderr","time":"2025-10-09T08:53:20.1Z"}"#], "a \"q\" é 😀 \\n"),
+        (
+            &[
+                r#"{"log":"a \"q\" \u00e9 \ud83d\ude00 \\n\n","stream":"stderr","time":"2025-10-09T08:53:20.1Z"}"#,
+            ],
+            "a \"q\" é 😀 \\n",
+        ),
         (&[r#"{"log":"\ud83d lone\n","stream":"stderr","time":"2025-10-09T08:53:20.1Z"}"#], "\u{fffd} lone"),
         (&[r#"{"log":"x\n","stream":"stdout","attrs":{"tag":"a}b"},"time":"2025-10-09T08:53:20.1Z"}"#], "x"),
         (

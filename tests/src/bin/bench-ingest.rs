@@ -35,24 +35,41 @@ async fn main() -> Result<()> {
     traces(dir.path(), spans, start).await
 }
 
-async fn logs(dir: &Path, manifest: &corpus::LogManifest, yardstick: f64) -> Result<()> {
+async fn logs(dir: &Path, manifest: &corpus::Manifest, yardstick: f64) -> Result<()> {
     let data = dir.join("data-logs");
     let mut program = Program::start(&data, &dir.join("pods/*/*/*.log")).await?;
     let started = Instant::now();
-    program.wait_for_records("logs", manifest.lines, STAGE_LIMIT).await?;
+    program.wait_for_records("logs", manifest.records, STAGE_LIMIT).await?;
     let wall = started.elapsed().as_secs_f64();
     let cpu = program.cpu_seconds()?;
-    println!("\ntail to stored ({} lines, {} MB)", manifest.lines, manifest.bytes / 1_000_000);
-    println!("  CPU             {cpu:.2} s = {:.2} Y, {:.0} lines a CPU-second", cpu / yardstick, manifest.lines as f64 / cpu);
+    println!("\ntail to stored ({} lines, {} MB)", manifest.records, manifest.bytes / 1_000_000);
+    println!(
+        "  CPU             {cpu:.2} s = {:.2} Y, {:.0} lines a CPU-second",
+        cpu / yardstick,
+        manifest.records as f64 / cpu
+    );
     println!("  wall            {wall:.2} s");
     println!("  resident        {} MB at most", program.peak_memory()? / 1_000_000);
     let (latencies, wrong) = look_up(&program, &manifest.sample, "logs").await?;
-    println!("  look-up by id   p50 {:.2} ms, p99 {:.2} ms over {} ids", latencies.0, latencies.1, manifest.sample.len());
-    ensure!(wrong == 0, "{wrong} of {} sampled ids returned another number of lines than written", manifest.sample.len());
+    println!(
+        "  look-up by id   p50 {:.2} ms, p99 {:.2} ms over {} ids",
+        latencies.0,
+        latencies.1,
+        manifest.sample.len()
+    );
+    ensure!(
+        wrong == 0,
+        "{wrong} of {} sampled ids returned another number of lines than written",
+        manifest.sample.len()
+    );
     println!("  every sampled id returned exactly its lines");
     program.stop().await?;
     let stored = size_of_dir(&data)?;
-    println!("  on disk         {} MB = {:.3} of the raw bytes", stored / 1_000_000, stored as f64 / manifest.bytes as f64);
+    println!(
+        "  on disk         {} MB = {:.3} of the raw bytes",
+        stored / 1_000_000,
+        stored as f64 / manifest.bytes as f64
+    );
     Ok(())
 }
 
@@ -84,11 +101,22 @@ async fn traces(dir: &Path, spans: u64, start: u64) -> Result<()> {
     let wall = started.elapsed().as_secs_f64();
     let cpu = program.cpu_seconds()? - before;
     println!("\nOTLP/HTTP spans to stored ({} spans, {} MB)", manifest.spans, manifest.bytes / 1_000_000);
-    println!("  CPU             {cpu:.2} s = {:.2} us a span, {:.0} spans a CPU-second", cpu * 1e6 / manifest.spans as f64, manifest.spans as f64 / cpu);
+    println!(
+        "  CPU             {cpu:.2} s = {:.2} us a span, {:.0} spans a CPU-second",
+        cpu * 1e6 / manifest.spans as f64,
+        manifest.spans as f64 / cpu
+    );
     println!("  wall            {wall:.2} s, one client");
     println!("  resident        {} MB at most", program.peak_memory()? / 1_000_000);
-    let (latencies, wrong) = look_up(&program, &manifest.sample, "spans").await?;
-    println!("  trace by id     p50 {:.2} ms, p99 {:.2} ms over {} ids", latencies.0, latencies.1, manifest.sample.len());
+    let sample: Vec<(String, u64)> =
+        manifest.sample.iter().map(|id| (id.clone(), corpus::SPANS_PER_TRACE as u64)).collect();
+    let (latencies, wrong) = look_up(&program, &sample, "spans").await?;
+    println!(
+        "  trace by id     p50 {:.2} ms, p99 {:.2} ms over {} ids",
+        latencies.0,
+        latencies.1,
+        manifest.sample.len()
+    );
     ensure!(wrong == 0, "{wrong} of {} sampled traces are not whole", manifest.sample.len());
     println!("  every sampled trace is whole");
     program.stop().await?;
@@ -109,7 +137,10 @@ async fn look_up(program: &Program, sample: &[(String, u64)], signal: &str) -> R
     let mut wrong = 0;
     for (id, expected) in sample {
         let started = Instant::now();
-        let bytes = tests::program::body(client.get(format!("http://{}/api/v1/traces/{id}", program.main)).send().await?).await?;
+        let bytes = tests::program::body(
+            client.get(format!("http://{}/api/v1/traces/{id}", program.main)).send().await?,
+        )
+        .await?;
         latencies.push(started.elapsed().as_secs_f64() * 1e3);
         let answer: serde_json::Value = serde_json::from_slice(&bytes)?;
         if answer[signal].as_array().map(Vec::len) != usize::try_from(*expected).ok() {
@@ -117,15 +148,21 @@ async fn look_up(program: &Program, sample: &[(String, u64)], signal: &str) -> R
         }
     }
     latencies.sort_by(f64::total_cmp);
-    let at = |share: f64| latencies.get((latencies.len() as f64 * share) as usize).or(latencies.last()).copied().unwrap_or(0.0);
+    let at = |share: f64| {
+        latencies.get((latencies.len() as f64 * share) as usize).or(latencies.last()).copied().unwrap_or(0.0)
+    };
     Ok(((at(0.5), at(0.99)), wrong))
 }
 
 /// CPU seconds of `zstd -1` over all lines in one buffer.
 fn yardstick(pods: &Path) -> Result<f64> {
     let mut all = Vec::new();
-    for file in corpus::log_files(pods)? {
-        all.extend(std::fs::read(file)?);
+    for pod in std::fs::read_dir(pods)? {
+        for container in std::fs::read_dir(pod?.path())? {
+            for file in std::fs::read_dir(container?.path())? {
+                all.extend(std::fs::read(file?.path())?);
+            }
+        }
     }
     let before = cpu_seconds(std::process::id())?;
     let compressed = zstd::bulk::compress(&all, 1)?;
@@ -138,7 +175,8 @@ fn size_of_dir(dir: &Path) -> Result<u64> {
     let mut total = 0;
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
-        total += if entry.file_type()?.is_dir() { size_of_dir(&entry.path())? } else { entry.metadata()?.len() };
+        total +=
+            if entry.file_type()?.is_dir() { size_of_dir(&entry.path())? } else { entry.metadata()?.len() };
     }
     Ok(total)
 }
