@@ -1,0 +1,1 @@
+"""A small Django shop that logs, traces and counts, as a client of Trefoil."""
