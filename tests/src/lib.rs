@@ -1,4 +1,5 @@
 //! What whole-system tests and benchmarks share: corpora, and a harness that boots the real gateway and the servers round it.
 
 pub mod corpus;
+pub mod harness;
 pub mod program;
