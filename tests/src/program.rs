@@ -3,16 +3,17 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use dashboards::metric_names::MetricName;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::harness::until;
+
 /// How long the program may take to say that it listens.
 const START_LIMIT: Duration = Duration::from_secs(30);
-/// Between two looks at a figure that must still grow.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Bytes of an answer that are read at most.
 const MAX_ANSWER: usize = 256 << 20;
 /// The program's own default.
@@ -48,14 +49,19 @@ impl Program {
 
     /// As [`Program::start`], with another size at which the store seals.
     pub async fn start_with(data: &Path, logs: &Path, head_bytes: u64) -> Result<Self> {
+        let more = format!("store: {{dir: '{}', head_bytes: {head_bytes}}}\n", data.display());
+        Self::start_configured(data, logs, &more).await
+    }
+
+    /// As [`Program::start`], with further sections of the configuration; `store` must be one of them.
+    pub async fn start_configured(data: &Path, logs: &Path, sections: &str) -> Result<Self> {
         std::fs::create_dir_all(data)?;
         let config = data.with_extension("yaml");
         std::fs::write(
             &config,
             format!(
-                "server: {{listen: '127.0.0.1:0'}}\nstore: {{dir: '{}', head_bytes: {head_bytes}}}\ncollect: {{files: [{{path: '{}'}}]}}\n\
-                 receive: {{otlp: {{grpc: '127.0.0.1:0', http: '127.0.0.1:0'}}}}\n",
-                data.display(),
+                "server: {{listen: '127.0.0.1:0'}}\ncollect: {{files: [{{path: '{}'}}]}}\n\
+                 receive: {{otlp: {{grpc: '127.0.0.1:0', http: '127.0.0.1:0'}}}}\n{sections}",
                 logs.display()
             ),
         )?;
@@ -108,32 +114,23 @@ impl Program {
 
     /// Waits until this many records of a signal are stored, as its own metrics say.
     pub async fn wait_for_records(&mut self, signal: &str, expected: u64, limit: Duration) -> Result<()> {
-        let started = Instant::now();
         let url = format!("http://{}/metrics", self.main);
+        let series = format!("{}{{", MetricName::StoreRecords.series());
         let wanted = format!("signal=\"{signal}\"");
-        loop {
-            let text = String::from_utf8(body(reqwest::get(&url).await?).await?)?;
+        let (url, series, wanted) = (url.as_str(), series.as_str(), wanted.as_str());
+        let stored = until(&format!("{expected} stored {signal}"), limit, || async move {
+            let text = String::from_utf8(body(reqwest::get(url).await?).await?)?;
             let stored: f64 = text
                 .lines()
-                .filter(|line| {
-                    line.starts_with(&format!(
-                        "{}{{",
-                        dashboards::metric_names::MetricName::StoreRecords.series()
-                    ))
-                })
-                .filter(|line| line.contains(&wanted))
+                .filter(|line| line.starts_with(series) && line.contains(wanted))
                 .filter_map(|line| line.split("} ").nth(1)?.split_whitespace().next()?.parse::<f64>().ok())
                 .sum();
-            if stored as u64 >= expected {
-                ensure!(stored as u64 == expected, "{stored} {signal} are stored, {expected} were sent");
-                return Ok(());
-            }
-            ensure!(
-                started.elapsed() < limit,
-                "after {limit:?} only {stored} of {expected} {signal} are stored"
-            );
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+            ensure!(stored as u64 >= expected, "only {stored} are stored");
+            Ok(stored as u64)
+        })
+        .await?;
+        ensure!(stored == expected, "{stored} {signal} are stored, {expected} were sent");
+        Ok(())
     }
 
     /// SIGKILL: no chance to tidy up.
