@@ -2,4 +2,6 @@
 //! in place before.
 
 #[cfg(test)]
+mod dependencies;
+#[cfg(test)]
 mod tidy;
