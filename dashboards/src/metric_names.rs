@@ -103,7 +103,7 @@ pub const STATUS: &str = "status";
 pub const RULE: &str = "rule";
 /// Why something was lost, rejected or refused.
 pub const REASON: &str = "reason";
-/// `logs`, `spans`, `samples` or `exemplars`.
+/// `logs`, `traces` or `metrics`, as retention names them.
 pub const SIGNAL: &str = "signal";
 
 impl MetricName {

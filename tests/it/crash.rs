@@ -45,7 +45,9 @@ impl Random {
 }
 
 fn trace_body(id: u128, padding: usize) -> Vec<u8> {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos()
+            as u64;
     let attribute = |key: &str, value: String| KeyValue {
         key: key.into(),
         value: Some(AnyValue { value: Some(any_value::Value::StringValue(value)) }),
@@ -91,7 +93,11 @@ fn write_lines(folder: &Path, round: usize, next_id: &mut u128) -> Result<Vec<u1
     let mut text = String::new();
     for _ in 0..LINES {
         *next_id += 1;
-        text += &format!("2026-01-01T00:00:00.{:09}Z stdout F level=info trace_id={:032x} msg=crash\n", *next_id % 1_000_000_000, *next_id);
+        text += &format!(
+            "2026-01-01T00:00:00.{:09}Z stdout F level=info trace_id={:032x} msg=crash\n",
+            *next_id % 1_000_000_000,
+            *next_id
+        );
         ids.push(*next_id);
     }
     out.write_all(text.as_bytes())?;
@@ -112,11 +118,17 @@ async fn what_was_acknowledged_survives_fifty_kills_once() -> Result<()> {
     let mut checked = 0;
 
     for round in 0..ROUNDS {
-        let program = Program::start_with(&data, &glob, HEAD_BYTES).await.with_context(|| format!("start {round}"))?;
+        let program =
+            Program::start_with(&data, &glob, HEAD_BYTES).await.with_context(|| format!("start {round}"))?;
         let known = acknowledged.lock().await.clone();
-        let older = (0..10).filter_map(|_| known.get(random.below(known.len().max(1) as u64) as usize).copied()).collect::<Vec<_>>();
+        let older = (0..10)
+            .filter_map(|_| known.get(random.below(known.len().max(1) as u64) as usize).copied())
+            .collect::<Vec<_>>();
         for &id in known[checked..].iter().chain(&older) {
-            ensure!(found(&program, id).await?.0 == SPANS, "round {round}: acknowledged trace {id:032x} is not whole");
+            ensure!(
+                found(&program, id).await?.0 == SPANS,
+                "round {round}: acknowledged trace {id:032x} is not whole"
+            );
         }
         checked = known.len();
         lines.extend(write_lines(&folder, round, &mut next_line)?);
@@ -132,10 +144,15 @@ async fn what_was_acknowledged_survives_fifty_kills_once() -> Result<()> {
                     let http = reqwest::Client::new();
                     for n in 1u128.. {
                         let id = (1 << 120) | ((round as u128) << 64) | ((client as u128) << 32) | n;
-                        let request = http.post(&url).header("content-type", "application/x-protobuf").body(trace_body(id, padding));
+                        let request = http
+                            .post(&url)
+                            .header("content-type", "application/x-protobuf")
+                            .body(trace_body(id, padding));
                         match request.send().await {
                             Ok(answer) if answer.status().is_success() => acknowledged.lock().await.push(id),
-                            Ok(answer) if answer.status() == reqwest::StatusCode::SERVICE_UNAVAILABLE => continue,
+                            Ok(answer) if answer.status() == reqwest::StatusCode::SERVICE_UNAVAILABLE => {
+                                continue;
+                            }
                             // The program was killed under it.
                             _ => return,
                         }
@@ -156,7 +173,10 @@ async fn what_was_acknowledged_survives_fifty_kills_once() -> Result<()> {
     let mut program = Program::start_with(&data, &glob, HEAD_BYTES).await?;
     program.wait_for_records("logs", lines.len() as u64, CATCH_UP).await?;
     for &id in acknowledged.lock().await.iter() {
-        ensure!(found(&program, id).await?.0 == SPANS, "acknowledged trace {id:032x} is not there once at the end");
+        ensure!(
+            found(&program, id).await?.0 == SPANS,
+            "acknowledged trace {id:032x} is not there once at the end"
+        );
     }
     for &id in &lines {
         ensure!(found(&program, id).await?.1 == 1, "line {id:032x} is not there once");

@@ -2,6 +2,14 @@
 //! in place before.
 
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod dependencies;
+#[cfg(test)]
+mod first_light;
 #[cfg(test)]
 mod tidy;
