@@ -6,4 +6,6 @@
 //! and noted problems, never an error that stops a file or a request, and never a panic.
 
 pub mod container;
+pub mod derived;
+pub mod line;
 pub mod record;

@@ -10,6 +10,7 @@ mod ids;
 mod labels;
 mod log;
 mod metric;
+pub mod normalise;
 mod pairs;
 mod resource;
 mod span;
