@@ -12,4 +12,8 @@ mod dependencies;
 #[cfg(test)]
 mod first_light;
 #[cfg(test)]
+mod grafana;
+#[cfg(test)]
+mod own_metrics;
+#[cfg(test)]
 mod tidy;
