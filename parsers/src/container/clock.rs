@@ -18,15 +18,13 @@ impl Clock {
     pub(super) fn read(&mut self, text: &[u8]) -> Option<u64> {
         if let Some((prefix, [s1, s2, b'.', fraction @ .., b'Z'])) = text.split_first_chunk::<PREFIX>() {
             if *prefix == self.prefix && self.minute != 0 {
-                if let (1..=9, Some(second), Some(nanos)) =
-                    (fraction.len(), number(&[*s1, *s2]), number(fraction))
-                {
-                    if second < 60 {
-                        let scale = 10u64.pow(9 - fraction.len() as u32);
-                        return Some(self.minute + second * 1_000_000_000 + nanos * scale);
+                return match (fraction.len(), number(&[*s1, *s2]), number(fraction)) {
+                    (digits @ 1..=9, Some(second @ 0..60), Some(nanos)) => {
+                        let scale = 10u64.pow(9 - digits as u32);
+                        Some(self.minute + second * 1_000_000_000 + nanos * scale)
                     }
-                }
-                return parse_rfc3339(text);
+                    _ => parse_rfc3339(text),
+                };
             }
             let time = parse_rfc3339(text)?;
             // A minute of UTC begins at a multiple of 60 s, so rounding down undoes the seconds. A leap second would

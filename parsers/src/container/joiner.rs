@@ -99,18 +99,16 @@ impl Joiner {
             join(&mut self.pending, self.limits, fragment, emit);
             return;
         }
-        if docker_json::looks_like(raw) {
-            if let Some(line) = docker_json::parse(raw, &mut self.scratch) {
-                self.wrapping = Wrapping::Wrapped;
-                let time = self.clock.read(line.time);
-                let fragment =
-                    Fragment { time, stream: line.stream, partial: line.partial, text: line.text, offset };
-                join(&mut self.pending, self.limits, fragment, emit);
-                if self.scratch.capacity() > KEEP_BUFFER {
-                    self.scratch = Vec::new();
-                }
-                return;
+        if let Some(line) = docker_json::parse(raw, &mut self.scratch) {
+            self.wrapping = Wrapping::Wrapped;
+            let time = self.clock.read(line.time);
+            let fragment =
+                Fragment { time, stream: line.stream, partial: line.partial, text: line.text, offset };
+            join(&mut self.pending, self.limits, fragment, emit);
+            if self.scratch.capacity() > KEEP_BUFFER {
+                self.scratch = Vec::new();
             }
+            return;
         }
         let (text, truncated) = cut(raw, self.limits.max_line);
         let problem = match self.wrapping {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::container::ContainerLine;
-use crate::record::{LogBatch, LogRow, push_pair};
+use crate::record::{ByteRange, LogBatch, LogRow, push_pair};
 
 use super::{Derived, Deriver};
 
@@ -48,9 +48,8 @@ impl Deriver {
         if line.truncated > 0 {
             push_pair(&mut batch.meta, "truncated_bytes", &line.truncated.to_string());
         }
-        let meta = crate::record::ByteRange { start, end: batch.meta.len() as u32 };
-        let at = batch.rows.len();
-        batch.rows.push(LogRow {
+        let meta = ByteRange { start, end: batch.meta.len() as u32 };
+        batch.rows.push_mut(LogRow {
             time: line.time.unwrap_or(source.observed),
             observed: source.observed,
             trace: derived.trace.map_or(0, |id| id.bits()),
@@ -63,8 +62,7 @@ impl Deriver {
             rule,
             spelling: derived.trace.map(|id| id.spelling()).unwrap_or_default(),
             severity: derived.severity,
-        });
-        &mut batch.rows[at]
+        })
     }
 }
 

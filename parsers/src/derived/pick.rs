@@ -1,7 +1,8 @@
 //! Of all that the built-in rules find in one line, what counts.
 
 use crate::line::{Fact, Hit, Rank};
-use crate::record::{IdError, ProblemKind, Severity, SpanId, TraceId};
+use crate::record::normalise::Context;
+use crate::record::{IdError, ProblemKind, Severity};
 
 use super::{Derived, built_in, range};
 
@@ -10,8 +11,10 @@ pub(super) struct Pick<'a> {
     out: &'a mut Derived,
     trace: Rank,
     span: Rank,
-    /// The span that came in one value with a trace; it counts only if that trace does.
-    with_trace: Option<(TraceId, SpanId)>,
+    /// The first value that held more than a trace; the rest of it counts only if its trace does.
+    header: Option<Context>,
+    /// A configured rule has told about sampling, or a key of its own has.
+    sampled: bool,
 }
 
 impl<'a> Pick<'a> {
@@ -19,7 +22,8 @@ impl<'a> Pick<'a> {
     pub(super) fn new(out: &'a mut Derived) -> Self {
         let rank = |found: bool| if found { Rank::Configured } else { Rank::Nothing };
         let (trace, span) = (rank(out.trace.is_some()), rank(out.span.is_some()));
-        Self { out, trace, span, with_trace: None }
+        let sampled = out.sampled.is_some();
+        Self { out, trace, span, header: None, sampled }
     }
 
     pub(super) fn has_trace(&self) -> bool {
@@ -35,10 +39,9 @@ impl<'a> Pick<'a> {
                         self.trace = hit.rank;
                         self.out.trace = Some(trace);
                         self.out.rule = Some(built_in(hit.form));
-                        self.out.sampled = context.sampled.or(self.out.sampled);
                     }
-                    if let (Some(span), None) = (context.span, self.with_trace) {
-                        self.with_trace = Some((trace, span));
+                    if self.header.is_none() && (context.span.is_some() || context.sampled.is_some()) {
+                        self.header = Some(context);
                     }
                 } else if context.span.is_some() && hit.rank < self.span {
                     self.span = hit.rank;
@@ -57,16 +60,23 @@ impl<'a> Pick<'a> {
                     self.out.service = Some(range(hit.start, hit.end));
                 }
             }
-            Fact::Sampled(sampled) => self.out.sampled = self.out.sampled.or(Some(sampled)),
+            Fact::Sampled(sampled) => {
+                if !self.sampled {
+                    self.sampled = true;
+                    self.out.sampled = Some(sampled);
+                }
+            }
         }
     }
 
     pub(super) fn finish(self) {
+        let Some(header) = self.header.filter(|header| header.trace == self.out.trace) else { return };
         // An explicit span key goes before the span inside a header; a weak one after it.
-        if let (Some(trace), Some((with, span))) = (self.out.trace, self.with_trace) {
-            if trace == with && self.span >= Rank::Weak {
-                self.out.span = Some(span);
-            }
+        if header.span.is_some() && self.span >= Rank::Weak {
+            self.out.span = header.span;
+        }
+        if !self.sampled {
+            self.out.sampled = header.sampled;
         }
     }
 }

@@ -265,11 +265,11 @@ fn of_several_ids_the_one_under_the_clearest_key_counts() {
     let other = "11111111111111111111111111111111";
     check(&[
         (&format!("traceparent=00-{other}-$S-01 trace_id=$T"), "logfmt $T - unknown -"),
-        (&format!("traceparent=00-$T-$S-01 trace_id=$T"), "logfmt $T $S unknown -"),
+        ("traceparent=00-$T-$S-01 trace_id=$T", "logfmt $T $S unknown -"),
         (&format!("00-{other}-$S-01 trace_id=$T span_id=$S"), "logfmt $T $S unknown -"),
         (&format!("tid={other} dd.trace_id=$T"), "datadog $T - unknown -"),
         (&format!("trace_id=$T trace_id={other}"), "logfmt $T - unknown -"),
-        (&format!("trace_id=0 traceId=$T"), "logfmt $T - unknown -"),
+        ("trace_id=0 traceId=$T", "logfmt $T - unknown -"),
     ]);
 }
 
@@ -329,7 +329,7 @@ fn configured_rules_go_first_and_their_other_groups_become_metadata() {
     let mut out = Derived::default();
     let line = format!("req<abc123/ff> warn ACME svc=cart trace_id={T}");
     deriver.derive(line.as_bytes(), &mut out);
-    assert_eq!(out.trace.map(TraceId::bits), Some(0xabc123));
+    assert_eq!(out.trace.map(TraceId::bits), Some(0x00ab_c123));
     assert_eq!(out.span.map(SpanId::bits), Some(0xff));
     assert_eq!(out.severity, Severity::Warn);
     assert_eq!(out.service.unwrap().of(line.as_bytes()), b"cart");

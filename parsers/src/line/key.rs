@@ -202,12 +202,9 @@ const HOLDERS: [&[u8]; 18] = [
     b"resource",
 ];
 
-fn id(class: KeyClass, rank: Rank, form: Form) -> Option<Key> {
-    Some(Key::Id { class, rank, form: Some(form) })
-}
-
 fn known(name: &[u8]) -> Option<Key> {
     let plain = |class, rank| Some(Key::Id { class, rank, form: None });
+    let own = |class, rank, form| Some(Key::Id { class, rank, form: Some(form) });
     match name {
         b"traceid" | b"oteltraceid" | b"xb3traceid" | b"b3traceid" | b"tracetraceid" | b"xtraceid" => {
             plain(KeyClass::Trace, Rank::Key)
@@ -218,16 +215,16 @@ fn known(name: &[u8]) -> Option<Key> {
         | b"b3spanid"
         | b"tracespanid"
         | b"logginggoogleapiscom/spanid" => plain(KeyClass::Span, Rank::Key),
-        b"ddtraceid" => id(KeyClass::DatadogTrace, Rank::Vendor, Form::Datadog),
-        b"ddspanid" => id(KeyClass::DatadogSpan, Rank::Vendor, Form::Datadog),
-        b"traceparent" => id(KeyClass::Traceparent, Rank::Header, Form::Traceparent),
-        b"b3" | b"xb3" => id(KeyClass::B3, Rank::Header, Form::B3),
-        b"ubertraceid" => id(KeyClass::Uber, Rank::Header, Form::Uber),
+        b"ddtraceid" => own(KeyClass::DatadogTrace, Rank::Vendor, Form::Datadog),
+        b"ddspanid" => own(KeyClass::DatadogSpan, Rank::Vendor, Form::Datadog),
+        b"traceparent" => own(KeyClass::Traceparent, Rank::Header, Form::Traceparent),
+        b"b3" | b"xb3" => own(KeyClass::B3, Rank::Header, Form::B3),
+        b"ubertraceid" => own(KeyClass::Uber, Rank::Header, Form::Uber),
         b"xamzntraceid" | b"awsxraytraceid" | b"xraytraceid" | b"amzntraceid" => {
-            id(KeyClass::XRay, Rank::Header, Form::XRay)
+            own(KeyClass::XRay, Rank::Header, Form::XRay)
         }
         b"xcloudtracecontext" | b"logginggoogleapiscom/trace" => {
-            id(KeyClass::Google, Rank::Header, Form::Google)
+            own(KeyClass::Google, Rank::Header, Form::Google)
         }
         b"tid" | b"@tr" | b"trace" => plain(KeyClass::Trace, Rank::Weak),
         b"@sp" | b"transactionid" => plain(KeyClass::Span, Rank::Weak),

@@ -117,10 +117,10 @@ fn stands_alone(line: &[u8], start: usize, end: usize) -> bool {
     if word.iter().all(u8::is_ascii_uppercase) {
         return true;
     }
-    match (before, after) {
-        (Some(b'[' | b'<' | b'(' | b'|'), Some(b']' | b'>' | b')' | b'|')) => true,
-        (None, Some(b':')) => true,
-        (Some(b'm'), Some(0x1b)) => true,
-        _ => false,
-    }
+    matches!(
+        (before, after),
+        (Some(b'[' | b'<' | b'(' | b'|'), Some(b']' | b'>' | b')' | b'|'))
+            | (None, Some(b':'))
+            | (Some(b'm'), Some(0x1b))
+    )
 }

@@ -23,7 +23,7 @@ proptest! {
 
     #[test]
     fn the_quick_look_at_a_key_never_misses_a_known_one(
-        key in "(trace|span|dd|otel|x-b3-|service|resource.service|log|@)?[._-]?(trace|id|name|level|lvl|parent|sampled|tr|sp|l|service|severity|_code)",
+        key in "((trace|span|dd|otel|x-b3|service|resource.service|log|response)[._-]?)?(trace|id|name|level|lvl|parent|sampled|@tr|@sp|@l|service|severity|code)",
         quote in "(\"|')?",
     ) {
         let line = format!("{{{quote}{key}{quote}:");

@@ -52,7 +52,9 @@ pub(super) fn id(line: &[u8], start: usize, class: KeyClass) -> &[u8] {
 fn continues(byte: u8, header: bool) -> bool {
     match byte {
         b';' | b'=' => header,
-        0..=b' ' | b'"' | b'\'' | b'\\' | b',' | b'&' | b')' | b']' | b'}' | b'>' | 0x7f.. => false,
+        0..=b' ' | b'"' | b'\'' | b'\\' | b',' | b'&' | b')' | b']' | b'}' | b'>' | b'{' | b'[' | 0x7f.. => {
+            false
+        }
         _ => true,
     }
 }
