@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use tests::harness::{DJANGO_SERVICE, Django, Http, Prometheus, Scrape, until};
+use tests::harness::{DJANGO_SERVICE, Django, Http, Otlp, Prometheus, Scrape, until};
 use tests::program::Program;
 
 /// Export every 200 ms, two scrapes a second apart, on a machine that may be compiling.
@@ -53,7 +53,8 @@ async fn one_django_request_is_answered_with_spans_lines_and_series() -> Result<
         at("data").display()
     );
     let trefoil = Program::start_configured(&at("data"), &pods.join("*/*/*.log"), &sections).await?;
-    let django = Django::start(&at("django"), &pods, &format!("http://{}", trefoil.otlp_http)).await?;
+    let otlp = Otlp::Http(format!("http://{}", trefoil.otlp_http));
+    let django = Django::start(&at("django"), &pods, otlp).await?;
     let scrapes = [
         Scrape { job: DJANGO_SERVICE.to_owned(), address: django.address.clone() },
         Scrape { job: "trefoil".to_owned(), address: trefoil.main.to_string() },
@@ -138,4 +139,28 @@ async fn own_exemplars_come_back(http: &Http, trefoil: &Program, prometheus: &Pr
         .await?;
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_application_is_heard_over_grpc() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let pods = folder.path().join("pods");
+    let trefoil = Program::start(&folder.path().join("data"), &pods.join("*/*/*.log")).await?;
+    let otlp = Otlp::Grpc(format!("http://{}", trefoil.otlp_grpc));
+    let django = Django::start(&folder.path().join("django"), &pods, otlp).await?;
+    let http = Http::new()?;
+    let traceparent = format!("00-{TRACE}-{CALLER_SPAN}-01");
+    let answer =
+        http.get_with(&format!("http://{}/fast", django.address), &[("traceparent", &traceparent)]).await?;
+    ensure!(answer.status == 200, "{}", answer.text());
+    let url = format!("http://{}/api/v1/traces/{TRACE}", trefoil.main);
+    until("the span and the line of the fast request", SOON, || async {
+        let answer = http.get(&url).await?.ok_json()?;
+        let counts = [list(&answer, "spans")?.len(), list(&answer, "logs")?.len()];
+        ensure!(counts == [1, 1], "{counts:?} spans and lines: {answer}");
+        Ok(())
+    })
+    .await?;
+    django.stop()?;
+    trefoil.stop().await
 }

@@ -151,7 +151,8 @@ fn every_declared_dependency_is_used() {
         for dependency in dependencies(&package, true) {
             let path = format!("{}::", dependency.replace('-', "_"));
             let used = text.match_indices(&path).any(|(at, _)| {
-                !text[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_')
+                !text[..at]
+                    .ends_with(|before: char| before.is_alphanumeric() || before == '_' || before == ':')
             });
             let in_use = [";", " as ", "::"]
                 .iter()

@@ -16,6 +16,15 @@ pub const SERVICE: &str = "django-shop";
 const POD: &str = "django-shop-5c8d9f7b6d-q4x2m";
 const POD_UID: &str = "6f1d2c3b-9a8e-4f70-b1c2-d3e4f5a6b7c8";
 
+/// How the shop sends its spans, and to which address (`http://host:port`).
+#[derive(Debug, Clone)]
+pub enum Otlp {
+    /// Protobuf over HTTP/1.1.
+    Http(String),
+    /// gRPC.
+    Grpc(String),
+}
+
 /// The running shop.
 #[derive(Debug)]
 pub struct Django {
@@ -25,10 +34,14 @@ pub struct Django {
 }
 
 impl Django {
-    /// Starts the shop: log files below `pods`, spans to `otlp` (`http://host:port`), its own files in `folder`.
-    pub async fn start(folder: &Path, pods: &Path, otlp: &str) -> anyhow::Result<Self> {
+    /// Starts the shop: log files below `pods`, spans to `otlp`, its own files in `folder`.
+    pub async fn start(folder: &Path, pods: &Path, otlp: Otlp) -> anyhow::Result<Self> {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/django");
         let python = python()?;
+        let (protocol, endpoint) = match otlp {
+            Otlp::Http(endpoint) => ("http/protobuf", endpoint),
+            Otlp::Grpc(endpoint) => ("grpc", endpoint),
+        };
         let container = pods.join(format!("shop_{POD}_{POD_UID}")).join("web");
         std::fs::create_dir_all(&container)?;
         std::fs::create_dir_all(folder)?;
@@ -48,7 +61,8 @@ impl Django {
                     "k8s.namespace.name=shop,k8s.pod.name={POD},k8s.pod.uid={POD_UID},k8s.container.name=web"
                 ),
             )
-            .env("OTEL_EXPORTER_OTLP_ENDPOINT", otlp)
+            .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
             // Milliseconds from a span's end to its export; the default of five seconds would only be waited for.
             .env("OTEL_BSP_SCHEDULE_DELAY", "200");
         let mut process = Process::start("the Django shop", &mut command, &folder.join("django.out"))?;

@@ -7,7 +7,7 @@ mod process;
 mod prometheus;
 mod wait;
 
-pub use django::{Django, SERVICE as DJANGO_SERVICE};
+pub use django::{Django, Otlp, SERVICE as DJANGO_SERVICE};
 pub use http::{Answer, Http};
 pub use process::{Process, free_port};
 pub use prometheus::{Prometheus, Scrape};
