@@ -1,1 +1,24 @@
-//! stub
+//! JOIN. From a trace id to everything that is known of that request: its spans as a tree, its log lines under their
+//! spans, exemplars, the metrics of its workloads, and a reason for whatever is missing.
+//!
+//! Plain data in and out. No HTTP and no wire types live here: surfaces translate an [`Answer`] into their own shapes.
+
+mod absent;
+mod answer;
+mod correlator;
+mod critical;
+mod mapping;
+mod metrics;
+mod options;
+mod seen;
+mod skew;
+mod tree;
+
+pub use answer::{
+    Absence, AbsentReason, AbsentSignal, Answer, CriticalSegment, ExemplarSource, Join, JoinRule,
+    JoinedExemplar, JoinedLog, LinkTarget, MetricLink, Oddity, RelatedLink, SeenSpelling, ServiceSummary,
+    SpanNode,
+};
+pub use correlator::Correlator;
+pub use mapping::{LabelMapping, WorkloadField};
+pub use options::CorrelateOptions;

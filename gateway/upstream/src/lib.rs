@@ -1,1 +1,5 @@
-//! stub
+//! ASK OTHERS. Other servers behind the traits that the store meets: Prometheus as `store::read::MetricRead`.
+//!
+//! Wire shapes of those servers live here and nowhere else.
+
+pub mod prometheus;
