@@ -24,7 +24,7 @@ const SPANS: usize = 3;
 /// Lines appended to the log file in each round.
 const LINES: u64 = 200;
 /// How long the last run may take to read what is left of the files.
-const CATCH_UP: Duration = Duration::from_secs(60);
+const CATCH_UP: Duration = Duration::from_mins(1);
 /// Sealed often, so that kills fall into sealing and merging as well.
 const HEAD_BYTES: u64 = 1 << 20;
 
@@ -94,8 +94,8 @@ fn write_lines(folder: &Path, round: usize, next_id: &mut u128) -> Result<Vec<u1
     for _ in 0..LINES {
         *next_id += 1;
         text += &format!(
-            "2026-01-01T00:00:00.{:09}Z stdout F level=info trace_id={:032x} msg=crash\n",
-            *next_id % 1_000_000_000,
+            "{:.9} stdout F level=info trace_id={:032x} msg=crash\n",
+            jiff::Timestamp::now(),
             *next_id
         );
         ids.push(*next_id);

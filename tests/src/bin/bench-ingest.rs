@@ -13,9 +13,9 @@ use tests::corpus;
 use tests::program::{Program, cpu_seconds};
 
 /// Where the corpus begins in time: an hour ago, so that retention keeps it.
-const AGE: Duration = Duration::from_secs(3600);
+const AGE: Duration = Duration::from_hours(1);
 /// How long a stage may take before the run is given up.
-const STAGE_LIMIT: Duration = Duration::from_secs(600);
+const STAGE_LIMIT: Duration = Duration::from_mins(10);
 
 #[tokio::main]
 async fn main() -> Result<()> {
