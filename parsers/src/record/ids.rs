@@ -190,6 +190,34 @@ impl TraceId {
     }
 }
 
+/// By a byte: its value as a hex digit, with [`CAPITAL`] or [`NO_DIGIT`] above it.
+static DIGITS: [u8; 256] = {
+    let mut table = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        let digit = b"0123456789abcdef"[value];
+        table[digit as usize] = value as u8;
+        if value > 9 {
+            table[digit.to_ascii_uppercase() as usize] = value as u8 | CAPITAL;
+        }
+        value += 1;
+    }
+    table
+};
+const CAPITAL: u8 = 0x10;
+const NO_DIGIT: u8 = 0x20;
+
+/// At most 16 digits to bits, with what [`DIGITS`] says of all of them together.
+fn hex_half(digits: &[u8]) -> (u64, u8) {
+    let (mut bits, mut seen) = (0, 0);
+    for &digit in digits {
+        let value = DIGITS[digit as usize];
+        seen |= value;
+        bits = bits << 4 | u64::from(value & 0xf);
+    }
+    (bits, seen)
+}
+
 /// Hex digits to bits, and whether a capital was among them.
 pub(super) fn hex_bits(digits: &[u8]) -> Result<(u128, bool), IdError> {
     if digits.is_empty() {
@@ -198,21 +226,13 @@ pub(super) fn hex_bits(digits: &[u8]) -> Result<(u128, bool), IdError> {
     if digits.len() > 32 {
         return Err(IdError::TooLong);
     }
-    let mut bits = 0u128;
-    let mut upper = false;
-    for &digit in digits {
-        let nibble = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            b'A'..=b'F' => {
-                upper = true;
-                digit - b'A' + 10
-            }
-            _ => return Err(IdError::Malformed),
-        };
-        bits = (bits << 4) | u128::from(nibble);
+    let (high, low) = digits.split_at(digits.len().saturating_sub(16));
+    let ((high, seen_high), (low, seen_low)) = (hex_half(high), hex_half(low));
+    let seen = seen_high | seen_low;
+    if seen & NO_DIGIT != 0 {
+        return Err(IdError::Malformed);
     }
-    Ok((bits, upper))
+    Ok((u128::from(high) << 64 | u128::from(low), seen & CAPITAL != 0))
 }
 
 impl PartialEq for TraceId {
