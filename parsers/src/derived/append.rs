@@ -21,7 +21,8 @@ pub struct LineSource {
 impl Deriver {
     /// Appends a line with what [`Deriver::derive`] found in it. Structured metadata gets `service_name` where the line
     /// names a service and its stream does not name the same, the groups of configured rules, `trace_sampled` = `false`
-    /// where the line says so, and `truncated_bytes`. Returns the row, so that a receiver which knows better (an OTLP
+    /// where the line says so, and `truncated_bytes`. An id that a cut line ends with is left out: it may have been cut
+    /// too, and would name another trace. Returns the row, so that a receiver which knows better (an OTLP
     /// record has its ids in fields of its own) can say so.
     pub fn append<'b>(
         &self,
@@ -30,7 +31,11 @@ impl Deriver {
         derived: &Derived,
         source: LineSource,
     ) -> &'b mut LogRow {
-        let rule = derived.rule.and_then(|rule| self.rule_name(rule)).map_or(0, |name| rule_in(batch, name));
+        let cut = line.truncated > 0;
+        let trace = derived.trace.filter(|_| !(cut && derived.trace_ends_line));
+        let span = derived.span.filter(|_| !(cut && derived.span_ends_line));
+        let rule = derived.rule.filter(|_| trace.is_some());
+        let rule = rule.and_then(|rule| self.rule_name(rule)).map_or(0, |name| rule_in(batch, name));
         let text = batch.push_text(line.text);
         let start = batch.meta.len() as u32;
         if let Some(service) = derived.service.and_then(|at| std::str::from_utf8(at.of(line.text)).ok()) {
@@ -52,15 +57,15 @@ impl Deriver {
         batch.rows.push_mut(LogRow {
             time: line.time.unwrap_or(source.observed),
             observed: source.observed,
-            trace: derived.trace.map_or(0, |id| id.bits()),
-            span: derived.span.map_or(0, |id| id.bits()),
+            trace: trace.map_or(0, |id| id.bits()),
+            span: span.map_or(0, |id| id.bits()),
             offset: line.offset,
             stream: source.stream,
             file: source.file,
             line: text,
             meta,
             rule,
-            spelling: derived.trace.map(|id| id.spelling()).unwrap_or_default(),
+            spelling: trace.map(|id| id.spelling()).unwrap_or_default(),
             severity: derived.severity,
         })
     }

@@ -46,6 +46,10 @@ pub struct Derived {
     pub extra: Vec<(Arc<str>, ByteRange)>,
     /// [`ProblemKind::BadId`] if a key that names an id had a value which is not one.
     pub problem: Option<ProblemKind>,
+    /// The value of `trace` ran to the line's very end: of a line that was cut, it may be the head of the id.
+    trace_ends_line: bool,
+    /// As `trace_ends_line`.
+    span_ends_line: bool,
     /// Why a configured rule's value was not an id.
     refused: Option<IdError>,
     /// Room for the groups of configured rules.
@@ -62,6 +66,8 @@ impl Derived {
         self.service = None;
         self.extra.clear();
         self.problem = None;
+        self.trace_ends_line = false;
+        self.span_ends_line = false;
         self.refused = None;
     }
 }
@@ -86,7 +92,7 @@ impl Deriver {
     pub fn derive(&self, line: &[u8], out: &mut Derived) {
         out.clear();
         self.user.apply(line, out);
-        let mut pick = Pick::new(out);
+        let mut pick = Pick::new(out, line.len());
         line::by_keys(line, &mut |hit| pick.take(&hit));
         if !pick.has_trace() {
             line::by_position(line, &mut |hit| pick.take(&hit));

@@ -15,15 +15,19 @@ pub(super) struct Pick<'a> {
     header: Option<Context>,
     /// A configured rule has told about sampling, or a key of its own has.
     sampled: bool,
+    /// For a line without a level.
+    weak_severity: Severity,
+    /// Length of the line.
+    len: usize,
 }
 
 impl<'a> Pick<'a> {
     /// What configured rules found is not touched.
-    pub(super) fn new(out: &'a mut Derived) -> Self {
+    pub(super) fn new(out: &'a mut Derived, len: usize) -> Self {
         let rank = |found: bool| if found { Rank::Configured } else { Rank::Nothing };
         let (trace, span) = (rank(out.trace.is_some()), rank(out.span.is_some()));
         let sampled = out.sampled.is_some();
-        Self { out, trace, span, header: None, sampled }
+        Self { out, trace, span, header: None, sampled, weak_severity: Severity::Unknown, len }
     }
 
     pub(super) fn has_trace(&self) -> bool {
@@ -37,6 +41,7 @@ impl<'a> Pick<'a> {
                 if let Some(trace) = context.trace {
                     if hit.rank < self.trace {
                         self.trace = hit.rank;
+                        self.out.trace_ends_line = hit.end == self.len;
                         self.out.trace = Some(trace);
                         self.out.rule = Some(built_in(hit.form));
                     }
@@ -45,11 +50,13 @@ impl<'a> Pick<'a> {
                     }
                 } else if context.span.is_some() && hit.rank < self.span {
                     self.span = hit.rank;
+                    self.out.span_ends_line = hit.end == self.len;
                     self.out.span = context.span;
                 }
             }
             Fact::Id(Err(IdError::Absent)) => {}
             Fact::Id(Err(_)) => self.out.problem = Some(ProblemKind::BadId),
+            Fact::Severity(severity) if hit.rank == Rank::Weak => self.weak_severity = severity,
             Fact::Severity(severity) => {
                 if self.out.severity == Severity::Unknown {
                     self.out.severity = severity;
@@ -70,10 +77,14 @@ impl<'a> Pick<'a> {
     }
 
     pub(super) fn finish(self) {
+        if self.out.severity == Severity::Unknown {
+            self.out.severity = self.weak_severity;
+        }
         let Some(header) = self.header.filter(|header| header.trace == self.out.trace) else { return };
         // An explicit span key goes before the span inside a header; a weak one after it.
         if header.span.is_some() && self.span >= Rank::Weak {
             self.out.span = header.span;
+            self.out.span_ends_line = false;
         }
         if !self.sampled {
             self.out.sampled = header.sampled;

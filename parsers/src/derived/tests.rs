@@ -196,6 +196,10 @@ fn the_formats_of_tracers_and_clouds_are_read() {
         (r#"{"trace_id":"00-$T-$S-01"}"#, "json $T $S unknown -"),
         ("trace_id=4bf92f35-77b3-4da6-a3ce-929d0e0e4736 x", "logfmt $T - unknown -"),
         (r#"{"@t":"2025","@mt":"x","@l":"Warning","@tr":"$T","@sp":"$S"}"#, "json $T $S warn -"),
+        (r#"{:trace_id=>"$T", "span_id"=>"$S"}"#, "logfmt $T $S unknown -"),
+        ("Trace ID: $T, Span ID: $S", "key_value $T $S unknown -"),
+        (r#"{"status":502,"trace_id":"$T"}"#, "json $T - error -"),
+        (r#"{"status":502,"trace_id":"$T","level":"info"}"#, "json $T - info -"),
         ("traceId $T did it", "key_value $T - unknown -"),
         (
             "<165>1 2025-10-09T08:53:20Z host app 1 ID47 [opentelemetry trace_id=\"$T\" span_id=\"$S\"] x",
@@ -282,6 +286,42 @@ fn sampling_is_told_where_the_line_says() {
         (format!("trace_id={T}"), None),
     ] {
         assert_eq!(derive(&line).sampled, sampled, "{line}");
+    }
+}
+
+#[test]
+fn an_id_at_the_end_of_a_cut_line_is_left_out() {
+    let (mut batch, mut derived) = (LogBatch::default(), Derived::default());
+    for (text, truncated, found) in [
+        ("trace_id=4bf92f3577b3", 100, false),
+        ("trace_id=4bf92f3577b3", 0, true),
+        ("trace_id=4bf92f3577b3 x", 100, true),
+    ] {
+        deriver().derive(text.as_bytes(), &mut derived);
+        let (time, stream) = (Some(1), Stream::Stdout);
+        let line = ContainerLine { time, stream, text: text.as_bytes(), offset: 0, truncated, problem: None };
+        let row =
+            deriver().append(&mut batch, &line, &derived, LineSource { stream: 0, file: 0, observed: 1 });
+        assert_eq!((row.trace != 0, row.rule != 0), (found, found), "{text} {truncated}");
+    }
+}
+
+#[test]
+fn hostile_lines_take_time_in_proportion_to_their_length() {
+    // Each of these has many keys; a search of the rest of the line for each of them would never end.
+    for piece in [
+        "\"dd\":{",
+        "b3:",
+        "traceparent=00-",
+        "id:",
+        "trace_id=",
+        "----id:",
+        "0123456789abcdef ",
+        "[a,",
+        "\" 5",
+    ] {
+        let line = format!("{{{}", piece.repeat(300_000 / piece.len()));
+        derive(&line);
     }
 }
 

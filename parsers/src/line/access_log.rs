@@ -1,12 +1,17 @@
 //! Access logs: those of Envoy and Istio told from others, and the status of a response.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memchr_iter;
+use memchr::memmem::{self, Finder};
 
 use crate::record::Severity;
 
 /// Whether a JSON line is an access log of Envoy or Istio: they alone name their response flags.
 pub(super) fn is_envoy_json(line: &[u8]) -> bool {
-    line.first() == Some(&b'{') && memmem::find(line, b"\"response_flags\"").is_some()
+    /// Built once: building it costs as much as searching a line.
+    static FLAGS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"response_flags\""));
+    line.first() == Some(&b'{') && FLAGS.find(line).is_some()
 }
 
 /// Whether a text line is one: `[2025-10-09T08:53:20.123Z] "GET / HTTP/1.1" 200 ...`.
@@ -20,11 +25,18 @@ pub(super) fn is_envoy_text(line: &[u8]) -> bool {
 
 /// A server's own failure is an error; any other answer says nothing about severity.
 pub(super) fn severity(line: &[u8]) -> Severity {
-    let Some(version) = memmem::find(line, b" HTTP/") else { return Severity::Unknown };
-    let rest = line.get(version + b" HTTP/".len()..).unwrap_or_default();
-    let Some(quote) = rest.iter().take(4).position(|&b| b == b'"') else { return Severity::Unknown };
-    match rest.get(quote + 1..quote + 6) {
-        Some([b' ', b'5', d1, d2, b' ']) if d1.is_ascii_digit() && d2.is_ascii_digit() => Severity::Error,
-        _ => Severity::Unknown,
+    for quote in memchr_iter(b'"', line) {
+        let head = line.get(..quote).unwrap_or_default();
+        let request = [b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0"].iter().any(|version| head.ends_with(*version))
+            || [b"HTTP/2", b"HTTP/3"].iter().any(|version| head.ends_with(*version));
+        if request {
+            return match line.get(quote + 1..quote + 6) {
+                Some([b' ', b'5', d1, d2, b' ']) if d1.is_ascii_digit() && d2.is_ascii_digit() => {
+                    Severity::Error
+                }
+                _ => Severity::Unknown,
+            };
+        }
     }
+    Severity::Unknown
 }

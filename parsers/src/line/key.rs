@@ -17,7 +17,7 @@ pub(super) enum Key {
     Level,
     /// The service's name.
     Service,
-    /// `trace_sampled`.
+    /// `trace_sampled`, `trace_flags`.
     Sampled,
     /// The status of an HTTP response.
     Status,
@@ -51,6 +51,7 @@ static ENDINGS: [u32; 256] = {
     table[b'p' as usize] = bit(b's'); // @sp
     table[b'e' as usize] = bit(b'c') | bit(b'm') | bit(b'd'); // trace, service.name, response_code
     table[b'l' as usize] = bit(b'e') | bit(b'v') | bit(b'@'); // level, lvl, @l
+    table[b's' as usize] = bit(b'u') | bit(b'g'); // status, trace_flags
     table[b'y' as usize] = bit(b't'); // severity
     let mut byte = b'A';
     while byte <= b'Z' {
@@ -234,8 +235,10 @@ fn known(name: &[u8]) -> Option<Key> {
             Some(Key::Level)
         }
         b"resourceservicename" | b"servicename" | b"ddservice" | b"otelservicename" => Some(Key::Service),
-        b"tracesampled" | b"oteltracesampled" | b"logginggoogleapiscom/tracesampled" => Some(Key::Sampled),
-        b"responsecode" | b"statuscode" => Some(Key::Status),
+        b"tracesampled" | b"oteltracesampled" | b"traceflags" | b"logginggoogleapiscom/tracesampled" => {
+            Some(Key::Sampled)
+        }
+        b"responsecode" | b"statuscode" | b"status" => Some(Key::Status),
         _ => None,
     }
 }

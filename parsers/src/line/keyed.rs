@@ -10,23 +10,35 @@ use super::{Fact, Form, Hit, Rank, access_log, hex_run, level, value};
 
 /// Walks from one separator to the next and reports what stands under known keys.
 pub(crate) fn by_keys(line: &[u8], take: &mut impl FnMut(Hit)) {
-    let mut datadog_until = 0;
+    let mut seen = Seen::default();
     for separator in memchr2_iter(b'=', b':', line) {
         if key::candidate(line, separator) {
-            at_separator(line, separator, &mut datadog_until, take);
+            at_separator(line, separator, &mut seen, take);
         }
     }
 }
 
+/// What earlier keys of the line say about later ones.
+#[derive(Default)]
+struct Seen {
+    /// Up to here, keys stand inside `"dd":{`.
+    datadog_until: usize,
+    /// Whether the line is an access log of Envoy; asked once, since it is a search of the whole line.
+    envoy: Option<bool>,
+}
+
+/// Bytes in which `"dd":{` has to be closed: it holds three ids and four short names.
+const LONGEST_DATADOG: usize = 1024;
+
 /// Looks at one key and its value.
-fn at_separator(line: &[u8], separator: usize, datadog_until: &mut usize, take: &mut impl FnMut(Hit)) {
+fn at_separator(line: &[u8], separator: usize, seen: &mut Seen, take: &mut impl FnMut(Hit)) {
     let end = key::end(line, separator);
     let Some((name, key)) = Name::read(line, end).and_then(|name| name.key().map(|key| (name, key))) else {
         return;
     };
     let start = value::start(line, separator);
-    let form = form(line, &name, separator, end);
-    let in_datadog = name.start < *datadog_until;
+    let form = form(line, separator, end);
+    let in_datadog = name.start < seen.datadog_until;
     let (class, rank, form) = match key {
         Key::Id { class, rank, form: own } => (class, rank, own.unwrap_or(form)),
         Key::NestedId => match holder(line, name.start) {
@@ -35,8 +47,9 @@ fn at_separator(line: &[u8], separator: usize, datadog_until: &mut usize, take: 
         },
         Key::Datadog => {
             if line.get(start) == Some(&b'{') {
-                *datadog_until =
-                    memchr(b'}', line.get(start..).unwrap_or_default()).map_or(line.len(), |len| start + len);
+                let rest = line.get(start..).unwrap_or_default();
+                let near = rest.get(..rest.len().min(LONGEST_DATADOG)).unwrap_or_default();
+                seen.datadog_until = start + memchr(b'}', near).unwrap_or(near.len());
             }
             return;
         }
@@ -44,7 +57,8 @@ fn at_separator(line: &[u8], separator: usize, datadog_until: &mut usize, take: 
             let word = value::word(line, start);
             if let Some(fact) = fact(key, word) {
                 let end = start + word.len();
-                take(Hit { form, rank: Rank::Key, fact, start, end, of_span: false });
+                let rank = if key == Key::Status { Rank::Weak } else { Rank::Key };
+                take(Hit { form, rank, fact, start, end, of_span: false });
             }
             return;
         }
@@ -53,6 +67,14 @@ fn at_separator(line: &[u8], separator: usize, datadog_until: &mut usize, take: 
         KeyClass::Trace if in_datadog => (KeyClass::DatadogTrace, Rank::Vendor, Form::Datadog),
         KeyClass::Span if in_datadog => (KeyClass::DatadogSpan, Rank::Vendor, Form::Datadog),
         _ => (class, rank, form),
+    };
+    let form = match form {
+        Form::Traceparent | Form::B3
+            if *seen.envoy.get_or_insert_with(|| access_log::is_envoy_json(line)) =>
+        {
+            Form::Envoy
+        }
+        form => form,
     };
     report(line, start, (class, rank, form), take);
 }
@@ -78,31 +100,45 @@ fn report(
         // `trace_id={}`, `trace_id: [..]`: nothing that could be an id.
         result = Err(IdError::Absent);
     }
-    let form = match form {
-        Form::Traceparent | Form::B3 if access_log::is_envoy_json(line) => Form::Envoy,
-        form => form,
-    };
-    take(Hit { form, rank, fact: Fact::Id(result), start, end: start + text.len(), of_span });
+    let end = start + text.len();
+    let form = if form == Form::Logfmt && is_otel_python(line, end) { Form::OtelPython } else { form };
+    take(Hit { form, rank, fact: Fact::Id(result), start, end, of_span });
+}
+
+/// Whether the trace id that ends here stands in OpenTelemetry's logging format for Python:
+/// `[trace_id=.. span_id=.. resource.service.name=.. trace_sampled=..]`.
+fn is_otel_python(line: &[u8], end: usize) -> bool {
+    let rest = line.get(end..).and_then(|rest| rest.strip_prefix(b" span_id="));
+    rest.is_some_and(|rest| {
+        let rest = rest.get(hex_run::len(rest, 0)..).unwrap_or_default();
+        rest.starts_with(b" resource.service.name=")
+    })
 }
 
 /// The layout of a key and its separator.
-fn form(line: &[u8], name: &Name, separator: usize, end: usize) -> Form {
+fn form(line: &[u8], separator: usize, end: usize) -> Form {
     if line.get(separator) == Some(&b':') {
         return if separator > end && line.get(end) != Some(&b' ') { Form::Json } else { Form::KeyValue };
-    }
-    // OpenTelemetry's logging format for Python: `[trace_id=.. span_id=.. resource.service.name=.. ..]`.
-    if line.get(name.start.wrapping_sub(1)) == Some(&b'[') {
-        let rest = line.get(separator..).unwrap_or_default();
-        let near = rest.get(..rest.len().min(96)).unwrap_or_default();
-        if memchr::memmem::find(near, b" resource.service.name=").is_some() {
-            return Form::OtelPython;
-        }
     }
     Form::Logfmt
 }
 
-/// What `id` says inside `"trace":{` or `"span":{`.
+/// What `id` says inside `"trace":{` or `"span":{`, and behind the words `Trace` or `Span` and a space.
 fn holder(line: &[u8], start: usize) -> Option<KeyClass> {
+    if line.get(start.wrapping_sub(1)) == Some(&b' ') {
+        let word = line.get(start.saturating_sub(6)..start)?;
+        let is = |name: &[u8]| {
+            let tail = word.get(word.len().saturating_sub(name.len())..).unwrap_or_default();
+            tail.eq_ignore_ascii_case(name)
+        };
+        return if is(b"trace ") {
+            Some(KeyClass::Trace)
+        } else if is(b" span ") || is(b"span ") && start == 5 {
+            Some(KeyClass::Span)
+        } else {
+            None
+        };
+    }
     let open = key::end(line, start).checked_sub(1)?;
     if line.get(open) != Some(&b'{') {
         return None;
@@ -132,8 +168,15 @@ fn fact(key: Key, word: &[u8]) -> Option<Fact> {
         },
         Key::Service => (!word.is_empty() && word.first() != Some(&b'{')).then_some(Fact::Service),
         Key::Sampled => match word {
-            b"True" | b"true" | b"1" => Some(Fact::Sampled(true)),
-            b"False" | b"false" | b"0" => Some(Fact::Sampled(false)),
+            b"True" | b"true" | b"1" | b"01" => Some(Fact::Sampled(true)),
+            b"False" | b"false" | b"0" | b"00" => Some(Fact::Sampled(false)),
+            _ => None,
+        },
+        // A server's own failure is an error; any other answer says nothing about severity.
+        Key::Status => match word {
+            [b'5', d1, d2] if d1.is_ascii_digit() && d2.is_ascii_digit() => {
+                Some(Fact::Severity(Severity::Error))
+            }
             _ => None,
         },
         _ => None,

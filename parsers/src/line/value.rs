@@ -10,6 +10,10 @@ const LONGEST: usize = 200;
 /// Where the value behind the separator begins: behind spaces, quotes, their escapes, an opening colour.
 pub(super) fn start(line: &[u8], separator: usize) -> usize {
     let mut at = separator + 1;
+    // `"trace_id"=>"..."`, as Ruby prints a hash.
+    if line.get(separator..separator + 2) == Some(b"=>") {
+        at += 1;
+    }
     for _ in 0..8 {
         match line.get(at) {
             Some(b' ' | b'"' | b'\'' | b'\\') => at += 1,
