@@ -10,6 +10,8 @@ pub(crate) const UID: &str = "trefoil-one-request";
 const RECENT_TRACES: i64 = 20;
 /// Picks the services chosen above the panels.
 const SERVICES: &str = "job=~\"$service\"";
+/// The second condition keeps the panel empty until an id is given: lines without one have an empty label.
+const LINES_OF_TRACE: &str = r#"{service_name=~".+"} | trace_id="$trace_id" | trace_id!="""#;
 
 pub(crate) fn dashboard() -> Dashboard {
     Dashboard {
@@ -18,11 +20,7 @@ pub(crate) fn dashboard() -> Dashboard {
         description: "Spans, log lines and metrics of one trace id.",
         from: "now-1h",
         variables: vec![
-            Variable::Text {
-                name: "trace_id",
-                label: "Trace id",
-                description: "In any spelling: hex of 16 or 32 digits, decimal, traceparent, X-Ray",
-            },
+            Variable::Text { name: "trace_id", label: "Trace id", description: "In hex, 32 digits or 16" },
             Variable::LabelValues { name: "service", label: "Service (job)", of: "job" },
         ],
         panels: vec![
@@ -38,7 +36,7 @@ pub(crate) fn dashboard() -> Dashboard {
                 description: "Found through the trace index, in every stream.",
                 width: COLUMNS,
                 height: 10,
-                content: Content::Logs { query: "{service_name=~\".+\"} | trace_id=`$trace_id`".to_owned() },
+                content: Content::Logs { query: LINES_OF_TRACE.to_owned() },
             },
             Panel {
                 title: "Requests",

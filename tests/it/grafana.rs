@@ -346,6 +346,61 @@ async fn prometheus_answers_in_both_methods_and_passes_the_exemplar_probe() -> R
     .await
 }
 
+/// Puts in what Grafana would.
+fn filled_in(query: &str, trace: &str) -> String {
+    query
+        .replace("$trace_id", trace)
+        .replace("$service", ".+")
+        .replace("$__rate_interval", "1m")
+        .replace("$__tags", "job=\"trefoil\"")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_query_of_the_dashboard_and_of_the_links_is_answered() -> Result<()> {
+    let scene = Scene::start().await?;
+    let target = dashboards::Target { kind: dashboards::TargetKind::File, base_url: String::new() };
+    let mut promql = Vec::new();
+    for file in dashboards::dashboards(&target) {
+        let dashboard: Value = serde_json::from_str(&file.contents)?;
+        let panels = dashboard["panels"].as_array().context("panels")?;
+        for query in panels.iter().flat_map(|panel| panel["targets"].as_array().into_iter().flatten()) {
+            let id = format!("{TRACE:032x}");
+            match query["datasource"]["type"].as_str() {
+                Some("loki") => {
+                    let expression = query["expr"].as_str().context("expr")?;
+                    for (id, count) in [(id.as_str(), 2), ("", 0)] {
+                        let answer = scene.log_query(&filled_in(expression, id), true).await?.ok_json()?;
+                        ensure!(values(&answer)?.len() == count, "`{id}`: {answer}");
+                    }
+                }
+                Some("tempo") => {
+                    let text = filled_in(query["query"].as_str().context("query")?, &id);
+                    let answer = if text == id {
+                        scene.get(&format!("/tempo/api/v2/traces/{text}"), &[]).await?
+                    } else {
+                        scene.get("/tempo/api/search", &[("q", &text), ("limit", "20")]).await?
+                    };
+                    ensure!(answer.status == 200 && !answer.body.is_empty(), "{text}: {}", answer.text());
+                }
+                Some("prometheus") => promql.push(query["expr"].as_str().context("expr")?.to_owned()),
+                other => anyhow::bail!("a query of {other:?}"),
+            }
+        }
+    }
+    let sources: Value = serde_saphyr::from_str(&dashboards::datasources(&target))?;
+    for source in sources["datasources"].as_array().into_iter().flatten() {
+        for query in source["jsonData"]["tracesToMetrics"]["queries"].as_array().into_iter().flatten() {
+            promql.push(query["query"].as_str().context("query")?.replace("$$", "$"));
+        }
+    }
+    ensure!(promql.len() >= 7, "{promql:?}");
+    for query in promql {
+        let answer = scene.get("/prometheus/api/v1/query", &[("query", &filled_in(&query, ""))]).await?;
+        ensure!(answer.ok_json()?["status"] == "success", "{query}: {}", answer.text());
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_gateway_serves_the_provisioning_that_leads_to_itself() -> Result<()> {
     let scene = Scene::start().await?;
