@@ -19,7 +19,7 @@ use crate::record::{ByteRange, IdError, ProblemKind, Severity, SpanId, TraceId};
 
 pub use append::LineSource;
 pub use explain::{Finding, Verdict};
-pub use rules::{RuleError, RuleSpec};
+pub use rules::{MAX_RULES, RuleError, RuleFault, RuleSpec};
 
 use pick::Pick;
 use rules::UserRules;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use regex::bytes::{CaptureLocations, Regex, RegexBuilder};
+use regex::bytes::{CaptureLocations, Regex};
 use regex_syntax::hir::{Hir, HirKind, Look};
 
 use crate::line;
@@ -22,47 +22,39 @@ pub struct RuleSpec {
     pub regex: String,
 }
 
+/// A rule that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("rule `{rule}`: {fault}")]
+pub struct RuleError {
+    /// Which rule, as an index into those given.
+    pub index: usize,
+    /// Its name.
+    pub rule: String,
+    /// What is wrong with it.
+    pub fault: RuleFault,
+}
+
 /// What is wrong with a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RuleError {
-    /// The expression cannot be read.
-    #[error("rule `{rule}`: the regular expression cannot be read: {reason}")]
-    Syntax {
-        /// Name of the rule.
-        rule: String,
-        /// What the reader of expressions says.
-        reason: String,
-    },
+pub enum RuleFault {
+    /// The expression cannot be read; what the reader of expressions says.
+    #[error("the regular expression cannot be read: {0}")]
+    Syntax(String),
     /// Nothing would come of a match.
-    #[error(
-        "rule `{rule}`: it names no group, so it would find nothing: write for instance (?P<trace_id>\\w+)"
-    )]
-    NoGroup {
-        /// Name of the rule.
-        rule: String,
-    },
-    /// No line can match.
-    #[error("rule `{rule}`: it can never match a line: {reason}")]
-    NeverMatches {
-        /// Name of the rule.
-        rule: String,
-        /// Why.
-        reason: &'static str,
-    },
-    /// A rule without a name, or a second one with the same.
-    #[error("rule number {number}: {reason}")]
-    Name {
-        /// Which, counted from 1.
-        number: usize,
-        /// What is wrong with its name.
-        reason: &'static str,
-    },
-    /// More rules than there are indices; each is one search over each line.
-    #[error("{count} rules: at most {MAX_RULES} can be run over each line")]
-    TooMany {
-        /// How many were given.
-        count: usize,
-    },
+    #[error("it names no group, so it would find nothing: write for instance (?P<trace_id>\\w+)")]
+    NoGroup,
+    /// No line can match, and why.
+    #[error("it can never match a line: {0}")]
+    NeverMatches(&'static str),
+    /// It has no name.
+    #[error("it has no name; lines say which rule found their id")]
+    NoName,
+    /// An earlier rule has the same name.
+    #[error("another rule has the same name")]
+    SameName,
+    /// One rule too many.
+    #[error("at most {MAX_RULES} rules can be run over each line")]
+    TooMany,
 }
 
 /// Configured rules at most: each costs a search over every line.
@@ -100,18 +92,20 @@ impl UserRules {
     pub(super) fn new(specs: &[RuleSpec]) -> Result<Self, Vec<RuleError>> {
         let mut errors = Vec::new();
         let mut rules = Vec::with_capacity(specs.len());
-        if specs.len() > MAX_RULES {
-            errors.push(RuleError::TooMany { count: specs.len() });
-        }
-        for (at, spec) in specs.iter().enumerate() {
+        for (index, spec) in specs.iter().enumerate() {
+            let mut refuse = |fault| errors.push(RuleError { index, rule: spec.name.clone(), fault });
             if spec.name.trim().is_empty() {
-                errors.push(RuleError::Name { number: at + 1, reason: "it has no name" });
-            } else if specs.iter().take(at).any(|earlier| earlier.name == spec.name) {
-                errors.push(RuleError::Name { number: at + 1, reason: "another rule has the same name" });
+                refuse(RuleFault::NoName);
+            } else if specs.iter().take(index).any(|earlier| earlier.name == spec.name) {
+                refuse(RuleFault::SameName);
+            }
+            if index == MAX_RULES {
+                refuse(RuleFault::TooMany);
+                break;
             }
             match compile(spec) {
                 Ok(rule) => rules.push(rule),
-                Err(error) => errors.push(error),
+                Err(fault) => refuse(fault),
             }
         }
         if errors.is_empty() { Ok(Self(rules.into())) } else { Err(errors) }
@@ -178,13 +172,11 @@ fn note(out: &mut Derived, error: Option<IdError>) {
     }
 }
 
-fn compile(spec: &RuleSpec) -> Result<Rule, RuleError> {
-    let rule = spec.name.clone();
-    let syntax = |reason: String| RuleError::Syntax { rule: spec.name.clone(), reason };
-    let regex = RegexBuilder::new(&spec.regex).build().map_err(|e| syntax(e.to_string()))?;
+fn compile(spec: &RuleSpec) -> Result<Rule, RuleFault> {
+    let regex = Regex::new(&spec.regex).map_err(|e| RuleFault::Syntax(e.to_string()))?;
     let hir = regex_syntax::ParserBuilder::new().utf8(false).build().parse(&spec.regex);
-    if let Some(reason) = never_matches(&hir.map_err(|e| syntax(e.to_string()))?) {
-        return Err(RuleError::NeverMatches { rule, reason });
+    if let Some(reason) = never_matches(&hir.map_err(|e| RuleFault::Syntax(e.to_string()))?) {
+        return Err(RuleFault::NeverMatches(reason));
     }
     let groups: Vec<(usize, Group)> = regex
         .capture_names()
@@ -201,7 +193,7 @@ fn compile(spec: &RuleSpec) -> Result<Rule, RuleError> {
         })
         .collect();
     if groups.is_empty() {
-        return Err(RuleError::NoGroup { rule });
+        return Err(RuleFault::NoGroup);
     }
     Ok(Rule { regex, groups })
 }
