@@ -97,9 +97,12 @@ impl Deriver {
         if !pick.has_trace() {
             line::by_position(line, &mut |hit| pick.take(&hit));
         }
-        pick.finish();
+        let weak = pick.finish();
         if out.severity == Severity::Unknown {
-            out.severity = line::severity(line);
+            out.severity = match line::severity(line) {
+                Severity::Unknown => weak,
+                found => found,
+            };
         }
     }
 

@@ -76,11 +76,10 @@ impl<'a> Pick<'a> {
         }
     }
 
-    pub(super) fn finish(self) {
-        if self.out.severity == Severity::Unknown {
-            self.out.severity = self.weak_severity;
-        }
-        let Some(header) = self.header.filter(|header| header.trace == self.out.trace) else { return };
+    /// Gives the severity that counts if the line names none in any other way.
+    pub(super) fn finish(self) -> Severity {
+        let weak = self.weak_severity;
+        let Some(header) = self.header.filter(|header| header.trace == self.out.trace) else { return weak };
         // An explicit span key goes before the span inside a header; a weak one after it.
         if header.span.is_some() && self.span >= Rank::Weak {
             self.out.span = header.span;
@@ -89,5 +88,6 @@ impl<'a> Pick<'a> {
         if !self.sampled {
             self.out.sampled = header.sampled;
         }
+        weak
     }
 }

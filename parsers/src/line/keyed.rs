@@ -55,7 +55,7 @@ fn at_separator(line: &[u8], separator: usize, seen: &mut Seen, take: &mut impl 
         }
         Key::Level | Key::Service | Key::Sampled | Key::Status => {
             let word = value::word(line, start);
-            if let Some(fact) = fact(key, word) {
+            if let Some(fact) = fact(key, word, form) {
                 let end = start + word.len();
                 let rank = if key == Key::Status { Rank::Weak } else { Rank::Key };
                 take(Hit { form, rank, fact, start, end, of_span: false });
@@ -160,8 +160,10 @@ fn holder(line: &[u8], start: usize) -> Option<KeyClass> {
 }
 
 /// What the word under a key other than an id's says.
-fn fact(key: Key, word: &[u8]) -> Option<Fact> {
+fn fact(key: Key, word: &[u8], form: Form) -> Option<Fact> {
     match key {
+        // Numbers are levels in JSON only; elsewhere, `level: 3` is a text.
+        Key::Level if form != Form::Json && word.first().is_some_and(u8::is_ascii_digit) => None,
         Key::Level => match level::of_key_value(word) {
             Severity::Unknown => None,
             found => Some(Fact::Severity(found)),
