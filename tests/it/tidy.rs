@@ -260,3 +260,13 @@ fn the_top_level_is_the_one_that_the_readme_maps() {
     let expected = ["dashboards", "gateway", "k8s", "parsers", "tests"].map(str::to_owned);
     assert_eq!(folders, BTreeSet::from(expected));
 }
+
+#[test]
+fn the_readmes_two_commands_come_first_and_the_build_server_runs_the_second() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let screen: String = readme.lines().take(40).collect::<Vec<_>>().join("\n");
+    for command in ["cargo run --release -- demo", "tests/run"] {
+        assert!(screen.contains(command), "README's first screen does not show `{command}`");
+    }
+    assert!(std::fs::read_to_string(root().join(".ci/run")).unwrap().contains("tests/run"));
+}
