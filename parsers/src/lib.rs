@@ -8,4 +8,5 @@
 pub mod container;
 pub mod derived;
 pub mod line;
+pub mod otlp;
 pub mod record;
