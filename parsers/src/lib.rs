@@ -1,7 +1,7 @@
 //! Bytes in, records out.
 //!
 //! This crate holds the domain model that all else speaks ([`record`]), what a container runtime wraps round a line
-//! (`container`), the log formats (`line`), the rules that find ids (`derived`) and the walk over OTLP protobuf
+//! ([`container`]), the log formats ([`mod@line`]), the rules that find ids ([`derived`]) and the walk over OTLP protobuf
 //! (`otlp`). It does no I/O, knows no clock and no other crate of ours. Every parser is total: any bytes give records
 //! and noted problems, never an error that stops a file or a request, and never a panic.
 

@@ -1,7 +1,7 @@
 //! What stands in a line of an application's log, one format a file: keys with values (JSON, logfmt, brackets), ids told by
 //! their place (Spring), a bare traceparent, access logs, and the words that name a severity.
 //!
-//! Each finds [`Hit`]s; which of them count is decided by [`crate::derived`]. No regular expression, no allocation, no
+//! Each finds hits; which of them count is decided by [`crate::derived`]. No regular expression, no allocation, no
 //! tree of values: a line is walked from one `=` or `:` to the next, and only a key that is known is looked at.
 
 mod access_log;
