@@ -1,0 +1,46 @@
+use super::*;
+
+#[test]
+fn a_glob_stays_within_names_unless_it_has_two_stars() {
+    let pods = Glob::new("/var/log/pods/*/*/*.log");
+    assert!(pods.matches("/var/log/pods/a_b_c/app/0.log"));
+    assert!(!pods.matches("/var/log/pods/a_b_c/app/0.log.20260101"));
+    assert!(!pods.matches("/var/log/pods/a_b_c/deep/app/0.log"));
+    assert!(Glob::new("/var/**/*.log").matches("/var/a/b/c.log"));
+    assert!(Glob::new("/var/**/*.log").matches("/var/c.log"));
+    assert!(Glob::new("/a/?.l*g*").matches("/a/x.loggg"));
+    assert!(!Glob::new("/a/?.log").matches("/a/xy.log"));
+}
+
+#[test]
+fn a_rotated_file_is_told_by_its_name() {
+    for (name, live) in [
+        ("0.log", "0.log"),
+        ("0.log.20260101-000000", "0.log"),
+        ("app.log-20260101", "app.log"),
+        ("app.log.1", "app.log"),
+        ("access.1", "access"),
+        ("syslog", "syslog"),
+        ("a.logger", "a.logger"),
+    ] {
+        assert_eq!(live_name(name), live);
+    }
+}
+
+#[test]
+fn a_folder_that_is_made_later_is_found_without_a_full_look() {
+    let root = tempfile::tempdir().unwrap();
+    let mut options = TailOptions::new("a");
+    options.files = vec![format!("{}/pods/*/*.log", root.path().display())];
+    let mut discovery = Discovery::new(&options, Arc::default());
+    assert!(discovery.look(1).unwrap().chains.is_empty());
+    assert!(discovery.look(2).is_none());
+    std::fs::create_dir_all(root.path().join("pods/one")).unwrap();
+    std::fs::write(root.path().join("pods/one/0.log"), "x").unwrap();
+    assert_eq!(discovery.look(3).unwrap().chains.len(), 1);
+    std::fs::write(root.path().join("pods/one/1.log"), "x").unwrap();
+    let look = discovery.look(4).unwrap();
+    assert_eq!((look.chains.len(), look.folders.map(|f| f.len())), (2, Some(1)));
+    std::fs::remove_dir_all(root.path().join("pods")).unwrap();
+    assert!(discovery.look(5).unwrap().chains.is_empty());
+}

@@ -1,0 +1,118 @@
+//! One inotify instance over folders: create, move, delete; never modify, which would cost a wake-up a write.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
+use rustc_hash::FxHashMap;
+
+/// Room for the events of one read: a few hundred names.
+const EVENT_BYTES: usize = 16 * 1024;
+
+/// What has changed since the last look.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// Folders in which names came or went.
+    pub folders: BTreeSet<PathBuf>,
+    /// Whether a folder came or went.
+    pub tree: bool,
+    /// Whether the kernel dropped events.
+    pub overflow: bool,
+}
+
+/// The watches that could be had.
+pub(super) struct Watches {
+    inotify: Option<Inotify>,
+    folders: FxHashMap<WatchDescriptor, PathBuf>,
+    known: FxHashMap<PathBuf, WatchDescriptor>,
+    buffer: Vec<u8>,
+}
+
+impl Watches {
+    /// An instance, or none where the kernel gives none: then everything is polled.
+    pub fn new() -> Self {
+        let inotify = Inotify::init()
+            .inspect_err(|error| tracing::warn!("no inotify instance ({error}): folders are polled"))
+            .ok();
+        Self {
+            inotify,
+            folders: FxHashMap::default(),
+            known: FxHashMap::default(),
+            buffer: vec![0; EVENT_BYTES],
+        }
+    }
+
+    /// Watches a folder; `false` if that cannot be had. A folder that is gone needs no watch.
+    pub fn add(&mut self, folder: &Path) -> bool {
+        if self.known.contains_key(folder) {
+            return true;
+        }
+        let Some(inotify) = &self.inotify else { return false };
+        let mask = WatchMask::CREATE
+            | WatchMask::MOVED_FROM
+            | WatchMask::MOVED_TO
+            | WatchMask::DELETE
+            | WatchMask::DELETE_SELF
+            | WatchMask::MOVE_SELF
+            | WatchMask::ONLYDIR;
+        match inotify.watches().add(folder, mask) {
+            Ok(watch) => {
+                self.folders.insert(watch.clone(), folder.to_owned());
+                self.known.insert(folder.to_owned(), watch);
+                true
+            }
+            Err(error) => matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+        }
+    }
+
+    /// Forgets folders that were not seen any more.
+    pub fn retain(&mut self, seen: &BTreeSet<PathBuf>) {
+        let Some(inotify) = &self.inotify else { return };
+        let folders = &mut self.folders;
+        self.known.retain(|folder, watch| {
+            let keep = seen.contains(folder);
+            if !keep {
+                folders.remove(watch);
+                // The kernel has removed the watch already if the folder is gone.
+                let _ = inotify.watches().remove(watch.clone());
+            }
+            keep
+        });
+    }
+
+    /// Takes all events that wait.
+    pub fn changes(&mut self) -> Changes {
+        let mut changes = Changes::default();
+        let Some(inotify) = &mut self.inotify else { return changes };
+        loop {
+            let events = match inotify.read_events(&mut self.buffer) {
+                Ok(events) => events,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return changes,
+            };
+            let mut any = false;
+            for event in events {
+                any = true;
+                if event.mask.contains(EventMask::Q_OVERFLOW) {
+                    changes.overflow = true;
+                    continue;
+                }
+                let Some(folder) = self.folders.get(&event.wd).cloned() else { continue };
+                if event.mask.intersects(EventMask::DELETE_SELF | EventMask::MOVE_SELF | EventMask::IGNORED) {
+                    // A folder made anew under this name needs a watch of its own.
+                    self.folders.remove(&event.wd);
+                    self.known.remove(&folder);
+                    changes.tree = true;
+                } else if event.mask.contains(EventMask::ISDIR) {
+                    changes.tree = true;
+                } else {
+                    changes.folders.insert(folder);
+                }
+            }
+            if !any {
+                return changes;
+            }
+        }
+    }
+}

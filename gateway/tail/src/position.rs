@@ -1,0 +1,175 @@
+//! How far what was read is safe, kept in a file where the store does not keep it: an agent that ships to another machine.
+//!
+//! The file is replaced whole: written beside, synced, renamed, and its folder synced.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use parsers::record::{Batch, FileId, Position};
+use rustc_hash::FxHashMap;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::sink::{Refusal, Sink};
+
+/// First line of the file: what it is, and the version of its form.
+const HEADER: &str = "trefoil positions 1";
+
+/// Name of the file in its folder.
+const NAME: &str = "positions";
+
+/// Positions kept for one path: the kubelet keeps five files of a container, and a loop of restarts is not endless.
+const KEPT_PER_PATH: usize = 16;
+
+/// Nanoseconds after which the positions of paths that are gone are dropped: longer than any node is down for maintenance.
+const KEPT_WITHOUT_PATH: u64 = 7 * 24 * 3600 * 1_000_000_000;
+
+/// The positions of one agent, in a file.
+#[derive(Debug)]
+pub struct PositionsFile {
+    path: PathBuf,
+    positions: FxHashMap<FileId, Position>,
+}
+
+impl PositionsFile {
+    /// Reads the file in this folder; none is an empty one. A file that is damaged or of another version is an error of kind
+    /// `InvalidData`: starting over would send every line again, which is for a person to decide.
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let path = folder.join(NAME);
+        let positions = match std::fs::read_to_string(&path) {
+            Ok(text) => parse(&text).ok_or_else(|| {
+                let detail = format!("{} is damaged, or not of the form `{HEADER}`", path.display());
+                io::Error::new(io::ErrorKind::InvalidData, detail)
+            })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(Self {
+            path,
+            positions: positions.into_iter().map(|position| (position.file, position)).collect(),
+        })
+    }
+
+    /// All positions.
+    pub fn positions(&self) -> Vec<Position> {
+        self.positions.values().cloned().collect()
+    }
+
+    /// Notes these, and replaces the file. On an error they stay noted and are written with the next ones.
+    pub fn note(&mut self, moved: &[Position]) -> io::Result<()> {
+        let now = moved.iter().map(|position| position.time).max().unwrap_or_default();
+        self.positions.extend(moved.iter().map(|position| (position.file, position.clone())));
+        self.forget(now);
+        let text = render(self.positions.values());
+        let beside = self.path.with_extension("new");
+        let mut file = File::create(&beside)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&beside, &self.path)?;
+        match self.path.parent() {
+            Some(folder) => File::open(folder)?.sync_all(),
+            None => Ok(()),
+        }
+    }
+
+    fn forget(&mut self, now: u64) {
+        let mut by_path: FxHashMap<Arc<str>, Vec<(u64, FileId)>> = FxHashMap::default();
+        for position in self.positions.values() {
+            by_path.entry(Arc::clone(&position.path)).or_default().push((position.time, position.file));
+        }
+        for (path, mut files) in by_path {
+            files.sort_unstable_by(|a, b| b.cmp(a));
+            let newest = files.first().map_or(now, |(time, _)| *time);
+            let gone = now.saturating_sub(newest) > KEPT_WITHOUT_PATH && !Path::new(&*path).exists();
+            for (_, file) in files.into_iter().skip(if gone { 0 } else { KEPT_PER_PATH }) {
+                self.positions.remove(&file);
+            }
+        }
+    }
+}
+
+fn render<'a>(positions: impl Iterator<Item = &'a Position>) -> String {
+    let mut text = format!("{HEADER}\n");
+    for p in positions {
+        let FileId { device, inode, head } = p.file;
+        let (agent, path) = (p.agent.escape_default(), p.path.replace('\\', "\\\\").replace('\n', "\\n"));
+        text.push_str(&format!(
+            "{device} {inode} {head} {} {} {} {} {agent}\t{path}\n",
+            p.offset, p.resume, p.marker, p.time
+        ));
+    }
+    let sum = xxh3_64(text.as_bytes());
+    text.push_str(&format!("sum {sum:016x}\n"));
+    text
+}
+
+fn parse(text: &str) -> Option<Vec<Position>> {
+    let at = text.rfind("sum ")?;
+    let (body, sum) = text.split_at_checked(at)?;
+    let sum = u64::from_str_radix(sum.strip_prefix("sum ")?.trim_end(), 16).ok()?;
+    if sum != xxh3_64(body.as_bytes()) {
+        return None;
+    }
+    let mut lines = body.lines();
+    if lines.next()? != HEADER {
+        return None;
+    }
+    lines.map(parse_line).collect()
+}
+
+fn parse_line(line: &str) -> Option<Position> {
+    let (left, path) = line.split_once('\t')?;
+    let mut words = left.splitn(8, ' ');
+    let mut number = || words.next()?.parse::<u64>().ok();
+    let file = FileId { device: number()?, inode: number()?, head: number()? };
+    let (offset, resume, marker, time) = (number()?, number()?, number()?, number()?);
+    let agent = Arc::from(words.next()?);
+    let mut plain = String::with_capacity(path.len());
+    let mut chars = path.chars();
+    while let Some(c) = chars.next() {
+        plain.push(match c {
+            '\\' if chars.next()? == 'n' => '\n',
+            '\\' => '\\',
+            c => c,
+        });
+    }
+    Some(Position { agent, file, offset, resume, marker, path: plain.into(), time })
+}
+
+/// A sink that notes the positions of each batch once the sink behind it has taken the batch.
+pub struct Noting {
+    inner: Arc<dyn Sink>,
+    file: Arc<Mutex<PositionsFile>>,
+}
+
+impl Noting {
+    /// Before this sink, with this file.
+    pub fn new(inner: Arc<dyn Sink>, file: PositionsFile) -> Self {
+        Self { inner, file: Arc::new(Mutex::new(file)) }
+    }
+}
+
+#[async_trait]
+impl Sink for Noting {
+    async fn deliver(&self, batch: Arc<Batch>) -> Result<(), Refusal> {
+        self.inner.deliver(Arc::clone(&batch)).await?;
+        let file = Arc::clone(&self.file);
+        let noted = tokio::task::spawn_blocking(move || {
+            file.lock().unwrap_or_else(PoisonError::into_inner).note(&batch.positions)
+        });
+        // The batch has been taken: to refuse it now would send it twice.
+        match noted.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "positions cannot be written: a restart now would send lines again")
+            }
+            Err(error) => {
+                tracing::warn!(%error, "positions cannot be written: a restart now would send lines again")
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! The batch being filled: lines in, rows out.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parsers::container::{ContainerLine, Stream};
+use parsers::derived::{Derived, Deriver, LineSource};
+use parsers::record::{FileId, Labels, LogBatch};
+
+use crate::report::{ContainerReport, Lost};
+
+/// What is said once for all rows of one container in one batch.
+pub(crate) struct Origin {
+    /// By [`Stream`].
+    pub labels: [Arc<Labels>; 3],
+    /// Metadata of every row, as `parsers::record::push_pair` writes it.
+    pub metadata: Vec<u8>,
+    /// Figures.
+    pub report: Arc<ContainerReport>,
+    /// Number of the batch, and the index of each stream in it.
+    pub slots: (u64, [Option<u32>; 3]),
+}
+
+/// The batch being filled.
+pub(crate) struct Filling {
+    pub logs: LogBatch,
+    pub observed: u64,
+    /// Counts batches from 1, so that indexes of an earlier one are not taken for this one's.
+    number: u64,
+    deriver: Arc<Deriver>,
+    derived: Derived,
+}
+
+impl Filling {
+    pub fn new(deriver: Arc<Deriver>) -> Self {
+        Self { logs: LogBatch::default(), observed: 0, number: 1, deriver, derived: Derived::default() }
+    }
+
+    /// The records so far; the next batch begins.
+    pub fn take(&mut self) -> LogBatch {
+        self.number += 1;
+        std::mem::take(&mut self.logs)
+    }
+
+    /// The index, plus one, of a file.
+    pub fn file(&mut self, slot: &mut (u64, u32), id: FileId) -> u32 {
+        if slot.0 != self.number {
+            self.logs.files.push(id);
+            *slot = (self.number, self.logs.files.len() as u32);
+        }
+        slot.1
+    }
+
+    /// One record.
+    pub fn push(&mut self, origin: &mut Origin, file: u32, line: &ContainerLine<'_>) {
+        let stream = self.stream(origin, line.stream);
+        let report = &origin.report;
+        report.lines.fetch_add(1, Ordering::Relaxed);
+        if line.truncated > 0 {
+            report.lose(Lost::LineTooLong, line.truncated);
+        }
+        let replaced;
+        let line = if std::str::from_utf8(line.text).is_ok() {
+            *line
+        } else {
+            report.invalid_utf8.fetch_add(1, Ordering::Relaxed);
+            replaced = String::from_utf8_lossy(line.text);
+            ContainerLine { text: replaced.as_bytes(), ..*line }
+        };
+        self.deriver.derive(line.text, &mut self.derived);
+        if let Some(rule) = self.derived.rule {
+            report.link(rule);
+        }
+        let source = LineSource { stream, file, observed: self.observed };
+        self.deriver.append(&mut self.logs, &line, &self.derived, source);
+        self.logs.meta.extend_from_slice(&origin.metadata);
+        let end = self.logs.meta.len() as u32;
+        if let Some(row) = self.logs.rows.last_mut() {
+            row.meta.end = end;
+        }
+    }
+
+    fn stream(&mut self, origin: &mut Origin, stream: Stream) -> u32 {
+        if origin.slots.0 != self.number {
+            origin.slots = (self.number, [None; 3]);
+        }
+        let (Some(slot), Some(labels)) =
+            (origin.slots.1.get_mut(stream as usize), origin.labels.get(stream as usize))
+        else {
+            return 0;
+        };
+        *slot.get_or_insert_with(|| {
+            self.logs.streams.push(Arc::clone(labels));
+            self.logs.streams.len() as u32 - 1
+        })
+    }
+}

@@ -1,0 +1,222 @@
+//! One file, held open until it is read to its end: whole lines only, through a buffer that all files share.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use memchr::memchr;
+use parsers::record::FileId;
+
+use crate::identity::{self, read_up_to};
+
+/// A complete line.
+pub struct RawLine<'a> {
+    /// Without its newline; only its head if `cut` is not 0.
+    pub bytes: &'a [u8],
+    /// Where it begins.
+    pub offset: u64,
+    /// Bytes of it that were passed over because it is longer than the buffer.
+    pub cut: u64,
+}
+
+/// One file of a chain.
+pub struct Generation {
+    file: File,
+    device: u64,
+    inode: u64,
+    head: Option<u64>,
+    /// Where the next line begins.
+    offset: u64,
+    /// There is no newline between `offset` and this.
+    scanned: u64,
+    /// As last seen.
+    size: u64,
+    /// Rows below this were delivered before.
+    pub(super) delivered: u64,
+    /// Whether it was read to its end and has a successor.
+    pub(super) drained: bool,
+    /// Offset and resume as last put into a batch.
+    pub(super) noted: Option<(u64, u64)>,
+    /// What is acknowledged.
+    pub(super) safe: u64,
+    /// Number of the batch, and the file's index in it.
+    pub(super) slot: (u64, u32),
+}
+
+impl Generation {
+    /// Opens a file, to be read from its beginning.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let stat = rustix::fs::fstat(&file)?;
+        let head = identity::head_of_file(&file)?;
+        Ok(Self {
+            device: stat.st_dev as u64,
+            inode: stat.st_ino as u64,
+            size: stat.st_size as u64,
+            file,
+            head,
+            offset: 0,
+            scanned: 0,
+            delivered: 0,
+            drained: false,
+            noted: None,
+            safe: 0,
+            slot: (0, 0),
+        })
+    }
+
+    /// Who it is; `None` before its first line is complete (or long enough to tell).
+    pub fn id(&self) -> Option<FileId> {
+        self.head.map(|head| FileId { device: self.device, inode: self.inode, head })
+    }
+
+    /// Device and inode.
+    pub fn place(&self) -> (u64, u64) {
+        (self.device, self.inode)
+    }
+
+    /// Whether this is the file with that device and inode. While it is open here, no other file can have them.
+    pub fn is(&self, device: u64, inode: u64) -> bool {
+        self.device == device && self.inode == inode
+    }
+
+    /// Goes on where an earlier reader was: from `resume`, with the rows below `delivered` known to be safe. `false`, and
+    /// reading from the beginning, if the marker says that the file is not what it was.
+    pub fn resume(&mut self, resume: u64, delivered: u64, marker: u64) -> bool {
+        let holds = delivered <= self.size
+            && resume <= delivered
+            && identity::marker(&self.file, resume).is_ok_and(|now| now == marker);
+        if holds {
+            (self.offset, self.scanned, self.delivered, self.safe) = (resume, resume, delivered, resume);
+            self.noted = Some((delivered, resume));
+        }
+        holds
+    }
+
+    /// Where the next line begins.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Its length, as last seen.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The marker of an offset.
+    pub fn marker(&self, offset: u64) -> io::Result<u64> {
+        identity::marker(&self.file, offset)
+    }
+
+    /// Looks at its length.
+    pub fn look(&mut self) -> io::Result<()> {
+        self.size = rustix::fs::fstat(&self.file)?.st_size as u64;
+        Ok(())
+    }
+
+    /// Whether it is shorter than what was read of it.
+    pub fn is_cut(&self) -> bool {
+        self.size < self.scanned
+    }
+
+    /// Whether there is nothing that was not looked at.
+    pub fn at_end(&self) -> bool {
+        self.size <= self.scanned
+    }
+
+    /// Bytes of a line that was begun.
+    pub fn unfinished(&self) -> u64 {
+        self.scanned - self.offset
+    }
+
+    /// It was cut: it is a new file in an old inode.
+    pub fn start_anew(&mut self) {
+        (self.head, self.offset, self.scanned, self.delivered, self.safe) = (None, 0, 0, 0, 0);
+        self.noted = None;
+        self.slot = (0, 0);
+    }
+
+    /// Reads complete lines, at least one if there is one and about `budget` bytes at most. Gives how many bytes it got
+    /// through.
+    pub fn read(
+        &mut self,
+        buffer: &mut [u8],
+        budget: u64,
+        take: &mut dyn FnMut(RawLine<'_>, FileId),
+    ) -> io::Result<u64> {
+        let from = self.offset;
+        while self.offset - from < budget && self.scanned < self.size {
+            if self.unfinished() >= buffer.len() as u64 {
+                if !self.read_long(buffer, take)? {
+                    break;
+                }
+                continue;
+            }
+            let start = self.offset;
+            let read = read_up_to(&self.file, buffer, start)?;
+            let bytes = buffer.get(..read).unwrap_or_default();
+            let mut at = 0;
+            while let Some(rest) = bytes.get(at..) {
+                let Some(end) = memchr(b'\n', rest) else { break };
+                let line = rest.get(..end).unwrap_or_default();
+                self.give(RawLine { bytes: line, offset: start + at as u64, cut: 0 }, take);
+                at += end + 1;
+            }
+            self.offset = start + at as u64;
+            self.scanned = start + read as u64;
+            self.size = self.size.max(self.scanned);
+            if read < buffer.len() {
+                break;
+            }
+        }
+        Ok(self.offset - from)
+    }
+
+    /// The line at `offset` does not fit the buffer: looks for its end without keeping it, then reads its head again.
+    fn read_long(
+        &mut self,
+        buffer: &mut [u8],
+        take: &mut dyn FnMut(RawLine<'_>, FileId),
+    ) -> io::Result<bool> {
+        let read = read_up_to(&self.file, buffer, self.scanned)?;
+        let Some(end) = memchr(b'\n', buffer.get(..read).unwrap_or_default()) else {
+            self.scanned += read as u64;
+            return Ok(read > 0);
+        };
+        let end = self.scanned + end as u64;
+        let read = read_up_to(&self.file, buffer, self.offset)?;
+        // The newline itself may be the buffer's last byte.
+        let bytes = buffer.get(..read.min((end - self.offset) as usize)).unwrap_or_default();
+        let cut = end - self.offset - bytes.len() as u64;
+        self.give(RawLine { bytes, offset: self.offset, cut }, take);
+        (self.offset, self.scanned) = (end + 1, end + 1);
+        Ok(true)
+    }
+
+    /// The file gets no more: what stands after its last newline is a line too.
+    pub fn read_rest(
+        &mut self,
+        buffer: &mut [u8],
+        take: &mut dyn FnMut(RawLine<'_>, FileId),
+    ) -> io::Result<u64> {
+        if self.offset >= self.size {
+            return Ok(0);
+        }
+        let length = self.size - self.offset;
+        let read = read_up_to(&self.file, buffer, self.offset)?;
+        let bytes = buffer.get(..read).unwrap_or_default();
+        self.give(RawLine { bytes, offset: self.offset, cut: length.saturating_sub(read as u64) }, take);
+        (self.offset, self.scanned) = (self.size, self.size);
+        Ok(length)
+    }
+
+    fn give(&mut self, line: RawLine<'_>, take: &mut dyn FnMut(RawLine<'_>, FileId)) {
+        let head = *self.head.get_or_insert_with(|| identity::head_of_line(line.bytes));
+        take(line, FileId { device: self.device, inode: self.inode, head });
+    }
+
+    /// Whether all of it is acknowledged and no half-joined record begins in it.
+    pub(super) fn is_finished(&self) -> bool {
+        self.drained && (self.id().is_none() || self.safe >= self.size)
+    }
+}

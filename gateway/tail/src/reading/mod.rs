@@ -1,0 +1,12 @@
+//! Bytes to lines: the chain of files that one container writes, oldest first, each read to its end before the next.
+//!
+//! The state of half-joined records belongs to the chain, not to a file. Which files belong to it comes from
+//! [`crate::discovery`] by way of the tailer.
+
+pub(crate) mod batch;
+mod chain;
+mod generation;
+pub(crate) mod origin;
+
+pub(crate) use chain::{Chain, Means};
+pub use generation::{Generation, RawLine};

@@ -1,0 +1,50 @@
+//! What a path says about its lines: labels, and metadata that varies too much to be labels.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use parsers::container::{PodPath, Stream};
+use parsers::record::{Labels, push_pair};
+
+use super::batch::Origin;
+use crate::report::ContainerReport;
+
+/// Labels namespace, pod, container, stream and service_name of a container's file, filename and service_name of any other;
+/// node for all if it is known.
+pub(crate) fn origin(path: &Arc<str>, node: Option<&str>, rules: usize) -> Origin {
+    let mut metadata = Vec::new();
+    let pod = PodPath::parse(path);
+    let stem = Path::new(&**path).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    if let Some(pod) = &pod {
+        if let Some(uid) = pod.uid {
+            push_pair(&mut metadata, "pod_uid", uid);
+        }
+        if let Some(restart) = pod.restart {
+            push_pair(&mut metadata, "restart", &restart.to_string());
+        }
+        push_pair(&mut metadata, "filename", path);
+    }
+    let labels = [Stream::Stdout, Stream::Stderr, Stream::Unknown].map(|stream| {
+        let mut pairs = vec![("stream", stream.as_str()), ("node", node.unwrap_or_default())];
+        match &pod {
+            Some(pod) => pairs.extend([
+                ("namespace", pod.namespace),
+                ("pod", pod.pod),
+                ("container", pod.container),
+                ("service_name", pod.container),
+            ]),
+            None => pairs.extend([("filename", &**path), ("service_name", stem)]),
+        }
+        Arc::new(Labels::new(pairs))
+    });
+    let report = ContainerReport {
+        path: Arc::clone(path),
+        namespace: pod.map_or("", |pod| pod.namespace).into(),
+        pod: pod.map_or("", |pod| pod.pod).into(),
+        container: pod.map_or(stem, |pod| pod.container).into(),
+        linked: (0..rules).map(|_| AtomicU64::new(0)).collect(),
+        ..ContainerReport::default()
+    };
+    Origin { labels, metadata, report: Arc::new(report), slots: (0, [None; 3]) }
+}

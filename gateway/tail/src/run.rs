@@ -1,0 +1,103 @@
+//! The loop round the tailer: time, the sink, waiting, and the way out.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+use parsers::derived::Deriver;
+use parsers::record::{Batch, Position};
+use tokio_util::sync::CancellationToken;
+
+use crate::options::TailOptions;
+use crate::report::Counters;
+use crate::sink::Sink;
+use crate::tailer::{Step, Tailer};
+
+/// Between sweeps while lines come: half of what a person notices.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+
+/// Between sweeps while nothing comes: a thousand idle files cost a few thousand calls a second at most.
+const IDLE_PAUSE: Duration = Duration::from_millis(250);
+
+/// First wait after a refusal that names none.
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+
+/// Longest wait after refusals, unless the sink asks for more.
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
+
+/// Tails until shutdown. What the sink has not taken by then is read again by the next run.
+pub async fn run(
+    options: TailOptions,
+    deriver: Arc<Deriver>,
+    sink: Arc<dyn Sink>,
+    positions: Vec<Position>,
+    counters: Arc<Counters>,
+    shutdown: CancellationToken,
+) {
+    let mut tailer = Tailer::new(options, deriver, positions, Arc::clone(&counters));
+    let mut pause = BUSY_PAUSE;
+    while !shutdown.is_cancelled() {
+        // Disks may be slow: reading has a thread of its own.
+        let stepped = tokio::task::spawn_blocking(move || {
+            let step = tailer.step(now());
+            (tailer, step)
+        });
+        let step;
+        (tailer, step) = match stepped.await {
+            Ok(stepped) => stepped,
+            Err(error) => {
+                tracing::error!(%error, "tailing has ended");
+                return;
+            }
+        };
+        match step {
+            Step::Deliver(batch) => {
+                if !deliver(&*sink, batch, &counters, &shutdown).await {
+                    return;
+                }
+                tailer.acknowledged();
+                pause = BUSY_PAUSE;
+            }
+            Step::Again => {}
+            Step::Idle(waiting) => {
+                pause = if waiting { BUSY_PAUSE } else { (pause * 2).min(IDLE_PAUSE) };
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = shutdown.cancelled() => {}
+                }
+            }
+        }
+    }
+}
+
+/// Offers the batch until it is taken; `false` at shutdown.
+async fn deliver(
+    sink: &dyn Sink,
+    batch: Arc<Batch>,
+    counters: &Counters,
+    shutdown: &CancellationToken,
+) -> bool {
+    let mut backoff = FIRST_BACKOFF;
+    loop {
+        // A sink may itself wait for long; at shutdown the batch is left to the next run.
+        let refused = tokio::select! {
+            result = sink.deliver(Arc::clone(&batch)) => match result {
+                Ok(()) => return true,
+                Err(refused) => refused,
+            },
+            () = shutdown.cancelled() => return false,
+        };
+        counters.refusals.fetch_add(1, Ordering::Relaxed);
+        let wait = refused.retry_after.max(backoff);
+        tracing::warn!(kind = ?refused.kind, wait_ms = wait.as_millis() as u64, "a batch was not taken: {refused}");
+        backoff = (backoff * 2).min(MAX_BACKOFF);
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = shutdown.cancelled() => return false,
+        }
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
+}

@@ -1,0 +1,296 @@
+//! The four parts together, one step at a time. A step reads files and folders and never waits; what it gives has to be
+//! delivered and acknowledged before it reads on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parsers::derived::Deriver;
+use parsers::record::{Batch, FileId, Position};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::discovery::{Discovery, Found, Look};
+use crate::options::TailOptions;
+use crate::reading::batch::Filling;
+use crate::reading::origin::origin;
+use crate::reading::{Chain, Generation, Means};
+use crate::report::{Counters, Lost};
+
+/// Bytes read from one container before the next has its turn.
+const TURN: u64 = 256 * 1024;
+
+/// Room in the buffer for what the runtime writes before a line of the greatest length.
+const WRAPPING: usize = 4096;
+
+/// Bytes read at once, at least: larger reads are no quicker.
+const READ_BYTES: usize = 256 * 1024;
+
+/// What a step gave.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// A batch to deliver; then [`Tailer::acknowledged`]. Until then each step gives it again.
+    Deliver(Arc<Batch>),
+    /// There is more to read.
+    Again,
+    /// Nothing to do for a moment; `true` if something was read and waits for its time.
+    Idle(bool),
+}
+
+/// Reads files. Plain state: time comes with each step, batches go out as values.
+pub struct Tailer {
+    options: TailOptions,
+    discovery: Discovery,
+    chains: BTreeMap<Arc<str>, Chain>,
+    /// Of earlier runs, until their files are found.
+    positions: FxHashMap<FileId, Position>,
+    /// Paths that an earlier run has read.
+    read_before: FxHashSet<Arc<str>>,
+    filling: Filling,
+    buffer: Vec<u8>,
+    /// Chains that moved since the last batch.
+    moved: BTreeSet<Arc<str>>,
+    waiting: Option<Arc<Batch>>,
+    /// Whose turn was last.
+    turn: Option<Arc<str>>,
+    last_batch: Option<u64>,
+    rules: usize,
+    counters: Arc<Counters>,
+}
+
+impl Tailer {
+    /// Starts from these positions. Opens nothing yet.
+    pub fn new(
+        options: TailOptions,
+        deriver: Arc<Deriver>,
+        positions: Vec<Position>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let rules = deriver.rule_names().len();
+        let discovery = Discovery::new(&options, Arc::clone(&counters));
+        Self {
+            discovery,
+            chains: BTreeMap::new(),
+            read_before: positions.iter().map(|position| Arc::clone(&position.path)).collect(),
+            positions: positions.into_iter().map(|position| (position.file, position)).collect(),
+            filling: Filling::new(deriver),
+            buffer: vec![0; READ_BYTES.max(options.max_line + WRAPPING)],
+            moved: BTreeSet::new(),
+            waiting: None,
+            turn: None,
+            last_batch: None,
+            rules,
+            counters,
+            options,
+        }
+    }
+
+    /// Looks for files and reads what is new. `now` is in nanoseconds since the epoch.
+    pub fn step(&mut self, now: u64) -> Step {
+        if let Some(batch) = &self.waiting {
+            return Step::Deliver(Arc::clone(batch));
+        }
+        self.filling.observed = now;
+        if let Some(look) = self.discovery.look(now) {
+            self.found(look, now);
+        }
+        let full = self.read_round();
+        let due = self.last_batch.is_none_or(|last| now.saturating_sub(last) >= self.options.flush_after);
+        if full || (due && !self.moved.is_empty()) {
+            if let Some(batch) = self.seal(now) {
+                return Step::Deliver(batch);
+            }
+        }
+        if full { Step::Again } else { Step::Idle(!self.moved.is_empty()) }
+    }
+
+    /// The batch that [`Tailer::step`] gave is safe.
+    pub fn acknowledged(&mut self) {
+        if self.waiting.take().is_none() {
+            return;
+        }
+        let mut ended = Vec::new();
+        for (path, chain) in &mut self.chains {
+            chain.acknowledged();
+            if chain.ended && chain.generations.is_empty() {
+                ended.push(Arc::clone(path));
+            }
+        }
+        for path in ended {
+            self.chains.remove(&path);
+            self.counters.departed(&path);
+        }
+    }
+
+    /// Reads each chain in turn until the batch is full (`true`) or there is nothing more (`false`).
+    fn read_round(&mut self) -> bool {
+        let rows = self.filling.logs.rows.len() as u64;
+        let mut more = true;
+        let mut full = false;
+        while more && !full {
+            more = false;
+            let order: Vec<Arc<str>> = match &self.turn {
+                Some(turn) => {
+                    let after = self.chains.range::<Arc<str>, _>((Bound::Excluded(turn), Bound::Unbounded));
+                    let before = self.chains.range::<Arc<str>, _>((Bound::Unbounded, Bound::Included(turn)));
+                    after.chain(before).map(|(path, _)| Arc::clone(path)).collect()
+                }
+                None => self.chains.keys().cloned().collect(),
+            };
+            for path in order {
+                let Some(chain) = self.chains.get_mut(&path) else { continue };
+                let was_ended = chain.ended;
+                let mut means = Means {
+                    filling: &mut self.filling,
+                    buffer: &mut self.buffer,
+                    linger: self.options.linger,
+                    counters: &self.counters,
+                };
+                let read = chain.read(&mut means, TURN).unwrap_or_else(|error| {
+                    tracing::warn!(path = &*path, %error, "a log file cannot be read now");
+                    self.counters.read_errors.fetch_add(1, Ordering::Relaxed);
+                    0
+                });
+                chain.report();
+                if read > 0 || chain.ended != was_ended {
+                    self.moved.insert(Arc::clone(&path));
+                }
+                more |= read >= TURN;
+                self.turn = Some(path);
+                if self.filling.logs.size() >= self.options.batch_bytes {
+                    full = true;
+                    break;
+                }
+            }
+        }
+        let read = (self.filling.logs.rows.len() as u64).saturating_sub(rows);
+        self.counters.lines.fetch_add(read, Ordering::Relaxed);
+        full
+    }
+
+    fn seal(&mut self, now: u64) -> Option<Arc<Batch>> {
+        let mut positions = Vec::new();
+        for path in std::mem::take(&mut self.moved) {
+            let Some(chain) = self.chains.get_mut(&path) else { continue };
+            if let Err(error) = chain.positions(&self.options.agent, now, &mut positions) {
+                // Without its marker the position stays where it was: lines may come again, none is lost.
+                tracing::warn!(path = &*path, %error, "a log file cannot be read now");
+                self.moved.insert(path);
+            }
+        }
+        let batch = Batch { logs: self.filling.take(), positions, ..Batch::default() };
+        self.last_batch = Some(now);
+        if batch.is_empty() {
+            return None;
+        }
+        let batch = Arc::new(batch);
+        self.waiting = Some(Arc::clone(&batch));
+        Some(batch)
+    }
+
+    /// Opens what is new and notes what is gone.
+    fn found(&mut self, look: Look, now: u64) {
+        for (path, chain) in &mut self.chains {
+            let looked_at = look.folders.as_ref().is_none_or(|folders| {
+                Path::new(&**path).parent().is_some_and(|folder| folders.contains(folder))
+            });
+            if looked_at && !look.chains.contains_key(path) {
+                chain.nameless.get_or_insert(now);
+                self.moved.insert(Arc::clone(path));
+            }
+        }
+        for (path, files) in look.chains {
+            let mut listed: Vec<(Generation, bool, bool)> = Vec::new();
+            for file in in_order(&path, files) {
+                match self.open(&path, &file) {
+                    Ok(Some(generation)) => {
+                        listed.push((generation, file.asked_for, &*path == file.path.as_os_str()))
+                    }
+                    Ok(None) => {}
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(error) => {
+                        tracing::warn!(path = %file.path.display(), %error, "a log file cannot be opened now");
+                        self.counters.read_errors.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            }
+            match self.chains.get_mut(&path) {
+                Some(chain) => {
+                    chain.nameless = None;
+                    chain.ended = false;
+                    chain.generations.extend(listed.into_iter().map(|(generation, ..)| generation));
+                }
+                None => self.start(path, listed),
+            }
+        }
+    }
+
+    /// The file, unless its chain knows it.
+    fn open(&self, path: &Arc<str>, file: &Found) -> std::io::Result<Option<Generation>> {
+        let Some(chain) = self.chains.get(path) else {
+            return Generation::open(&file.path).map(Some);
+        };
+        let stat = rustix::fs::stat(&file.path)?;
+        if chain.knows(stat.st_dev as u64, stat.st_ino as u64, || {
+            Generation::open(&file.path).ok().and_then(|opened| opened.id()).map(|id| id.head)
+        }) {
+            return Ok(None);
+        }
+        let generation = Generation::open(&file.path)?;
+        // Between the two looks another file may have taken the name.
+        let (device, inode) = generation.place();
+        let known = chain.knows(device, inode, || generation.id().map(|id| id.head));
+        Ok((!known).then_some(generation))
+    }
+
+    /// A container is seen for the first time in this run: it goes on where an earlier run was, with all that was rotated
+    /// since.
+    fn start(&mut self, path: Arc<str>, listed: Vec<(Generation, bool, bool)>) {
+        let mut chain = Chain::new(
+            Arc::clone(&path),
+            origin(&path, self.options.node.as_deref(), self.rules),
+            self.options.max_line,
+        );
+        let known =
+            |generation: &Generation| generation.id().is_some_and(|id| self.positions.contains_key(&id));
+        let resumed = listed.iter().position(|(generation, ..)| known(generation));
+        let read_before = self.read_before.contains(&path);
+        if read_before && resumed.is_none() && !listed.is_empty() {
+            tracing::warn!(path = &*path, "the file that was read before is gone: what it got since is lost");
+            chain.origin.report.lose(Lost::RotatedAway, 1);
+        }
+        for (at, (mut generation, asked_for, live)) in listed.into_iter().enumerate() {
+            let wanted = match resumed {
+                Some(first) => at >= first,
+                None => read_before || asked_for || live,
+            };
+            if !wanted {
+                chain.done.extend(generation.id());
+                continue;
+            }
+            if let Some(position) = generation.id().and_then(|id| self.positions.remove(&id)) {
+                if !generation.resume(position.resume, position.offset, position.marker) {
+                    tracing::warn!(path = &*path, "the file is not what it was: reading from its beginning");
+                    self.counters.position_mismatches.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            chain.generations.push_back(generation);
+        }
+        self.counters.arrived(Arc::clone(&chain.origin.report));
+        self.chains.insert(path, chain);
+    }
+}
+
+/// Oldest first: by the time of the last write, and the one being written last.
+fn in_order(live: &str, files: Vec<Found>) -> Vec<Found> {
+    let mut keyed: Vec<_> = files
+        .into_iter()
+        .map(|file| {
+            let written = std::fs::metadata(&file.path).and_then(|metadata| metadata.modified()).ok();
+            ((file.path.as_os_str() == live, written, file.path.clone()), file)
+        })
+        .collect();
+    keyed.sort_by(|a, b| a.0.cmp(&b.0));
+    keyed.into_iter().map(|(_, file)| file).collect()
+}

@@ -1,0 +1,369 @@
+//! The whole tailer against real files, driven step by step: random sequences of what happens to log files, and a model.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parsers::derived::Deriver;
+use parsers::record::{Batch, FileId, Position};
+use proptest::prelude::*;
+
+use super::*;
+
+/// Nanoseconds between steps: more than `flush_after`.
+const TICK: u64 = 1_000_000_000;
+
+/// A folder of one container, a tailer over it, and what its sink has taken.
+struct World {
+    root: tempfile::TempDir,
+    options: TailOptions,
+    tailer: Tailer,
+    counters: Arc<Counters>,
+    now: u64,
+    refusing: bool,
+    positions: BTreeMap<FileId, Position>,
+    taken: Vec<Arc<Batch>>,
+}
+
+impl World {
+    fn new(max_line: usize) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("ns_pod_uid/app")).unwrap();
+        let mut options = TailOptions::new("agent");
+        options.files = vec![format!("{}/*/*/*.log", root.path().display())];
+        options.max_line = max_line;
+        options.batch_bytes = 4096;
+        let counters = Arc::new(Counters::default());
+        let tailer = Tailer::new(options.clone(), deriver(), Vec::new(), Arc::clone(&counters));
+        let now = 1_700_000_000_000_000_000;
+        Self {
+            root,
+            options,
+            tailer,
+            counters,
+            now,
+            refusing: false,
+            positions: BTreeMap::new(),
+            taken: vec![],
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join("ns_pod_uid/app").join(name)
+    }
+
+    fn append(&self, name: &str, bytes: &[u8]) {
+        let mut file = OpenOptions::new().create(true).append(true).open(self.path(name)).unwrap();
+        file.write_all(bytes).unwrap();
+    }
+
+    /// One step; what comes is taken unless the sink refuses.
+    fn step(&mut self) -> bool {
+        self.now += TICK;
+        match self.tailer.step(self.now) {
+            Step::Deliver(batch) if !self.refusing => {
+                for position in &batch.positions {
+                    self.positions.insert(position.file, position.clone());
+                }
+                self.taken.push(batch);
+                self.tailer.acknowledged();
+                true
+            }
+            Step::Again => true,
+            _ => false,
+        }
+    }
+
+    fn settle(&mut self) {
+        self.refusing = false;
+        for _ in 0..8 {
+            while self.step() {}
+        }
+    }
+
+    fn restart(&mut self) {
+        self.counters = Arc::new(Counters::default());
+        let positions = self.positions.values().cloned().collect();
+        self.tailer = Tailer::new(self.options.clone(), deriver(), positions, Arc::clone(&self.counters));
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let logs = self.taken.iter().map(|batch| &batch.logs);
+        logs.flat_map(|l| l.rows.iter().map(|row| String::from_utf8(l.line(row).to_vec()).unwrap())).collect()
+    }
+}
+
+fn deriver() -> Arc<Deriver> {
+    Arc::new(Deriver::new(&[]).unwrap())
+}
+
+fn cri(stream: &str, flag: &str, text: &str) -> Vec<u8> {
+    format!("2026-01-01T00:00:00.000000000Z {stream} {flag} {text}\n").into_bytes()
+}
+
+#[derive(Debug, Clone)]
+enum Deed {
+    /// A whole record.
+    Whole,
+    /// A record in this many fragments, of standard error or not; the last one only if said.
+    Pieces(u8, bool, bool),
+    /// Half of a line's bytes now, the rest with the next line.
+    Half,
+    /// Renamed, and a new file made at the next write.
+    Rotate,
+    /// The oldest rotated file is compressed away, if the reader has had it.
+    Step(u8),
+    Refuse,
+    Restart,
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    prop_oneof![
+        4 => Just(Deed::Whole),
+        3 => (1..4u8, any::<bool>(), any::<bool>()).prop_map(|(n, e, l)| Deed::Pieces(n, e, l)),
+        2 => Just(Deed::Half),
+        2 => Just(Deed::Rotate),
+        3 => (1..3u8).prop_map(Deed::Step),
+        1 => Just(Deed::Refuse),
+        1 => Just(Deed::Restart),
+    ]
+}
+
+/// The writer: what it has begun, and what a reader must get, of each output in its order.
+#[derive(Default)]
+struct Model {
+    count: usize,
+    rotations: usize,
+    open: [String; 2],
+    half: Vec<u8>,
+    expected: [Vec<String>; 2],
+}
+
+impl Model {
+    fn piece(&mut self, world: &World, err: bool, last: bool) {
+        self.finish_half(world);
+        self.count += 1;
+        let text = format!("<{}>", self.count);
+        world.append(
+            "0.log",
+            &cri(if err { "stderr" } else { "stdout" }, if last { "F" } else { "P" }, &text),
+        );
+        let at = usize::from(err);
+        self.open[at].push_str(&text);
+        if last {
+            self.expected[at].push(std::mem::take(&mut self.open[at]));
+        }
+    }
+
+    fn finish_half(&mut self, world: &World) {
+        if !self.half.is_empty() {
+            world.append("0.log", &std::mem::take(&mut self.half));
+        }
+    }
+
+    fn act(&mut self, world: &mut World, deed: &Deed) {
+        match deed {
+            Deed::Whole => self.piece(world, false, true),
+            Deed::Pieces(pieces, err, last) => {
+                for n in 1..=*pieces {
+                    self.piece(world, *err, n == *pieces && *last);
+                }
+            }
+            Deed::Half => {
+                self.finish_half(world);
+                self.count += 1;
+                let text = format!("<{}>", self.count);
+                let line = cri("stdout", "F", &text);
+                let (now, later) = line.split_at(line.len() / 2);
+                world.append("0.log", now);
+                self.half = later.to_vec();
+                self.open[0].push_str(&text);
+                self.expected[0].push(std::mem::take(&mut self.open[0]));
+            }
+            Deed::Rotate => {
+                if world.path("0.log").exists() {
+                    // The runtime ends its line before it lets go of the file, though the file has its new name by then.
+                    self.rotations += 1;
+                    let rotated = format!("0.log.{:08}", self.rotations);
+                    std::fs::rename(world.path("0.log"), world.path(&rotated)).unwrap();
+                    let rest = std::mem::take(&mut self.half);
+                    world.append(&rotated, &rest);
+                    File::create(world.path("0.log")).unwrap();
+                }
+            }
+            Deed::Step(times) => {
+                for _ in 0..*times {
+                    world.step();
+                }
+            }
+            Deed::Refuse => world.refusing = !world.refusing,
+            Deed::Restart => world.restart(),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(160))]
+
+    #[test]
+    fn nothing_is_lost_nothing_doubled_and_order_kept(deeds in prop::collection::vec(deed(), 1..60)) {
+        let mut world = World::new(1024);
+        let mut model = Model::default();
+        // A first line, so that a position exists before the first rotation: what was rotated before a reader ever ran is not its business.
+        model.piece(&world, false, true);
+        world.settle();
+        for deed in &deeds {
+            model.act(&mut world, deed);
+        }
+        model.finish_half(&world);
+        world.settle();
+        for (stream, expected) in ["stdout", "stderr"].iter().zip(&model.expected) {
+            let mut got = Vec::new();
+            for batch in &world.taken {
+                for row in &batch.logs.rows {
+                    if batch.logs.record(row).labels.get("stream") == Some(stream) {
+                        got.push(String::from_utf8(batch.logs.line(row).to_vec()).unwrap());
+                    }
+                }
+            }
+            prop_assert_eq!(&got, expected, "{}", stream);
+        }
+    }
+}
+
+#[test]
+fn labels_and_metadata_come_from_the_path() {
+    let mut world = World::new(1024);
+    world.append("0.log", &cri("stderr", "F", "level=error traceID=4bf92f3577b34da6a3ce929d0e0e4736 hi"));
+    world.settle();
+    let logs = &world.taken[0].logs;
+    let record = logs.record(&logs.rows[0]);
+    for (name, value) in [
+        ("namespace", "ns"),
+        ("pod", "pod"),
+        ("container", "app"),
+        ("stream", "stderr"),
+        ("service_name", "app"),
+    ] {
+        assert_eq!(record.labels.get(name), Some(value));
+    }
+    assert!(record.metadata.contains(&("pod_uid".to_owned(), "uid".to_owned())));
+    assert!(record.trace_id.is_some());
+    assert_eq!(world.counters.linked().iter().sum::<u64>(), 1);
+    assert_eq!(world.counters.behind(), 0);
+}
+
+#[test]
+fn a_line_of_ten_megabytes_keeps_its_head_and_what_is_cut_is_counted() {
+    let mut world = World::new(1024);
+    let long = "x".repeat(10 * 1024 * 1024);
+    world.append("0.log", &cri("stdout", "F", &long));
+    world.append("0.log", &cri("stdout", "F", "next"));
+    world.settle();
+    assert_eq!(world.lines(), ["x".repeat(1024), "next".to_owned()]);
+    let report = &world.counters.containers()[0];
+    assert_eq!(report.lost(Lost::LineTooLong), (long.len() - 1024) as u64);
+}
+
+#[test]
+fn nul_bytes_survive_and_invalid_utf8_is_replaced_and_counted() {
+    let mut world = World::new(1024);
+    world
+        .append("0.log", b"2026-01-01T00:00:00Z stdout F a\0b\n2026-01-01T00:00:00Z stdout F c\xffd\n\0\0\n");
+    world.settle();
+    assert_eq!(world.lines(), ["a\0b", "c\u{fffd}d", "\0\0"]);
+    assert_eq!(world.counters.containers()[0].invalid_utf8.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_truncated_file_is_read_from_its_beginning_and_counted() {
+    let mut world = World::new(1024);
+    world.append("0.log", &cri("stdout", "F", "first, and rather long"));
+    world.settle();
+    File::create(world.path("0.log")).unwrap();
+    world.append("0.log", &cri("stdout", "F", "second"));
+    world.settle();
+    assert_eq!(world.lines(), ["first, and rather long", "second"]);
+    assert_eq!(world.counters.truncations.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_file_rotated_twice_while_behind_is_read_through_its_descriptor() {
+    let mut world = World::new(1024);
+    world.append("0.log", &cri("stdout", "F", "one"));
+    world.settle();
+    world.refusing = true;
+    world.append("0.log", &cri("stdout", "F", "two"));
+    world.step();
+    world.append("0.log", &cri("stdout", "F", "three"));
+    for n in 1..=2 {
+        std::fs::rename(world.path("0.log"), world.path(&format!("0.log.{n}"))).unwrap();
+        world.append("0.log", &cri("stdout", "F", &format!("after {n}")));
+    }
+    std::fs::remove_file(world.path("0.log.1")).unwrap();
+    world.settle();
+    assert_eq!(world.lines(), ["one", "two", "three", "after 1", "after 2"]);
+}
+
+#[test]
+fn a_folder_that_vanishes_ends_its_container_after_what_it_left_was_read() {
+    let mut world = World::new(1024);
+    world.append("0.log", &cri("stdout", "F", "one"));
+    world.settle();
+    world.append("0.log", &cri("stdout", "P", "half of "));
+    world.append("0.log", b"2026-01-01T00:00:00Z stderr F no newline");
+    std::fs::remove_dir_all(world.root.path().join("ns_pod_uid")).unwrap();
+    world.settle();
+    assert_eq!(world.lines(), ["one", "no newline", "half of "]);
+    assert!(world.counters.containers().is_empty());
+}
+
+#[test]
+fn an_inode_used_again_is_another_file() {
+    let mut world = World::new(1024);
+    world.append("0.log", b"old line that is long enough\n");
+    world.settle();
+    // The same inode with other content is what a reused one looks like to a reader that was down.
+    File::create(world.path("0.log")).unwrap();
+    world.append("0.log", b"new line that is longer than the old one was\n");
+    world.restart();
+    world.settle();
+    assert_eq!(world.lines().last().unwrap(), "new line that is longer than the old one was");
+    assert_eq!(world.lines().len(), 2);
+}
+
+#[test]
+fn a_file_that_went_while_nobody_read_is_counted_as_lost() {
+    let mut world = World::new(1024);
+    world.append("0.log", b"old\n");
+    world.settle();
+    world.tailer = Tailer::new(world.options.clone(), deriver(), Vec::new(), Arc::default());
+    std::fs::remove_file(world.path("0.log")).unwrap();
+    world.append("0.log", b"new, of another first line\n");
+    world.restart();
+    world.settle();
+    assert_eq!(world.lines(), ["old", "new, of another first line"]);
+    assert_eq!(world.counters.containers()[0].lost(Lost::RotatedAway), 1);
+}
+
+#[test]
+fn positions_in_a_file_are_read_back_and_damage_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let position = Position {
+        agent: "a".into(),
+        file: FileId { device: 1, inode: 2, head: u64::MAX },
+        offset: 10,
+        resume: 5,
+        marker: 7,
+        path: "/odd\\na\nme\t".into(),
+        time: 9,
+    };
+    let mut file = position::PositionsFile::open(folder.path()).unwrap();
+    file.note(std::slice::from_ref(&position)).unwrap();
+    assert_eq!(position::PositionsFile::open(folder.path()).unwrap().positions(), [position]);
+    std::fs::write(folder.path().join("positions"), "trefoil positions 1\n1 2 3").unwrap();
+    assert!(position::PositionsFile::open(folder.path()).is_err());
+}
