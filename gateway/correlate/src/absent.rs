@@ -1,1 +1,100 @@
-//! Comes with the next slice.
+//! Why something is missing. An empty part of an answer never goes without its reason.
+
+use parsers::record::{LogRecord, TraceId, TraceMatch, format_rfc3339};
+use store::read::{Fate, ReadError, Signal, TraceRecords};
+
+use crate::{Absence, AbsentReason, AbsentSignal};
+
+const STORED: [AbsentSignal; 3] = [AbsentSignal::Spans, AbsentSignal::Logs, AbsentSignal::Exemplars];
+
+pub(crate) fn absence(signal: AbsentSignal, reason: AbsentReason, detail: impl Into<String>) -> Absence {
+    Absence { signal, reason, detail: detail.into() }
+}
+
+/// The store itself failed: nothing that it holds can be told.
+pub(crate) fn store_failed(error: &ReadError) -> Vec<Absence> {
+    STORED.iter().map(|&signal| absence(signal, reason_of(error), error.to_string())).collect()
+}
+
+/// How a failed source is called.
+pub(crate) fn reason_of(error: &ReadError) -> AbsentReason {
+    match error {
+        ReadError::Timeout { .. } => AbsentReason::SourceSlow,
+        _ => AbsentReason::SourceDown,
+    }
+}
+
+/// What the store does not have of a trace.
+pub(crate) fn stored(asked: TraceId, records: &TraceRecords, limit: usize) -> Vec<Absence> {
+    let nothing = records.spans.is_empty() && records.logs.is_empty() && records.exemplars.is_empty();
+    let mut list = Vec::new();
+    for signal in STORED {
+        let (count, exact, of) = match signal {
+            AbsentSignal::Spans => {
+                let exact = records.spans.iter().any(|s| is_exact(asked, Some(s.trace_id)));
+                (records.spans.len(), exact, Signal::Traces)
+            }
+            AbsentSignal::Logs => {
+                let exact = records.logs.iter().any(|l| is_exact(asked, l.trace_id));
+                (records.logs.len(), exact, Signal::Logs)
+            }
+            _ => {
+                let exact = records.exemplars.iter().any(|e| is_exact(asked, e.trace_id));
+                (records.exemplars.len(), exact, Signal::Metrics)
+            }
+        };
+        let expired = records.fates.iter().find_map(|fate| match fate {
+            Fate::Expired { signal, newest } if *signal == of => Some(*newest),
+            Fate::Expired { .. } => None,
+        });
+        if let Some(newest) = expired {
+            let what = if count == 0 { "they were" } else { "some were probably" };
+            let until = format_rfc3339(newest);
+            let detail = format!("{what} dropped by retention, with records up to {until}");
+            list.push(absence(signal, AbsentReason::Expired, detail));
+        } else if count == 0 {
+            list.push(never(signal, nothing, &records.logs));
+        }
+        if count > 0 && !exact {
+            let detail = format!("nothing is stored as {asked}; what is shown agrees in the low 64 bits");
+            list.push(absence(signal, AbsentReason::OtherSpelling, detail));
+        }
+        if records.omitted > 0 && count >= limit {
+            let detail =
+                format!("the first {count} are shown; {} records of the trace are left out", records.omitted);
+            list.push(absence(signal, AbsentReason::Truncated, detail));
+        }
+    }
+    list
+}
+
+fn is_exact(asked: TraceId, id: Option<TraceId>) -> bool {
+    id.and_then(|id| asked.matches(id)) == Some(TraceMatch::Exact)
+}
+
+fn never(signal: AbsentSignal, nothing: bool, logs: &[LogRecord]) -> Absence {
+    if signal == AbsentSignal::Spans && logs.iter().any(says_unsampled) {
+        let detail = "log lines of the trace say that it was not sampled, so its spans were never sent";
+        return absence(signal, AbsentReason::SampledOut, detail);
+    }
+    let detail = match (nothing, signal) {
+        (true, _) => "no record with this id was ever stored here",
+        (false, AbsentSignal::Spans) => "other signals have this id, but no span with it was received",
+        (false, AbsentSignal::Logs) => "other signals have this id, but no log line with it was read",
+        (false, _) => "other signals have this id, but no exemplar with it was received",
+    };
+    absence(signal, AbsentReason::NeverSeen, detail)
+}
+
+/// W3C flags or the words that libraries print beside the id.
+fn says_unsampled(log: &LogRecord) -> bool {
+    log.metadata.iter().any(|(key, value)| match key.as_str() {
+        "trace_sampled" | "sampled" | "otelTraceSampled" => {
+            value.eq_ignore_ascii_case("false") || value == "0"
+        }
+        "trace_flags" | "flags" => {
+            u8::from_str_radix(value.trim_start_matches("0x"), 16).is_ok_and(|flags| flags & 1 == 0)
+        }
+        _ => false,
+    })
+}

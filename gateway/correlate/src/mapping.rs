@@ -88,16 +88,16 @@ impl Default for LabelMapping {
 pub(crate) struct Agreement {
     /// Labels that agree.
     pub(crate) agreed: Vec<String>,
-    /// Fields that the workload and the series both have.
-    pub(crate) compared: usize,
+    /// Fields of the table that the workload has.
+    pub(crate) mapped: usize,
     /// Whether the service or the pod is among those that agree: without either, a shared namespace says nothing.
     pub(crate) identifies: bool,
 }
 
 impl Agreement {
-    /// Agreeing fields of those compared, 0 to 1.
+    /// Agreeing fields of those mapped, 0 to 1.
     pub(crate) fn confidence(&self) -> f64 {
-        if self.compared == 0 { 0.0 } else { self.agreed.len() as f64 / self.compared as f64 }
+        if self.mapped == 0 { 0.0 } else { self.agreed.len() as f64 / self.mapped as f64 }
     }
 }
 
@@ -111,6 +111,7 @@ impl LabelMapping {
     /// `job` is `namespace/name`, as OpenTelemetry's is, so its last part counts for the service as well.
     pub(crate) fn compare(&self, workload: &Workload, labels: &Labels) -> Agreement {
         let mut result = Agreement::default();
+        let mut conflicts = false;
         for (field, names) in &self.rows {
             let Some(expected) = field.of(workload).filter(|value| !value.is_empty()) else { continue };
             let mut present = false;
@@ -124,12 +125,15 @@ impl LabelMapping {
                     break;
                 }
             }
-            result.compared += usize::from(present);
+            result.mapped += 1;
+            conflicts |= present && agreeing.is_none() && *field == WorkloadField::Pod;
             if let Some(name) = agreeing {
                 result.agreed.push(name.clone());
                 result.identifies |= matches!(field, WorkloadField::Service | WorkloadField::Pod);
             }
         }
+        // The same service, but another pod of it.
+        result.identifies &= !conflicts;
         result
     }
 }

@@ -152,7 +152,7 @@ pub(super) fn exemplars(
         for raw in series.exemplars {
             let Ok(value) = raw.value.parse() else { continue };
             let mut rest = raw.labels;
-            let trace_id = take(&mut rest, trace_labels, |text| TraceId::from_hex(text.as_bytes()).ok());
+            let trace_id = take(&mut rest, trace_labels, |text| TraceId::from_spelling(text.as_bytes()).ok());
             let span_id = take(&mut rest, span_labels, |text| SpanId::from_hex(text.as_bytes()).ok());
             exemplars.push(Exemplar {
                 series: Arc::clone(&labels),
