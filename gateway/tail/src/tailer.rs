@@ -202,7 +202,11 @@ impl Tailer {
         }
         for (path, files) in look.chains {
             let mut listed: Vec<(Generation, bool, bool)> = Vec::new();
+            let mut there = FxHashSet::default();
             for file in in_order(&path, files) {
+                there.extend(
+                    rustix::fs::stat(&file.path).map(|stat| (stat.st_dev as u64, stat.st_ino as u64)),
+                );
                 match self.open(&path, &file) {
                     Ok(Some(generation)) => {
                         listed.push((generation, file.asked_for, &*path == file.path.as_os_str()))
@@ -217,6 +221,7 @@ impl Tailer {
             }
             match self.chains.get_mut(&path) {
                 Some(chain) => {
+                    chain.done.retain(|id| there.contains(&(id.device, id.inode)));
                     chain.nameless = None;
                     chain.ended = false;
                     chain.generations.extend(listed.into_iter().map(|(generation, ..)| generation));

@@ -112,9 +112,9 @@ enum Deed {
     Pieces(u8, bool, bool),
     /// Half of a line's bytes now, the rest with the next line.
     Half,
-    /// Renamed, and a new file made at the next write.
+    /// Renamed, and a new file made.
     Rotate,
-    /// The oldest rotated file is compressed away, if the reader has had it.
+    /// The reader takes this many steps.
     Step(u8),
     Refuse,
     Restart,

@@ -83,13 +83,17 @@ impl Chain {
                 }
                 continue;
             }
-            match self.generations.get_mut(at + 1) {
-                Some(next) => {
-                    next.look()?;
-                    if next.size() == 0 {
+            match self.generations.len() - at {
+                2.. => {
+                    let mut written = false;
+                    for later in self.generations.iter_mut().skip(at + 1) {
+                        later.look()?;
+                        written |= later.size() > 0;
+                    }
+                    if !written {
                         break;
                     }
-                    // It may have grown until its successor got its first byte, not after.
+                    // It may have grown until a successor got its first byte, not after.
                     if let Some(generation) = self.generations.get_mut(at) {
                         generation.look()?;
                         if !generation.at_end() {
@@ -100,7 +104,7 @@ impl Chain {
                     self.drained(at);
                     self.joiner.carry_over();
                 }
-                None => {
+                _ => {
                     let quiet = self
                         .nameless
                         .map(|since| means.filling.observed.saturating_sub(since.max(self.grown)));
