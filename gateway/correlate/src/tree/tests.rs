@@ -1,1 +1,151 @@
+use std::sync::Arc;
 
+use parsers::record::{Resource, Scope, Span, SpanId, SpanKind, Spelling, SpellingKind, Status, TraceId, Value};
+use proptest::prelude::*;
+
+use super::*;
+use crate::critical;
+
+fn span(id: u64, parent: u64, start: u64, end: u64, service: &str, kind: SpanKind) -> Span {
+    let service = ("service.name".to_owned(), Value::Str(service.to_owned()));
+    Span {
+        trace_id: TraceId::new(7, Spelling::new(SpellingKind::Hex(32))).unwrap(),
+        span_id: SpanId::new(id).unwrap(),
+        parent_span_id: SpanId::new(parent),
+        trace_state: String::new(),
+        flags: 0,
+        name: format!("op{id}"),
+        kind,
+        start,
+        end,
+        attributes: Vec::new(),
+        events: Vec::new(),
+        links: Vec::new(),
+        status: Status::default(),
+        resource: Arc::new(Resource { attributes: vec![service] }),
+        scope: Arc::new(Scope::default()),
+    }
+}
+
+fn internal(id: u64, parent: u64, start: u64, end: u64) -> Span {
+    span(id, parent, start, end, "a", SpanKind::Internal)
+}
+
+/// `id@depth start-end self` of each node.
+fn drawn(spans: Vec<Span>) -> Vec<String> {
+    let nodes = build(spans).nodes;
+    let one = |n: &SpanNode| {
+        let odd: String = n.oddities.iter().map(|o| format!(" {}", o.as_str())).collect();
+        format!("{}@{} {}-{} {}{odd}", n.span.span_id.bits(), n.depth, n.start, n.end, n.self_time)
+    };
+    nodes.iter().map(one).collect()
+}
+
+fn path(spans: Vec<Span>) -> Vec<(u64, u64, u64)> {
+    let segments = critical::path(&build(spans).nodes);
+    segments.iter().map(|s| (s.span_id.bits(), s.start, s.end)).collect()
+}
+
+#[test]
+fn self_time_is_what_no_child_covers() {
+    let spans = vec![internal(3, 1, 30, 60), internal(1, 0, 0, 100), internal(2, 1, 10, 40)];
+    assert_eq!(drawn(spans), ["1@0 0-100 50", "2@1 10-40 30", "3@1 30-60 30"]);
+}
+
+#[test]
+fn orphans_and_rings_become_marked_roots() {
+    assert_eq!(drawn(vec![internal(1, 9, 0, 5)]), ["1@0 0-5 5 orphan"]);
+    assert_eq!(drawn(vec![internal(1, 1, 0, 5)]), ["1@0 0-5 5 cycle_cut"]);
+    let ring = vec![internal(1, 3, 0, 9), internal(2, 1, 1, 8), internal(3, 2, 2, 7), internal(4, 3, 3, 4)];
+    assert_eq!(drawn(ring), ["1@0 0-9 2 cycle_cut", "2@1 1-8 2", "3@2 2-7 4", "4@3 3-4 1"]);
+}
+
+#[test]
+fn halves_of_a_zipkin_call_stand_one_under_the_other() {
+    let spans = vec![
+        span(1, 0, 0, 100, "a", SpanKind::Client),
+        span(1, 0, 10, 90, "b", SpanKind::Server),
+        span(2, 1, 20, 30, "b", SpanKind::Internal),
+    ];
+    assert_eq!(drawn(spans), ["1@0 0-100 20 shared_id", "1@1 10-90 70 shared_id", "2@2 20-30 10"]);
+}
+
+#[test]
+fn a_child_of_another_clock_moves_inside_with_all_below_it() {
+    let spans = vec![
+        internal(1, 0, 1000, 1100),
+        span(2, 1, 500, 560, "b", SpanKind::Server),
+        span(3, 2, 510, 520, "b", SpanKind::Internal),
+    ];
+    assert_eq!(
+        drawn(spans),
+        ["1@0 1000-1100 40", "2@1 1020-1080 50 skew_adjusted", "3@2 1030-1040 10 skew_adjusted"]
+    );
+}
+
+#[test]
+fn one_clock_and_later_consumers_are_left_alone() {
+    let late = vec![internal(1, 0, 0, 100), internal(2, 1, 200, 210)];
+    assert_eq!(drawn(late), ["1@0 0-100 100", "2@1 200-210 10"]);
+    let queued = vec![internal(1, 0, 0, 100), span(2, 1, 200, 210, "b", SpanKind::Consumer)];
+    assert_eq!(drawn(queued), ["1@0 0-100 100", "2@1 200-210 10"]);
+}
+
+#[test]
+fn the_critical_path_goes_back_through_the_child_that_finished_last() {
+    let spans = vec![
+        internal(1, 0, 0, 100),
+        internal(2, 1, 10, 40),
+        internal(3, 1, 20, 90),
+        internal(4, 3, 50, 80),
+    ];
+    assert_eq!(path(spans), [(1, 0, 20), (3, 20, 50), (4, 50, 80), (3, 80, 90), (1, 90, 100)]);
+}
+
+#[test]
+fn ten_thousand_levels_are_as_good_as_one() {
+    let deep: Vec<Span> = (1..=10_000).map(|i| internal(i, i - 1, i, 30_000 - i)).collect();
+    let nodes = build(deep).nodes;
+    assert_eq!(nodes.last().unwrap().depth, 9_999);
+    assert_eq!(critical::path(&nodes).len(), 19_999);
+}
+
+fn any_spans() -> impl Strategy<Value = Vec<Span>> {
+    let kind = (0u8..6).prop_map(SpanKind::from_code);
+    let service = prop::sample::select(vec!["a", "b", "c"]);
+    let time = prop_oneof![0u64..200, Just(u64::MAX), Just(u64::MAX - 3)];
+    let one = (1u64..12, 0u64..14, time.clone(), time, service, kind)
+        .prop_map(|(id, parent, start, end, service, kind)| span(id, parent, start, end, service, kind));
+    prop::collection::vec(one, 0..40)
+}
+
+proptest! {
+    #[test]
+    fn any_spans_give_a_tree_of_all_of_them(spans in any_spans()) {
+        let count = spans.len();
+        let nodes = build(spans).nodes;
+        prop_assert_eq!(nodes.len(), count);
+        for (place, node) in nodes.iter().enumerate() {
+            prop_assert!(node.end >= node.start);
+            prop_assert!(node.self_time <= node.duration());
+            match node.parent {
+                Some(parent) => {
+                    prop_assert!(parent < place);
+                    prop_assert_eq!(nodes[parent].depth + 1, node.depth);
+                }
+                None => prop_assert_eq!(node.depth, 0),
+            }
+        }
+    }
+
+    #[test]
+    fn the_critical_path_covers_the_longest_root_exactly_once(spans in any_spans()) {
+        let nodes = build(spans).nodes;
+        let segments = critical::path(&nodes);
+        let longest = nodes.iter().filter(|n| n.parent.is_none()).map(SpanNode::duration).max().unwrap_or(0);
+        prop_assert_eq!(segments.iter().map(|s| s.end - s.start).sum::<u64>(), longest);
+        for pair in segments.windows(2) {
+            prop_assert_eq!(pair[0].end, pair[1].start);
+        }
+    }
+}
