@@ -153,3 +153,6 @@ fn add_metrics(answer: &mut Answer, found: Findings, server: &str) {
     answer.absent.extend(found.absent);
     answer.warnings.extend(found.warnings);
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use parsers::record::{Resource, Scope, Span, SpanId, SpanKind, Spelling, SpellingKind, Status, TraceId, Value};
+use parsers::record::{
+    Resource, Scope, Span, SpanId, SpanKind, Spelling, SpellingKind, Status, TraceId, Value,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -93,12 +95,8 @@ fn one_clock_and_later_consumers_are_left_alone() {
 
 #[test]
 fn the_critical_path_goes_back_through_the_child_that_finished_last() {
-    let spans = vec![
-        internal(1, 0, 0, 100),
-        internal(2, 1, 10, 40),
-        internal(3, 1, 20, 90),
-        internal(4, 3, 50, 80),
-    ];
+    let spans =
+        vec![internal(1, 0, 0, 100), internal(2, 1, 10, 40), internal(3, 1, 20, 90), internal(4, 3, 50, 80)];
     assert_eq!(path(spans), [(1, 0, 20), (3, 20, 50), (4, 50, 80), (3, 80, 90), (1, 90, 100)]);
 }
 

@@ -1,0 +1,167 @@
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use parsers::record::{Exemplar, Labels, LogRecord, Sample, Series, Severity, Span, SpanId};
+use store::read::{Fate, ScanReport, Signal, SpanSelect, Window};
+
+use super::*;
+use crate::{Absence, JoinRule};
+
+struct Stored(Result<TraceRecords, ReadError>);
+
+impl TraceRead for Stored {
+    fn trace(&self, _: TraceId, _: usize) -> Result<TraceRecords, ReadError> {
+        self.0.clone()
+    }
+    fn scan_traces(
+        &self,
+        _: &SpanSelect,
+        _: &mut dyn FnMut(Vec<Span>) -> ControlFlow<()>,
+    ) -> Result<ScanReport, ReadError> {
+        Ok(ScanReport::default())
+    }
+    fn services(&self, _: Window) -> Result<Vec<(String, Vec<String>)>, ReadError> {
+        Ok(Vec::new())
+    }
+}
+
+#[derive(Clone)]
+enum Server {
+    Answers { series: Vec<Labels>, exemplars: Vec<Exemplar> },
+    Fails(ReadError),
+    Hangs,
+}
+
+#[async_trait::async_trait]
+impl MetricRead for Server {
+    fn name(&self) -> &str {
+        "fake"
+    }
+    async fn series(&self, _: &[String], _: Window) -> Result<Vec<Labels>, ReadError> {
+        match self {
+            Self::Answers { series, .. } => Ok(series.clone()),
+            Self::Fails(error) => Err(error.clone()),
+            Self::Hangs => std::future::pending().await,
+        }
+    }
+    async fn range(&self, _: &str, window: Window, _: Duration) -> Result<Vec<Series>, ReadError> {
+        let Self::Answers { series, .. } = self else { return Ok(Vec::new()) };
+        let samples = vec![Sample { time: window.start, value: 2.0 }];
+        Ok(series.iter().map(|l| Series { labels: Arc::new(l.clone()), samples: samples.clone() }).collect())
+    }
+    async fn exemplars(&self, _: &str, _: Window) -> Result<Vec<Exemplar>, ReadError> {
+        match self {
+            Self::Answers { exemplars, .. } => Ok(exemplars.clone()),
+            Self::Fails(error) => Err(error.clone()),
+            Self::Hangs => std::future::pending().await,
+        }
+    }
+}
+
+fn long() -> TraceId {
+    TraceId::from_hex(b"4bf92f3577b34da6a3ce929d0e0e4736").unwrap()
+}
+
+fn log(id: TraceId, span: u64, service: &str, metadata: &[(&str, &str)]) -> LogRecord {
+    LogRecord {
+        time: 1_000_000_000_000,
+        observed: 0,
+        labels: Arc::new(Labels::new([("service_name", service)])),
+        metadata: metadata.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        trace_id: Some(id),
+        span_id: SpanId::new(span),
+        severity: Severity::Info,
+        line: b"paid".to_vec(),
+        source: None,
+        rule: None,
+    }
+}
+
+fn exemplar(id: TraceId) -> Exemplar {
+    Exemplar {
+        series: Arc::new(Labels::new([("__name__", "x_bucket")])),
+        labels: Vec::new(),
+        value: 0.5,
+        time: 1_000_000_000_001,
+        trace_id: Some(id),
+        span_id: None,
+        origin: Default::default(),
+    }
+}
+
+fn with_log() -> TraceRecords {
+    TraceRecords { logs: vec![log(long(), 5, "shop", &[])], ..TraceRecords::default() }
+}
+
+async fn answer(records: TraceRecords, server: Option<Server>) -> Answer {
+    let options =
+        CorrelateOptions { metric_deadline: Duration::from_millis(5), ..CorrelateOptions::default() };
+    let metrics = server.map(|server| Arc::new(server) as Arc<dyn MetricRead>);
+    Correlator::new(Arc::new(Stored(Ok(records))), metrics, options).answer(long()).await
+}
+
+fn reasons(absent: &[Absence]) -> Vec<(&'static str, &'static str)> {
+    absent.iter().map(|a| (a.signal.as_str(), a.reason.as_str())).collect()
+}
+
+#[tokio::test]
+async fn every_empty_part_has_its_reason() {
+    let nothing = answer(TraceRecords::default(), None).await;
+    assert!(!nothing.found());
+    let never = [("spans", "never_seen"), ("logs", "never_seen"), ("exemplars", "never_seen")];
+    assert_eq!(reasons(&nothing.absent), [&never[..], &[("metrics", "not_configured")]].concat());
+
+    let fates = vec![Fate::Expired { signal: Signal::Traces, newest: 9 }];
+    let expired = answer(TraceRecords { fates, ..with_log() }, None).await;
+    assert_eq!(reasons(&expired.absent)[0], ("spans", "expired"));
+
+    let unsampled = vec![log(long(), 5, "shop", &[("trace_sampled", "False")])];
+    let unsampled = answer(TraceRecords { logs: unsampled, ..TraceRecords::default() }, None).await;
+    assert_eq!(reasons(&unsampled.absent)[0], ("spans", "sampled_out"));
+}
+
+#[tokio::test]
+async fn a_broken_store_is_named_and_not_an_error() {
+    let error = ReadError::Io(Arc::new(std::io::Error::other("disk")));
+    let correlator = Correlator::new(Arc::new(Stored(Err(error))), None, CorrelateOptions::default());
+    let broken = correlator.answer(long()).await;
+    assert_eq!(reasons(&broken.absent)[..2], [("spans", "source_down"), ("logs", "source_down")]);
+}
+
+#[tokio::test]
+async fn a_metrics_server_that_hangs_or_fails_costs_no_more_than_its_deadline() {
+    let slow = answer(with_log(), Some(Server::Hangs)).await;
+    assert!(reasons(&slow.absent).contains(&("metrics", "source_slow")), "{:?}", slow.absent);
+    assert!(reasons(&slow.absent).contains(&("exemplars", "source_slow")));
+    let error = ReadError::Unreachable { server: "fake".to_owned(), detail: "refused".to_owned() };
+    let down = answer(with_log(), Some(Server::Fails(error))).await;
+    assert!(reasons(&down.absent).contains(&("metrics", "source_down")));
+    assert_eq!(down.logs.len(), 1);
+}
+
+#[tokio::test]
+async fn series_of_the_service_join_by_labels_and_others_do_not() {
+    let series = vec![
+        Labels::new([("__name__", "http_requests_total"), ("job", "prod/shop")]),
+        Labels::new([("__name__", "http_requests_total"), ("job", "other")]),
+    ];
+    let found = answer(with_log(), Some(Server::Answers { series, exemplars: vec![exemplar(long())] })).await;
+    assert_eq!(found.metrics.len(), 1);
+    let link = &found.metrics[0];
+    assert_eq!(link.query, r#"rate({__name__="http_requests_total",job="prod/shop"}[2m])"#);
+    assert_eq!((link.service.as_str(), link.unit, link.values.len()), ("shop", Some("1/s"), 1));
+    assert_eq!((link.join.rule, link.join.agreed.as_slice()), (JoinRule::Labels, &["job".to_owned()][..]));
+    assert_eq!(found.exemplars[0].source, ExemplarSource::Upstream("fake".into()));
+    assert_eq!(reasons(&found.absent), [("spans", "never_seen")]);
+}
+
+#[tokio::test]
+async fn both_widths_of_one_id_join_and_are_shown() {
+    let short = TraceId::from_hex(b"a3ce929d0e0e4736").unwrap();
+    let logs = vec![log(long(), 5, "shop", &[]), log(short, 5, "shop", &[])];
+    let both = answer(TraceRecords { logs, ..TraceRecords::default() }, None).await;
+    let rules: Vec<_> = both.logs.iter().map(|l| (l.join.rule.as_str(), l.span_id)).collect();
+    assert_eq!(rules, [("trace_id", None), ("low64", None)]);
+    assert_eq!(both.spellings.len(), 2);
+    assert_eq!(both.services[0].logs, 2);
+}
