@@ -21,9 +21,9 @@ pub const DEFAULT_METRIC_DEADLINE: Duration = Duration::from_secs(2);
 /// Queries under way at a metrics server for one answer; its own default limit is 20 for all users.
 pub const DEFAULT_METRIC_CONCURRENCY: usize = 4;
 /// Before the request: enough for a rate over a few scrapes.
-pub const DEFAULT_PAD_BEFORE: Duration = Duration::from_secs(300);
+pub const DEFAULT_PAD_BEFORE: Duration = Duration::from_mins(5);
 /// After the request: the next scrapes, which hold what it counted.
-pub const DEFAULT_PAD_AFTER: Duration = Duration::from_secs(120);
+pub const DEFAULT_PAD_AFTER: Duration = Duration::from_mins(2);
 /// Values of one series.
 pub const DEFAULT_POINT_LIMIT: usize = 120;
 

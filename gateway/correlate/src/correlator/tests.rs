@@ -34,7 +34,7 @@ enum Server {
 
 #[async_trait::async_trait]
 impl MetricRead for Server {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "fake"
     }
     async fn series(&self, _: &[String], _: Window) -> Result<Vec<Labels>, ReadError> {

@@ -37,7 +37,7 @@ fn internal(id: u64, parent: u64, start: u64, end: u64) -> Span {
 fn drawn(spans: Vec<Span>) -> Vec<String> {
     let nodes = build(spans).nodes;
     let one = |n: &SpanNode| {
-        let odd: String = n.oddities.iter().map(|o| format!(" {}", o.as_str())).collect();
+        let odd: String = n.oddities.iter().flat_map(|o| [" ", o.as_str()]).collect();
         format!("{}@{} {}-{} {}{odd}", n.span.span_id.bits(), n.depth, n.start, n.end, n.self_time)
     };
     nodes.iter().map(one).collect()

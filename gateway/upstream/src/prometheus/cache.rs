@@ -12,9 +12,9 @@ use super::request::{Ask, Asker};
 /// A window that is still filling: one scrape interval of a busy set-up.
 const LIVE: Duration = Duration::from_secs(5);
 /// A window that has passed.
-const PAST: Duration = Duration::from_secs(300);
+const PAST: Duration = Duration::from_mins(5);
 /// Samples and remote writes may come this late; a window is past after it.
-const LATE: Duration = Duration::from_secs(300);
+const LATE: Duration = Duration::from_mins(5);
 
 #[derive(Clone)]
 struct Kept {

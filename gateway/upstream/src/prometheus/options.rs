@@ -13,7 +13,7 @@ pub const DEFAULT_BODY_LIMIT: usize = 8 << 20;
 /// A body that is handed on to a dashboard, which may ask for much more.
 pub const DEFAULT_FORWARD_LIMIT: usize = 64 << 20;
 /// A whole handed-on exchange; Prometheus' own default limit for a query is two minutes.
-pub const DEFAULT_FORWARD_TIMEOUT: Duration = Duration::from_secs(120);
+pub const DEFAULT_FORWARD_TIMEOUT: Duration = Duration::from_mins(2);
 /// Labels of an exemplar that hold its trace id.
 pub const DEFAULT_TRACE_LABELS: [&str; 4] = ["trace_id", "traceID", "TraceID", "traceId"];
 /// Labels of an exemplar that hold its span id.
