@@ -161,14 +161,9 @@ impl Sink for Noting {
             file.lock().unwrap_or_else(PoisonError::into_inner).note(&batch.positions)
         });
         // The batch has been taken: to refuse it now would send it twice.
-        match noted.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "positions cannot be written: a restart now would send lines again")
-            }
-            Err(error) => {
-                tracing::warn!(%error, "positions cannot be written: a restart now would send lines again")
-            }
+        let noted = noted.await.map_err(io::Error::other).and_then(|noted| noted);
+        if let Err(error) = noted {
+            tracing::warn!(%error, "positions cannot be written: a restart now would send lines again");
         }
         Ok(())
     }

@@ -97,10 +97,10 @@ impl Tailer {
         }
         let full = self.read_round();
         let due = self.last_batch.is_none_or(|last| now.saturating_sub(last) >= self.options.flush_after);
-        if full || (due && !self.moved.is_empty()) {
-            if let Some(batch) = self.seal(now) {
-                return Step::Deliver(batch);
-            }
+        if (full || (due && !self.moved.is_empty()))
+            && let Some(batch) = self.seal(now)
+        {
+            return Step::Deliver(batch);
         }
         if full { Step::Again } else { Step::Idle(!self.moved.is_empty()) }
     }
@@ -204,12 +204,10 @@ impl Tailer {
             let mut listed: Vec<(Generation, bool, bool)> = Vec::new();
             let mut there = FxHashSet::default();
             for file in in_order(&path, files) {
-                there.extend(
-                    rustix::fs::stat(&file.path).map(|stat| (stat.st_dev as u64, stat.st_ino as u64)),
-                );
+                there.extend(rustix::fs::stat(&file.path).map(|stat| (stat.st_dev, stat.st_ino)));
                 match self.open(&path, &file) {
                     Ok(Some(generation)) => {
-                        listed.push((generation, file.asked_for, &*path == file.path.as_os_str()))
+                        listed.push((generation, file.asked_for, &*path == file.path.as_os_str()));
                     }
                     Ok(None) => {}
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -237,7 +235,7 @@ impl Tailer {
             return Generation::open(&file.path).map(Some);
         };
         let stat = rustix::fs::stat(&file.path)?;
-        if chain.knows(stat.st_dev as u64, stat.st_ino as u64, || {
+        if chain.knows(stat.st_dev, stat.st_ino, || {
             Generation::open(&file.path).ok().and_then(|opened| opened.id()).map(|id| id.head)
         }) {
             return Ok(None);
@@ -274,11 +272,11 @@ impl Tailer {
                 chain.done.extend(generation.id());
                 continue;
             }
-            if let Some(position) = generation.id().and_then(|id| self.positions.remove(&id)) {
-                if !generation.resume(position.resume, position.offset, position.marker) {
-                    tracing::warn!(path = &*path, "the file is not what it was: reading from its beginning");
-                    self.counters.position_mismatches.fetch_add(1, Ordering::Relaxed);
-                }
+            if let Some(position) = generation.id().and_then(|id| self.positions.remove(&id))
+                && !generation.resume(position.resume, position.offset, position.marker)
+            {
+                tracing::warn!(path = &*path, "the file is not what it was: reading from its beginning");
+                self.counters.position_mismatches.fetch_add(1, Ordering::Relaxed);
             }
             chain.generations.push_back(generation);
         }

@@ -152,10 +152,10 @@ impl Discovery {
 /// The name under which a rotated file was written: `0.log` for `0.log.20260101-000000`, `app.log` for `app.log-20260101` and
 /// `app.log.1`, `access` for `access.1`; itself for any other name.
 pub fn live_name(name: &str) -> &str {
-    if let Some((stem, rest)) = name.split_once(".log") {
-        if rest.starts_with(['.', '-']) {
-            return name.get(..stem.len() + ".log".len()).unwrap_or(name);
-        }
+    if let Some((stem, rest)) = name.split_once(".log")
+        && rest.starts_with(['.', '-'])
+    {
+        return name.get(..stem.len() + ".log".len()).unwrap_or(name);
     }
     match name.rsplit_once('.') {
         Some((stem, digits)) if !stem.is_empty() && !digits.is_empty() => {

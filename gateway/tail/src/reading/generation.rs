@@ -50,8 +50,8 @@ impl Generation {
         let stat = rustix::fs::fstat(&file)?;
         let head = identity::head_of_file(&file)?;
         Ok(Self {
-            device: stat.st_dev as u64,
-            inode: stat.st_ino as u64,
+            device: stat.st_dev,
+            inode: stat.st_ino,
             size: stat.st_size as u64,
             file,
             head,
