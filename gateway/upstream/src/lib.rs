@@ -2,4 +2,5 @@
 //!
 //! Wire shapes of those servers live here and nowhere else.
 
+pub mod otlp_logs;
 pub mod prometheus;

@@ -1,0 +1,135 @@
+use std::io::Read;
+use std::sync::Mutex;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::response::IntoResponse;
+use axum::routing::post;
+use parsers::record::{Labels, LogRow, Severity, Spelling, SpellingKind, push_pair};
+
+use super::*;
+
+/// An endpoint that refuses requests with `poison` in a record, and first of all answers what it was told to.
+#[derive(Default)]
+struct Endpoint {
+    first: Mutex<Vec<u16>>,
+    taken: Mutex<Vec<Vec<u8>>>,
+}
+
+fn contains(body: &[u8], text: &str) -> bool {
+    body.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+async fn take(State(endpoint): State<Arc<Endpoint>>, body: Bytes) -> impl IntoResponse {
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(&body[..]).read_to_end(&mut plain).unwrap();
+    let mut headers = HeaderMap::new();
+    headers.insert(RETRY_AFTER, HeaderValue::from_static("7"));
+    let told = endpoint.first.lock().unwrap().pop();
+    let status = match told {
+        Some(status) => StatusCode::from_u16(status).unwrap(),
+        None if contains(&plain, "poison") => StatusCode::BAD_REQUEST,
+        None => {
+            endpoint.taken.lock().unwrap().push(plain);
+            StatusCode::OK
+        }
+    };
+    (status, headers)
+}
+
+async fn shipper(first: Vec<u16>) -> (Shipper, Arc<Endpoint>) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let endpoint = Arc::new(Endpoint { first: Mutex::new(first), ..Endpoint::default() });
+    let router = Router::new().route("/v1/logs", post(take)).with_state(Arc::clone(&endpoint));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1/logs", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (Shipper::new(&url, &[], Arc::default()).unwrap(), endpoint)
+}
+
+fn logs(lines: &[&str]) -> LogBatch {
+    let labels =
+        Labels::new([("namespace", "ns"), ("pod", "p"), ("service_name", "app"), ("stream", "stdout")]);
+    let mut logs = LogBatch { streams: vec![Arc::new(labels)], ..LogBatch::default() };
+    for line in lines {
+        let line = logs.push_text(line.as_bytes());
+        let start = logs.meta.len() as u32;
+        push_pair(&mut logs.meta, "pod_uid", "the-uid");
+        let meta = parsers::record::ByteRange { start, end: logs.meta.len() as u32 };
+        logs.rows.push(LogRow {
+            time: 5,
+            observed: 6,
+            trace: 0xabcd,
+            span: 0xef,
+            spelling: Spelling::new(SpellingKind::Hex(16)),
+            severity: Severity::Error,
+            line,
+            meta,
+            ..LogRow::default()
+        });
+    }
+    logs
+}
+
+#[tokio::test]
+async fn records_arrive_with_their_resource_and_binary_ids() {
+    let (shipper, endpoint) = shipper(vec![]).await;
+    shipper.ship(&logs(&["hello"])).await.unwrap();
+    let taken = endpoint.taken.lock().unwrap();
+    for text in
+        ["k8s.namespace.name", "k8s.pod.uid", "the-uid", "service.name", "log.iostream", "hello", "error"]
+    {
+        assert!(contains(&taken[0], text), "{text}");
+    }
+    assert!(taken[0].windows(16).any(|window| window == 0xabcd_u128.to_be_bytes()));
+    assert!(taken[0].windows(8).any(|window| window == 0xef_u64.to_be_bytes()));
+}
+
+#[tokio::test]
+async fn overload_is_told_with_the_wait_that_the_endpoint_asked_for() {
+    for status in [429, 502, 503, 504] {
+        let (shipper, endpoint) = shipper(vec![status]).await;
+        let refused = shipper.ship(&logs(&["a"])).await.unwrap_err();
+        assert!(refused.busy);
+        assert_eq!(refused.retry_after, Duration::from_secs(7));
+        shipper.ship(&logs(&["a"])).await.unwrap();
+        assert_eq!(endpoint.taken.lock().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn only_the_poisoned_record_is_set_aside() {
+    let (shipper, endpoint) = shipper(vec![]).await;
+    shipper.ship(&logs(&["one", "two", "poison", "four", "five"])).await.unwrap();
+    let taken = endpoint.taken.lock().unwrap().concat();
+    for line in ["one", "two", "four", "five"] {
+        assert!(contains(&taken, line), "{line}");
+    }
+    assert_eq!(shipper.counters.quarantined.load(Ordering::Relaxed), 1);
+    assert_eq!(shipper.counters.records.load(Ordering::Relaxed), 4);
+}
+
+#[tokio::test]
+async fn nothing_is_set_aside_where_the_endpoint_is_wrong_and_not_the_records() {
+    let (wrong, _) = shipper(vec![404]).await;
+    assert!(!wrong.ship(&logs(&["a"])).await.unwrap_err().busy);
+    let (refusing, _) = shipper(vec![]).await;
+    assert!(!refusing.ship(&logs(&["poison"; 40])).await.unwrap_err().busy);
+    for counters in [&wrong.counters, &refusing.counters] {
+        assert_eq!(counters.quarantined.load(Ordering::Relaxed), 0);
+    }
+}
+
+#[test]
+fn retry_after_is_seconds_or_a_date() {
+    let told = |text: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, text.parse().unwrap());
+        retry_after(&headers)
+    };
+    assert_eq!(told("12"), Some(Duration::from_secs(12)));
+    assert_eq!(told("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+    assert_eq!(told("soon"), None);
+}
