@@ -7,6 +7,9 @@
 
 mod decode;
 mod encode;
+mod logs;
+mod metric_names;
+mod metrics;
 mod rejections;
 mod traces;
 mod wire;
@@ -16,6 +19,8 @@ mod tests;
 
 pub use decode::{decode_resource, decode_scope, decode_span, decode_value};
 pub use encode::{encode_resource, encode_scope, encode_span, encode_value};
+pub use logs::walk_logs;
+pub use metrics::walk_metrics;
 pub use rejections::{Reason, Rejections};
 pub use traces::walk_traces;
 pub use wire::{Field, Reader, WalkError, Writer};

@@ -21,10 +21,12 @@ pub enum Reason {
     TooMany,
     /// A log record kept without an id that was not one. Not a rejection.
     LogId,
+    /// A log record kept without the metadata that is too much for one record. Not a rejection.
+    LogMetadata,
 }
 
 impl Reason {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::TraceId,
         Self::SpanId,
         Self::MetricName,
@@ -33,11 +35,12 @@ impl Reason {
         Self::Malformed,
         Self::TooMany,
         Self::LogId,
+        Self::LogMetadata,
     ];
 
     /// Whether the record itself was left out.
     pub fn rejects(self) -> bool {
-        self != Self::LogId
+        !matches!(self, Self::LogId | Self::LogMetadata)
     }
 
     /// For people, as a request's answer says it.
@@ -51,6 +54,7 @@ impl Reason {
             Self::Malformed => "record cannot be read",
             Self::TooMany => "too many records, labels or metadata in one request",
             Self::LogId => "log kept without its invalid trace_id or span_id",
+            Self::LogMetadata => "log kept without the attributes that are too large",
         }
     }
 }

@@ -1,0 +1,301 @@
+//! One pass over an `ExportLogsServiceRequest`.
+//!
+//! A few resource attributes become stream labels (see `LABELS`). All other attributes of resource, scope and record become
+//! structured metadata, their names as Loki's OTLP endpoint writes them: each character outside `[a-zA-Z0-9_]` becomes `_`.
+
+use std::sync::Arc;
+
+use crate::derived::{Derived, Deriver};
+use crate::record::{
+    Attributes, ByteRange, Labels, LogBatch, LogRow, Severity, SpanId, TraceId, Value, attribute, push_pair,
+};
+
+use super::decode::{Text, fields, key_value};
+use super::traces::{UNKNOWN_SERVICE, check_size};
+use super::{
+    Field, MAX_RECORDS, Reader, Reason, Rejections, WalkError, decode_resource, decode_scope, decode_value,
+};
+
+/// Resource attributes that become stream labels: few, and the same for all records of a container.
+const LABELS: [(&str, &str); 8] = [
+    ("service.name", "service_name"),
+    ("service.namespace", "service_namespace"),
+    ("deployment.environment.name", "deployment_environment"),
+    ("k8s.cluster.name", "cluster"),
+    ("k8s.namespace.name", "namespace"),
+    ("k8s.pod.name", "pod"),
+    ("k8s.container.name", "container"),
+    ("k8s.node.name", "node"),
+];
+
+/// Resource attributes whose metadata has the name that tailed lines give it.
+const METADATA: [(&str, &str); 3] =
+    [("k8s.pod.uid", "pod_uid"), ("host.name", "host"), ("service.instance.id", "instance")];
+
+/// Bytes of metadata of one record, as Loki's default limit has it.
+const MAX_METADATA: usize = 64 * 1024;
+
+/// Bytes of metadata of one request. Resource attributes are repeated in each record, so the body's limit does not bound it.
+const MAX_REQUEST_METADATA: usize = 128 * 1024 * 1024;
+
+/// Walks a body. `arrival` (ns) stands in for a record's missing times; `deriver` finds ids in the text of records that name no
+/// trace. A record whose id is invalid is kept without it.
+pub fn walk_logs(
+    body: &[u8],
+    arrival: u64,
+    deriver: Option<&Deriver>,
+) -> Result<(LogBatch, Rejections), WalkError> {
+    check_size(body)?;
+    let mut walk = Walk {
+        batch: LogBatch::default(),
+        rejections: Rejections::default(),
+        arrival,
+        deriver,
+        derived: Derived::default(),
+    };
+    let mut reader = Reader::new(body);
+    while let Some((number, field)) = reader.read()? {
+        if let (1, Field::Bytes(message)) = (number, field) {
+            walk.resource_logs(body, reader.range(message))?;
+        }
+    }
+    Ok((walk.batch, walk.rejections))
+}
+
+struct Walk<'d> {
+    batch: LogBatch,
+    rejections: Rejections,
+    arrival: u64,
+    deriver: Option<&'d Deriver>,
+    derived: Derived,
+}
+
+impl Walk<'_> {
+    fn resource_logs(&mut self, body: &[u8], message: ByteRange) -> Result<(), WalkError> {
+        let mut resource = &b""[..];
+        let mut reader = Reader::within(body, message);
+        while let Some((number, field)) = reader.read()? {
+            if let (1, Field::Bytes(bytes)) = (number, field) {
+                resource = bytes;
+            }
+        }
+        let resource = decode_resource(resource).attributes;
+        let stream = self.stream(labels_of(&resource));
+        let mut shared = Vec::new();
+        for (key, value) in &resource {
+            if LABELS.iter().any(|(attribute, _)| attribute == key) {
+                continue;
+            }
+            match METADATA.iter().find(|(attribute, _)| attribute == key) {
+                Some((_, name)) => push_pair(&mut shared, name, &text_of(value)),
+                None => push_pair(&mut shared, &metadata_name(key), &text_of(value)),
+            }
+        }
+        let mut reader = Reader::within(body, message);
+        while let Some((number, field)) = reader.read()? {
+            if let (2 | 1000, Field::Bytes(bytes)) = (number, field) {
+                self.scope_logs(body, reader.range(bytes), stream, &shared)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn stream(&mut self, labels: Labels) -> u32 {
+        let known = self.batch.streams.iter().position(|stream| **stream == labels);
+        known.unwrap_or_else(|| {
+            self.batch.streams.push(Arc::new(labels));
+            self.batch.streams.len() - 1
+        }) as u32
+    }
+
+    fn scope_logs(
+        &mut self,
+        body: &[u8],
+        message: ByteRange,
+        stream: u32,
+        shared: &[u8],
+    ) -> Result<(), WalkError> {
+        let mut shared = shared.to_vec();
+        let mut reader = Reader::within(body, message);
+        while let Some((number, field)) = reader.read()? {
+            if let (1, Field::Bytes(bytes)) = (number, field) {
+                let scope = decode_scope(bytes);
+                for (name, value) in [("scope_name", &scope.name), ("scope_version", &scope.version)] {
+                    if !value.is_empty() {
+                        push_pair(&mut shared, name, value);
+                    }
+                }
+                for (key, value) in &scope.attributes {
+                    push_pair(&mut shared, &metadata_name(key), &text_of(value));
+                }
+            }
+        }
+        let mut reader = Reader::within(body, message);
+        while let Some((number, field)) = reader.read()? {
+            if let (2, Field::Bytes(record)) = (number, field) {
+                if self.batch.rows.len() >= MAX_RECORDS || self.batch.meta.len() >= MAX_REQUEST_METADATA {
+                    self.rejections.add(Reason::TooMany);
+                } else {
+                    self.record(body, reader.range(record), stream, &shared)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn record(
+        &mut self,
+        body: &[u8],
+        record: ByteRange,
+        stream: u32,
+        shared: &[u8],
+    ) -> Result<(), WalkError> {
+        let mut row = LogRow { stream, ..LogRow::default() };
+        let (mut number, mut level, mut event, mut message) = (0, &b""[..], &b""[..], &b""[..]);
+        let (mut trace, mut span) = (&b""[..], &b""[..]);
+        let start = self.batch.meta.len();
+        if shared.len() <= MAX_METADATA {
+            self.batch.meta.extend_from_slice(shared);
+        } else {
+            self.rejections.add(Reason::LogMetadata);
+        }
+        let mut reader = Reader::within(body, record);
+        while let Some((field_number, field)) = reader.read()? {
+            match (field_number, field) {
+                (1, Field::Fixed64(time)) => row.time = time,
+                (2, Field::Varint(value)) => number = i32::try_from(value).unwrap_or(0),
+                (3, Field::Bytes(bytes)) => level = bytes,
+                (5, Field::Bytes(bytes)) => message = bytes,
+                (6, Field::Bytes(bytes)) => {
+                    if self.batch.meta.len() - start + bytes.len() > MAX_METADATA {
+                        self.rejections.add(Reason::LogMetadata);
+                        continue;
+                    }
+                    let (key, value) = key_value(bytes, 0);
+                    push_pair(&mut self.batch.meta, &metadata_name(&key), &text_of(&value));
+                }
+                (9, Field::Bytes(bytes)) => trace = bytes,
+                (10, Field::Bytes(bytes)) => span = bytes,
+                (11, Field::Fixed64(time)) => row.observed = time,
+                (12, Field::Bytes(bytes)) => event = bytes,
+                _ => {}
+            }
+        }
+        for (name, text) in [("severity_text", level), ("event_name", event)] {
+            if !text.is_empty() && text.len() <= MAX_METADATA {
+                push_pair(&mut self.batch.meta, name, &Text(text).cow());
+            }
+        }
+        if number != 0 {
+            push_pair(&mut self.batch.meta, "severity_number", &number.to_string());
+        }
+        row.meta = ByteRange { start: start as u32, end: self.batch.meta.len() as u32 };
+        if row.observed == 0 {
+            row.observed = self.arrival;
+        }
+        if row.time == 0 {
+            row.time = row.observed;
+        }
+        row.line = match text_body(message) {
+            Some(text) => self.batch.push_text(text),
+            None => self.batch.push_text(text_of(&decode_value(message)).as_bytes()),
+        };
+        row.severity = Severity::from_number(number);
+        self.ids(&mut row, trace, span, level);
+        self.batch.rows.push(row);
+        Ok(())
+    }
+
+    fn ids(&mut self, row: &mut LogRow, trace: &[u8], span: &[u8], level: &[u8]) {
+        let id = <[u8; 16]>::try_from(trace).ok().and_then(|bytes| TraceId::from_bytes(&bytes).ok());
+        let span_id = SpanId::from_bytes(span).ok();
+        let lost = |bytes: &[u8], len| !bytes.is_empty() && bytes.len() != len;
+        if lost(trace, 16) || lost(span, 8) {
+            self.rejections.add(Reason::LogId);
+        }
+        if let Some(id) = id {
+            row.trace = id.bits();
+            row.spelling = id.spelling();
+            row.span = span_id.map_or(0, SpanId::bits);
+        }
+        let Some(deriver) = self.deriver else { return };
+        if row.trace == 0 {
+            deriver.derive(row.line.of(&self.batch.text), &mut self.derived);
+            if let Some(id) = self.derived.trace {
+                row.trace = id.bits();
+                row.spelling = id.spelling();
+                row.span = self.derived.span.map_or(0, SpanId::bits);
+                if let Some(name) = self.derived.rule.and_then(|rule| deriver.rule_name(rule)) {
+                    let known = self.batch.rules.iter().position(|rule| rule == name);
+                    let at = known.unwrap_or_else(|| {
+                        self.batch.rules.push(Arc::clone(name));
+                        self.batch.rules.len() - 1
+                    });
+                    row.rule = (at + 1) as u16;
+                }
+            }
+            if row.severity == Severity::Unknown && level.is_empty() {
+                row.severity = self.derived.severity;
+            }
+        }
+        if row.severity == Severity::Unknown && !level.is_empty() {
+            row.severity = crate::line::severity(level);
+        }
+    }
+}
+
+/// The text of an `AnyValue` that is a plain string.
+fn text_body(message: &[u8]) -> Option<&[u8]> {
+    let mut text = None;
+    fields(message, |number, field| {
+        text = match (number, field) {
+            (1, Field::Bytes(bytes)) => Some(bytes),
+            _ => None,
+        };
+    });
+    if message.is_empty() { Some(message) } else { text }
+}
+
+fn labels_of(resource: &Attributes) -> Labels {
+    let mut pairs: Vec<(&str, String)> = LABELS
+        .iter()
+        .filter_map(|(key, label)| Some((*label, text_of(attribute(resource, key)?))))
+        .filter(|(_, value)| !value.is_empty())
+        .collect();
+    if pairs.iter().all(|(label, _)| *label != "service_name") {
+        pairs.push(("service_name", UNKNOWN_SERVICE.to_owned()));
+    }
+    Labels::new(pairs)
+}
+
+/// An attribute's name as metadata has it.
+fn metadata_name(key: &str) -> String {
+    key.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()
+}
+
+/// A value as text: strings as they are, lists and maps as JSON, bytes as hex.
+pub(super) fn text_of(value: &Value) -> String {
+    match value {
+        Value::Str(text) => text.clone(),
+        Value::Empty => String::new(),
+        other => match json(other) {
+            serde_json::Value::String(text) => text,
+            other => other.to_string(),
+        },
+    }
+}
+
+fn json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Empty => serde_json::Value::Null,
+        Value::Str(text) => text.clone().into(),
+        Value::Bool(truth) => (*truth).into(),
+        Value::Int(number) => (*number).into(),
+        Value::Double(number) => {
+            serde_json::Number::from_f64(*number).map_or_else(|| number.to_string().into(), Into::into)
+        }
+        Value::Bytes(bytes) => bytes.iter().map(|b| format!("{b:02x}")).collect::<String>().into(),
+        Value::Array(items) => items.iter().map(json).collect(),
+        Value::Map(pairs) => pairs.iter().map(|(key, value)| (key.clone(), json(value))).collect(),
+    }
+}
