@@ -1,0 +1,69 @@
+//! Bounds: of one body, and of all bodies at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Of one request, on the wire and decompressed: what the OTLP specification recommends.
+pub const MAX_BODY: usize = 64 * 1024 * 1024;
+/// Of all requests at once: two of the largest.
+pub const MAX_IN_FLIGHT: usize = 2 * MAX_BODY;
+/// What a turned away sender is told to wait: a body is walked in well under a second.
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Bounds of the receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OtlpOptions {
+    /// Bytes of one request, on the wire and decompressed.
+    pub max_body: usize,
+    /// Bytes of all requests being read and stored.
+    pub max_in_flight: usize,
+}
+
+impl Default for OtlpOptions {
+    fn default() -> Self {
+        Self { max_body: MAX_BODY, max_in_flight: MAX_IN_FLIGHT }
+    }
+}
+
+/// Permits are of this many bytes, so that their number fits 32 bits.
+const UNIT: usize = 1024;
+
+/// Bytes in flight.
+pub(super) struct Budget(Arc<Semaphore>);
+
+impl Budget {
+    pub(super) fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes.div_ceil(UNIT).min(u32::MAX as usize))))
+    }
+
+    pub(super) fn reservation(&self) -> Reservation {
+        Reservation { semaphore: Arc::clone(&self.0), held: None, bytes: 0 }
+    }
+}
+
+/// What one request holds of the budget; given back when dropped.
+pub(super) struct Reservation {
+    semaphore: Arc<Semaphore>,
+    held: Option<OwnedSemaphorePermit>,
+    bytes: usize,
+}
+
+impl Reservation {
+    /// Takes more; `false` if there is no more.
+    pub(super) fn grow(&mut self, bytes: usize) -> bool {
+        let wanted = (self.bytes + bytes).div_ceil(UNIT) - self.bytes.div_ceil(UNIT);
+        self.bytes += bytes;
+        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+        if wanted == 0 {
+            return true;
+        }
+        let Ok(more) = Arc::clone(&self.semaphore).try_acquire_many_owned(wanted) else { return false };
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            None => self.held = Some(more),
+        }
+        true
+    }
+}
