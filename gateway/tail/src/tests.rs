@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use parsers::derived::Deriver;
 use parsers::record::{Batch, FileId, Position};
 use proptest::prelude::*;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 
@@ -366,4 +367,41 @@ fn positions_in_a_file_are_read_back_and_damage_is_told() {
     assert_eq!(position::PositionsFile::open(folder.path()).unwrap().positions(), [position]);
     std::fs::write(folder.path().join("positions"), "trefoil positions 1\n1 2 3").unwrap();
     assert!(position::PositionsFile::open(folder.path()).is_err());
+}
+
+/// Refuses the first batch, and ends the run once it has all lines.
+struct Reluctant {
+    refused: std::sync::atomic::AtomicBool,
+    lines: std::sync::atomic::AtomicUsize,
+    shutdown: CancellationToken,
+}
+
+#[async_trait::async_trait]
+impl Sink for Reluctant {
+    async fn deliver(&self, batch: Arc<Batch>) -> Result<(), Refusal> {
+        if !self.refused.swap(true, Ordering::Relaxed) {
+            let retry_after = std::time::Duration::from_secs(60);
+            return Err(Refusal { kind: RefusalKind::Full, detail: "no room".to_owned(), retry_after });
+        }
+        let rows = batch.logs.rows.len();
+        if self.lines.fetch_add(rows, Ordering::Relaxed) + rows == 2 {
+            self.shutdown.cancel();
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_batch_is_offered_again_after_the_wait_that_was_asked_for() {
+    let world = World::new(1024);
+    world.append("0.log", &[cri("stdout", "F", "one"), cri("stdout", "F", "two")].concat());
+    let shutdown = CancellationToken::new();
+    let sink = Arc::new(Reluctant { refused: false.into(), lines: 0.into(), shutdown: shutdown.clone() });
+    let folder = tempfile::tempdir().unwrap();
+    let file = position::PositionsFile::open(folder.path()).unwrap();
+    let noting = Arc::new(position::Noting::new(sink.clone(), file));
+    let counters = Arc::new(Counters::default());
+    run(world.options.clone(), deriver(), noting, Vec::new(), Arc::clone(&counters), shutdown).await;
+    assert_eq!(sink.lines.load(Ordering::Relaxed), 2);
+    assert_eq!(counters.refusals.load(Ordering::Relaxed), 1);
 }

@@ -189,8 +189,8 @@ impl Chain {
             let read = generation.offset();
             let resume = match (first, carried) {
                 (Some(first), Some(carried)) if at == first => carried.offset,
-                // A record that began further back may have pieces of the other stream's anywhere in between.
-                (Some(first), _) if at > first && at < active => 0,
+                // What began further back is joined anew with all that came since: the other output's records too.
+                (Some(first), _) if at > first => 0,
                 _ if at == active => self.joiner.pending_offset().unwrap_or(read),
                 _ => read,
             };
