@@ -169,6 +169,8 @@ fn every_declared_dependency_is_used() {
 fn every_module_says_what_lives_in_it() {
     let broken: Vec<String> = rust_files()
         .into_iter()
+        // The tests beside a module are said by it.
+        .filter(|(name, _)| !name.ends_with("/tests.rs"))
         .filter(|(_, text)| !text.starts_with("//! ") || text.starts_with("//! stub"))
         .map(|(name, _)| name)
         .collect();
