@@ -380,7 +380,7 @@ struct Reluctant {
 impl Sink for Reluctant {
     async fn deliver(&self, batch: Arc<Batch>) -> Result<(), Refusal> {
         if !self.refused.swap(true, Ordering::Relaxed) {
-            let retry_after = std::time::Duration::from_secs(60);
+            let retry_after = std::time::Duration::from_mins(1);
             return Err(Refusal { kind: RefusalKind::Full, detail: "no room".to_owned(), retry_after });
         }
         let rows = batch.logs.rows.len();
