@@ -10,6 +10,8 @@ mod intake;
 mod json;
 mod limits;
 mod routes;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
