@@ -1,0 +1,6 @@
+//! Operations: is the process alive, and which of its parts are ready.
+
+mod routes;
+
+pub use routes::{PartState, Readiness};
+pub(crate) use routes::routes;

@@ -1,0 +1,44 @@
+//! `/healthz` and `/readyz`.
+
+use axum::extract::State as Extract;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Map, Value, json};
+
+use crate::State;
+
+/// One part of the gateway as `/readyz` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartState {
+    /// Its name, such as `store`.
+    pub name: &'static str,
+    /// Why it is not ready; `None` if it is.
+    pub waiting_for: Option<String>,
+}
+
+/// Tells which parts are ready.
+pub trait Readiness: Send + Sync {
+    /// Every part, in the order to be shown.
+    fn parts(&self) -> Vec<PartState>;
+}
+
+/// The routes of this surface.
+pub(crate) fn routes() -> Router<State> {
+    Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready))
+}
+
+async fn ready(Extract(state): Extract<State>) -> impl IntoResponse {
+    let parts = state.readiness.parts();
+    let ready = parts.iter().all(|part| part.waiting_for.is_none());
+    let shown: Map<String, Value> = parts
+        .into_iter()
+        .map(|part| {
+            let ready = part.waiting_for.is_none();
+            (part.name.to_owned(), json!({ "ready": ready, "reason": part.waiting_for }))
+        })
+        .collect();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({ "ready": ready, "parts": shown })))
+}
