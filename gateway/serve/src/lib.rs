@@ -4,6 +4,7 @@
 
 mod admin;
 mod native;
+mod tempo;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use correlate::Correlator;
+use store::read::TraceRead;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
@@ -25,6 +27,8 @@ pub const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(28);
 pub struct State {
     /// Joins by trace id.
     pub correlator: Arc<Correlator>,
+    /// Spans by trace id.
+    pub traces: Arc<dyn TraceRead>,
     /// Which parts of the gateway are ready.
     pub readiness: Arc<dyn Readiness>,
     /// Longest time for any answer, after which it is 408.
@@ -36,6 +40,7 @@ pub fn router(state: State) -> Router {
     let timeout = state.request_timeout;
     Router::new()
         .merge(native::routes())
+        .merge(tempo::routes())
         .merge(admin::routes())
         .with_state(state)
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, timeout))

@@ -2,5 +2,5 @@
 
 mod routes;
 
-pub use routes::{PartState, Readiness};
 pub(crate) use routes::routes;
+pub use routes::{PartState, Readiness};

@@ -38,6 +38,7 @@ impl Readiness for Nothing {
 async fn get(path: &str) -> (StatusCode, Value) {
     let state = State {
         correlator: Arc::new(Correlator::new(Arc::new(Nothing), None, CorrelateOptions::default())),
+        traces: Arc::new(Nothing),
         readiness: Arc::new(Nothing),
         request_timeout: DEFAULT_REQUEST_TIMEOUT,
     };
@@ -53,8 +54,18 @@ async fn an_unknown_trace_is_404_with_every_key() {
     let (status, body) = get("/api/v1/traces/4BF92F3577B34DA6A3CE929D0E0E4736").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     for key in [
-        "trace_id", "spellings", "window", "services", "spans", "logs", "exemplars", "metrics",
-        "critical_path", "links", "absent", "warnings",
+        "trace_id",
+        "spellings",
+        "window",
+        "services",
+        "spans",
+        "logs",
+        "exemplars",
+        "metrics",
+        "critical_path",
+        "links",
+        "absent",
+        "warnings",
     ] {
         assert!(body.get(key).is_some(), "{key}");
     }
@@ -73,4 +84,13 @@ async fn a_part_that_is_not_ready_says_why() {
     let (status, body) = get("/readyz").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(body["parts"]["store"]["reason"], "replaying the journal");
+}
+
+#[tokio::test]
+async fn an_unknown_trace_is_404_in_both_versions_for_tempo() {
+    for version in ["", "/v2"] {
+        let (status, _) = get(&format!("/tempo/api{version}/traces/4BF92F3577B34DA6")).await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+    }
+    assert_eq!(get("/tempo/api/echo").await.0, StatusCode::OK);
 }

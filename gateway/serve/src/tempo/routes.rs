@@ -1,0 +1,53 @@
+//! `/tempo/api/echo` and `/tempo/api[/v2]/traces/{id}`.
+
+use axum::Router;
+use axum::extract::{Path, State as Extract};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use parsers::record::TraceId;
+
+use super::response;
+use crate::State;
+
+/// Most spans in one body: as many as the unified look-up reads.
+const SPAN_LIMIT: usize = 20_000;
+
+/// The routes of this surface.
+pub(crate) fn routes() -> Router<State> {
+    Router::new()
+        .route("/tempo/api/echo", get(|| async { "echo" }))
+        .route("/tempo/api/traces/{id}", get(|state, id| trace(state, id, false)))
+        .route("/tempo/api/v2/traces/{id}", get(|state, id| trace(state, id, true)))
+}
+
+/// The spans of a trace; `wrapped` as the second version of the interface has them. 404 if there are none: the client
+/// would read an empty 200 as a trace and fail.
+async fn trace(Extract(state): Extract<State>, Path(id): Path<String>, wrapped: bool) -> Response {
+    let id = match TraceId::from_spelling(id.as_bytes()) {
+        Ok(id) => id,
+        Err(error) => {
+            return (StatusCode::BAD_REQUEST, format!("{id:?} is not a trace id: {error}")).into_response();
+        }
+    };
+    let traces = state.traces;
+    let read = tokio::task::spawn_blocking(move || traces.trace(id, SPAN_LIMIT)).await;
+    let records = match read {
+        Ok(Ok(records)) => records,
+        Ok(Err(error)) => return (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a look-up ended early");
+            return (StatusCode::INTERNAL_SERVER_ERROR, "the look-up ended early").into_response();
+        }
+    };
+    if records.spans.is_empty() {
+        return (StatusCode::NOT_FOUND, "no spans of this trace are stored").into_response();
+    }
+    let partial = records.omitted > 0 || records.damaged_blocks > 0;
+    let body = if wrapped {
+        response::trace_by_id(&records.spans, partial)
+    } else {
+        response::trace(&records.spans)
+    };
+    ([(header::CONTENT_TYPE, "application/protobuf")], body).into_response()
+}
