@@ -14,6 +14,7 @@ use axum::http::StatusCode;
 use correlate::Correlator;
 use store::read::TraceRead;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
 use tower_http::timeout::TimeoutLayer;
 
 pub use admin::{PartState, Readiness};
@@ -44,5 +45,6 @@ pub fn router(state: State) -> Router {
         .merge(admin::routes())
         .with_state(state)
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, timeout))
+        .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::new())
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use correlate::{CorrelateOptions, Correlator};
+use http_body_util::{BodyExt as _, Limited};
 use parsers::record::{Span, TraceId};
 use serde_json::Value;
 use store::read::{ReadError, ScanReport, SpanSelect, TraceRead, TraceRecords, Window};
@@ -45,7 +46,7 @@ async fn get(path: &str) -> (StatusCode, Value) {
     let request = Request::get(path).body(Body::empty()).unwrap();
     let response = router(state).oneshot(request).await.unwrap();
     let status = response.status();
-    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    let body = Limited::new(response.into_body(), 1 << 20).collect().await.unwrap().to_bytes();
     (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
 }
 
