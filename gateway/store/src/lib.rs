@@ -3,4 +3,23 @@
 //! Acknowledged batches are in the journal and in the head, found at once; the head is sealed into immutable segments in
 //! the background. The reading traits in [`read`] are what `query`, `correlate` and `serve` know; `upstream` meets them too.
 
+mod codec;
+mod disk;
+mod head;
+mod journal;
+mod manifest;
+mod options;
+mod positions;
 pub mod read;
+mod reading;
+mod retention;
+mod seal;
+mod segment;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use options::{
+    Counters, Keep, OpenError, Refused, Retention, SignalStats, Stats, StoreOptions, SyncPolicy,
+};
+pub use store::Store;

@@ -1,0 +1,207 @@
+//! Log records by column: times as deltas, ids in binary, lines back to back. An id that the line spells out in lower-case
+//! hex is kept once: the digits are cut from the line and put back on reading.
+
+use std::sync::Arc;
+
+use parsers::record::{ByteRange, LogBatch, LogRow, Severity, Spelling};
+
+use super::{Damaged, Input, Output, decode_file, encode_file};
+
+/// Whether and where the line spells an id: 0 no id, 1 id not in the line, position plus two otherwise.
+fn place(line: &[u8], digits: &[u8], cut: bool) -> u64 {
+    if !cut {
+        return 1;
+    }
+    memchr::memmem::find(line, digits).map_or(1, |at| at as u64 + 2)
+}
+
+fn hex<const N: usize>(bits: u128) -> [u8; N] {
+    let mut digits = [0u8; N];
+    for (i, digit) in digits.iter_mut().rev().enumerate() {
+        *digit = b"0123456789abcdef".get((bits >> (4 * i)) as usize & 15).copied().unwrap_or(b'0');
+    }
+    digits
+}
+
+/// Writes a batch of log records. `cut` takes the ids out of the lines: worth its time in segments, not in the journal.
+pub fn encode_logs(batch: &LogBatch, cut: bool, out: &mut Output) {
+    let rows = &batch.rows;
+    out.varint(rows.len() as u64);
+    if rows.is_empty() {
+        return;
+    }
+    out.varint(batch.streams.len() as u64);
+    batch.streams.iter().for_each(|s| out.labels(s));
+    out.varint(batch.rules.len() as u64);
+    batch.rules.iter().for_each(|r| out.bytes(r.as_bytes()));
+    out.varint(batch.files.len() as u64);
+    batch.files.iter().for_each(|f| encode_file(*f, out));
+    let mut last = 0;
+    for r in rows {
+        out.delta(last, r.time);
+        last = r.time;
+    }
+    last = 0;
+    for r in rows {
+        out.delta(last, r.observed);
+        last = r.observed;
+    }
+    rows.iter().for_each(|r| out.varint(u64::from(r.stream)));
+    rows.iter().for_each(|r| out.varint(u64::from(r.file)));
+    last = 0;
+    for r in rows {
+        out.delta(last, r.offset);
+        last = r.offset.wrapping_add(r.line.len() as u64);
+    }
+    rows.iter().for_each(|r| out.varint(u64::from(r.rule)));
+    rows.iter().for_each(|r| out.byte(r.severity as u8));
+    rows.iter().for_each(|r| out.byte(r.spelling.code()));
+    rows.iter().for_each(|r| out.varint(r.line.of(&batch.text).len() as u64));
+    rows.iter().for_each(|r| out.varint(r.meta.of(&batch.meta).len() as u64));
+    let mut text = Vec::with_capacity(batch.text.len());
+    let mut ids = Output::default();
+    for r in rows {
+        let line = batch.line(r);
+        let trace_digits = hex::<32>(r.trace);
+        let span_digits = hex::<16>(u128::from(r.span));
+        let trace = if r.trace == 0 { 0 } else { place(line, &trace_digits, cut) };
+        let mut span = if r.span == 0 { 0 } else { place(line, &span_digits, cut) };
+        if trace > 1 && span > 1 && span < trace + 32 && trace < span + 16 {
+            span = 1;
+        }
+        out.varint(trace);
+        out.varint(span);
+        if trace > 0 {
+            ids.fixed128(r.trace);
+        }
+        if span > 0 {
+            ids.fixed64(r.span.swap_bytes());
+        }
+        let mut cuts = [(trace, 32), (span, 16)];
+        cuts.sort_unstable();
+        let mut from = 0;
+        for (at, len) in cuts {
+            if at > 1 {
+                let at = at as usize - 2;
+                text.extend_from_slice(line.get(from..at).unwrap_or_default());
+                from = at + len;
+            }
+        }
+        text.extend_from_slice(line.get(from..).unwrap_or_default());
+    }
+    out.raw(ids.as_bytes());
+    out.raw(&text);
+    rows.iter().for_each(|r| out.raw(r.meta.of(&batch.meta)));
+}
+
+/// Reads [`encode_logs`] back. Ranges come out back to back, whatever they were.
+pub fn decode_logs(input: &mut Input<'_>) -> Result<LogBatch, Damaged> {
+    let count = input.count()?;
+    let mut batch = LogBatch::default();
+    if count == 0 {
+        return Ok(batch);
+    }
+    for _ in 0..input.count()? {
+        batch.streams.push(Arc::new(input.labels()?));
+    }
+    for _ in 0..input.count()? {
+        batch.rules.push(Arc::from(input.text()?));
+    }
+    for _ in 0..input.count()? {
+        batch.files.push(decode_file(input)?);
+    }
+    let mut rows = vec![LogRow::default(); count];
+    let mut last = 0;
+    for r in &mut rows {
+        last = input.delta(last)?;
+        r.time = last;
+    }
+    last = 0;
+    for r in &mut rows {
+        last = input.delta(last)?;
+        r.observed = last;
+    }
+    for r in &mut rows {
+        r.stream = input.varint32()?;
+    }
+    for r in &mut rows {
+        r.file = input.varint32()?;
+    }
+    let mut offsets = *input;
+    for _ in 0..count {
+        input.varint()?;
+    }
+    for r in &mut rows {
+        r.rule = input.varint()? as u16;
+    }
+    for r in &mut rows {
+        r.severity = Severity::from_code(input.byte()?);
+    }
+    for r in &mut rows {
+        r.spelling = Spelling::from_code(input.byte()?);
+    }
+    last = 0;
+    let mut end = 0u32;
+    for r in &mut rows {
+        let len = input.varint32()?;
+        r.line = ByteRange { start: end, end: end.checked_add(len).ok_or(Damaged)? };
+        end = r.line.end;
+        r.offset = offsets.delta(last)?;
+        last = r.offset.wrapping_add(u64::from(len));
+    }
+    let text_len = end as usize;
+    end = 0;
+    for r in &mut rows {
+        let len = input.varint32()?;
+        r.meta = ByteRange { start: end, end: end.checked_add(len).ok_or(Damaged)? };
+        end = r.meta.end;
+    }
+    let meta_len = end as usize;
+    let mut cuts = Vec::with_capacity(count);
+    let mut cut_bytes = 0usize;
+    for _ in 0..count {
+        let pair = (input.varint()?, input.varint()?);
+        cut_bytes += if pair.0 > 1 { 32 } else { 0 } + if pair.1 > 1 { 16 } else { 0 };
+        cuts.push(pair);
+    }
+    for (r, &(trace, span)) in rows.iter_mut().zip(&cuts) {
+        if trace > 0 {
+            r.trace = input.fixed128()?;
+        }
+        if span > 0 {
+            r.span = input.fixed64()?.swap_bytes();
+        }
+    }
+    let mut text = Input::new(input.raw(text_len.checked_sub(cut_bytes).ok_or(Damaged)?)?);
+    batch.text.reserve_exact(text_len);
+    for (r, &(trace, span)) in rows.iter().zip(&cuts) {
+        put_back(r, trace, span, &mut text, &mut batch.text)?;
+    }
+    batch.meta = input.raw(meta_len)?.to_vec();
+    batch.rows = rows;
+    Ok(batch)
+}
+
+/// Restores one line: what was kept of it, with the digits in their places.
+fn put_back(
+    row: &LogRow,
+    trace: u64,
+    span: u64,
+    text: &mut Input<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Damaged> {
+    let start = out.len();
+    let (trace_digits, span_digits) = (hex::<32>(row.trace), hex::<16>(u128::from(row.span)));
+    let mut cuts: [(u64, &[u8]); 2] = [(trace, &trace_digits), (span, &span_digits)];
+    cuts.sort_unstable_by_key(|c| c.0);
+    for (at, digits) in cuts {
+        if at > 1 {
+            let before = (at as usize - 2).checked_sub(out.len() - start).ok_or(Damaged)?;
+            out.extend_from_slice(text.raw(before)?);
+            out.extend_from_slice(digits);
+        }
+    }
+    let rest = row.line.len().checked_sub(out.len() - start).ok_or(Damaged)?;
+    out.extend_from_slice(text.raw(rest)?);
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! Samples and exemplars: times as deltas, values as the difference of their bits.
+
+use std::sync::Arc;
+
+use parsers::record::{
+    ByteRange, ExemplarOrigin, ExemplarRow, MetricBatch, MetricKind, MetricMeta, SampleRow, Spelling,
+};
+
+use super::{Damaged, Input, Output};
+
+fn kind(code: u8) -> MetricKind {
+    match code {
+        1 => MetricKind::Counter,
+        2 => MetricKind::Gauge,
+        3 => MetricKind::Histogram,
+        4 => MetricKind::Summary,
+        _ => MetricKind::Unknown,
+    }
+}
+
+/// Writes a batch of samples and exemplars.
+pub fn encode_metrics(batch: &MetricBatch, out: &mut Output) {
+    out.varint(batch.series.len() as u64);
+    batch.series.iter().for_each(|s| out.labels(s));
+    out.varint(batch.samples.len() as u64);
+    batch.samples.iter().for_each(|s| out.varint(u64::from(s.series)));
+    let mut last = 0;
+    for s in &batch.samples {
+        out.delta(last, s.time);
+        last = s.time;
+    }
+    let mut bits = 0;
+    for s in &batch.samples {
+        out.varint((s.value.to_bits() ^ bits).swap_bytes());
+        bits = s.value.to_bits();
+    }
+    out.varint(batch.exemplars.len() as u64);
+    for e in &batch.exemplars {
+        out.varint(u64::from(e.series));
+        out.varint(e.time);
+        out.fixed64(e.value.to_bits());
+        out.fixed128(e.trace);
+        out.fixed64(e.span);
+        out.byte(e.spelling.code());
+        out.byte(e.origin as u8);
+        out.bytes(e.labels.of(&batch.meta));
+    }
+    out.varint(batch.families.len() as u64);
+    for f in &batch.families {
+        out.byte(f.kind as u8);
+        out.bytes(f.name.as_bytes());
+        out.bytes(f.unit.as_bytes());
+        out.bytes(f.help.as_bytes());
+    }
+}
+
+/// Reads [`encode_metrics`] back.
+pub fn decode_metrics(input: &mut Input<'_>) -> Result<MetricBatch, Damaged> {
+    let mut batch = MetricBatch::default();
+    for _ in 0..input.count()? {
+        batch.series.push(Arc::new(input.labels()?));
+    }
+    let mut samples = vec![SampleRow::default(); input.count()?];
+    for s in &mut samples {
+        s.series = input.varint32()?;
+    }
+    let mut last = 0;
+    for s in &mut samples {
+        last = input.delta(last)?;
+        s.time = last;
+    }
+    let mut bits = 0;
+    for s in &mut samples {
+        bits ^= input.varint()?.swap_bytes();
+        s.value = f64::from_bits(bits);
+    }
+    batch.samples = samples;
+    for _ in 0..input.count()? {
+        let mut e = ExemplarRow {
+            series: input.varint32()?,
+            time: input.varint()?,
+            value: f64::from_bits(input.fixed64()?),
+            trace: input.fixed128()?,
+            span: input.fixed64()?,
+            spelling: Spelling::from_code(input.byte()?),
+            ..ExemplarRow::default()
+        };
+        e.origin = if input.byte()? == 1 { ExemplarOrigin::Trefoil } else { ExemplarOrigin::Application };
+        let start = batch.meta.len() as u32;
+        batch.meta.extend_from_slice(input.bytes()?);
+        e.labels = ByteRange { start, end: batch.meta.len() as u32 };
+        batch.exemplars.push(e);
+    }
+    for _ in 0..input.count()? {
+        batch.families.push(MetricMeta {
+            kind: kind(input.byte()?),
+            name: input.text()?.to_owned(),
+            unit: input.text()?.to_owned(),
+            help: input.text()?.to_owned(),
+        });
+    }
+    Ok(batch)
+}

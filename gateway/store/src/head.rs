@@ -1,0 +1,115 @@
+//! What is journalled and not in segments yet: the appended batches as they came, and an index by trace id over them.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use parsers::record::Batch;
+use rustc_hash::FxHashMap;
+
+use crate::options::Stats;
+
+/// Which rows of a batch an index entry means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// [`parsers::record::LogBatch::rows`]
+    Log,
+    /// [`parsers::record::SpanBatch::rows`]
+    Span,
+    /// [`parsers::record::MetricBatch::exemplars`]
+    Exemplar,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    batch: u32,
+    row: u32,
+    before: u32,
+    kind: Kind,
+}
+
+/// Ends a chain of entries.
+const NONE: u32 = u32::MAX;
+
+/// One head: active, or frozen and waiting to be sealed.
+#[derive(Debug)]
+pub struct Head {
+    /// Numbers of the journals that hold the same batches, first and last.
+    pub journals: (u64, u64),
+    /// In order of arrival.
+    pub batches: Vec<Arc<Batch>>,
+    /// Bytes of their buffers and of the index.
+    pub bytes: usize,
+    /// When the first batch came.
+    pub since: Option<Instant>,
+    by_low64: FxHashMap<u64, u32>,
+    entries: Vec<Entry>,
+}
+
+impl Head {
+    /// Empty, over journals from this number on.
+    pub fn new(journal: u64) -> Self {
+        Self {
+            journals: (journal, journal),
+            batches: Vec::new(),
+            bytes: 0,
+            since: None,
+            by_low64: FxHashMap::default(),
+            entries: Vec::new(),
+        }
+    }
+
+    /// Takes a batch; its records are found from now on.
+    pub fn push(&mut self, batch: Arc<Batch>) {
+        let entries = self.entries.len();
+        let number = self.batches.len() as u32;
+        for (row, r) in batch.logs.rows.iter().enumerate() {
+            self.index(r.trace, number, row, Kind::Log);
+        }
+        for (row, r) in batch.spans.rows.iter().enumerate() {
+            self.index(r.trace, number, row, Kind::Span);
+        }
+        for (row, r) in batch.metrics.exemplars.iter().enumerate() {
+            self.index(r.trace, number, row, Kind::Exemplar);
+        }
+        self.bytes += batch.size() + (self.entries.len() - entries) * 2 * size_of::<Entry>();
+        self.since.get_or_insert_with(Instant::now);
+        self.batches.push(batch);
+    }
+
+    fn index(&mut self, trace: u128, batch: u32, row: usize, kind: Kind) {
+        if trace == 0 {
+            return;
+        }
+        let slot = self.by_low64.entry(trace as u64).or_insert(NONE);
+        self.entries.push(Entry { batch, row: row as u32, before: *slot, kind });
+        *slot = self.entries.len() as u32 - 1;
+    }
+
+    /// Rows whose trace id has these low 64 bits, in order of arrival.
+    pub fn find(&self, low64: u64) -> Vec<(Arc<Batch>, Kind, usize)> {
+        let mut found = Vec::new();
+        let mut at = self.by_low64.get(&low64).copied().unwrap_or(NONE);
+        while let Some(entry) = self.entries.get(at as usize) {
+            if let Some(batch) = self.batches.get(entry.batch as usize) {
+                found.push((Arc::clone(batch), entry.kind, entry.row as usize));
+            }
+            at = entry.before;
+        }
+        found.reverse();
+        found
+    }
+
+    /// Adds what it holds.
+    pub fn count(&self, stats: &mut Stats) {
+        stats.head_bytes += self.bytes as u64;
+        if let Some(since) = self.since {
+            stats.sealing_lag = stats.sealing_lag.max(since.elapsed());
+        }
+        for batch in &self.batches {
+            batch.logs.rows.iter().for_each(|r| stats.logs.add(1, r.time, r.time));
+            batch.spans.rows.iter().for_each(|r| stats.traces.add(1, r.start, r.end.max(r.start)));
+            batch.metrics.samples.iter().for_each(|s| stats.metrics.add(1, s.time, s.time));
+            batch.metrics.exemplars.iter().for_each(|e| stats.metrics.add(1, e.time, e.time));
+        }
+    }
+}

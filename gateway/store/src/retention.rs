@@ -1,0 +1,63 @@
+//! Dropping whole segments by age and bytes. What was dropped is remembered by its filter, so that a look-up can say so.
+
+use std::io;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::disk;
+use crate::read::Signal;
+use crate::segment::Segment;
+use crate::store::{Inner, lock};
+
+/// Nanoseconds since the epoch.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64)
+}
+
+/// Drops what is too old or too much.
+pub fn enforce(inner: &Inner, now: u64) -> io::Result<()> {
+    let _guard = lock(&inner.maintenance);
+    let retention = inner.options.retention;
+    let mut kept = inner.view.read().unwrap_or_else(PoisonError::into_inner).segments.clone();
+    kept.sort_by_key(|s| s.last);
+    let mut dropped = Vec::new();
+    for (signal, keep) in [
+        (Signal::Logs, retention.logs),
+        (Signal::Traces, retention.traces),
+        (Signal::Metrics, retention.metrics),
+    ] {
+        let cutoff = keep.age.map_or(0, |age| now.saturating_sub(age.as_nanos() as u64));
+        let mut bytes: u64 = kept.iter().filter(|s| s.name.signal == signal).map(|s| s.bytes).sum();
+        kept.retain(|s| {
+            let go =
+                s.name.signal == signal && (s.last < cutoff || keep.bytes.is_some_and(|max| bytes > max));
+            if go {
+                bytes -= s.bytes;
+                dropped.push(Arc::clone(s));
+            }
+            !go
+        });
+    }
+    let mut bytes: u64 = kept.iter().map(|s| s.bytes).sum();
+    kept.retain(|s| {
+        let go = retention.max_bytes.is_some_and(|max| bytes > max);
+        if go {
+            bytes -= s.bytes;
+            dropped.push(Arc::clone(s));
+        }
+        !go
+    });
+    for segment in dropped {
+        drop_segment(inner, &segment)?;
+    }
+    Ok(())
+}
+
+fn drop_segment(inner: &Inner, segment: &Arc<Segment>) -> io::Result<()> {
+    disk::remove(&segment.path)?;
+    let mut view = inner.view.write().unwrap_or_else(PoisonError::into_inner);
+    view.segments.retain(|s| s.name != segment.name);
+    inner.counters.expired_segments.fetch_add(1, Relaxed);
+    Ok(())
+}

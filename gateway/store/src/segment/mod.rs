@@ -1,0 +1,181 @@
+//! Immutable files of one signal and day: compressed, checksummed blocks, a sorted trace index over them, and a footer that
+//! says where all lies. The name says what is covered: `SIGNAL-DAY-FIRST-LAST.tfs`, journals `FIRST` to `LAST`; a segment
+//! whose range lies within that of another of its signal and day was merged into it.
+
+mod filter;
+mod reader;
+mod writer;
+
+pub use filter::{Filter, mix};
+pub use reader::Segment;
+pub use writer::seal;
+
+use std::sync::Arc;
+
+use parsers::record::Labels;
+
+use crate::codec::{Damaged, Input, Output};
+use crate::read::Signal;
+
+/// First bytes of a segment; the byte after is the version.
+pub const MAGIC: &[u8; 7] = b"tfsegmt";
+/// Version of everything in a segment.
+pub const VERSION: u8 = 1;
+/// Footer offset, its length and checksum, magic and version.
+const TRAILER: usize = 8 + 4 + 4 + 8;
+/// No block is near this once unpacked; a longer one is damage, and is not allocated.
+const MAX_BLOCK: usize = 512 << 20;
+/// Nanoseconds.
+pub const DAY: u64 = 86_400_000_000_000;
+
+/// What a segment's name says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Name {
+    /// Which signal.
+    pub signal: Signal,
+    /// Days since 1970.
+    pub day: u64,
+    /// First journal covered.
+    pub first: u64,
+    /// Last journal covered.
+    pub last: u64,
+}
+
+impl Name {
+    /// The file's name, less its extension.
+    pub fn stem(&self) -> String {
+        let signal = match self.signal {
+            Signal::Logs => "logs",
+            Signal::Traces => "traces",
+            Signal::Metrics => "metrics",
+        };
+        format!("{signal}-{:05}-{:08}-{:08}", self.day, self.first, self.last)
+    }
+
+    /// Reads [`Name::stem`].
+    pub fn parse(stem: &str) -> Option<Self> {
+        let mut parts = stem.split('-');
+        let signal = match parts.next()? {
+            "logs" => Signal::Logs,
+            "traces" => Signal::Traces,
+            "metrics" => Signal::Metrics,
+            _ => return None,
+        };
+        let mut number = || parts.next()?.parse().ok();
+        Some(Self { signal, day: number()?, first: number()?, last: number()? })
+    }
+
+    /// Whether the other one was merged into this.
+    pub fn replaces(&self, other: &Self) -> bool {
+        self != other
+            && (self.signal, self.day) == (other.signal, other.day)
+            && self.first <= other.first
+            && other.last <= self.last
+    }
+}
+
+/// Where bytes lie in a segment, and what they hash to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Extent {
+    offset: u64,
+    length: u32,
+    checksum: u32,
+}
+
+impl Extent {
+    fn encode(&self, out: &mut Output) {
+        out.varint(self.offset);
+        out.varint(u64::from(self.length));
+        out.varint(u64::from(self.checksum));
+    }
+
+    fn decode(input: &mut Input<'_>) -> Result<Self, Damaged> {
+        Ok(Self { offset: input.varint()?, length: input.varint32()?, checksum: input.varint32()? })
+    }
+}
+
+/// What the footer says of a block.
+#[derive(Debug, Clone, Copy)]
+pub struct Block {
+    extent: Extent,
+    /// Bytes once unpacked.
+    pub raw: u32,
+    /// Index into [`Footer::streams`], for logs.
+    pub stream: u32,
+    /// Oldest record.
+    pub first: u64,
+    /// Newest record.
+    pub last: u64,
+    /// Records.
+    pub records: u32,
+}
+
+/// A service with its operations.
+pub type Service = (Arc<str>, Vec<Arc<str>>);
+
+/// What is held in memory of an open segment.
+#[derive(Debug, Default)]
+pub struct Footer {
+    /// Blocks, in order.
+    pub blocks: Vec<Block>,
+    /// Streams of log blocks.
+    pub streams: Vec<Arc<Labels>>,
+    /// Services of spans, sorted.
+    pub services: Vec<Service>,
+    /// First key and place of each group of the trace index.
+    groups: Vec<(u32, Extent)>,
+    /// Ids in it.
+    pub filter: Filter,
+}
+
+impl Footer {
+    fn encode(&self, out: &mut Output) {
+        out.varint(self.streams.len() as u64);
+        self.streams.iter().for_each(|s| out.labels(s));
+        out.varint(self.services.len() as u64);
+        for (service, operations) in &self.services {
+            out.bytes(service.as_bytes());
+            out.varint(operations.len() as u64);
+            operations.iter().for_each(|o| out.bytes(o.as_bytes()));
+        }
+        out.varint(self.blocks.len() as u64);
+        for b in &self.blocks {
+            b.extent.encode(out);
+            out.varint(u64::from(b.raw));
+            out.varint(u64::from(b.stream));
+            out.varint(b.first);
+            out.delta(b.first, b.last);
+            out.varint(u64::from(b.records));
+        }
+        out.varint(self.groups.len() as u64);
+        for (key, extent) in &self.groups {
+            out.varint(u64::from(*key));
+            extent.encode(out);
+        }
+        self.filter.encode(out);
+    }
+
+    fn decode(input: &mut Input<'_>) -> Result<Self, Damaged> {
+        let mut footer = Self::default();
+        for _ in 0..input.count()? {
+            footer.streams.push(Arc::new(input.labels()?));
+        }
+        for _ in 0..input.count()? {
+            let service = Arc::from(input.text()?);
+            let operations =
+                (0..input.count()?).map(|_| input.text().map(Arc::from)).collect::<Result<_, _>>()?;
+            footer.services.push((service, operations));
+        }
+        for _ in 0..input.count()? {
+            let extent = Extent::decode(input)?;
+            let (raw, stream, first) = (input.varint32()?, input.varint32()?, input.varint()?);
+            let last = input.delta(first)?;
+            footer.blocks.push(Block { extent, raw, stream, first, last, records: input.varint32()? });
+        }
+        for _ in 0..input.count()? {
+            footer.groups.push((input.varint32()?, Extent::decode(input)?));
+        }
+        footer.filter = Filter::decode(input)?;
+        Ok(footer)
+    }
+}

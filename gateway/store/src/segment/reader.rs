@@ -1,0 +1,138 @@
+//! Reading a segment: the footer once, blocks and index groups by position.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use parsers::record::Batch;
+
+use super::{Extent, Footer, MAGIC, MAX_BLOCK, Name, TRAILER, VERSION, mix};
+use crate::codec::{Damaged, Input, decode_logs, decode_metrics, decode_spans};
+use crate::options::OpenError;
+use crate::read::Signal;
+
+/// An open segment.
+#[derive(Debug)]
+pub struct Segment {
+    /// What its name says.
+    pub name: Name,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Records.
+    pub records: u64,
+    /// Oldest record.
+    pub first: u64,
+    /// Newest record.
+    pub last: u64,
+    /// What is where.
+    pub footer: Footer,
+    file: File,
+}
+
+impl Segment {
+    /// Opens one. `Ok(None)` when it is damaged.
+    pub fn open(dir: &Path, name: Name) -> Result<Option<Self>, OpenError> {
+        let path = dir.join(name.stem()).with_extension("tfs");
+        let fail = |source| OpenError::Io { action: "open", path: path.clone(), source };
+        let file = File::open(&path).map_err(fail)?;
+        let bytes = file.metadata().map_err(fail)?.len();
+        let mut trailer = [0u8; TRAILER];
+        let Some(at) = bytes.checked_sub(TRAILER as u64) else { return Ok(None) };
+        file.read_exact_at(&mut trailer, at).map_err(fail)?;
+        let Ok((extent, found)) = parse_trailer(&trailer) else { return Ok(None) };
+        if found > VERSION {
+            return Err(OpenError::Version { file: path, found, known: VERSION });
+        }
+        let footer = read(&file, extent, bytes)
+            .and_then(|packed| unpack(&packed))
+            .and_then(|body| Footer::decode(&mut Input::new(&body)));
+        let Ok(footer) = footer else { return Ok(None) };
+        let blocks = &footer.blocks;
+        Ok(Some(Self {
+            name,
+            bytes,
+            records: blocks.iter().map(|b| u64::from(b.records)).sum(),
+            first: blocks.iter().map(|b| b.first).min().unwrap_or(0),
+            last: blocks.iter().map(|b| b.last).max().unwrap_or(0),
+            footer,
+            file,
+            path,
+        }))
+    }
+
+    /// Reads a block.
+    pub fn block(&self, number: usize) -> Result<Batch, Damaged> {
+        let block = self.footer.blocks.get(number).ok_or(Damaged)?;
+        let body = unpack(&read(&self.file, block.extent, self.bytes)?)?;
+        let mut input = Input::new(&body);
+        let mut batch = Batch::default();
+        match self.name.signal {
+            Signal::Logs => batch.logs = decode_logs(&mut input)?,
+            Signal::Traces => batch.spans = decode_spans(&mut input)?,
+            Signal::Metrics => batch.metrics = decode_metrics(&mut input)?,
+        }
+        Ok(batch)
+    }
+
+    /// Blocks that may hold records of a trace, in order.
+    pub fn find(&self, low64: u64) -> Result<Vec<usize>, Damaged> {
+        let hash = mix(low64);
+        if !self.footer.filter.may_hold(hash) {
+            return Ok(Vec::new());
+        }
+        let key = (hash >> 32) as u32;
+        let after = self.footer.groups.partition_point(|(first, _)| *first <= key);
+        let Some((_, extent)) = after.checked_sub(1).and_then(|i| self.footer.groups.get(i)) else {
+            return Ok(Vec::new());
+        };
+        let bytes = read(&self.file, *extent, self.bytes)?;
+        let mut input = Input::new(&bytes);
+        let mut at = 0u64;
+        while input.left() > 0 {
+            at += input.varint()?;
+            let mut blocks = Vec::new();
+            let mut block = 0usize;
+            for _ in 0..input.count()? {
+                block += input.varint()? as usize;
+                blocks.push(block);
+            }
+            if at >= u64::from(key) {
+                return Ok(if at == u64::from(key) { blocks } else { Vec::new() });
+            }
+        }
+        Ok(Vec::new())
+    }
+}
+
+fn parse_trailer(trailer: &[u8]) -> Result<(Extent, u8), Damaged> {
+    let mut input = Input::new(trailer);
+    let offset = input.fixed64()?;
+    let mut number = || Ok(u32::from_le_bytes(input.raw(4)?.try_into().map_err(|_| Damaged)?));
+    let (length, checksum) = (number()?, number()?);
+    if input.raw(MAGIC.len())? != MAGIC {
+        return Err(Damaged);
+    }
+    Ok((Extent { offset, length, checksum }, input.byte()?))
+}
+
+fn read(file: &File, extent: Extent, size: u64) -> Result<Vec<u8>, Damaged> {
+    if extent.offset.checked_add(u64::from(extent.length)).is_none_or(|end| end > size) {
+        return Err(Damaged);
+    }
+    let mut bytes = vec![0u8; extent.length as usize];
+    let done: io::Result<()> = file.read_exact_at(&mut bytes, extent.offset);
+    done.map_err(|_| Damaged)?;
+    if crc32fast::hash(&bytes) == extent.checksum { Ok(bytes) } else { Err(Damaged) }
+}
+
+fn unpack(packed: &[u8]) -> Result<Vec<u8>, Damaged> {
+    let (size, body) = packed.split_first_chunk::<4>().ok_or(Damaged)?;
+    let size = u32::from_le_bytes(*size) as usize;
+    if size > MAX_BLOCK {
+        return Err(Damaged);
+    }
+    zstd::bulk::decompress(body, size).map_err(|_| Damaged)
+}

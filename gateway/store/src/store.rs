@@ -1,0 +1,349 @@
+//! The handle: opening, appending, positions, statistics. Reading is in `reading`, background work in `seal`.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parsers::record::{Batch, Position};
+
+use crate::codec::encode_batch;
+use crate::disk;
+use crate::head::Head;
+use crate::journal::{self, Journal};
+use crate::manifest;
+use crate::options::{Counters, OpenError, Refused, Stats, StoreOptions, SyncPolicy};
+use crate::positions::Positions;
+use crate::read::Signal;
+use crate::seal;
+use crate::segment::{Name, Segment};
+
+/// Sealing 32 MiB takes about this long.
+const RETRY_BUSY: Duration = Duration::from_secs(1);
+/// Somebody has to make room first.
+const RETRY_FULL: Duration = Duration::from_secs(10);
+/// How old a look at the free space may be.
+const FREE_SPACE_CHECK: Duration = Duration::from_millis(500);
+/// Frozen heads that may wait; more would take memory without bound.
+const MAX_WAITING: usize = 2;
+
+/// The store; a cheap clone. The last one dropped ends the background thread.
+#[derive(Debug, Clone)]
+pub struct Store(Arc<Handle>);
+
+#[derive(Debug)]
+struct Handle {
+    inner: Arc<Inner>,
+    wake: Sender<seal::Wake>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) options: StoreOptions,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) writing: Mutex<Writing>,
+    pub(crate) view: RwLock<View>,
+    /// Held while segments are made or dropped.
+    pub(crate) maintenance: Mutex<()>,
+    _lock: File,
+}
+
+#[derive(Debug)]
+pub(crate) struct Writing {
+    pub(crate) journal: Journal,
+    pub(crate) positions: Positions,
+    free: Option<(Instant, u64)>,
+}
+
+/// What readers see.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) active: Head,
+    pub(crate) frozen: Vec<Arc<Head>>,
+    pub(crate) segments: Vec<Arc<Segment>>,
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    let path = path.to_owned();
+    move |source| OpenError::Io { action, path, source }
+}
+
+impl Inner {
+    pub(crate) fn journals(&self) -> PathBuf {
+        self.options.dir.join("journal")
+    }
+
+    pub(crate) fn segments(&self) -> PathBuf {
+        self.options.dir.join("segments")
+    }
+
+    fn open(options: StoreOptions) -> Result<Self, OpenError> {
+        let dir = options.dir.clone();
+        for dir in [dir.join("journal"), dir.join("segments")] {
+            fs::create_dir_all(&dir).map_err(io_error("create", &dir))?;
+        }
+        let lock_path = dir.join("lock");
+        let lock = File::create(&lock_path).map_err(io_error("create", &lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(OpenError::Locked { dir }),
+            Err(fs::TryLockError::Error(source)) => return Err(io_error("lock", &lock_path)(source)),
+        }
+        let counters = Arc::new(Counters::default());
+        let manifest = match manifest::read(&dir)? {
+            Some(Ok(manifest)) => Some(manifest),
+            Some(Err(_)) => {
+                counters.damaged_journals.fetch_add(1, Relaxed);
+                tracing::error!(dir = %dir.display(), "the manifest is damaged: file positions are lost");
+                None
+            }
+            None if journal::list(&dir.join("journal"))?.is_empty() => None,
+            None => Some(manifest::Manifest::default()),
+        };
+        let segments_dir = dir.join("segments");
+        let (segments, newest) =
+            open_segments(&segments_dir, manifest.as_ref().map(|m| m.sealed), &counters)?;
+        let manifest = manifest.unwrap_or(manifest::Manifest { sealed: newest, positions: Vec::new() });
+        let mut positions = Positions::default();
+        positions.apply(&manifest.positions);
+        let mut active = Head::new(manifest.sealed + 1);
+        let journals = dir.join("journal");
+        let mut number = manifest.sealed;
+        for found in journal::list(&journals)? {
+            let file = journal::path(&journals, found);
+            if found <= manifest.sealed {
+                disk::remove(&file).map_err(io_error("delete", &file))?;
+                continue;
+            }
+            let replayed = journal::replay(&file, |batch| {
+                positions.apply(&batch.positions);
+                active.push(Arc::new(batch));
+            })?;
+            if replayed.damaged {
+                counters.damaged_journals.fetch_add(1, Relaxed);
+                tracing::error!(file = %file.display(), records = replayed.records, "damaged record: the journal was cut there");
+            }
+            number = found;
+        }
+        let journal =
+            Journal::create(&journals, number + 1).map_err(io_error("create a journal in", &journals))?;
+        active.journals.1 = number + 1;
+        Ok(Self {
+            options,
+            counters,
+            writing: Mutex::new(Writing { journal, positions, free: None }),
+            view: RwLock::new(View { active, frozen: Vec::new(), segments }),
+            maintenance: Mutex::new(()),
+            _lock: lock,
+        })
+    }
+
+    fn append(&self, batch: Arc<Batch>) -> Result<bool, Refused> {
+        let mut decided = {
+            let writing = lock(&self.writing);
+            (writing.positions.without_repeats(&batch), writing.positions.generation())
+        };
+        loop {
+            let fresh =
+                decided.0.as_ref().map_or_else(|| Arc::clone(&batch), |(fresh, _)| Arc::new(fresh.clone()));
+            if fresh.is_empty() {
+                return Ok(false);
+            }
+            let record = journal::record(&encode_batch(&fresh));
+            let mut writing = lock(&self.writing);
+            if writing.positions.generation() != decided.1 {
+                let again = writing.positions.without_repeats(&batch);
+                let same = again.as_ref().map(|a| a.1) == decided.0.as_ref().map(|d| d.1);
+                decided = (again, writing.positions.generation());
+                if !same {
+                    continue;
+                }
+            }
+            self.check_room(&mut writing)?;
+            let sync = self.options.sync == SyncPolicy::EveryBatch;
+            writing.journal.append(&record, sync).map_err(|error| {
+                let detail = error.to_string();
+                if disk::is_full(&error) {
+                    Refused::Full { detail, retry_after: RETRY_FULL }
+                } else {
+                    Refused::Failed { detail, retry_after: RETRY_FULL }
+                }
+            })?;
+            writing.positions.apply(&fresh.positions);
+            let c = &self.counters;
+            c.batches.fetch_add(1, Relaxed);
+            c.logs.fetch_add(fresh.logs.rows.len() as u64, Relaxed);
+            c.spans.fetch_add(fresh.spans.rows.len() as u64, Relaxed);
+            c.samples.fetch_add(fresh.metrics.samples.len() as u64, Relaxed);
+            c.exemplars.fetch_add(fresh.metrics.exemplars.len() as u64, Relaxed);
+            c.repeats.fetch_add(decided.0.as_ref().map_or(0, |d| d.1), Relaxed);
+            let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+            view.active.push(fresh);
+            return Ok(view.active.bytes >= self.options.head_bytes);
+        }
+    }
+
+    fn check_room(&self, writing: &mut Writing) -> Result<(), Refused> {
+        {
+            let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+            if view.frozen.len() >= MAX_WAITING && view.active.bytes >= self.options.head_bytes {
+                return Err(Refused::Busy { retry_after: RETRY_BUSY });
+            }
+        }
+        let free = match writing.free {
+            Some((at, free)) if at.elapsed() < FREE_SPACE_CHECK => free,
+            _ => disk::free(&self.options.dir).unwrap_or(u64::MAX),
+        };
+        writing.free.get_or_insert((Instant::now(), free));
+        if writing.free.is_some_and(|(at, _)| at.elapsed() >= FREE_SPACE_CHECK) {
+            writing.free = Some((Instant::now(), free));
+        }
+        if free < self.options.min_free_bytes {
+            let detail = format!("{free} bytes free, expected at least {}", self.options.min_free_bytes);
+            return Err(Refused::Full { detail, retry_after: RETRY_FULL });
+        }
+        Ok(())
+    }
+}
+
+fn open_segments(
+    dir: &Path,
+    sealed: Option<u64>,
+    counters: &Counters,
+) -> Result<(Vec<Arc<Segment>>, u64), OpenError> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).map_err(io_error("list", dir))? {
+        let path = entry.map_err(io_error("list", dir))?.path();
+        if path.extension().is_some_and(|e| e == "tmp") {
+            disk::remove(&path).map_err(io_error("delete", &path))?;
+        } else if let Some(name) = path.file_stem().and_then(|s| s.to_str()).and_then(Name::parse) {
+            names.push(name);
+        }
+    }
+    names.sort_by_key(|n| (n.first, n.last, n.signal, n.day));
+    let newest = names.iter().map(|n| n.last).max().unwrap_or(0);
+    let mut segments = Vec::new();
+    for name in &names {
+        let path = dir.join(name.stem()).with_extension("tfs");
+        if sealed.is_some_and(|s| name.last > s) || names.iter().any(|n| n.replaces(name)) {
+            disk::remove(&path).map_err(io_error("delete", &path))?;
+        } else if let Some(segment) = Segment::open(dir, *name)? {
+            segments.push(Arc::new(segment));
+        } else {
+            counters.damaged_segments.fetch_add(1, Relaxed);
+            tracing::error!(file = %path.display(), "the segment is damaged and is passed over");
+        }
+    }
+    Ok((segments, newest))
+}
+
+impl Store {
+    /// Opens a data directory, or makes one: reads the segments' footers and replays the journal.
+    pub fn open(options: StoreOptions) -> Result<Self, OpenError> {
+        let inner = Arc::new(Inner::open(options)?);
+        let (wake, woken) = channel();
+        let background = Arc::clone(&inner);
+        let thread = std::thread::Builder::new()
+            .name("store-seal".into())
+            .spawn(move || seal::run(&background, &woken))
+            .map_err(io_error("start a thread for", &inner.options.dir))?;
+        Ok(Self(Arc::new(Handle { inner, wake, thread: Mutex::new(Some(thread)) })))
+    }
+
+    /// Takes a batch whole or not at all. On return it is with the operating system (or on the disk, as the policy says), and
+    /// found by every read. Rows that a file's position says are here already are dropped.
+    pub fn append(&self, batch: Arc<Batch>) -> Result<(), Refused> {
+        let c = &self.0.inner.counters;
+        let answer = self.0.inner.append(batch).inspect_err(|refused| {
+            let counter = match refused {
+                Refused::Busy { .. } => &c.refused_busy,
+                Refused::Full { .. } => &c.refused_full,
+                Refused::Failed { .. } => &c.refused_failed,
+            };
+            counter.fetch_add(1, Relaxed);
+        });
+        if answer.as_ref().map_or(true, |full| *full) {
+            // The thread lives as long as the handle; a failed send means that the store is closed.
+            let _ = self.0.wake.send(seal::Wake::Work);
+        }
+        answer.map(|_| ())
+    }
+
+    /// How far an agent has been acknowledged in each file.
+    pub fn positions(&self, agent: &str) -> Vec<Position> {
+        lock(&self.0.inner.writing).positions.of(agent)
+    }
+
+    /// What is counted.
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.0.inner.counters)
+    }
+
+    /// What is stored now.
+    pub fn stats(&self) -> Stats {
+        let inner = &self.0.inner;
+        let mut stats = Stats::default();
+        if let Ok(numbers) = journal::list(&inner.journals()) {
+            stats.journal_bytes =
+                numbers.iter().map(|n| disk::size(&journal::path(&inner.journals(), *n))).sum();
+        }
+        let view = inner.view.read().unwrap_or_else(PoisonError::into_inner);
+        stats.waiting_heads = view.frozen.len() as u64;
+        view.active.count(&mut stats);
+        view.frozen.iter().for_each(|h| h.count(&mut stats));
+        for s in &view.segments {
+            let signal = match s.name.signal {
+                Signal::Logs => &mut stats.logs,
+                Signal::Traces => &mut stats.traces,
+                Signal::Metrics => &mut stats.metrics,
+            };
+            signal.bytes += s.bytes;
+            signal.segments += 1;
+            signal.add(s.records, s.first, s.last);
+        }
+        let sum = |list: &[&AtomicU64]| list.iter().map(|c| c.load(Relaxed)).sum();
+        let c = &inner.counters;
+        stats.damaged = sum(&[&c.damaged_journals, &c.damaged_segments, &c.damaged_blocks]);
+        stats.refused = sum(&[&c.refused_busy, &c.refused_full, &c.refused_failed]);
+        stats
+    }
+
+    /// Seals all that is in memory now, instead of waiting for bytes or minutes.
+    pub fn seal(&self) -> io::Result<()> {
+        seal::freeze(&self.0.inner)?;
+        seal::seal_frozen(&self.0.inner)
+    }
+
+    /// Ends the background thread and syncs the journal. What is in memory is in the journal, too, and comes back.
+    pub fn close(&self) {
+        self.0.stop();
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0.inner
+    }
+}
+
+impl Handle {
+    fn stop(&self) {
+        let _ = self.wake.send(seal::Wake::Stop);
+        if let Some(thread) = lock(&self.thread).take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
