@@ -2,5 +2,6 @@
 //!
 //! This is a library as well, so that the tests boot the real thing.
 
+pub mod demo;
 pub mod listener;
 pub mod telemetry;

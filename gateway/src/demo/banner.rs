@@ -1,0 +1,55 @@
+//! What `trefoil demo` prints.
+
+use std::net::SocketAddr;
+
+use parsers::record::TraceId;
+
+use super::exporter::reachable;
+
+/// Where everything is.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// The gateway's own port.
+    pub main: SocketAddr,
+    /// OTLP over gRPC.
+    pub otlp_grpc: SocketAddr,
+    /// OTLP over HTTP.
+    pub otlp_http: SocketAddr,
+    /// The shop's metrics.
+    pub metrics: SocketAddr,
+}
+
+/// What to open, what to type and how to stop, with a trace that can be asked for now. Plain text, under 80 columns but
+/// for long ids.
+pub fn banner(at: Addresses, trace: TraceId) -> String {
+    let main = reachable(at.main);
+    let metrics = reachable(at.metrics);
+    format!(
+        "\
+Trefoil runs at http://{main}, with a small shop that logs, traces and counts.
+
+One request through the shop, all of it:
+  curl -s http://{main}/api/v1/traces/{trace}
+  trefoil trace {trace} --url http://{main}
+
+For Grafana, generated for this very address:
+  http://{main}/grafana/datasources.yaml
+  http://{main}/grafana/dashboards/one-request.json
+or by hand as data sources:
+  Loki        http://{main}/loki
+  Tempo       http://{main}/tempo
+  Prometheus  http://{main}/prometheus  (if one is configured)
+
+To send spans, logs and metrics of your own:
+  OTLP gRPC {}, OTLP HTTP http://{}
+
+For a Prometheus to scrape: http://{metrics}/metrics/frontend
+  (and checkout, cart, payment, catalog, shipping, pages)
+The API: http://{main}/openapi.json
+
+Ctrl-C stops; the demo's data is removed.
+",
+        reachable(at.otlp_grpc),
+        reachable(at.otlp_http),
+    )
+}
