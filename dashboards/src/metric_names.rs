@@ -20,6 +20,8 @@ pub enum MetricName {
     TailLostBytes,
     /// Container log bytes written but not yet delivered.
     TailBehindBytes,
+    /// Log records of an agent, by what the endpoint did with them.
+    ShippedLogs,
     /// Spans accepted from senders.
     ReceivedSpans,
     /// Log records accepted from senders.
@@ -103,12 +105,14 @@ pub const STATUS: &str = "status";
 pub const RULE: &str = "rule";
 /// Why something was lost, rejected or refused.
 pub const REASON: &str = "reason";
+/// `taken`, `rejected` by a partial success, or `set_aside` since the endpoint refused the record alone.
+pub const OUTCOME: &str = "outcome";
 /// `logs`, `traces` or `metrics`, as retention names them.
 pub const SIGNAL: &str = "signal";
 
 impl MetricName {
     /// Every metric, in the order of the list above.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::HttpRequests,
         Self::HttpRequestDuration,
         Self::TailLines,
@@ -116,6 +120,7 @@ impl MetricName {
         Self::TailLinkedLines,
         Self::TailLostBytes,
         Self::TailBehindBytes,
+        Self::ShippedLogs,
         Self::ReceivedSpans,
         Self::ReceivedLogs,
         Self::ReceivedSamples,
@@ -167,6 +172,13 @@ impl MetricName {
                 Some(Bytes),
                 &[],
                 "Container log bytes written but not yet delivered",
+            ),
+            Self::ShippedLogs => row(
+                "shipped_logs",
+                Counter,
+                None,
+                &[OUTCOME],
+                "Log records that an agent sent, by what became of them",
             ),
             Self::ReceivedSpans => row("received_spans", Counter, None, &[], "Spans accepted from senders"),
             Self::ReceivedLogs => {

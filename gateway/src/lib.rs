@@ -2,6 +2,12 @@
 //!
 //! This is a library as well, so that the tests boot the real thing.
 
+pub mod agent;
+pub mod app;
+pub mod config;
 pub mod demo;
 pub mod listener;
+mod own_spans;
+mod sinks;
+mod sources;
 pub mod telemetry;

@@ -3,7 +3,12 @@
 //! No joins, no scans and no query evaluation live here.
 
 mod admin;
+#[cfg(test)]
+mod fakes;
+mod grafana;
 mod native;
+mod own;
+mod prometheus;
 mod tempo;
 
 use std::sync::Arc;
@@ -11,13 +16,18 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use correlate::Correlator;
-use store::read::TraceRead;
+use prometheus_client::registry::Registry;
+use store::read::{LogRead, TraceRead};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::timeout::TimeoutLayer;
 
 pub use admin::{PartState, Readiness};
+pub use native::openapi;
+pub use own::{OwnRequests, OwnSpans};
+pub use prometheus::{Forward, ForwardFailure};
 
 /// Longest time for any answer. Grafana's own default for a data source is 30 s: this ends just before, so that the
 /// client sees the reason and not its own timeout.
@@ -30,21 +40,34 @@ pub struct State {
     pub correlator: Arc<Correlator>,
     /// Spans by trace id.
     pub traces: Arc<dyn TraceRead>,
+    /// Log records by stream and time.
+    pub logs: Arc<dyn LogRead>,
+    /// The metrics server, if one is configured.
+    pub prometheus: Option<Arc<dyn Forward>>,
     /// Which parts of the gateway are ready.
     pub readiness: Arc<dyn Readiness>,
+    /// Everything that `/metrics` shows.
+    pub registry: Arc<Registry>,
+    /// Counts and spans of the requests to these surfaces.
+    pub own: OwnRequests,
+    /// How Grafana reaches this gateway; without it, by the name that it is asked by.
+    pub external_url: Option<String>,
     /// Longest time for any answer, after which it is 408.
     pub request_timeout: Duration,
 }
 
 /// All surfaces under their paths.
 pub fn router(state: State) -> Router {
-    let timeout = state.request_timeout;
+    let (timeout, own) = (state.request_timeout, state.own.clone());
     Router::new()
         .merge(native::routes())
         .merge(tempo::routes())
+        .merge(prometheus::routes())
+        .merge(grafana::routes())
         .merge(admin::routes())
         .with_state(state)
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, timeout))
         .layer(CompressionLayer::new())
+        .layer(from_fn_with_state(own, own::observe))
         .layer(CatchPanicLayer::new())
 }

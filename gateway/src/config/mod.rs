@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use correlate::{LabelMapping, WorkloadField};
 use parsers::derived::{Deriver, RuleSpec};
 
 pub use node::Place;
@@ -112,8 +113,9 @@ pub struct Prometheus {
     pub timeout: Duration,
     /// `upstream.prometheus.headers`
     pub headers: Vec<(String, String)>,
-    /// `upstream.prometheus.labels`: workload field to the series labels that may carry it, added before the defaults
-    pub labels: Vec<(String, Vec<String>)>,
+    /// `upstream.prometheus.labels`: for each workload field, the series labels that may carry it; a field that is given
+    /// replaces the default row
+    pub labels: LabelMapping,
 }
 
 /// Loopback: nothing is protected before tokens are set, so a configuration must open it.
@@ -141,9 +143,17 @@ const MAX_BODY: u64 = 64 << 20;
 /// An answer must come while a person waits for it.
 const PROMETHEUS_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The workload fields that `upstream.prometheus.labels` may map.
-const WORKLOAD_FIELDS: [&str; 10] =
-    ["cluster", "namespace", "pod_uid", "pod", "container", "node", "service", "version", "instance", "host"];
+/// The keys of `upstream.prometheus.labels`.
+pub(crate) const WORKLOAD_FIELDS: [(&str, WorkloadField); 8] = [
+    ("service", WorkloadField::Service),
+    ("namespace", WorkloadField::Namespace),
+    ("pod", WorkloadField::Pod),
+    ("container", WorkloadField::Container),
+    ("node", WorkloadField::Node),
+    ("version", WorkloadField::Version),
+    ("instance", WorkloadField::Instance),
+    ("cluster", WorkloadField::Cluster),
+];
 
 /// Reads a configuration from its text; `file` names it in mistakes. `variables` are the process's environment.
 pub fn load(
@@ -159,7 +169,11 @@ pub fn load(
             Ok(node) => node,
             Err(error) => {
                 let line = error.location().map_or(1, |at| at.line());
-                mistakes.push(&Place::Line(line), "", format!("not YAML: {}", first_line(&error.to_string())));
+                mistakes.push(
+                    &Place::Line(line),
+                    "",
+                    format!("not YAML: {}", first_line(&error.to_string())),
+                );
                 return Err(mistakes.into_sorted());
             }
         }
@@ -232,11 +246,19 @@ fn collect(mut section: Section, mistakes: &mut Mistakes) -> Collect {
         let mut entry = Section::new(Some(node.clone()), &path, mistakes);
         match entry.value("path", values::text, mistakes) {
             Some(glob) if !glob.starts_with('/') => {
-                mistakes.push(&node.place, &entry.path("path"), format!("expected an absolute path or glob, came `{glob}`"));
+                mistakes.push(
+                    &node.place,
+                    &entry.path("path"),
+                    format!("expected an absolute path or glob, came `{glob}`"),
+                );
             }
             Some(glob) => files.push(glob),
             None if matches!(node.kind, Kind::Map(_)) => {
-                mistakes.push(&node.place, &entry.path("path"), "expected a path or glob, such as `/var/log/pods/*/*/*.log`");
+                mistakes.push(
+                    &node.place,
+                    &entry.path("path"),
+                    "expected a path or glob, such as `/var/log/pods/*/*/*.log`",
+                );
             }
             None => {}
         }
@@ -252,7 +274,10 @@ fn collect(mut section: Section, mistakes: &mut Mistakes) -> Collect {
     let collect = Collect {
         files,
         exclude,
-        positions_dir: section.value("positions_dir", values::text, mistakes).unwrap_or_else(|| DATA_DIR.into()).into(),
+        positions_dir: section
+            .value("positions_dir", values::text, mistakes)
+            .unwrap_or_else(|| DATA_DIR.into())
+            .into(),
         node: section.value("node", values::text, mistakes),
     };
     section.end(mistakes);
@@ -277,10 +302,9 @@ fn rules(mut section: Section, mistakes: &mut Mistakes) -> Vec<RuleSpec> {
         entry.end(mistakes);
     }
     section.end(mistakes);
-    if let Err(errors) = Deriver::new(&rules) {
-        for error in errors {
-            let (path, place) = places.get(error.index).cloned().unwrap_or((String::new(), Place::Line(1)));
-            mistakes.push(&place, &path, error.to_string());
+    for error in Deriver::new(&rules).err().unwrap_or_default() {
+        if let Some((path, place)) = places.get(error.index).or(places.last()) {
+            mistakes.push(place, path, error.fault.to_string());
         }
     }
     rules
@@ -320,7 +344,11 @@ fn upstream(mut section: Section, mistakes: &mut Mistakes) -> Option<Prometheus>
         let labels = label_mapping(inner.section("labels", mistakes), mistakes);
         inner.end(mistakes);
         if url.is_none() {
-            mistakes.push(&place, "upstream.prometheus.url", "expected an http or https URL such as `http://prometheus:9090`");
+            mistakes.push(
+                &place,
+                "upstream.prometheus.url",
+                "expected an http or https URL such as `http://prometheus:9090`",
+            );
         }
         Some(Prometheus { url: url?, timeout, headers, labels })
     });
@@ -329,13 +357,14 @@ fn upstream(mut section: Section, mistakes: &mut Mistakes) -> Option<Prometheus>
 }
 
 /// `service: [service_name, app]`: for each workload field, the series labels that may carry it.
-fn label_mapping(mut section: Section, mistakes: &mut Mistakes) -> Vec<(String, Vec<String>)> {
-    let mut mapping = Vec::new();
-    for field in WORKLOAD_FIELDS {
-        if let Some(list) = section.list(field, mistakes) {
+fn label_mapping(mut section: Section, mistakes: &mut Mistakes) -> LabelMapping {
+    let mut mapping = LabelMapping::default();
+    for (key, field) in WORKLOAD_FIELDS {
+        if let Some(list) = section.list(key, mistakes) {
             let names =
                 list.iter().filter_map(|(path, node)| scalar(node, path, values::text, mistakes)).collect();
-            mapping.push((field.to_owned(), names));
+            mapping.rows.retain(|(row, _)| *row != field);
+            mapping.rows.push((field, names));
         }
     }
     section.end(mistakes);

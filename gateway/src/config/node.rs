@@ -116,7 +116,8 @@ pub fn overlay(root: &mut Node, variables: impl IntoIterator<Item = (String, Str
     for (name, value) in variables {
         let path: Vec<String> = name[PREFIX.len()..].split("__").map(str::to_ascii_lowercase).collect();
         let place = Place::Variable(name);
-        let parsed = if value.starts_with(['[', '{']) { serde_saphyr::from_str::<Node>(&value).ok() } else { None };
+        let parsed =
+            if value.starts_with(['[', '{']) { serde_saphyr::from_str::<Node>(&value).ok() } else { None };
         let mut leaf = parsed.unwrap_or(Node { place: place.clone(), kind: Kind::Scalar(value) });
         leaf.relocate(&place);
         root.set(&path, &place, leaf);

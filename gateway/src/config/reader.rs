@@ -24,7 +24,11 @@ impl fmt::Display for Mistake {
             Place::Line(line) => write!(f, "{}:{line}: ", self.file)?,
             Place::Variable(name) => write!(f, "{name}: ")?,
         }
-        if self.key.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.key, self.message) }
+        if self.key.is_empty() {
+            f.write_str(&self.message)
+        } else {
+            write!(f, "{}: {}", self.key, self.message)
+        }
     }
 }
 
@@ -82,7 +86,11 @@ impl Section {
             Some(Node { kind: Kind::Null, .. }) => Vec::new(),
             Some(Node { kind: Kind::Map(entries), .. }) => entries,
             Some(node) => {
-                mistakes.push(&node.place, path, format!("expected a mapping, came {}", node.kind.describe()));
+                mistakes.push(
+                    &node.place,
+                    path,
+                    format!("expected a mapping, came {}", node.kind.describe()),
+                );
                 Vec::new()
             }
         };

@@ -26,7 +26,13 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
         duration(store.traces),
         duration(store.metrics)
     )?;
-    writeln!(out, "  max_bytes: {}\n  head_bytes: {}\n  sync: {}", store.max_bytes, store.head_bytes, store.sync.map_or("batch".into(), duration))?;
+    writeln!(
+        out,
+        "  max_bytes: {}\n  head_bytes: {}\n  sync: {}",
+        store.max_bytes,
+        store.head_bytes,
+        store.sync.map_or("batch".into(), duration)
+    )?;
     writeln!(out, "collect:\n  files:")?;
     for glob in &config.collect.files {
         writeln!(out, "    - {{path: {}}}", quoted(glob))?;
@@ -56,8 +62,8 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
         writeln!(out, "    timeout: {}", duration(prometheus.timeout))?;
         headers(out, "    ", &prometheus.headers)?;
         writeln!(out, "    labels:")?;
-        for (field, labels) in super::effective_labels(prometheus) {
-            writeln!(out, "      {field}: {}", list(&labels))?;
+        for (key, field) in super::WORKLOAD_FIELDS {
+            writeln!(out, "      {key}: {}", list(prometheus.labels.names(field)))?;
         }
     }
     Ok(())

@@ -1,7 +1,9 @@
 use super::*;
 
 fn mistakes(text: &str) -> Vec<String> {
-    load(text, "t.yaml", []).map(|_| Vec::new()).unwrap_or_else(|found| found.iter().map(Mistake::to_string).collect())
+    load(text, "t.yaml", [])
+        .map(|_| Vec::new())
+        .unwrap_or_else(|found| found.iter().map(Mistake::to_string).collect())
 }
 
 #[test]
@@ -29,7 +31,9 @@ fn every_mistake_is_reported_with_its_line_and_the_nearest_key() {
 
 #[test]
 fn a_rule_that_names_no_id_is_a_mistake_at_its_line() {
-    let found = mistakes("derive:\n  rules:\n    - {name: a, regex: 'tid=(?P<trace_id>\\w+)'}\n    - {name: b, regex: '(['}\n");
+    let found = mistakes(
+        "derive:\n  rules:\n    - {name: a, regex: 'tid=(?P<trace_id>\\w+)'}\n    - {name: b, regex: '(['}\n",
+    );
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].starts_with("t.yaml:4: derive.rules[1]: "), "{found:?}");
 }
@@ -41,7 +45,10 @@ fn the_environment_overrides_the_file() {
     assert_eq!(config.server.listen.port(), 9999);
     let variables = [("TREFOIL__SERVER__LISTNE".to_owned(), "x".to_owned())];
     let found = load("", "t.yaml", variables).unwrap_err();
-    assert_eq!(found[0].to_string(), "TREFOIL__SERVER__LISTNE: server.listne: unknown key; did you mean `listen`?");
+    assert_eq!(
+        found[0].to_string(),
+        "TREFOIL__SERVER__LISTNE: server.listne: unknown key; did you mean `listen`?"
+    );
 }
 
 #[test]
@@ -63,4 +70,22 @@ fn wrong_shapes_say_what_came() {
         mistakes("upstream: {prometheus: {}}"),
         ["t.yaml:1: upstream.prometheus.url: expected an http or https URL such as `http://prometheus:9090`"]
     );
+}
+
+#[test]
+fn what_check_config_prints_is_read_back_to_the_same() {
+    let text = "server: {listen: 0.0.0.0:8080, external_url: 'http://t:1'}\nstore: {dir: /d, retention: {logs: 90m}, sync: batch}\n\
+                collect: {files: [{path: '/x/*.log'}], exclude: ['/x/y*'], node: n1}\n\
+                derive: {rules: [{name: \"it's\", regex: 'a=(?P<trace_id>\\w+)'}]}\nship: {otlp: {url: 'http://t:4318/v1/logs'}}\n\
+                upstream: {prometheus: {url: 'http://p:9090/prefix/', timeout: 500ms, labels: {service: [svc]}}}\n";
+    let config = load(text, "t.yaml", []).unwrap();
+    let mut again =
+        load(&render(&config), "printed", []).unwrap_or_else(|m| panic!("{m:?}\n{}", render(&config)));
+    // The order of rows is that of the print; what they say must be the same.
+    for (key, field) in WORKLOAD_FIELDS {
+        let names = |c: &Config| c.prometheus.as_ref().unwrap().labels.names(field).to_vec();
+        assert_eq!(names(&config), names(&again), "{key}");
+    }
+    again.prometheus.as_mut().unwrap().labels = config.prometheus.as_ref().unwrap().labels.clone();
+    assert_eq!(config, again);
 }

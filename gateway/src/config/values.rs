@@ -53,7 +53,9 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
 /// An absolute `http` or `https` URL, without a slash at its end.
 pub fn url(text: &str) -> Result<String, String> {
     match reqwest::Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(text.trim_end_matches('/').to_owned()),
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
         _ => Err("an http or https URL such as `http://prometheus:9090`".into()),
     }
 }

@@ -1,4 +1,4 @@
-//! Operations: is the process alive, and which of its parts are ready.
+//! Operations: is the process alive, and which of its parts are ready, what it counts.
 
 mod routes;
 

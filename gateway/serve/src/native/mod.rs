@@ -5,4 +5,5 @@ mod routes;
 #[cfg(test)]
 mod tests;
 
+pub use routes::openapi;
 pub(crate) use routes::routes;

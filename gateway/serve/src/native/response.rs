@@ -1,71 +1,254 @@
-//! The body of the unified look-up. Times and durations are decimal strings: nanoseconds exceed 2^53, beyond which
-//! JSON numbers lose digits in JavaScript.
+//! The body of the unified look-up: its typed shape, which `/openapi.json` describes, and its making from an [`Answer`].
+//!
+//! Times and durations are decimal strings: nanoseconds exceed 2^53, beyond which JSON numbers lose digits in JavaScript.
 
 use std::fmt::Write as _;
 
-use correlate::{Answer, ExemplarSource, Join, JoinedExemplar, JoinedLog, LinkTarget, MetricLink, SpanNode};
-use parsers::record::{Attributes, Labels, SpanId, Value as Attribute};
-use serde_json::{Map, Value, json};
+use correlate::{Answer, ExemplarSource, LinkTarget};
+use parsers::record::{Attributes, Event, Labels, SpanId, SpellingKind, Value as Attribute};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
-/// All twelve keys, always.
-pub(super) fn body(answer: &Answer) -> Value {
-    json!({
-        "trace_id": answer.trace_id.to_string(),
-        "spellings": answer.spellings.iter().map(|seen| json!({
-            "written": seen.written,
-            "count": seen.count,
-            "in_spans": seen.in_spans,
-            "in_logs": seen.in_logs,
-            "in_exemplars": seen.in_exemplars,
-        })).collect::<Vec<_>>(),
-        "window": answer.window.map(|window| json!({
-            "start_unix_nano": window.start.to_string(),
-            "end_unix_nano": window.end.to_string(),
-        })),
-        "services": answer.services.iter().map(|service| json!({
-            "name": service.name,
-            "version": service.version,
-            "namespace": service.namespace,
-            "pods": service.pods,
-            "spans": service.spans,
-            "errors": service.errors,
-            "logs": service.logs,
-        })).collect::<Vec<_>>(),
-        "spans": answer.spans.iter().map(span).collect::<Vec<_>>(),
-        "logs": answer.logs.iter().map(log).collect::<Vec<_>>(),
-        "exemplars": answer.exemplars.iter().map(exemplar).collect::<Vec<_>>(),
-        "metrics": answer.metrics.iter().map(metric).collect::<Vec<_>>(),
-        "critical_path": answer.critical_path.iter().map(|segment| json!({
-            "span_id": segment.span_id.to_string(),
-            "service": segment.service,
-            "name": segment.name,
-            "start_unix_nano": segment.start.to_string(),
-            "duration_nano": segment.end.saturating_sub(segment.start).to_string(),
-        })).collect::<Vec<_>>(),
-        "links": answer.links.iter().map(|link| match &link.target {
-            LinkTarget::Path(path) => json!({ "rel": link.rel, "path": path }),
-            LinkTarget::Trace { trace_id, span_id, from } => json!({
-                "rel": link.rel,
-                "trace_id": trace_id.to_string(),
-                "span_id": id(*span_id),
-                "from_span_id": from.to_string(),
+/// Everything known of one request. All keys are always there.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TraceBody {
+    /// 32 lower-case hex digits.
+    trace_id: String,
+    /// Each way in which the id was seen written, most frequent first.
+    spellings: Vec<Spelling>,
+    /// From the first to just after the last instant of any record; null when nothing was found.
+    window: Option<Window>,
+    /// Services that took part.
+    services: Vec<Service>,
+    /// The span tree in pre-order: a parent stands before its children, `depth` says how deep.
+    spans: Vec<Span>,
+    /// Log records in time order.
+    logs: Vec<Log>,
+    /// Exemplars in time order.
+    exemplars: Vec<Exemplar>,
+    /// Series that describe the services around the time of the request, surest joins first.
+    metrics: Vec<Metric>,
+    /// What the request waited for, in time order, without overlaps.
+    critical_path: Vec<CriticalSegment>,
+    /// Where to go on from here.
+    links: Vec<Link>,
+    /// What is not in this answer, and why.
+    absent: Vec<Absence>,
+    /// What a reader should know before trusting the rest.
+    warnings: Vec<String>,
+}
+
+/// One way in which the id was seen written.
+#[derive(Debug, Serialize, ToSchema)]
+struct Spelling {
+    written: String,
+    /// `hex`, `decimal`, `x_ray`, `uuid`, `binary` or `opaque`.
+    form: &'static str,
+    /// How many records.
+    count: u64,
+    /// `spans`, `logs`, `exemplars`.
+    signals: Vec<&'static str>,
+}
+
+/// Half open.
+#[derive(Debug, Serialize, ToSchema)]
+struct Window {
+    start_unix_nano: String,
+    end_unix_nano: String,
+}
+
+/// A service in the trace.
+#[derive(Debug, Serialize, ToSchema)]
+struct Service {
+    name: String,
+    version: String,
+    namespace: String,
+    pods: Vec<String>,
+    spans: u64,
+    errors: u64,
+    logs: u64,
+}
+
+/// A span at its place in the tree.
+#[derive(Debug, Serialize, ToSchema)]
+struct Span {
+    /// 16 lower-case hex digits.
+    span_id: String,
+    parent_span_id: Option<String>,
+    /// 0 for roots.
+    depth: u32,
+    service: String,
+    name: String,
+    /// `server`, `client`, `internal`, `producer`, `consumer` or `unspecified`.
+    kind: &'static str,
+    status: Status,
+    /// As the sender's clock has it.
+    start_unix_nano: String,
+    /// After the clocks of the hosts were brought together.
+    adjusted_start_unix_nano: String,
+    duration_nano: String,
+    /// Duration less the union of its children's times.
+    self_time_nano: String,
+    /// `orphan`, `cycle_cut`, `shared_id`, `skew_adjusted`, `ends_before_start`.
+    oddities: Vec<&'static str>,
+    attributes: Map<String, Value>,
+    resource: Map<String, Value>,
+    events: Vec<SpanEvent>,
+    links: Vec<SpanLink>,
+}
+
+/// Outcome of a span.
+#[derive(Debug, Serialize, ToSchema)]
+struct Status {
+    /// `unset`, `ok` or `error`.
+    code: &'static str,
+    message: String,
+}
+
+/// Something that happened during a span.
+#[derive(Debug, Serialize, ToSchema)]
+struct SpanEvent {
+    time_unix_nano: String,
+    name: String,
+    attributes: Map<String, Value>,
+}
+
+/// A span's pointer to another span.
+#[derive(Debug, Serialize, ToSchema)]
+struct SpanLink {
+    trace_id: Option<String>,
+    span_id: Option<String>,
+    attributes: Map<String, Value>,
+}
+
+/// A log record of the trace.
+#[derive(Debug, Serialize, ToSchema)]
+struct Log {
+    time_unix_nano: String,
+    /// Invalid UTF-8 is shown as U+FFFD.
+    line: String,
+    /// Stream labels.
+    labels: Map<String, Value>,
+    /// Structured metadata.
+    metadata: Map<String, Value>,
+    severity: &'static str,
+    /// The span that it names, if that span is in this answer.
+    span_id: Option<String>,
+    join: Join,
+}
+
+/// Which rule made a join, and how sure it is.
+#[derive(Debug, Serialize, ToSchema)]
+struct Join {
+    /// `trace_id`, `low64`, `exemplar` or `labels`.
+    rule: &'static str,
+    /// 0 to 1.
+    confidence: f64,
+    /// Label names that agreed, for the rule `labels`.
+    agreed: Vec<String>,
+}
+
+/// A measurement that names the trace.
+#[derive(Debug, Serialize, ToSchema)]
+struct Exemplar {
+    metric: String,
+    /// Labels of the series.
+    labels: Map<String, Value>,
+    /// The exemplar's own labels other than the ids.
+    exemplar_labels: Map<String, Value>,
+    /// A number, or `NaN`, `inf`, `-inf` as a string.
+    value: Value,
+    time_unix_nano: String,
+    span_id: Option<String>,
+    /// `store`, or the name of the metrics server.
+    source: String,
+    join: Join,
+}
+
+/// A series that describes a service of the trace.
+#[derive(Debug, Serialize, ToSchema)]
+struct Metric {
+    metric: String,
+    service: String,
+    labels: Map<String, Value>,
+    /// PromQL that gives the values.
+    query: String,
+    unit: Option<&'static str>,
+    /// Pairs of time (nanoseconds, a string) and value.
+    values: Vec<(String, Value)>,
+    join: Join,
+}
+
+/// A stretch of the critical path.
+#[derive(Debug, Serialize, ToSchema)]
+struct CriticalSegment {
+    span_id: String,
+    service: String,
+    name: String,
+    start_unix_nano: String,
+    end_unix_nano: String,
+}
+
+/// Where to go on: a path on this gateway, or another trace.
+#[derive(Debug, Serialize, ToSchema)]
+struct Link {
+    /// `self`, `tempo`, `loki` or `span_link`.
+    rel: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    span_id: Option<String>,
+    /// The span that has the link.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+}
+
+/// Something missing, and why.
+#[derive(Debug, Serialize, ToSchema)]
+struct Absence {
+    /// `spans`, `logs`, `exemplars` or `metrics`.
+    signal: &'static str,
+    /// `never_seen`, `sampled_out`, `expired`, `outside_window`, `source_down`, `source_slow`, `other_spelling`,
+    /// `not_configured`, `no_match` or `truncated`.
+    reason: &'static str,
+    detail: String,
+}
+
+impl From<&Answer> for TraceBody {
+    fn from(answer: &Answer) -> Self {
+        Self {
+            trace_id: answer.trace_id.to_string(),
+            spellings: answer.spellings.iter().map(spelling).collect(),
+            window: answer.window.map(|window| Window {
+                start_unix_nano: window.start.to_string(),
+                end_unix_nano: window.end.to_string(),
             }),
-        }).collect::<Vec<_>>(),
-        "absent": answer.absent.iter().map(|absence| json!({
-            "signal": absence.signal.as_str(),
-            "reason": absence.reason.as_str(),
-            "detail": absence.detail,
-        })).collect::<Vec<_>>(),
-        "warnings": answer.warnings,
-    })
+            services: answer.services.iter().map(service).collect(),
+            spans: answer.spans.iter().map(span).collect(),
+            logs: answer.logs.iter().map(log).collect(),
+            exemplars: answer.exemplars.iter().map(exemplar).collect(),
+            metrics: answer.metrics.iter().map(metric).collect(),
+            critical_path: answer.critical_path.iter().map(segment).collect(),
+            links: answer.links.iter().map(link).collect(),
+            absent: answer
+                .absent
+                .iter()
+                .map(|absence| Absence {
+                    signal: absence.signal.as_str(),
+                    reason: absence.reason.as_str(),
+                    detail: absence.detail.clone(),
+                })
+                .collect(),
+            warnings: answer.warnings.clone(),
+        }
+    }
 }
 
 fn id(span: Option<SpanId>) -> Option<String> {
     span.map(|span| span.to_string())
-}
-
-fn join(join: &Join) -> Value {
-    json!({ "rule": join.rule.as_str(), "confidence": join.confidence, "agreed": join.agreed })
 }
 
 fn labels(labels: &Labels) -> Map<String, Value> {
@@ -107,37 +290,75 @@ fn double(number: f64) -> Value {
     if number.is_finite() { number.into() } else { number.to_string().into() }
 }
 
-fn span(node: &SpanNode) -> Value {
-    let span = &node.span;
-    json!({
-        "span_id": span.span_id.to_string(),
-        "parent_span_id": id(span.parent_span_id),
-        "service": node.service(),
-        "name": span.name,
-        "kind": span.kind.as_str(),
-        "status": { "code": span.status.code.as_str(), "message": span.status.message },
-        "start_unix_nano": span.start.to_string(),
-        "adjusted_start_unix_nano": node.start.to_string(),
-        "duration_nano": node.duration().to_string(),
-        "self_time_nano": node.self_time.to_string(),
-        "depth": node.depth,
-        "oddities": node.oddities.iter().map(|oddity| oddity.as_str()).collect::<Vec<_>>(),
-        "attributes": attributes(&span.attributes),
-        "resource": attributes(&span.resource.attributes),
-        "events": span.events.iter().map(|event| json!({
-            "time_unix_nano": event.time.to_string(),
-            "name": event.name,
-            "attributes": attributes(&event.attributes),
-        })).collect::<Vec<_>>(),
-        "links": span.links.iter().map(|link| json!({
-            "trace_id": link.trace_id.map(|trace| trace.to_string()),
-            "span_id": id(link.span_id),
-            "attributes": attributes(&link.attributes),
-        })).collect::<Vec<_>>(),
-    })
+fn spelling(seen: &correlate::SeenSpelling) -> Spelling {
+    let signals = [("spans", seen.in_spans), ("logs", seen.in_logs), ("exemplars", seen.in_exemplars)];
+    Spelling {
+        written: seen.written.clone(),
+        form: match seen.form {
+            SpellingKind::Hex(_) | SpellingKind::HexUpper(_) => "hex",
+            SpellingKind::Decimal => "decimal",
+            SpellingKind::XRay => "x_ray",
+            SpellingKind::Uuid => "uuid",
+            SpellingKind::Binary => "binary",
+            SpellingKind::Opaque => "opaque",
+        },
+        count: seen.count,
+        signals: signals.iter().filter(|(_, in_it)| *in_it).map(|(name, _)| *name).collect(),
+    }
 }
 
-fn log(joined: &JoinedLog) -> Value {
+fn service(service: &correlate::ServiceSummary) -> Service {
+    Service {
+        name: service.name.clone(),
+        version: service.version.clone(),
+        namespace: service.namespace.clone(),
+        pods: service.pods.clone(),
+        spans: service.spans,
+        errors: service.errors,
+        logs: service.logs,
+    }
+}
+
+fn join(join: &correlate::Join) -> Join {
+    Join { rule: join.rule.as_str(), confidence: join.confidence, agreed: join.agreed.clone() }
+}
+
+fn span(node: &correlate::SpanNode) -> Span {
+    let span = &node.span;
+    let event = |event: &Event| SpanEvent {
+        time_unix_nano: event.time.to_string(),
+        name: event.name.clone(),
+        attributes: attributes(&event.attributes),
+    };
+    Span {
+        span_id: span.span_id.to_string(),
+        parent_span_id: id(span.parent_span_id),
+        depth: node.depth,
+        service: node.service().to_owned(),
+        name: span.name.clone(),
+        kind: span.kind.as_str(),
+        status: Status { code: span.status.code.as_str(), message: span.status.message.clone() },
+        start_unix_nano: span.start.to_string(),
+        adjusted_start_unix_nano: node.start.to_string(),
+        duration_nano: node.duration().to_string(),
+        self_time_nano: node.self_time.to_string(),
+        oddities: node.oddities.iter().map(|oddity| oddity.as_str()).collect(),
+        attributes: attributes(&span.attributes),
+        resource: attributes(&span.resource.attributes),
+        events: span.events.iter().map(event).collect(),
+        links: span
+            .links
+            .iter()
+            .map(|link| SpanLink {
+                trace_id: link.trace_id.map(|trace| trace.to_string()),
+                span_id: id(link.span_id),
+                attributes: attributes(&link.attributes),
+            })
+            .collect(),
+    }
+}
+
+fn log(joined: &correlate::JoinedLog) -> Log {
     let record = &joined.record;
     let mut metadata = pairs(&record.metadata);
     if let Some(trace) = record.trace_id {
@@ -146,44 +367,70 @@ fn log(joined: &JoinedLog) -> Value {
     if let Some(span) = record.span_id {
         metadata.insert("span_id".to_owned(), span.to_string().into());
     }
-    metadata.insert("detected_level".to_owned(), record.severity.as_str().into());
-    json!({
-        "time_unix_nano": record.time.to_string(),
-        "line": String::from_utf8_lossy(&record.line),
-        "labels": labels(&record.labels),
-        "metadata": metadata,
-        "span_id": id(joined.span_id),
-        "join": join(&joined.join),
-    })
+    if let Some(rule) = &record.rule {
+        metadata.insert("trace_id_rule".to_owned(), (**rule).into());
+    }
+    Log {
+        time_unix_nano: record.time.to_string(),
+        line: String::from_utf8_lossy(&record.line).into_owned(),
+        labels: labels(&record.labels),
+        metadata,
+        severity: record.severity.as_str(),
+        span_id: id(joined.span_id),
+        join: join(&joined.join),
+    }
 }
 
-fn exemplar(joined: &JoinedExemplar) -> Value {
+fn exemplar(joined: &correlate::JoinedExemplar) -> Exemplar {
     let exemplar = &joined.exemplar;
-    json!({
-        "series": labels(&exemplar.series),
-        "labels": pairs(&exemplar.labels),
-        "value": double(exemplar.value),
-        "time_unix_nano": exemplar.time.to_string(),
-        "span_id": id(exemplar.span_id),
-        "source": match &joined.source {
-            ExemplarSource::Store => "store",
-            ExemplarSource::Upstream(name) => name,
+    Exemplar {
+        metric: exemplar.series.get("__name__").unwrap_or_default().to_owned(),
+        labels: labels(&exemplar.series),
+        exemplar_labels: pairs(&exemplar.labels),
+        value: double(exemplar.value),
+        time_unix_nano: exemplar.time.to_string(),
+        span_id: id(exemplar.span_id),
+        source: match &joined.source {
+            ExemplarSource::Store => "store".to_owned(),
+            ExemplarSource::Upstream(name) => name.to_string(),
         },
-        "join": join(&joined.join),
-    })
+        join: join(&joined.join),
+    }
 }
 
-fn metric(link: &MetricLink) -> Value {
-    json!({
-        "metric": link.metric,
-        "service": link.service,
-        "labels": labels(&link.labels),
-        "query": link.query,
-        "unit": link.unit,
-        "values": link.values.iter().map(|sample| json!({
-            "time_unix_nano": sample.time.to_string(),
-            "value": double(sample.value),
-        })).collect::<Vec<_>>(),
-        "join": join(&link.join),
-    })
+fn metric(link: &correlate::MetricLink) -> Metric {
+    Metric {
+        metric: link.metric.clone(),
+        service: link.service.clone(),
+        labels: labels(&link.labels),
+        query: link.query.clone(),
+        unit: link.unit,
+        values: link.values.iter().map(|sample| (sample.time.to_string(), double(sample.value))).collect(),
+        join: join(&link.join),
+    }
+}
+
+fn segment(segment: &correlate::CriticalSegment) -> CriticalSegment {
+    CriticalSegment {
+        span_id: segment.span_id.to_string(),
+        service: segment.service.clone(),
+        name: segment.name.clone(),
+        start_unix_nano: segment.start.to_string(),
+        end_unix_nano: segment.end.to_string(),
+    }
+}
+
+fn link(link: &correlate::RelatedLink) -> Link {
+    match &link.target {
+        LinkTarget::Path(path) => {
+            Link { rel: link.rel, path: Some(path.clone()), trace_id: None, span_id: None, from: None }
+        }
+        LinkTarget::Trace { trace_id, span_id, from } => Link {
+            rel: link.rel,
+            path: None,
+            trace_id: Some(trace_id.to_string()),
+            span_id: id(*span_id),
+            from: Some(from.to_string()),
+        },
+    }
 }

@@ -1,4 +1,4 @@
-//! `GET /api/v1/traces/{id}`.
+//! `GET /api/v1/traces/{id}`, and `/openapi.json`, which describes it.
 
 use axum::extract::{Path, State as Extract};
 use axum::http::StatusCode;
@@ -6,28 +6,67 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use parsers::record::TraceId;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::response::body;
+use super::response::TraceBody;
 use crate::State;
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Trefoil",
+    description = "What happened in this request? Logs, spans and metrics in one answer.",
+    license(name = "Apache-2.0")
+))]
+struct Document;
+
+fn described() -> OpenApiRouter<State> {
+    OpenApiRouter::with_openapi(Document::openapi()).routes(routes!(trace))
+}
+
+/// The description of this surface.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    described().split_for_parts().1
+}
 
 /// The routes of this surface.
 pub(crate) fn routes() -> Router<State> {
-    Router::new().route("/api/v1/traces/{id}", get(trace))
+    let (router, document) = described().split_for_parts();
+    router.route("/openapi.json", get(move || std::future::ready(Json(document.clone()))))
 }
 
-/// 200, or 404 with the same body if nothing was found in any signal, or 400 if the id is none.
+/// Why a request was refused.
+#[derive(Debug, Serialize, ToSchema)]
+struct Refusal {
+    /// What came, and what was expected.
+    error: String,
+}
+
+/// Everything about a request by its trace id.
+#[utoipa::path(
+    get,
+    path = "/api/v1/traces/{id}",
+    params(("id" = String, Path, description = "The trace id in any spelling: hex of up to 32 digits in either case, a \
+        dashed UUID, X-Ray, Datadog's decimal, or a whole traceparent, B3 or uber-trace-id value")),
+    responses(
+        (status = 200, description = "Something is known of it", body = TraceBody),
+        (status = 400, description = "Not a trace id", body = Refusal),
+        (status = 404, description = "Nothing was found in any signal; `absent` says why", body = TraceBody),
+    )
+)]
 async fn trace(Extract(state): Extract<State>, Path(id): Path<String>) -> Response {
     let id = match TraceId::from_spelling(id.as_bytes()) {
         Ok(id) => id,
         Err(error) => {
-            let message = format!(
+            let error = format!(
                 "{id:?} is not a trace id: {error}; expected hex of up to 32 digits, or another known spelling"
             );
-            return (StatusCode::BAD_REQUEST, Json(json!({ "error": message }))).into_response();
+            return (StatusCode::BAD_REQUEST, Json(Refusal { error })).into_response();
         }
     };
     let answer = state.correlator.answer(id).await;
     let status = if answer.found() { StatusCode::OK } else { StatusCode::NOT_FOUND };
-    (status, Json(body(&answer))).into_response()
+    (status, Json(TraceBody::from(&answer))).into_response()
 }

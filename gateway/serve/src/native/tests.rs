@@ -1,53 +1,11 @@
-use std::ops::ControlFlow;
-use std::sync::Arc;
-
-use axum::body::Body;
-use axum::http::{Request, StatusCode};
-use correlate::{CorrelateOptions, Correlator};
-use http_body_util::{BodyExt as _, Limited};
-use parsers::record::{Span, TraceId};
+use axum::http::StatusCode;
 use serde_json::Value;
-use store::read::{ReadError, ScanReport, SpanSelect, TraceRead, TraceRecords, Window};
-use tower::ServiceExt as _;
 
-use crate::{DEFAULT_REQUEST_TIMEOUT, PartState, Readiness, State, router};
-
-struct Nothing;
-
-impl TraceRead for Nothing {
-    fn trace(&self, _: TraceId, _: usize) -> Result<TraceRecords, ReadError> {
-        Ok(TraceRecords::default())
-    }
-    fn scan_traces(
-        &self,
-        _: &SpanSelect,
-        _: &mut dyn FnMut(Vec<Span>) -> ControlFlow<()>,
-    ) -> Result<ScanReport, ReadError> {
-        Ok(ScanReport::default())
-    }
-    fn services(&self, _: Window) -> Result<Vec<(String, Vec<String>)>, ReadError> {
-        Ok(Vec::new())
-    }
-}
-
-impl Readiness for Nothing {
-    fn parts(&self) -> Vec<PartState> {
-        vec![PartState { name: "store", waiting_for: Some("replaying the journal".to_owned()) }]
-    }
-}
+use crate::fakes;
 
 async fn get(path: &str) -> (StatusCode, Value) {
-    let state = State {
-        correlator: Arc::new(Correlator::new(Arc::new(Nothing), None, CorrelateOptions::default())),
-        traces: Arc::new(Nothing),
-        readiness: Arc::new(Nothing),
-        request_timeout: DEFAULT_REQUEST_TIMEOUT,
-    };
-    let request = Request::get(path).body(Body::empty()).unwrap();
-    let response = router(state).oneshot(request).await.unwrap();
-    let status = response.status();
-    let body = Limited::new(response.into_body(), 1 << 20).collect().await.unwrap().to_bytes();
-    (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    let (status, body) = fakes::get(path).await;
+    (status, serde_json::from_str(&body).unwrap_or(Value::Null))
 }
 
 #[tokio::test]
@@ -88,10 +46,13 @@ async fn a_part_that_is_not_ready_says_why() {
 }
 
 #[tokio::test]
-async fn an_unknown_trace_is_404_in_both_versions_for_tempo() {
-    for version in ["", "/v2"] {
-        let (status, _) = get(&format!("/tempo/api{version}/traces/4BF92F3577B34DA6")).await;
-        assert_eq!(status, StatusCode::NOT_FOUND);
+async fn the_checked_in_description_is_the_one_that_is_served() {
+    let (status, served) = get("/openapi.json").await;
+    assert_eq!(status, StatusCode::OK);
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(file, serde_json::to_string_pretty(&served).unwrap() + "\n").unwrap();
     }
-    assert_eq!(get("/tempo/api/echo").await.0, StatusCode::OK);
+    let checked_in: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    assert_eq!(checked_in, served, "run this test once with UPDATE=1");
 }

@@ -1,0 +1,49 @@
+//! `/grafana/datasources.yaml` and `/grafana/dashboards/{file}`, made for the address that they are asked by, or for
+//! `server.external_url`.
+
+use axum::Router;
+use axum::extract::{Path, State as Extract};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use dashboards::{Target, TargetKind};
+
+use crate::State;
+
+/// The routes of this surface.
+pub(crate) fn routes() -> Router<State> {
+    Router::new()
+        .route("/grafana/datasources.yaml", get(datasources))
+        .route("/grafana/dashboards/{file}", get(dashboard))
+}
+
+/// Where Grafana finds this gateway.
+fn target(state: &State, headers: &HeaderMap) -> Target {
+    let asked = headers.get(header::HOST).and_then(|host| host.to_str().ok()).filter(|host| {
+        // A host that is not one would end up in a configuration file.
+        host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
+    });
+    let base_url = match (&state.external_url, asked) {
+        (Some(url), _) => url.clone(),
+        (None, Some(host)) => format!("http://{host}"),
+        (None, None) => "http://localhost:8080".to_owned(),
+    };
+    Target { kind: TargetKind::File, base_url }
+}
+
+async fn datasources(Extract(state): Extract<State>, headers: HeaderMap) -> Response {
+    let text = ::dashboards::datasources(&target(&state, &headers));
+    ([(header::CONTENT_TYPE, "application/yaml")], text).into_response()
+}
+
+async fn dashboard(Extract(state): Extract<State>, headers: HeaderMap, Path(file): Path<String>) -> Response {
+    let files = ::dashboards::dashboards(&target(&state, &headers));
+    let names: Vec<String> = files.iter().map(|generated| generated.name.clone()).collect();
+    match files.into_iter().find(|generated| generated.name == file) {
+        Some(found) => ([(header::CONTENT_TYPE, "application/json")], found.contents).into_response(),
+        None => {
+            let text = format!("no dashboard {file:?}; there is: {}\n", names.join(", "));
+            (StatusCode::NOT_FOUND, text).into_response()
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! `/prometheus/api/v1/*`: Grafana's Prometheus data source speaks through here to the real server, so that one address and
+//! one set of links serve all three data sources. Without a server, what can be answered truthfully is; the rest is 503.
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{Request, State as Extract};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use serde_json::{Value, json};
+
+use crate::State;
+
+/// Query strings and forms are short; Grafana's longest are some kilobytes.
+const FORM_LIMIT: usize = 1 << 20;
+
+/// Hands a request on to the metrics server.
+#[async_trait]
+pub trait Forward: Send + Sync {
+    /// `path_and_query` begins with `/api/v1/`. The answer comes back as it is.
+    async fn forward(
+        &self,
+        method: Method,
+        path_and_query: &str,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Response, ForwardFailure>;
+}
+
+/// Why nothing came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForwardFailure {
+    /// 403, 413, 502 or 504, as the failure is.
+    pub status: StatusCode,
+    /// For people.
+    pub detail: String,
+}
+
+/// The routes of this surface.
+pub(crate) fn routes() -> Router<State> {
+    Router::new().route("/prometheus/api/v1/{*rest}", any(handle))
+}
+
+async fn handle(Extract(state): Extract<State>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    if !matches!(parts.method, Method::GET | Method::POST) {
+        return error(StatusCode::METHOD_NOT_ALLOWED, "bad_data", "expected GET or POST");
+    }
+    #[expect(clippy::disallowed_methods, reason = "this is the bounded reader: the limit is ours")]
+    let Ok(body) = to_bytes(body, FORM_LIMIT).await else {
+        let detail = format!("the form could not be read, or is over {FORM_LIMIT} bytes");
+        return error(StatusCode::PAYLOAD_TOO_LARGE, "bad_data", &detail);
+    };
+    let path_and_query = parts.uri.path_and_query().map_or("", |whole| whole.as_str());
+    let inner = path_and_query.strip_prefix("/prometheus").unwrap_or(path_and_query);
+    let Some(server) = &state.prometheus else {
+        return without_server(parts.uri.path(), parts.uri.query().unwrap_or_default(), &body);
+    };
+    match server.forward(parts.method, inner, &parts.headers, body).await {
+        Ok(response) => response,
+        Err(failure) => error(failure.status, "unavailable", &failure.detail),
+    }
+}
+
+/// What holds without any server: sums of constants, and that there are no series, labels, rules or exemplars.
+fn without_server(path: &str, query: &str, form: &[u8]) -> Response {
+    let name = path.rsplit("/api/v1/").next().unwrap_or_default();
+    let empty = match name {
+        "query" if is_health(query.as_bytes()) || is_health(form) => {
+            json!({ "resultType": "scalar", "result": [4, "2"] })
+        }
+        "labels" | "series" | "query_exemplars" => json!([]),
+        "metadata" => json!({}),
+        "rules" => json!({ "groups": [] }),
+        "alerts" => json!({ "alerts": [] }),
+        _ if name.starts_with("label/") => json!([]),
+        _ => {
+            let detail = "no Prometheus is configured: set `upstream.prometheus.url`";
+            return error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail);
+        }
+    };
+    success(&empty)
+}
+
+/// Grafana's "Save & test" asks for `1+1`.
+fn is_health(form: &[u8]) -> bool {
+    [&b"query=1%2B1"[..], b"query=1+1"]
+        .iter()
+        .any(|health| form.split(|&b| b == b'&').any(|pair| pair == *health))
+}
+
+fn success(data: &Value) -> Response {
+    body(StatusCode::OK, &json!({ "status": "success", "data": data }))
+}
+
+fn error(status: StatusCode, kind: &str, detail: &str) -> Response {
+    body(status, &json!({ "status": "error", "errorType": kind, "error": detail }))
+}
+
+fn body(status: StatusCode, value: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
+}

@@ -1,0 +1,117 @@
+//! `trefoil agent`: the tailer with a shipper behind it, and a small listener for probes and metrics.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use parsers::derived::Deriver;
+use parsers::record::Batch;
+use prometheus_client::registry::Registry;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use upstream::otlp_logs::Shipper;
+
+use crate::app;
+use crate::config::Config;
+use crate::listener::{BindError, Listener};
+use crate::{sources, telemetry};
+
+/// The DaemonSet half.
+#[derive(Debug)]
+pub struct Agent {
+    /// Where probes and metrics are.
+    pub main: SocketAddr,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// Why it does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A port.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// Nowhere to send to.
+    #[error("`trefoil agent` needs a `ship` section, such as `ship: {{otlp: {{url: 'http://trefoil:4318/v1/logs'}}}}`")]
+    NoShip,
+    /// The endpoint.
+    #[error("ship.otlp: {0}")]
+    Ship(#[from] upstream::otlp_logs::BuildError),
+    /// The positions file.
+    #[error("collect.positions_dir: {0}")]
+    Positions(#[from] std::io::Error),
+    /// A rule; `check-config` says the same.
+    #[error("derive.rules: {0}")]
+    Rule(String),
+}
+
+/// Ships the logs of a batch.
+struct ShipperSink(Shipper);
+
+#[async_trait]
+impl tail::Sink for ShipperSink {
+    async fn deliver(&self, batch: Arc<Batch>) -> Result<(), tail::Refusal> {
+        self.0.ship(&batch.logs).await.map_err(|refused| tail::Refusal {
+            kind: if refused.busy { tail::RefusalKind::Busy } else { tail::RefusalKind::Failed },
+            detail: refused.detail,
+            retry_after: refused.retry_after,
+        })
+    }
+}
+
+impl Agent {
+    /// Starts tailing and shipping.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let ship = config.ship.as_ref().ok_or(StartError::NoShip)?;
+        let listener = Listener::bind(config.server.listen, "probes and metrics", "server.listen").await?;
+        let deriver = Deriver::new(&config.rules).map_err(|errors| {
+            StartError::Rule(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+        })?;
+        let deriver = Arc::new(deriver);
+        let shipped = Arc::default();
+        let shipper = Shipper::new(&ship.otlp_url, &ship.headers, Arc::clone(&shipped))?;
+        let positions = tail::position::PositionsFile::open(&config.collect.positions_dir)?;
+        let known = positions.positions();
+        let sink = Arc::new(tail::position::Noting::new(Arc::new(ShipperSink(shipper)), positions));
+        let tailed = Arc::new(tail::Counters::default());
+
+        let mut registry = Registry::default();
+        telemetry::register(&mut registry, vec![
+            sources::tail(Arc::clone(&tailed), Arc::clone(&deriver)),
+            sources::shipper(shipped),
+        ]);
+        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let main = listener.address;
+        tasks.spawn(listener.serve(router(Arc::new(registry)), shutdown.clone()));
+        tasks.spawn(tail::run(app::tail_options(&config), deriver, sink, known, tailed, shutdown.clone()));
+        tasks.close();
+        Ok(Self { main, shutdown, tasks })
+    }
+
+    /// Stops reading, lets what is under way end, and returns. What was not acknowledged is read again by the next run.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        self.tasks.wait().await;
+    }
+}
+
+fn router(registry: Arc<Registry>) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        // An agent whose endpoint is down keeps its place in the files; there is no reason to take it out of service.
+        .route("/readyz", get(|| async { "ok\n" }))
+        .route("/metrics", get(metrics))
+        .with_state(registry)
+}
+
+async fn metrics(State(registry): State<Arc<Registry>>) -> impl IntoResponse {
+    let mut text = String::new();
+    // Writing to a string does not fail; an empty page would show that it did.
+    let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
+    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+}

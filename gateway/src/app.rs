@@ -1,0 +1,165 @@
+//! The one composition root: every part is made here, in the order in which data flows, and nowhere else.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::Response;
+use correlate::{CorrelateOptions, Correlator};
+use parsers::derived::Deriver;
+use prometheus_client::registry::Registry;
+use receive::otlp::{Otlp, OtlpOptions};
+use store::read::MetricRead;
+use store::{Keep, Retention, Store, StoreOptions, SyncPolicy};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use upstream::prometheus::{ForwardError, Prometheus, PrometheusOptions};
+
+use crate::config::{self, Config};
+use crate::listener::{BindError, Listener};
+use crate::own_spans::OwnSpans;
+use crate::sinks::StoreSink;
+use crate::{sources, telemetry};
+
+/// Who reads the files, in positions that the store keeps: the program itself.
+const LOCAL_AGENT: &str = "local";
+
+/// A gateway that runs.
+#[derive(Debug)]
+pub struct App {
+    /// The main listener.
+    pub main: SocketAddr,
+    /// OTLP gRPC.
+    pub otlp_grpc: SocketAddr,
+    /// OTLP HTTP.
+    pub otlp_http: SocketAddr,
+    store: Store,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// Why it does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A port.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The data directory.
+    #[error("store.dir: {0}")]
+    Store(#[from] store::OpenError),
+    /// The Prometheus client.
+    #[error("upstream.prometheus: {0}")]
+    Prometheus(#[from] upstream::prometheus::BuildError),
+    /// A rule; `check-config` says the same.
+    #[error("derive.rules: {0}")]
+    Rule(String),
+    /// Opening ended early.
+    #[error("the store could not be opened: {0}")]
+    Opening(#[from] tokio::task::JoinError),
+}
+
+impl App {
+    /// Makes every part, starts it, and returns once all ports are bound and the store is open.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let main = Listener::bind(config.server.listen, "the main port", "server.listen").await?;
+        let grpc = Listener::bind(config.otlp.grpc, "OTLP gRPC", "receive.otlp.grpc").await?;
+        let http = Listener::bind(config.otlp.http, "OTLP HTTP", "receive.otlp.http").await?;
+        let addresses = (main.address, grpc.address, http.address);
+
+        let deriver = Deriver::new(&config.rules).map_err(|errors| {
+            StartError::Rule(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+        })?;
+        let deriver = Arc::new(deriver);
+        let options = store_options(&config.store);
+        let store = tokio::task::spawn_blocking(move || Store::open(options)).await??;
+        let prometheus = config.prometheus.as_ref().map(|settings| Prometheus::new(prometheus_options(settings)));
+        let prometheus = prometheus.transpose()?;
+
+        let tailed = Arc::new(tail::Counters::default());
+        let received = Arc::new(receive::Counters::default());
+        let sink = Arc::new(StoreSink(store.clone()));
+        let otlp_options =
+            OtlpOptions { max_body: config.otlp.max_body_bytes as usize, ..OtlpOptions::default() };
+        let otlp = Otlp::new(sink.clone(), Arc::clone(&received), Some(Arc::clone(&deriver)), otlp_options);
+
+        let metrics = prometheus.clone().map(|server| Arc::new(server) as Arc<dyn MetricRead>);
+        let traces: Arc<dyn store::read::TraceRead> = Arc::new(store.clone());
+        let correlator = Correlator::new(traces, metrics, correlate_options(config.prometheus.as_ref()));
+
+        let mut registry = Registry::default();
+        telemetry::register(&mut registry, vec![
+            sources::tail(Arc::clone(&tailed), Arc::clone(&deriver)),
+            sources::receivers(received),
+            sources::store(store.clone()),
+        ]);
+        let surfaces = serve::router(serve::State {
+            correlator: Arc::new(correlator),
+            readiness: Arc::new(Ready),
+            request_timeout: serve::DEFAULT_REQUEST_TIMEOUT,
+        });
+
+        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
+        tasks.spawn(main.serve(surfaces.merge(otlp.http()).merge(otlp.grpc()), shutdown.clone()));
+        tasks.spawn(grpc.serve(otlp.grpc().fallback(Otlp::grpc_unimplemented), shutdown.clone()));
+        tasks.spawn(http.serve(otlp.http(), shutdown.clone()));
+        let positions = store.positions(LOCAL_AGENT);
+        tasks.spawn(tail::run(tail_options(&config), deriver, sink, positions, tailed, shutdown.clone()));
+        tasks.close();
+        Ok(Self { main: addresses.0, otlp_grpc: addresses.1, otlp_http: addresses.2, store, shutdown, tasks })
+    }
+
+    /// Stops taking new work, lets what is under way end, seals nothing: the journal has it all.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        self.tasks.wait().await;
+        let store = self.store;
+        if let Err(error) = tokio::task::spawn_blocking(move || store.close()).await {
+            tracing::warn!(%error, "the store did not close in order; its journal is replayed at the next start");
+        }
+    }
+}
+
+fn store_options(settings: &config::Store) -> StoreOptions {
+    let keep = |age| Keep { age: Some(age), bytes: None };
+    StoreOptions {
+        sync: settings.sync.map_or(SyncPolicy::EveryBatch, SyncPolicy::Interval),
+        head_bytes: settings.head_bytes as usize,
+        retention: Retention {
+            logs: keep(settings.logs),
+            traces: keep(settings.traces),
+            metrics: keep(settings.metrics),
+            max_bytes: Some(settings.max_bytes),
+        },
+        ..StoreOptions::new(&settings.dir)
+    }
+}
+
+/// What `collect` says, for `serve` and `agent` alike.
+pub(crate) fn tail_options(config: &Config) -> tail::TailOptions {
+    tail::TailOptions {
+        files: config.collect.files.clone(),
+        exclude: config.collect.exclude.clone(),
+        node: config.collect.node.as_deref().map(Arc::from),
+        ..tail::TailOptions::new(LOCAL_AGENT)
+    }
+}
+
+fn prometheus_options(settings: &config::Prometheus) -> PrometheusOptions {
+    PrometheusOptions {
+        timeout: settings.timeout,
+        headers: settings.headers.clone(),
+        ..PrometheusOptions::new(&settings.url)
+    }
+}
+
+fn correlate_options(settings: Option<&config::Prometheus>) -> CorrelateOptions {
+    let defaults = CorrelateOptions::default();
+    match settings {
+        Some(settings) => {
+            CorrelateOptions { mapping: settings.labels.clone(), metric_deadline: settings.timeout, ..defaults }
+        }
+        None => defaults,
+    }
+}

@@ -1,0 +1,54 @@
+//! The store as the sink of both collectors: appending waits for the disk, so it has a thread of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parsers::record::Batch;
+use store::{Refused, Store};
+
+/// Appends batches to the store.
+#[derive(Debug, Clone)]
+pub struct StoreSink(pub Store);
+
+/// When a batch that was not even tried may be sent again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl StoreSink {
+    async fn append(&self, batch: Arc<Batch>) -> Result<(), Refused> {
+        let store = self.0.clone();
+        tokio::task::spawn_blocking(move || store.append(batch)).await.unwrap_or_else(|error| {
+            Err(Refused::Failed { detail: format!("appending ended early: {error}"), retry_after: RETRY_AFTER })
+        })
+    }
+}
+
+#[async_trait]
+impl tail::Sink for StoreSink {
+    async fn deliver(&self, batch: Arc<Batch>) -> Result<(), tail::Refusal> {
+        self.append(batch).await.map_err(|refused| tail::Refusal {
+            kind: match refused {
+                Refused::Busy { .. } => tail::RefusalKind::Busy,
+                Refused::Full { .. } => tail::RefusalKind::Full,
+                Refused::Failed { .. } => tail::RefusalKind::Failed,
+            },
+            retry_after: refused.retry_after(),
+            detail: refused.to_string(),
+        })
+    }
+}
+
+#[async_trait]
+impl receive::Sink for StoreSink {
+    async fn accept(&self, batch: Arc<Batch>) -> Result<(), receive::Refusal> {
+        self.append(batch).await.map_err(|refused| receive::Refusal {
+            kind: match refused {
+                Refused::Busy { .. } => receive::RefusalKind::Busy,
+                Refused::Full { .. } => receive::RefusalKind::Full,
+                Refused::Failed { .. } => receive::RefusalKind::Failed,
+            },
+            retry_after: refused.retry_after(),
+            detail: refused.to_string(),
+        })
+    }
+}
