@@ -37,7 +37,9 @@ pub enum StartError {
     #[error(transparent)]
     Bind(#[from] BindError),
     /// Nowhere to send to.
-    #[error("`trefoil agent` needs a `ship` section, such as `ship: {{otlp: {{url: 'http://trefoil:4318/v1/logs'}}}}`")]
+    #[error(
+        "`trefoil agent` needs a `ship` section, such as `ship: {{otlp: {{url: 'http://trefoil:4318/v1/logs'}}}}`"
+    )]
     NoShip,
     /// The endpoint.
     #[error("ship.otlp: {0}")]
@@ -81,10 +83,10 @@ impl Agent {
         let tailed = Arc::new(tail::Counters::default());
 
         let mut registry = Registry::default();
-        telemetry::register(&mut registry, vec![
-            sources::tail(Arc::clone(&tailed), Arc::clone(&deriver)),
-            sources::shipper(shipped),
-        ]);
+        telemetry::register(
+            &mut registry,
+            vec![sources::tail(Arc::clone(&tailed), Arc::clone(&deriver)), sources::shipper(shipped)],
+        );
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let main = listener.address;
         tasks.spawn(listener.serve(router(Arc::new(registry)), shutdown.clone()));

@@ -11,7 +11,7 @@ use correlate::{CorrelateOptions, Correlator};
 use parsers::derived::Deriver;
 use prometheus_client::registry::Registry;
 use receive::otlp::{Otlp, OtlpOptions};
-use store::read::MetricRead;
+use store::read::{MetricRead, ReadError};
 use store::{Keep, Retention, Store, StoreOptions, SyncPolicy};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -74,7 +74,8 @@ impl App {
         let deriver = Arc::new(deriver);
         let options = store_options(&config.store);
         let store = tokio::task::spawn_blocking(move || Store::open(options)).await??;
-        let prometheus = config.prometheus.as_ref().map(|settings| Prometheus::new(prometheus_options(settings)));
+        let prometheus =
+            config.prometheus.as_ref().map(|settings| Prometheus::new(prometheus_options(settings)));
         let prometheus = prometheus.transpose()?;
 
         let tailed = Arc::new(tail::Counters::default());
@@ -86,21 +87,34 @@ impl App {
 
         let metrics = prometheus.clone().map(|server| Arc::new(server) as Arc<dyn MetricRead>);
         let traces: Arc<dyn store::read::TraceRead> = Arc::new(store.clone());
-        let correlator = Correlator::new(traces, metrics, correlate_options(config.prometheus.as_ref()));
+        let correlator =
+            Correlator::new(Arc::clone(&traces), metrics, correlate_options(config.prometheus.as_ref()));
 
         let mut registry = Registry::default();
-        telemetry::register(&mut registry, vec![
-            sources::tail(Arc::clone(&tailed), Arc::clone(&deriver)),
-            sources::receivers(received),
-            sources::store(store.clone()),
-        ]);
+        telemetry::register(
+            &mut registry,
+            vec![
+                sources::tail(Arc::clone(&tailed), Arc::clone(&deriver)),
+                sources::receivers(received),
+                sources::store(store.clone()),
+            ],
+        );
+        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let (own_spans, storing) = OwnSpans::new(sink.clone(), shutdown.clone());
+        tasks.spawn(storing);
+        let own = serve::OwnRequests::new(&mut registry, Arc::new(own_spans));
         let surfaces = serve::router(serve::State {
             correlator: Arc::new(correlator),
-            readiness: Arc::new(Ready),
+            traces,
+            logs: Arc::new(store.clone()),
+            prometheus: prometheus.map(|server| Arc::new(Forwarding(server)) as Arc<dyn serve::Forward>),
+            readiness: Arc::new(Ready(store.clone())),
+            registry: Arc::new(registry),
+            own,
+            external_url: config.server.external_url.clone(),
             request_timeout: serve::DEFAULT_REQUEST_TIMEOUT,
         });
 
-        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(main.serve(surfaces.merge(otlp.http()).merge(otlp.grpc()), shutdown.clone()));
         tasks.spawn(grpc.serve(otlp.grpc().fallback(Otlp::grpc_unimplemented), shutdown.clone()));
         tasks.spawn(http.serve(otlp.http(), shutdown.clone()));
@@ -157,9 +171,51 @@ fn prometheus_options(settings: &config::Prometheus) -> PrometheusOptions {
 fn correlate_options(settings: Option<&config::Prometheus>) -> CorrelateOptions {
     let defaults = CorrelateOptions::default();
     match settings {
-        Some(settings) => {
-            CorrelateOptions { mapping: settings.labels.clone(), metric_deadline: settings.timeout, ..defaults }
-        }
+        Some(settings) => CorrelateOptions {
+            mapping: settings.labels.clone(),
+            metric_deadline: settings.timeout,
+            ..defaults
+        },
         None => defaults,
+    }
+}
+
+/// The store is open before anything listens; what can go wrong later is that it takes no more.
+struct Ready(Store);
+
+impl serve::Readiness for Ready {
+    fn parts(&self) -> Vec<serve::PartState> {
+        let waiting = self.0.stats().waiting_heads;
+        let waiting_for =
+            (waiting > 1).then(|| format!("{waiting} heads wait to be sealed; senders are told to wait"));
+        vec![serve::PartState { name: "store", waiting_for }]
+    }
+}
+
+/// The Prometheus client behind the Prometheus surface.
+struct Forwarding(Prometheus);
+
+#[async_trait]
+impl serve::Forward for Forwarding {
+    async fn forward(
+        &self,
+        method: Method,
+        path_and_query: &str,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Response, serve::ForwardFailure> {
+        let answer = self.0.forward(method, path_and_query, headers, body).await.map_err(|error| {
+            let status = match &error {
+                ForwardError::NotAllowed { .. } => StatusCode::FORBIDDEN,
+                ForwardError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+                ForwardError::Read(ReadError::Timeout { .. }) => StatusCode::GATEWAY_TIMEOUT,
+                ForwardError::Read(_) => StatusCode::BAD_GATEWAY,
+            };
+            serve::ForwardFailure { status, detail: error.to_string() }
+        })?;
+        let mut response = Response::new(Body::from_stream(answer.body));
+        *response.status_mut() = answer.status;
+        *response.headers_mut() = answer.headers;
+        Ok(response)
     }
 }

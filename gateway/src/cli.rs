@@ -3,17 +3,23 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use parsers::derived::Deriver;
+use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, Mode};
+use crate::app::App;
 use crate::config::{self, Config, LoadError};
 use crate::{demo, parse_view, trace_view};
 
 /// Log, trace and metric correlation gateway.
 #[derive(Debug, Parser)]
-#[command(name = "trefoil", version, about = "What happened in this request? Logs, spans and metrics in one answer.")]
+#[command(
+    name = "trefoil",
+    version,
+    about = "What happened in this request? Logs, spans and metrics in one answer."
+)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -139,8 +145,13 @@ fn serve(path: Option<&Path>, data_dir: Option<PathBuf>) -> Result<(), Failure> 
     }
     start_logging("info");
     runtime()?.block_on(async {
-        let running = App::start(config, Mode::Serve).await.map_err(failed)?;
-        tracing::info!("listening on {}, OTLP gRPC {}, OTLP HTTP {}", running.main, running.otlp_grpc, running.otlp_http);
+        let running = App::start(config).await.map_err(failed)?;
+        tracing::info!(
+            "listening on {}, OTLP gRPC {}, OTLP HTTP {}",
+            running.main,
+            running.otlp_grpc,
+            running.otlp_http
+        );
         stop_signal().await;
         tracing::info!("stopping");
         running.stop().await;
@@ -161,19 +172,60 @@ fn agent(path: &Path) -> Result<(), Failure> {
     })
 }
 
+/// The shop's first requests take well under a second; a machine that is busy building gets more.
+const FIRST_TRACE: Duration = Duration::from_secs(30);
+
 fn demo(path: Option<&Path>) -> Result<(), Failure> {
-    let config = config::load_file(path)?;
+    let mut config = config::load_file(path)?;
     start_logging("warn");
+    // Removed with everything in it when the demo ends.
+    let folder = tempfile::Builder::new().prefix("trefoil-demo-").tempdir().map_err(failed)?;
+    let pods_dir = folder.path().join("pods");
+    std::fs::create_dir_all(&pods_dir).map_err(failed)?;
+    config.store.dir = folder.path().join("data");
+    config.collect.files = vec![format!("{}/*/*/*.log", pods_dir.display())];
     runtime()?.block_on(async {
-        let shown = demo::run(config, |banner| println!("{banner}"), stop_signal());
-        shown.await.map_err(failed)
+        let running = App::start(config).await.map_err(failed)?;
+        let metrics = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
+        let at = demo::Addresses {
+            main: running.main,
+            otlp_grpc: running.otlp_grpc,
+            otlp_http: running.otlp_http,
+            metrics: metrics.local_addr().map_err(failed)?,
+        };
+        let options = demo::ShopOptions {
+            pods_dir,
+            otlp_grpc: running.otlp_grpc,
+            otlp_http: running.otlp_http,
+            metrics,
+            seed: u64::from(std::process::id()),
+        };
+        let shop = demo::Shop::start(options, CancellationToken::new()).await.map_err(failed)?;
+        let mut latest = shop.latest();
+        let first = tokio::time::timeout(FIRST_TRACE, latest.wait_for(Option::is_some));
+        let ended = tokio::select! {
+            trace = first => match trace.map(|found| found.map(|trace| *trace)) {
+                Ok(Ok(Some(trace))) => {
+                    println!("{}", demo::banner(at, trace));
+                    stop_signal().await;
+                    Ok(())
+                }
+                _ => Err(failed(format!("the shop made no request that arrived within {FIRST_TRACE:?}"))),
+            },
+            () = stop_signal() => Ok(()),
+        };
+        shop.stop().await;
+        running.stop().await;
+        ended
     })
 }
 
 fn parse(path: Option<&Path>) -> Result<(), Failure> {
     let config = config::load_file(path)?;
-    let deriver = Deriver::new(&config.rules)
-        .map_err(|errors| Failure { message: errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"), code: 2 })?;
+    let deriver = Deriver::new(&config.rules).map_err(|errors| Failure {
+        message: errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+        code: 2,
+    })?;
     let mut view = parse_view::ParseView::new(&deriver);
     let mut input = std::io::stdin().lock();
     let mut output = std::io::stdout().lock();
@@ -202,7 +254,10 @@ fn trace(id: &str, json: bool, url: &str) -> Result<(), Failure> {
     runtime()?.block_on(async {
         let address = format!("{}/api/v1/traces/{}", url.trim_end_matches('/'), percent(id));
         let mut answer = reqwest::get(&address).await.map_err(|error| Failure {
-            message: format!("no Trefoil answers at {url} ({}); give its address with --url", root_cause(&error)),
+            message: format!(
+                "no Trefoil answers at {url} ({}); give its address with --url",
+                root_cause(&error)
+            ),
             code: 1,
         })?;
         let status = answer.status();

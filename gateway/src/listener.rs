@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -12,6 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 /// Open connections a listener; more wait in the kernel's queue. A node's agents and a Grafana are far below.
 const MAX_CONNECTIONS: usize = 1024;
@@ -78,12 +81,25 @@ impl Listener {
                 }
             };
             let _ = stream.set_nodelay(true);
+            let heard = Arc::new(AtomicBool::new(false));
+            let mark = Arc::clone(&heard);
+            let service = router.clone().map_request(move |request: Request<_>| {
+                mark.store(true, Ordering::Relaxed);
+                request
+            });
             let connection = builder
-                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()))
+                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
                 .into_owned();
-            let watched = graceful.watch(connection);
+            let mut watched = Box::pin(graceful.watch(connection));
             tokio::spawn(async move {
-                if let Err(error) = watched.await {
+                // The builder's own timeouts begin when it knows the protocol: a client that sends nothing, or the first
+                // letters of a request, would hold its place for ever.
+                let ended = match tokio::time::timeout(HEAD_TIMEOUT, &mut watched).await {
+                    Ok(ended) => ended,
+                    Err(_) if !heard.load(Ordering::Relaxed) => Err("no request head in time".into()),
+                    Err(_) => watched.await,
+                };
+                if let Err(error) = ended {
                     tracing::debug!(%error, "a connection ended early");
                 }
                 drop(place);

@@ -18,7 +18,10 @@ impl StoreSink {
     async fn append(&self, batch: Arc<Batch>) -> Result<(), Refused> {
         let store = self.0.clone();
         tokio::task::spawn_blocking(move || store.append(batch)).await.unwrap_or_else(|error| {
-            Err(Refused::Failed { detail: format!("appending ended early: {error}"), retry_after: RETRY_AFTER })
+            Err(Refused::Failed {
+                detail: format!("appending ended early: {error}"),
+                retry_after: RETRY_AFTER,
+            })
         })
     }
 }

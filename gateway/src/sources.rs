@@ -50,7 +50,10 @@ pub fn store(store: Store) -> Source {
         for (signal, stats) in signals {
             out.with(MetricName::StoreRecords, vec![(SIGNAL, signal.to_owned())], stats.records as f64);
         }
-        out.put(MetricName::StoreBytes, signals.iter().map(|(_, stats)| stats.bytes).sum::<u64>() + stats.journal_bytes);
+        out.put(
+            MetricName::StoreBytes,
+            signals.iter().map(|(_, stats)| stats.bytes).sum::<u64>() + stats.journal_bytes,
+        );
         out.put(MetricName::StoreSegments, signals.iter().map(|(_, stats)| stats.segments).sum());
         out.put(MetricName::StoreJournalBytes, stats.journal_bytes);
         out.put(MetricName::StoreRefusedBatches, stats.refused);
@@ -74,15 +77,22 @@ pub fn receivers(counters: Arc<receive::Counters>) -> Source {
             out.with(MetricName::RejectedRecords, labels, get(&counters.rejected) as f64);
         }
         let turned_away: u64 = signals.iter().map(|(_, counters)| get(&counters.turned_away)).sum();
-        out.with(MetricName::RefusedRequests, vec![(REASON, "bytes_in_flight".to_owned())], turned_away as f64);
+        out.with(
+            MetricName::RefusedRequests,
+            vec![(REASON, "bytes_in_flight".to_owned())],
+            turned_away as f64,
+        );
     })
 }
 
 /// An agent's shipper.
 pub fn shipper(counters: Arc<upstream::otlp_logs::Counters>) -> Source {
     Box::new(move |out| {
-        let outcomes =
-            [("taken", &counters.records), ("rejected", &counters.rejected), ("set_aside", &counters.quarantined)];
+        let outcomes = [
+            ("taken", &counters.records),
+            ("rejected", &counters.rejected),
+            ("set_aside", &counters.quarantined),
+        ];
         for (outcome, counter) in outcomes {
             out.with(MetricName::ShippedLogs, vec![(OUTCOME, outcome.to_owned())], get(counter) as f64);
         }

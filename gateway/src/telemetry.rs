@@ -84,6 +84,15 @@ impl Collector for Parts {
             let stem = name.stem();
             let mut family = encoder.encode_descriptor(&stem, &help, unit.as_ref(), kind)?;
             for reading in readings {
+                if reading.labels.is_empty() {
+                    match name.kind() {
+                        MetricKind::Counter => {
+                            family.encode_counter::<NoLabelSet, f64, f64>(&reading.value, None)?
+                        }
+                        _ => family.encode_gauge(&reading.value)?,
+                    }
+                    continue;
+                }
                 match name.kind() {
                     MetricKind::Counter => {
                         family

@@ -34,9 +34,9 @@ One request through the shop, all of it:
 
 For Grafana, generated for this very address:
   http://{main}/grafana/datasources.yaml
-  http://{main}/grafana/dashboards/one-request.json
+  http://{main}/grafana/dashboards/trefoil-one-request.json
 or by hand as data sources:
-  Loki        http://{main}/loki
+  Loki        http://{main}
   Tempo       http://{main}/tempo
   Prometheus  http://{main}/prometheus  (if one is configured)
 
