@@ -14,10 +14,19 @@ const MAX_OPEN: usize = 256;
 /// Fewer services make a dull example.
 const MIN_SERVICES: usize = 4;
 
+/// A request of which something is still to come.
+#[derive(Debug)]
+struct Open {
+    trace: TraceId,
+    /// Spans and exemplars in all.
+    parts: usize,
+    missing: usize,
+}
+
 /// Counts, request by request, what was acknowledged.
 #[derive(Debug)]
 pub(super) struct Arrivals {
-    open: Mutex<VecDeque<(TraceId, usize)>>,
+    open: Mutex<VecDeque<Open>>,
     latest: watch::Sender<Option<TraceId>>,
 }
 
@@ -44,20 +53,25 @@ impl Arrivals {
         if open.len() >= MAX_OPEN {
             open.pop_front();
         }
-        open.push_back((plan.trace, parts));
+        open.push_back(Open { trace: plan.trace, parts, missing: parts });
     }
 
     /// Parts of these requests, a trace a part, are through.
     pub(super) fn arrived(&self, traces: impl IntoIterator<Item = TraceId>) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut complete: Option<Open> = None;
         for trace in traces {
-            let Some(at) = open.iter().position(|(known, _)| *known == trace) else { continue };
-            let Some((_, parts)) = open.get_mut(at) else { continue };
-            *parts = parts.saturating_sub(1);
-            if *parts == 0 {
-                open.remove(at);
-                self.latest.send_replace(Some(trace));
+            let Some(at) = open.iter().position(|it| it.trace == trace) else { continue };
+            let Some(it) = open.get_mut(at) else { continue };
+            it.missing = it.missing.saturating_sub(1);
+            if it.missing == 0 {
+                let done = open.remove(at);
+                // Of several at once, the one with the most to show.
+                complete = complete.into_iter().chain(done).max_by_key(|it| it.parts);
             }
+        }
+        if let Some(it) = complete {
+            self.latest.send_replace(Some(it.trace));
         }
     }
 }

@@ -1,10 +1,13 @@
 //! What `trefoil demo` prints.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use dashboards::{Target, TargetKind};
 use parsers::record::TraceId;
 
 use super::exporter::reachable;
+use super::services::Pod;
 
 /// Where everything is.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +27,13 @@ pub struct Addresses {
 pub fn banner(at: Addresses, trace: TraceId) -> String {
     let main = reachable(at.main);
     let metrics = reachable(at.metrics);
+    let target = Target { base_url: format!("http://{main}"), kind: TargetKind::File };
+    let dashboards = dashboards::dashboards(&target);
+    let dashboards: Vec<String> =
+        dashboards.iter().map(|file| format!("  http://{main}/grafana/dashboards/{}", file.name)).collect();
+    let dashboards = dashboards.join("\n");
+    let services: BTreeSet<&str> = Pod::ALL.iter().map(|pod| pod.spec().service).collect();
+    let services = services.into_iter().collect::<Vec<_>>().join(", ");
     format!(
         "\
 Trefoil runs at http://{main}, with a small shop that logs, traces and counts.
@@ -34,7 +44,7 @@ One request through the shop, all of it:
 
 For Grafana, generated for this very address:
   http://{main}/grafana/datasources.yaml
-  http://{main}/grafana/dashboards/trefoil-one-request.json
+{dashboards}
 or by hand as data sources:
   Loki        http://{main}
   Tempo       http://{main}/tempo
@@ -43,8 +53,8 @@ or by hand as data sources:
 To send spans, logs and metrics of your own:
   OTLP gRPC {}, OTLP HTTP http://{}
 
-For a Prometheus to scrape: http://{metrics}/metrics/frontend
-  (and checkout, cart, payment, catalog, shipping, pages)
+For a Prometheus to scrape: http://{metrics}/metrics/SERVICE
+  ({services})
 The API: http://{main}/openapi.json
 
 Ctrl-C stops; the demo's data is removed.

@@ -41,7 +41,7 @@ pub(super) struct Gateway {
 
 /// Why a request was not taken.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SendError {
+pub enum SendError {
     /// HTTP did not get through.
     #[error("{0}")]
     Http(#[from] reqwest::Error),

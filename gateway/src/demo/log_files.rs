@@ -1,7 +1,7 @@
 //! CRI log files in the kubelet's layout, `<namespace>_<pod>_<uid>/<container>/0.log`, rotated by rename.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use parsers::record::format_rfc3339;
@@ -47,13 +47,9 @@ pub(super) fn write_all(pods_dir: &Path, mut lines: mpsc::Receiver<Line>) {
 }
 
 fn write(pods_dir: &Path, files: &mut Vec<(Pod, LogFile)>, line: &Line) -> std::io::Result<()> {
-    let file = match files.iter_mut().find(|(pod, _)| *pod == line.pod) {
-        Some((_, file)) => file,
-        None => {
-            let opened = LogFile::open(folder(pods_dir, line.pod.spec()), ROTATE_BYTES)?;
-            files.push((line.pod, opened));
-            return write(pods_dir, files, line);
-        }
+    let Some((_, file)) = files.iter_mut().find(|(pod, _)| *pod == line.pod) else {
+        files.push((line.pod, LogFile::open(folder(pods_dir, line.pod.spec()), ROTATE_BYTES)?));
+        return write(pods_dir, files, line);
     };
     file.append(line)
 }
@@ -81,7 +77,16 @@ impl LogFile {
         std::fs::create_dir_all(&folder)?;
         let file = Self::current(&folder)?;
         let bytes = file.metadata()?.len();
-        Ok(Self { folder, file, bytes, rotate_bytes, lines: 0, older: Vec::new() })
+        let mut older = Vec::new();
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("0.log.")) {
+                older.push(path);
+            }
+        }
+        // Their names hold the time.
+        older.sort();
+        Ok(Self { folder, file, bytes, rotate_bytes, lines: 0, older })
     }
 
     fn current(folder: &Path) -> std::io::Result<File> {
@@ -113,12 +118,19 @@ impl LogFile {
         let stamp: String = format_rfc3339(time).chars().filter(char::is_ascii_digit).collect();
         let (day, rest) = stamp.split_at_checked(8).unwrap_or_default();
         let older = self.folder.join(format!("0.log.{day}-{rest}"));
-        std::fs::rename(self.folder.join("0.log"), &older)?;
+        match std::fs::rename(self.folder.join("0.log"), &older) {
+            Ok(()) => self.older.push(older),
+            // Somebody tidied up; a new file is begun all the same.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
         self.file = Self::current(&self.folder)?;
         self.bytes = 0;
-        self.older.push(older);
         while self.older.len() > KEEP {
-            std::fs::remove_file(self.older.remove(0))?;
+            match std::fs::remove_file(self.older.remove(0)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
         Ok(())
     }

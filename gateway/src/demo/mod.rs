@@ -37,9 +37,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use banner::{Addresses, banner};
+pub use exporter::SendError;
 
 use arrivals::Arrivals;
-use exporter::{Gateway, SendError};
+use exporter::Gateway;
 use journey::Visit;
 use log_files::Line;
 use metrics::Measurements;
@@ -70,8 +71,19 @@ pub struct ShopOptions {
 
 /// The shop cannot open.
 #[derive(Debug, thiserror::Error)]
-#[error("the demo's shop cannot send to the gateway: {0}")]
-pub struct StartError(SendError);
+pub enum StartError {
+    /// The clients that send to the gateway cannot be made.
+    #[error("the demo's shop cannot send to the gateway: {0}")]
+    Client(#[from] SendError),
+    /// The folder for its logs cannot be made.
+    #[error("the demo's shop cannot log below {}: {error}", dir.display())]
+    PodsDir {
+        /// Which.
+        dir: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+}
 
 /// A running shop.
 #[derive(Debug)]
@@ -84,16 +96,20 @@ pub struct Shop {
 impl Shop {
     /// Opens it; requests begin at once. It closes when `shutdown` is cancelled, or by [`Shop::stop`].
     ///
-    /// A process-wide rustls provider must be installed before, as for every use of reqwest here.
+    /// Runs on the current tokio runtime. A process-wide rustls provider must be installed before, as for every use of
+    /// reqwest here.
     pub async fn start(options: ShopOptions, shutdown: CancellationToken) -> Result<Self, StartError> {
         let shutdown = shutdown.child_token();
         let tasks = TaskTracker::new();
-        let gateway = Gateway::new(options.otlp_grpc, options.otlp_http).map_err(StartError)?;
+        let gateway = Gateway::new(options.otlp_grpc, options.otlp_http)?;
         let arrivals = Arc::new(Arrivals::new());
         let measurements = Arc::new(Measurements::new());
 
         let (logs, lines) = mpsc::channel(log_files::QUEUE);
         let pods_dir = options.pods_dir;
+        if let Err(error) = tokio::fs::create_dir_all(&pods_dir).await {
+            return Err(StartError::PodsDir { dir: pods_dir, error });
+        }
         tasks.spawn_blocking(move || log_files::write_all(&pods_dir, lines));
 
         // Exporters outlive the requests, so that they send what was made last.
@@ -110,10 +126,13 @@ impl Shop {
         tasks.spawn(sending);
 
         let routes = Router::new().route("/metrics/{service}", get(scrape)).with_state(measurements.clone());
-        let stopped = shutdown.clone().cancelled_owned();
-        let serving = axum::serve(options.metrics, routes).with_graceful_shutdown(stopped);
+        let stopped = shutdown.clone();
         tasks.spawn(async move {
-            if let Err(error) = serving.await {
+            let served = tokio::select! {
+                served = axum::serve(options.metrics, routes) => served,
+                () = stopped.cancelled() => Ok(()),
+            };
+            if let Err(error) = served {
                 tracing::warn!(%error, "the shop's metrics cannot be served");
             }
         });
