@@ -107,6 +107,7 @@ impl App {
             correlator: Arc::new(correlator),
             traces,
             logs: Arc::new(store.clone()),
+            reads: serve::Reads::default(),
             prometheus: prometheus.map(|server| Arc::new(Forwarding(server)) as Arc<dyn serve::Forward>),
             readiness: Arc::new(Ready(store.clone())),
             registry: Arc::new(registry),

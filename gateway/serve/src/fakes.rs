@@ -13,7 +13,7 @@ use store::read::{
 };
 use tower::ServiceExt as _;
 
-use crate::{DEFAULT_REQUEST_TIMEOUT, OwnRequests, OwnSpans, PartState, Readiness, State, router};
+use crate::{DEFAULT_REQUEST_TIMEOUT, OwnRequests, OwnSpans, PartState, Readiness, Reads, State, router};
 
 /// Holds nothing, and is waiting for its journal.
 pub(crate) struct Nothing;
@@ -65,6 +65,7 @@ pub(crate) fn state(traces: Arc<dyn TraceRead>, logs: Arc<dyn LogRead>) -> State
         correlator: Arc::new(Correlator::new(traces.clone(), None, CorrelateOptions::default())),
         traces,
         logs,
+        reads: Reads::default(),
         prometheus: None,
         readiness: Arc::new(Nothing),
         registry: Arc::new(registry),

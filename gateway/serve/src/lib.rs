@@ -3,11 +3,13 @@
 //! No joins, no scans and no query evaluation live here.
 
 mod admin;
+mod blocking;
 #[cfg(test)]
 mod fakes;
 mod grafana;
 mod native;
 mod own;
+mod parameters;
 mod prometheus;
 mod tempo;
 
@@ -25,6 +27,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::timeout::TimeoutLayer;
 
 pub use admin::{PartState, Readiness};
+pub use blocking::Reads;
 pub use native::openapi;
 pub use own::{OwnRequests, OwnSpans};
 pub use prometheus::{Forward, ForwardFailure};
@@ -42,6 +45,8 @@ pub struct State {
     pub traces: Arc<dyn TraceRead>,
     /// Log records by stream and time.
     pub logs: Arc<dyn LogRead>,
+    /// Bounds what the surfaces read of the two at once.
+    pub reads: Reads,
     /// The metrics server, if one is configured.
     pub prometheus: Option<Arc<dyn Forward>>,
     /// Which parts of the gateway are ready.

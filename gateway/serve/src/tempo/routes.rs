@@ -31,14 +31,10 @@ async fn trace(Extract(state): Extract<State>, Path(id): Path<String>, wrapped: 
         }
     };
     let traces = state.traces;
-    let read = tokio::task::spawn_blocking(move || traces.trace(id, SPAN_LIMIT)).await;
-    let records = match read {
+    let records = match state.reads.run(move || traces.trace(id, SPAN_LIMIT)).await {
         Ok(Ok(records)) => records,
         Ok(Err(error)) => return (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "a look-up ended early");
-            return (StatusCode::INTERNAL_SERVER_ERROR, "the look-up ended early").into_response();
-        }
+        Err(error) => return error.into_response(),
     };
     if records.spans.is_empty() {
         return (StatusCode::NOT_FOUND, "no spans of this trace are stored").into_response();

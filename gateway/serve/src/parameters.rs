@@ -1,0 +1,136 @@
+//! Parameters of a request, from its query string and its form, and the spellings of time that Grafana's clients use.
+
+use axum::extract::{Form, FromRequest, Query, Request};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use parsers::record::parse_rfc3339;
+
+/// Nanoseconds in a second.
+pub(crate) const SECOND: u64 = 1_000_000_000;
+
+/// Whole numbers of up to this many digits are seconds (until the year 2286); longer ones are nanoseconds.
+const SECOND_DIGITS: usize = 10;
+
+/// Names and values in the order of the request: the query string first, then the form of a POST.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Parameters(Vec<(String, String)>);
+
+impl<S: Send + Sync> FromRequest<S> for Parameters {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let refuse = |detail: String| (StatusCode::BAD_REQUEST, detail).into_response();
+        let Query(mut pairs) = Query::<Vec<(String, String)>>::try_from_uri(request.uri())
+            .map_err(|error| refuse(error.body_text()))?;
+        if request.method() == Method::POST {
+            let Form(form) = Form::<Vec<(String, String)>>::from_request(request, state)
+                .await
+                .map_err(IntoResponse::into_response)?;
+            pairs.extend(form);
+        }
+        Ok(Self(pairs))
+    }
+}
+
+impl Parameters {
+    /// The first value of this name that is not empty.
+    pub(crate) fn get<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        self.all(name).next()
+    }
+
+    /// Every value of this name that is not empty.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(key, value)| key == name && !value.is_empty()).map(|(_, value)| &**value)
+    }
+
+    /// A time in nanoseconds: whole seconds or nanoseconds, seconds with a fraction, or RFC 3339.
+    pub(crate) fn time(&self, name: &'static str) -> Result<Option<u64>, Malformed> {
+        self.parse(name, "nanoseconds, seconds or RFC 3339", instant)
+    }
+
+    /// A whole number.
+    pub(crate) fn count(&self, name: &'static str) -> Result<Option<usize>, Malformed> {
+        self.parse(name, "a whole number", |text| text.parse().ok())
+    }
+
+    /// A duration in nanoseconds: seconds, or a sum such as `1m30s`.
+    pub(crate) fn duration(&self, name: &'static str) -> Result<Option<u64>, Malformed> {
+        self.parse(name, "seconds, or a duration such as 1m30s", |text| seconds(text).or_else(|| sum(text)))
+    }
+
+    fn parse<T>(
+        &self,
+        name: &'static str,
+        expected: &'static str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, Malformed> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        match read(text) {
+            Some(value) => Ok(Some(value)),
+            None => Err(Malformed { name, got: text.chars().take(64).collect(), expected }),
+        }
+    }
+}
+
+#[cfg(test)]
+impl<const N: usize> From<[(&str, &str); N]> for Parameters {
+    fn from(pairs: [(&str, &str); N]) -> Self {
+        Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
+    }
+}
+
+/// A parameter that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid {name} {got:?}: expected {expected}")]
+pub(crate) struct Malformed {
+    name: &'static str,
+    got: String,
+    expected: &'static str,
+}
+
+/// Times before 1970 are taken as 1970.
+fn instant(text: &str) -> Option<u64> {
+    if let Ok(whole) = text.parse::<i64>() {
+        let unit = if text.len() <= SECOND_DIGITS { SECOND } else { 1 };
+        return u64::try_from(whole).unwrap_or(0).checked_mul(unit);
+    }
+    seconds(text).or_else(|| parse_rfc3339(text.as_bytes()))
+}
+
+/// Seconds, perhaps with a fraction.
+fn seconds(text: &str) -> Option<u64> {
+    let value = text.parse::<f64>().ok().filter(|value| value.is_finite())?;
+    // Nanoseconds that went through a double already: their size tells them.
+    let nanos = if value < 1e11 { value * SECOND as f64 } else { value };
+    (nanos < u64::MAX as f64).then_some(nanos.max(0.0).round() as u64)
+}
+
+/// One or more numbers, each with its unit.
+fn sum(text: &str) -> Option<u64> {
+    let mut rest = text;
+    let mut total = 0f64;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, after) = rest.split_at(digits);
+        let unit_end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let (unit, after) = after.split_at(unit_end);
+        let nanos = match unit {
+            "ns" => 1.0,
+            "us" | "µs" | "μs" => 1e3,
+            "ms" => 1e6,
+            "s" => 1e9,
+            "m" => 60e9,
+            "h" => 3_600e9,
+            "d" => 86_400e9,
+            "w" => 604_800e9,
+            "y" => 31_536_000e9,
+            _ => return None,
+        };
+        total += number.parse::<f64>().ok()? * nanos;
+        rest = after;
+    }
+    (total < u64::MAX as f64).then_some(total.round() as u64)
+}
+
+#[cfg(test)]
+mod tests;
