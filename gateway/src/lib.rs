@@ -8,6 +8,8 @@ pub mod config;
 pub mod demo;
 pub mod listener;
 mod own_spans;
+pub mod parse_view;
 mod sinks;
 mod sources;
 pub mod telemetry;
+pub mod trace_view;
