@@ -3,6 +3,7 @@
 //! A few resource attributes become stream labels (see `LABELS`). All other attributes of resource, scope and record become
 //! structured metadata, their names as Loki's OTLP endpoint writes them: each character outside `[a-zA-Z0-9_]` becomes `_`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::derived::{Derived, Deriver};
@@ -13,7 +14,8 @@ use crate::record::{
 use super::decode::{Text, fields, key_value};
 use super::traces::{UNKNOWN_SERVICE, check_size};
 use super::{
-    Field, MAX_RECORDS, Reader, Reason, Rejections, WalkError, decode_resource, decode_scope, decode_value,
+    Field, MAX_LABEL, MAX_RECORDS, Reader, Reason, Rejections, WalkError, decode_resource, decode_scope,
+    decode_value,
 };
 
 /// Resource attributes that become stream labels: few, and the same for all records of a container.
@@ -52,6 +54,7 @@ pub fn walk_logs(
         arrival,
         deriver,
         derived: Derived::default(),
+        streams: HashMap::new(),
     };
     let mut reader = Reader::new(body);
     while let Some((number, field)) = reader.read()? {
@@ -68,6 +71,8 @@ struct Walk<'d> {
     arrival: u64,
     deriver: Option<&'d Deriver>,
     derived: Derived,
+    /// Index of each stream that the batch has.
+    streams: HashMap<Arc<Labels>, u32>,
 }
 
 impl Walk<'_> {
@@ -101,11 +106,12 @@ impl Walk<'_> {
     }
 
     fn stream(&mut self, labels: Labels) -> u32 {
-        let known = self.batch.streams.iter().position(|stream| **stream == labels);
-        known.unwrap_or_else(|| {
-            self.batch.streams.push(Arc::new(labels));
-            self.batch.streams.len() - 1
-        }) as u32
+        let labels = Arc::new(labels);
+        let streams = &mut self.batch.streams;
+        *self.streams.entry(labels).or_insert_with_key(|labels| {
+            streams.push(Arc::clone(labels));
+            (streams.len() - 1) as u32
+        })
     }
 
     fn scope_logs(
@@ -259,13 +265,19 @@ fn text_body(message: &[u8]) -> Option<&[u8]> {
 fn labels_of(resource: &Attributes) -> Labels {
     let mut pairs: Vec<(&str, String)> = LABELS
         .iter()
-        .filter_map(|(key, label)| Some((*label, text_of(attribute(resource, key)?))))
+        .filter_map(|(key, label)| Some((*label, cut(text_of(attribute(resource, key)?)))))
         .filter(|(_, value)| !value.is_empty())
         .collect();
     if pairs.iter().all(|(label, _)| *label != "service_name") {
         pairs.push(("service_name", UNKNOWN_SERVICE.to_owned()));
     }
     Labels::new(pairs)
+}
+
+/// A stream's label within [`MAX_LABEL`]: records are worth more than the end of a name.
+fn cut(mut value: String) -> String {
+    value.truncate(value.floor_char_boundary(MAX_LABEL));
+    value
 }
 
 /// An attribute's name as metadata has it.
@@ -294,7 +306,10 @@ fn json(value: &Value) -> serde_json::Value {
         Value::Double(number) => {
             serde_json::Number::from_f64(*number).map_or_else(|| number.to_string().into(), Into::into)
         }
-        Value::Bytes(bytes) => bytes.iter().map(|b| format!("{b:02x}")).collect::<String>().into(),
+        Value::Bytes(bytes) => {
+            let digits = bytes.iter().flat_map(|b| [b >> 4, b & 15]);
+            digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect::<String>().into()
+        }
         Value::Array(items) => items.iter().map(json).collect(),
         Value::Map(pairs) => pairs.iter().map(|(key, value)| (key.clone(), json(value))).collect(),
     }

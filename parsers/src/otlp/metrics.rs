@@ -15,7 +15,7 @@ use super::decode::{Text, fields, key_value};
 use super::logs::text_of;
 use super::metric_names::{label_name, metric_name};
 use super::traces::{UNKNOWN_SERVICE, check_size};
-use super::{Field, MAX_RECORDS, Reader, Reason, Rejections, WalkError, decode_resource};
+use super::{Field, MAX_LABEL, MAX_RECORDS, Reader, Reason, Rejections, WalkError, decode_resource};
 
 /// Buckets of one point: real ones have 10 to 160; each repeats the labels.
 const MAX_BUCKETS: usize = 1000;
@@ -158,6 +158,10 @@ impl Walk {
         if point.time == 0 {
             point.time = self.arrival;
         }
+        let long = |(k, v): &(String, String)| k.len() > MAX_LABEL || v.len() > MAX_LABEL;
+        if family.name.len() > MAX_LABEL || point.labels.iter().chain(family.target).any(long) {
+            return self.rejections.add(Reason::Label);
+        }
         let label_bytes =
             |pairs: &[(String, String)]| pairs.iter().map(|(k, v)| k.len() + v.len() + 64).sum::<usize>();
         let series = point.counts.len() + point.quantiles.len() + 3;
@@ -247,7 +251,7 @@ impl Walk {
     /// `first` is the point's first series; an exemplar of a histogram belongs to the bucket that its value falls in.
     fn exemplar(&mut self, message: &[u8], first: u32, bounds: &[f64]) {
         if self.batch.exemplars.len() >= MAX_RECORDS || self.batch.meta.len() >= MAX_LABEL_BYTES {
-            return;
+            return self.rejections.add(Reason::Exemplar);
         }
         let mut row = ExemplarRow { origin: ExemplarOrigin::Application, ..ExemplarRow::default() };
         let start = self.batch.meta.len();
@@ -306,7 +310,7 @@ fn read_point(message: &[u8], shape: Shape) -> Result<Point<'_>, WalkError> {
             (6, Field::Bytes(bytes), Shape::Histogram) => point.counts.extend(packed(bytes)),
             (7, Field::Fixed64(bits), Shape::Histogram) => point.bounds.push(f64::from_bits(bits)),
             (7, Field::Bytes(bytes), Shape::Histogram) => {
-                point.bounds.extend(packed(bytes).map(f64::from_bits))
+                point.bounds.extend(packed(bytes).map(f64::from_bits));
             }
             (6, Field::Bytes(bytes), Shape::Summary) => {
                 let (mut quantile, mut value) = (0.0, 0.0);

@@ -28,3 +28,6 @@ pub use wire::{Field, Reader, WalkError, Writer};
 /// Most records that one request may hold. A record can be two bytes on the wire and over a hundred as a row, so the body's
 /// own limit does not bound memory; real exporters send hundreds to a few thousands.
 pub const MAX_RECORDS: usize = 1 << 19;
+
+/// Bytes of a label's name or value. Labels live in the index, unlike metadata; Loki and Mimir bound values by the same number.
+const MAX_LABEL: usize = 2048;

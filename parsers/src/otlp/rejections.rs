@@ -23,10 +23,14 @@ pub enum Reason {
     LogId,
     /// A log record kept without the metadata that is too much for one record. Not a rejection.
     LogMetadata,
+    /// A data point with a label over the bound on one.
+    Label,
+    /// An exemplar left out of a data point that was kept. Not a rejection.
+    Exemplar,
 }
 
 impl Reason {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::TraceId,
         Self::SpanId,
         Self::MetricName,
@@ -36,11 +40,13 @@ impl Reason {
         Self::TooMany,
         Self::LogId,
         Self::LogMetadata,
+        Self::Label,
+        Self::Exemplar,
     ];
 
     /// Whether the record itself was left out.
     pub fn rejects(self) -> bool {
-        !matches!(self, Self::LogId | Self::LogMetadata)
+        !matches!(self, Self::LogId | Self::LogMetadata | Self::Exemplar)
     }
 
     /// For people, as a request's answer says it.
@@ -55,6 +61,8 @@ impl Reason {
             Self::TooMany => "too many records, labels or metadata in one request",
             Self::LogId => "log kept without its invalid trace_id or span_id",
             Self::LogMetadata => "log kept without the attributes that are too large",
+            Self::Label => "data point with a label over 2048 bytes",
+            Self::Exemplar => "exemplar left out, too many in one request",
         }
     }
 }

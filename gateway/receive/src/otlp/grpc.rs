@@ -1,24 +1,31 @@
-//! OTLP over gRPC, and the health service. Messages are raw bytes here: the walk reads them without generated types.
+//! OTLP over gRPC, and the health service. The calls are unary, so the one message is read within the same bounds as an HTTP
+//! body, as it arrives, and walked without generated types.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::future::ready;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::HeaderValue;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use bytes::{Buf, BufMut, Bytes};
+use http_body_util::{BodyExt, Full};
 use parsers::otlp::{Rejections, Writer};
-use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::{MetadataMap, MetadataValue};
-use tonic::server::{Grpc, UnaryService};
 use tonic::{Code, Status};
 
 use super::error::{Trouble, retry_info};
-use super::{Otlp, Signal, intake};
+use super::intake::{self, Wire};
+use super::{Otlp, Signal, body, routes};
 use crate::count;
+
+/// The media type; `+proto` may follow.
+const GRPC: &str = "application/grpc";
+
+const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+
+/// Bytes before a message: a flag and its length.
+const PREFIX: usize = 5;
 
 const SERVICES: [(Signal, &str); 3] = [
     (Signal::Traces, "/opentelemetry.proto.collector.trace.v1.TraceService"),
@@ -53,62 +60,78 @@ pub(super) fn unimplemented() -> Response {
 }
 
 async fn export(otlp: Otlp, signal: Signal, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    if !routes::value(&parts.headers, header::CONTENT_TYPE).starts_with(GRPC) {
+        return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
+    }
+    let encoding = routes::value(&parts.headers, GRPC_ENCODING);
+    match receive(&otlp, signal, encoding, body).await {
+        Ok(rejections) => success(&intake::response(&rejections)),
+        Err(status) => failure(&status),
+    }
+}
+
+async fn receive(otlp: &Otlp, signal: Signal, encoding: String, body: Body) -> Result<Rejections, Status> {
+    if !matches!(&*encoding, "" | "identity" | "gzip" | "zstd") {
+        return Err(Status::unimplemented(format!(
+            "unknown grpc-encoding {encoding}: expected gzip, zstd or none"
+        )));
+    }
     let max = otlp.inner.options.max_body;
-    let mut response = Grpc::new(Raw)
-        .max_decoding_message_size(max)
-        .accept_compressed(CompressionEncoding::Gzip)
-        .accept_compressed(CompressionEncoding::Zstd)
-        .unary(Export { otlp, signal }, request)
-        .await;
-    // tonic says OUT_OF_RANGE for a message over the limit, which clients send again; it will never fit.
-    if response.headers().get("grpc-status").is_some_and(|status| status == "11") {
-        response.headers_mut().insert("grpc-status", HeaderValue::from_static("8"));
+    let mut held = otlp.inner.budget.reservation();
+    let framed = body::read(body, max.saturating_add(PREFIX), &mut held).await.map_err(|trouble| {
+        if matches!(trouble, Trouble::Unavailable { .. }) {
+            count(&otlp.counters(signal).turned_away, 1);
+        }
+        status(&trouble)
+    })?;
+    let (compressed, body) = message(framed).map_err(|trouble| status(&trouble))?;
+    let encoding = match (compressed, &*encoding) {
+        (true, "" | "identity") => {
+            return Err(Status::internal("a compressed message without a grpc-encoding"));
+        }
+        (true, _) => encoding,
+        (false, _) => String::new(),
+    };
+    otlp.take(Wire { signal, body, encoding, as_json: false }, held).await.map_err(|trouble| status(&trouble))
+}
+
+/// The one message of a unary call, and whether it is compressed.
+fn message(mut framed: Vec<u8>) -> Result<(bool, Vec<u8>), Trouble> {
+    let bad = |problem: &str| Trouble::Malformed(format!("bad gRPC frame: {problem}"));
+    let Some((&[flag, a, b, c, d], message)) = framed.split_first_chunk::<PREFIX>() else {
+        return Err(bad("the body ends before the message begins"));
+    };
+    if u32::from_be_bytes([a, b, c, d]) as usize != message.len() {
+        return Err(bad("its length is not that of the body"));
     }
-    response.map(Body::new)
-}
-
-async fn health(State(_): State<Otlp>, request: Request) -> Response {
-    Grpc::new(Raw).unary(Health, request).await.map(Body::new)
-}
-
-struct Export {
-    otlp: Otlp,
-    signal: Signal,
-}
-
-type Answer = Pin<Box<dyn Future<Output = Result<tonic::Response<Vec<u8>>, Status>> + Send>>;
-
-impl UnaryService<Bytes> for Export {
-    type Response = Vec<u8>;
-    type Future = Answer;
-
-    fn call(&mut self, request: tonic::Request<Bytes>) -> Answer {
-        let (otlp, signal, body) = (self.otlp.clone(), self.signal, request.into_inner());
-        Box::pin(async move {
-            let mut held = otlp.inner.budget.reservation();
-            if !held.grow(body.len()) {
-                count(&otlp.counters(signal).turned_away, 1);
-                return Err(status(&Trouble::busy()));
-            }
-            match otlp.take(signal, body.into(), Rejections::default()).await {
-                Ok(rejections) => Ok(tonic::Response::new(intake::response(&rejections))),
-                Err(trouble) => Err(status(&trouble)),
-            }
-        })
+    if flag > 1 {
+        return Err(bad("unknown flag"));
     }
+    framed.drain(..PREFIX);
+    Ok((flag == 1, framed))
 }
 
-struct Health;
+fn success(message: &[u8]) -> Response {
+    let mut framed = vec![0];
+    framed.extend_from_slice(&u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes());
+    framed.extend_from_slice(message);
+    let trailers =
+        HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))]);
+    let body = Full::new(Bytes::from(framed)).with_trailers(ready(Some(Ok(trailers))));
+    ([(header::CONTENT_TYPE, GRPC)], Body::new(body)).into_response()
+}
 
-impl UnaryService<Bytes> for Health {
-    type Response = Vec<u8>;
-    type Future = Answer;
+fn failure(status: &Status) -> Response {
+    let mut response = status.clone().into_http::<Body>();
+    response.headers_mut().insert("grpc-accept-encoding", HeaderValue::from_static("identity,gzip,zstd"));
+    response
+}
 
-    fn call(&mut self, _: tonic::Request<Bytes>) -> Answer {
-        let mut body = Vec::new();
-        Writer::new(&mut body).varint(1, SERVING);
-        Box::pin(async move { Ok(tonic::Response::new(body)) })
-    }
+async fn health() -> Response {
+    let mut message = Vec::new();
+    Writer::new(&mut message).varint(1, SERVING);
+    success(&message)
 }
 
 fn status(trouble: &Trouble) -> Status {
@@ -119,41 +142,4 @@ fn status(trouble: &Trouble) -> Status {
         metadata.insert_bin("google.rpc.retryinfo-bin", MetadataValue::from_bytes(&retry_info(*retry_after)));
     }
     Status::with_details_and_metadata(code, trouble.to_string(), trouble.status().into(), metadata)
-}
-
-/// Messages as they are.
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Vec<u8>;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn encode(&mut self, item: Vec<u8>, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        out.put_slice(&item);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(from.copy_to_bytes(from.remaining())))
-    }
 }

@@ -1,4 +1,4 @@
-//! A protobuf body to the sink: walked, counted, and what was left out said.
+//! A body to the sink: decompressed, walked, counted, and what was left out said.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -7,13 +7,37 @@ use parsers::otlp::{Rejections, WalkError, Writer, walk_logs, walk_metrics, walk
 use parsers::record::Batch;
 
 use super::error::Trouble;
-use super::{Otlp, Signal};
+use super::limits::{RETRY_AFTER, Reservation};
+use super::{Otlp, Signal, body, json};
 use crate::{SignalCounters, count};
 
 impl From<WalkError> for Trouble {
     fn from(error: WalkError) -> Self {
         Self::Malformed(error.to_string())
     }
+}
+
+/// Bytes of a body that is read on the spot, in tens of microseconds; a larger one would hold up other connections.
+const MAX_INLINE: usize = 64 * 1024;
+/// The same of a compressed body: some 10 times as much text.
+const MAX_INLINE_COMPRESSED: usize = 8 * 1024;
+
+/// A request's body as it came.
+pub(super) struct Wire {
+    pub signal: Signal,
+    pub body: Vec<u8>,
+    /// How it is compressed, in the words of `Content-Encoding`; empty for not.
+    pub encoding: String,
+    pub as_json: bool,
+}
+
+/// What a body turned out to hold.
+struct Digested {
+    batch: Batch,
+    /// Decompressed.
+    bytes: usize,
+    records: usize,
+    rejections: Rejections,
 }
 
 impl Otlp {
@@ -26,35 +50,29 @@ impl Otlp {
         }
     }
 
-    /// Takes a protobuf request. `before` is what was left out on the way here (by JSON).
-    pub(super) async fn take(
-        &self,
-        signal: Signal,
-        body: Vec<u8>,
-        mut before: Rejections,
-    ) -> Result<Rejections, Trouble> {
-        let bytes = body.len() as u64;
-        let arrival = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
-        let mut batch = Batch::default();
-        let (records, rejections) = match signal {
-            Signal::Traces => {
-                let (spans, rejections) = walk_traces(body)?;
-                batch.spans = spans;
-                (batch.spans.rows.len(), rejections)
-            }
-            Signal::Logs => {
-                let (logs, rejections) = walk_logs(&body, arrival, self.inner.deriver.as_deref())?;
-                batch.logs = logs;
-                (batch.logs.rows.len(), rejections)
-            }
-            Signal::Metrics => {
-                let (metrics, rejections) = walk_metrics(&body, arrival)?;
-                batch.metrics = metrics;
-                (batch.metrics.samples.len(), rejections)
-            }
-        };
-        before.merge(&rejections);
+    /// Takes a request as it came over the wire: decompressed, walked, handed to the sink. `held` is given back when the
+    /// sink has answered.
+    pub(super) async fn take(&self, wire: Wire, mut held: Reservation) -> Result<Rejections, Trouble> {
+        let signal = wire.signal;
         let counters = self.counters(signal);
+        let most = if wire.encoding.is_empty() { MAX_INLINE } else { MAX_INLINE_COMPRESSED };
+        let digested = if wire.body.len() <= most {
+            self.digest(wire, &mut held)
+        } else {
+            let otlp = self.clone();
+            let task = tokio::task::spawn_blocking(move || (otlp.digest(wire, &mut held), held));
+            let (digested, given_back) = task.await.map_err(|error| Trouble::Unavailable {
+                detail: format!("reading the body failed: {error}"),
+                retry_after: RETRY_AFTER,
+            })?;
+            held = given_back;
+            digested
+        };
+        let Digested { batch, bytes, records, rejections } = digested.inspect_err(|trouble| {
+            if matches!(trouble, Trouble::Unavailable { .. }) {
+                count(&counters.turned_away, 1);
+            }
+        })?;
         let exemplars = batch.metrics.exemplars.len() as u64;
         if !batch.is_empty()
             && let Err(refusal) = self.inner.sink.accept(Arc::new(batch)).await
@@ -62,11 +80,43 @@ impl Otlp {
             count(&counters.refused, records as u64);
             return Err(Trouble::Unavailable { detail: refusal.detail, retry_after: refusal.retry_after });
         }
+        drop(held);
         count(&counters.accepted, records as u64);
-        count(&counters.rejected, before.rejected());
-        count(&counters.bytes, bytes);
+        count(&counters.rejected, rejections.rejected());
+        count(&counters.bytes, bytes as u64);
         count(&self.inner.counters.exemplars, exemplars);
-        Ok(before)
+        Ok(rejections)
+    }
+
+    /// All that takes time with a large body.
+    fn digest(&self, wire: Wire, held: &mut Reservation) -> Result<Digested, Trouble> {
+        let mut body = body::decompress(wire.body, &wire.encoding, self.inner.options.max_body, held)?;
+        let bytes = body.len();
+        let mut rejections = Rejections::default();
+        if wire.as_json {
+            (body, rejections) = json::to_protobuf(wire.signal, &body)?;
+        }
+        let arrival = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+        let mut batch = Batch::default();
+        let (records, left_out) = match wire.signal {
+            Signal::Traces => {
+                let (spans, left_out) = walk_traces(body)?;
+                batch.spans = spans;
+                (batch.spans.rows.len(), left_out)
+            }
+            Signal::Logs => {
+                let (logs, left_out) = walk_logs(&body, arrival, self.inner.deriver.as_deref())?;
+                batch.logs = logs;
+                (batch.logs.rows.len(), left_out)
+            }
+            Signal::Metrics => {
+                let (metrics, left_out) = walk_metrics(&body, arrival)?;
+                batch.metrics = metrics;
+                (batch.metrics.samples.len(), left_out)
+            }
+        };
+        rejections.merge(&left_out);
+        Ok(Digested { batch, bytes, records, rejections })
     }
 }
 

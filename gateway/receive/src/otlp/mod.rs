@@ -67,7 +67,7 @@ impl Otlp {
     }
 
     /// What gRPC answers for an unknown service: UNIMPLEMENTED.
-    pub async fn grpc_unimplemented() -> axum::response::Response {
-        grpc::unimplemented()
+    pub fn grpc_unimplemented() -> std::future::Ready<axum::response::Response> {
+        std::future::ready(grpc::unimplemented())
     }
 }

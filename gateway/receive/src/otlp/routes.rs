@@ -12,7 +12,8 @@ use parsers::otlp::Rejections;
 use tower_http::cors::{Any, CorsLayer};
 
 use super::error::Trouble;
-use super::{Otlp, Signal, body, intake, json};
+use super::intake::{self, Wire};
+use super::{Otlp, Signal, body};
 use crate::count;
 
 const PROTOBUF: &str = "application/x-protobuf";
@@ -52,7 +53,7 @@ async fn export(otlp: Otlp, signal: Signal, request: Request) -> Response {
     }
 }
 
-fn value(headers: &HeaderMap, name: header::HeaderName) -> String {
+pub(super) fn value(headers: &HeaderMap, name: header::HeaderName) -> String {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().trim().to_ascii_lowercase()
 }
 
@@ -65,21 +66,13 @@ async fn handle(
 ) -> Result<Rejections, Trouble> {
     let max = otlp.inner.options.max_body;
     let mut held = otlp.inner.budget.reservation();
-    let read = async {
-        let wire = body::read(wire, max, &mut held).await?;
-        body::decompress(wire, &value(headers, header::CONTENT_ENCODING), max, &mut held)
-    };
-    let mut bytes = read.await.inspect_err(|trouble| {
+    let body = body::read(wire, max, &mut held).await.inspect_err(|trouble| {
         if matches!(trouble, Trouble::Unavailable { .. }) {
             count(&otlp.counters(signal).turned_away, 1);
         }
     })?;
-    let mut before = Rejections::default();
-    if as_json {
-        (bytes, before) = json::to_protobuf(signal, &bytes)?;
-    }
-    // `held` is given back when the sink has answered.
-    otlp.take(signal, bytes, before).await
+    let encoding = value(headers, header::CONTENT_ENCODING);
+    otlp.take(Wire { signal, body, encoding, as_json }, held).await
 }
 
 fn success(signal: Signal, rejections: &Rejections, as_json: bool) -> Response {

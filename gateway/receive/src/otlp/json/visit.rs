@@ -68,12 +68,11 @@ struct Member<'s> {
 }
 
 impl Member<'_> {
-    fn scalar<E>(self, scalar: Scalar<'_>) -> Result<(), E> {
+    fn scalar(self, scalar: Scalar<'_>) {
         let listed = self.field.repeated && !self.item;
         if listed || scalar::write(self.field, scalar, &mut self.state.out).is_none() {
             self.state.spoilt = true;
         }
-        Ok(())
     }
 }
 
@@ -97,23 +96,28 @@ impl<'de> Visitor<'de> for Member<'_> {
     }
 
     fn visit_bool<E>(self, truth: bool) -> Result<(), E> {
-        self.scalar(Scalar::Truth(truth))
+        self.scalar(Scalar::Truth(truth));
+        Ok(())
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<(), E> {
-        self.scalar(Scalar::Unsigned(number))
+        self.scalar(Scalar::Unsigned(number));
+        Ok(())
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<(), E> {
-        self.scalar(Scalar::Signed(number))
+        self.scalar(Scalar::Signed(number));
+        Ok(())
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<(), E> {
-        self.scalar(Scalar::Float(number))
+        self.scalar(Scalar::Float(number));
+        Ok(())
     }
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        self.scalar(Scalar::Text(text))
+        self.scalar(Scalar::Text(text));
+        Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
@@ -149,11 +153,11 @@ impl<'de> Visitor<'de> for Member<'_> {
             result
         });
         state.out = out;
-        if let (Some(reason), Some(outside)) = (message.record, outside) {
-            if std::mem::replace(&mut state.spoilt, outside) {
-                state.out.truncate(start);
-                state.rejections.add(reason);
-            }
+        if let (Some(reason), Some(outside)) = (message.record, outside)
+            && std::mem::replace(&mut state.spoilt, outside)
+        {
+            state.out.truncate(start);
+            state.rejections.add(reason);
         }
         result
     }
