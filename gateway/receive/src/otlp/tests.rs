@@ -15,6 +15,10 @@ use parsers::record::Batch;
 use prost::Message;
 use tower::ServiceExt;
 
+mod grpc;
+mod http;
+mod signals;
+
 use super::*;
 use crate::{Refusal, RefusalKind};
 
