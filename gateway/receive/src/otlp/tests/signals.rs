@@ -16,24 +16,24 @@ use super::*;
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const ID: u128 = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
 
-fn text(text: &str) -> Option<AnyValue> {
-    Some(AnyValue { value: Some(Value::StringValue(text.into())) })
+fn text(text: &str) -> AnyValue {
+    AnyValue { value: Some(Value::StringValue(text.into())) }
 }
 
 fn attributes(pairs: &[(&str, &str)]) -> Vec<KeyValue> {
     pairs
         .iter()
-        .map(|(key, value)| KeyValue { key: (*key).into(), value: text(value), ..KeyValue::default() })
+        .map(|(key, value)| KeyValue { key: (*key).into(), value: Some(text(value)), ..KeyValue::default() })
         .collect()
 }
 
-fn resource(pairs: &[(&str, &str)]) -> Option<Resource> {
-    Some(Resource { attributes: attributes(pairs), ..Resource::default() })
+fn resource(pairs: &[(&str, &str)]) -> Resource {
+    Resource { attributes: attributes(pairs), ..Resource::default() }
 }
 
 fn logs(from: &[(&str, &str)], log_records: Vec<LogRecord>) -> ResourceLogs {
     let scope_logs = vec![ScopeLogs { log_records, ..ScopeLogs::default() }];
-    ResourceLogs { resource: resource(from), scope_logs, ..ResourceLogs::default() }
+    ResourceLogs { resource: Some(resource(from)), scope_logs, ..ResourceLogs::default() }
 }
 
 fn walked(resource_logs: Vec<ResourceLogs>) -> (LogBatch, Rejections) {
@@ -47,7 +47,7 @@ fn few_resource_attributes_are_labels_and_the_others_metadata() {
     let record = LogRecord {
         time_unix_nano: 5,
         severity_number: 17,
-        body: text("boom"),
+        body: Some(text("boom")),
         attributes: attributes(&[("user.id", "7")]),
         trace_id: ID.to_be_bytes().to_vec(),
         span_id: vec![1; 8],
@@ -67,7 +67,7 @@ fn few_resource_attributes_are_labels_and_the_others_metadata() {
 
 #[test]
 fn a_record_without_an_id_has_that_of_its_text() {
-    let record = LogRecord { body: text(&format!("trace_id={TRACE} failed")), ..LogRecord::default() };
+    let record = LogRecord { body: Some(text(&format!("trace_id={TRACE} failed"))), ..LogRecord::default() };
     let (batch, _) = walked(vec![logs(&[], vec![record])]);
     let record = batch.record(&batch.rows[0]);
     assert_eq!(record.trace_id.unwrap().bits(), ID);
@@ -78,7 +78,7 @@ fn a_record_without_an_id_has_that_of_its_text() {
 
 #[test]
 fn a_record_with_a_broken_id_is_kept_without_it() {
-    let record = LogRecord { trace_id: vec![1; 15], body: text("x"), ..LogRecord::default() };
+    let record = LogRecord { trace_id: vec![1; 15], body: Some(text("x")), ..LogRecord::default() };
     let (batch, rejections) = walked(vec![logs(&[], vec![record])]);
     assert_eq!((batch.rows.len(), batch.rows[0].trace, rejections.rejected()), (1, 0, 0));
     assert_eq!(rejections.iter().collect::<Vec<_>>(), [(Reason::LogId, 1)]);
@@ -96,8 +96,11 @@ fn metrics(name: &str, unit: &str, data: Data) -> (MetricBatch, Rejections) {
     let metric = Metric { name: name.into(), unit: unit.into(), data: Some(data), ..Metric::default() };
     let scope_metrics = vec![ScopeMetrics { metrics: vec![metric], ..ScopeMetrics::default() }];
     let from = [("service.name", "cart"), ("service.namespace", "shop"), ("service.instance.id", "i1")];
-    let resource_metrics =
-        vec![ResourceMetrics { resource: resource(&from), scope_metrics, ..ResourceMetrics::default() }];
+    let resource_metrics = vec![ResourceMetrics {
+        resource: Some(resource(&from)),
+        scope_metrics,
+        ..ResourceMetrics::default()
+    }];
     walk_metrics(&ExportMetricsServiceRequest { resource_metrics }.encode_to_vec(), 99).unwrap()
 }
 
