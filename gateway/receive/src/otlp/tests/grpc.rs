@@ -1,3 +1,5 @@
+//! What a gRPC client over a loopback connection gets.
+
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use tonic::client::Grpc;
 use tonic::codec::CompressionEncoding;

@@ -1,3 +1,5 @@
+//! Compressions, CORS, and the bodies of errors over HTTP.
+
 use super::*;
 
 fn compressed(encoding: &str, plain: &[u8]) -> Vec<u8> {
