@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
-use tests::program::{Program, body};
+use tests::harness::Http;
+use tests::program::Program;
 use tokio::sync::{Mutex, Notify};
 
 /// Kills.
@@ -75,9 +76,8 @@ fn trace_body(id: u128, padding: usize) -> Vec<u8> {
 }
 
 /// How many spans and lines the program has of a trace.
-async fn found(program: &Program, id: u128) -> Result<(usize, usize)> {
-    let url = format!("http://{}/api/v1/traces/{id:032x}", program.main);
-    let answer: serde_json::Value = serde_json::from_slice(&body(reqwest::get(&url).await?).await?)?;
+async fn found(http: &Http, program: &Program, id: u128) -> Result<(usize, usize)> {
+    let answer = http.get(&format!("http://{}/api/v1/traces/{id:032x}", program.main)).await?.json()?;
     let count = |key: &str| answer[key].as_array().map(Vec::len).context("an answer lacks a list");
     Ok((count("spans")?, count("logs")?))
 }
@@ -116,6 +116,7 @@ async fn what_was_acknowledged_survives_fifty_kills_once() -> Result<()> {
     let mut lines: Vec<u128> = Vec::new();
     let acknowledged: Arc<Mutex<Vec<u128>>> = Arc::default();
     let mut checked = 0;
+    let http = Http::new()?;
 
     for round in 0..ROUNDS {
         let program =
@@ -126,7 +127,7 @@ async fn what_was_acknowledged_survives_fifty_kills_once() -> Result<()> {
             .collect::<Vec<_>>();
         for &id in known[checked..].iter().chain(&older) {
             ensure!(
-                found(&program, id).await?.0 == SPANS,
+                found(&http, &program, id).await?.0 == SPANS,
                 "round {round}: acknowledged trace {id:032x} is not whole"
             );
         }
@@ -138,35 +139,32 @@ async fn what_was_acknowledged_survives_fifty_kills_once() -> Result<()> {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|client| {
                 let (acknowledged, sent, enough) = (acknowledged.clone(), sent.clone(), enough.clone());
-                let url = format!("http://{}/v1/traces", program.otlp_http);
+                let (http, url) = (http.clone(), format!("http://{}/v1/traces", program.otlp_http));
                 let padding = 200 + random.below(1500) as usize;
                 tokio::spawn(async move {
-                    let http = reqwest::Client::new();
                     for n in 1u128.. {
                         let id = (1 << 120) | ((round as u128) << 64) | ((client as u128) << 32) | n;
-                        let request = http
-                            .post(&url)
-                            .header("content-type", "application/x-protobuf")
-                            .body(trace_body(id, padding));
-                        match request.send().await {
-                            Ok(answer) if answer.status().is_success() => acknowledged.lock().await.push(id),
-                            Ok(answer) if answer.status() == reqwest::StatusCode::SERVICE_UNAVAILABLE => {
-                                continue;
-                            }
+                        let kind = [("content-type", "application/x-protobuf")];
+                        match http.post(&url, &kind, trace_body(id, padding)).await {
+                            Ok(answer) if answer.status == 200 => acknowledged.lock().await.push(id),
+                            // Told to wait: the next one will do as well.
+                            Ok(answer) if answer.status == 503 => continue,
+                            Ok(answer) => bail!("a body was answered {}: {}", answer.status, answer.text()),
                             // The program was killed under it.
-                            _ => return,
+                            Err(_) => return Ok(()),
                         }
                         if sent.fetch_add(1, Ordering::Relaxed) + 1 >= kill_at {
                             enough.notify_one();
                         }
                     }
+                    Ok(())
                 })
             })
             .collect();
-        enough.notified().await;
+        tokio::time::timeout(ROUND_LIMIT, enough.notified()).await.context("too few bodies were acknowledged")?;
         program.kill().await?;
         for client in clients {
-            client.await?;
+            client.await??;
         }
     }
 
@@ -174,12 +172,12 @@ async fn what_was_acknowledged_survives_fifty_kills_once() -> Result<()> {
     program.wait_for_records("logs", lines.len() as u64, CATCH_UP).await?;
     for &id in acknowledged.lock().await.iter() {
         ensure!(
-            found(&program, id).await?.0 == SPANS,
+            found(&http, &program, id).await?.0 == SPANS,
             "acknowledged trace {id:032x} is not there once at the end"
         );
     }
     for &id in &lines {
-        ensure!(found(&program, id).await?.1 == 1, "line {id:032x} is not there once");
+        ensure!(found(&http, &program, id).await?.1 == 1, "line {id:032x} is not there once");
     }
     program.stop().await
 }
