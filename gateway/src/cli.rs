@@ -238,6 +238,7 @@ fn parse(path: Option<&Path>) -> Result<(), Failure> {
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         output.write_all(view.line(text).as_bytes()).map_err(failed)?;
     }
+    output.write_all(view.finish().as_bytes()).map_err(failed)?;
     output.write_all(view.summary().as_bytes()).map_err(failed)
 }
 

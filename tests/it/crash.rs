@@ -26,6 +26,8 @@ const SPANS: usize = 3;
 const LINES: u64 = 200;
 /// How long the last run may take to read what is left of the files.
 const CATCH_UP: Duration = Duration::from_mins(1);
+/// How long a round may take to have its bodies acknowledged.
+const ROUND_LIMIT: Duration = Duration::from_mins(1);
 /// Sealed often, so that kills fall into sealing and merging as well.
 const HEAD_BYTES: u64 = 1 << 20;
 
@@ -161,7 +163,9 @@ async fn what_was_acknowledged_survives_fifty_kills_once() -> Result<()> {
                 })
             })
             .collect();
-        tokio::time::timeout(ROUND_LIMIT, enough.notified()).await.context("too few bodies were acknowledged")?;
+        tokio::time::timeout(ROUND_LIMIT, enough.notified())
+            .await
+            .context("too few bodies were acknowledged")?;
         program.kill().await?;
         for client in clients {
             client.await??;
