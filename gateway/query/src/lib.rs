@@ -1,1 +1,10 @@
-//! stub
+//! LogQL and TraceQL: text in, plain data out. Reading is done through the store's traits; HTTP and JSON are the surfaces'.
+//!
+//! PromQL is not here: it is handed on to a real Prometheus.
+
+mod error;
+mod lexer;
+pub mod logql;
+pub mod traceql;
+
+pub use error::QueryError;
