@@ -1,5 +1,6 @@
-//! A router over nothing, for tests of the surfaces.
+//! A router over nothing, or over records in memory, for tests of the surfaces.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -9,7 +10,8 @@ use correlate::{CorrelateOptions, Correlator};
 use parsers::record::{Labels, LogRecord, Span, TraceId};
 use prometheus_client::registry::Registry;
 use store::read::{
-    LogRead, LogSelect, Matcher, ReadError, ScanReport, SpanSelect, TraceRead, TraceRecords, Window,
+    Direction, LogRead, LogSelect, Matcher, ReadError, ScanReport, SpanSelect, TraceRead, TraceRecords,
+    Window,
 };
 use tower::ServiceExt as _;
 
@@ -47,6 +49,83 @@ impl LogRead for Nothing {
     }
 }
 
+/// Log records and spans in memory.
+#[derive(Default)]
+pub(crate) struct Memory {
+    /// In any order.
+    pub(crate) logs: Vec<LogRecord>,
+    /// Of any traces.
+    pub(crate) spans: Vec<Span>,
+}
+
+impl LogRead for Memory {
+    fn scan_logs(
+        &self,
+        select: &LogSelect,
+        visit: &mut dyn FnMut(LogRecord) -> ControlFlow<()>,
+    ) -> Result<ScanReport, ReadError> {
+        let selected = |record: &&LogRecord| {
+            select.window.contains(record.time) && select.matchers.iter().all(|m| m.matches(&record.labels))
+        };
+        let mut records: Vec<LogRecord> = self.logs.iter().filter(selected).cloned().collect();
+        records.sort_by_key(|record| record.time);
+        if select.direction == Direction::Backward {
+            records.reverse();
+        }
+        let mut report = ScanReport::default();
+        for record in records {
+            report.records += 1;
+            report.bytes += record.line.len() as u64;
+            if visit(record).is_break() {
+                break;
+            }
+        }
+        Ok(report)
+    }
+
+    fn streams(&self, matchers: &[Matcher], window: Window) -> Result<Vec<Arc<Labels>>, ReadError> {
+        let inside = self.logs.iter().filter(|record| window.contains(record.time));
+        let mut streams: Vec<Arc<Labels>> = inside.map(|record| record.labels.clone()).collect();
+        streams.retain(|labels| matchers.iter().all(|m| m.matches(labels)));
+        streams.sort();
+        streams.dedup();
+        Ok(streams)
+    }
+}
+
+impl TraceRead for Memory {
+    fn trace(&self, id: TraceId, _: usize) -> Result<TraceRecords, ReadError> {
+        let spans = self.spans.iter().filter(|span| span.trace_id.matches(id).is_some()).cloned().collect();
+        Ok(TraceRecords { spans, ..TraceRecords::default() })
+    }
+
+    fn scan_traces(
+        &self,
+        select: &SpanSelect,
+        visit: &mut dyn FnMut(Vec<Span>) -> ControlFlow<()>,
+    ) -> Result<ScanReport, ReadError> {
+        let mut spans = self.spans.clone();
+        spans.sort_by_key(|span| span.trace_id.bits());
+        let mut traces: Vec<&[Span]> = spans.chunk_by(|a, b| a.trace_id == b.trace_id).collect();
+        traces.retain(|trace| trace.iter().any(|span| select.window.contains(span.start)));
+        traces.sort_by_key(|trace| std::cmp::Reverse(trace.iter().map(|span| span.start).max()));
+        for trace in traces {
+            if visit(trace.to_vec()).is_break() {
+                break;
+            }
+        }
+        Ok(ScanReport::default())
+    }
+
+    fn services(&self, _: Window) -> Result<Vec<(String, Vec<String>)>, ReadError> {
+        let mut services = BTreeMap::<String, BTreeSet<String>>::new();
+        for span in &self.spans {
+            services.entry(span.resource.service().to_owned()).or_default().insert(span.name.clone());
+        }
+        Ok(services.into_iter().map(|(name, spans)| (name, spans.into_iter().collect())).collect())
+    }
+}
+
 impl Readiness for Nothing {
     fn parts(&self) -> Vec<PartState> {
         vec![PartState { name: "store", waiting_for: Some("replaying the journal".to_owned()) }]
@@ -77,12 +156,17 @@ pub(crate) fn state(traces: Arc<dyn TraceRead>, logs: Arc<dyn LogRead>) -> State
 
 /// Asks a router over nothing.
 pub(crate) async fn get_with(path: &str, headers: &[(&str, &str)]) -> (StatusCode, String) {
+    ask(state(Arc::new(Nothing), Arc::new(Nothing)), path, headers).await
+}
+
+/// Asks a router over this state.
+pub(crate) async fn ask(state: State, path: &str, headers: &[(&str, &str)]) -> (StatusCode, String) {
     let mut request = Request::get(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     let request = request.body(Body::empty()).unwrap();
-    let response = router(state(Arc::new(Nothing), Arc::new(Nothing))).oneshot(request).await.unwrap();
+    let response = router(state).oneshot(request).await.unwrap();
     let status = response.status();
     #[expect(clippy::disallowed_methods, reason = "bounded")]
     let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();

@@ -7,6 +7,7 @@ mod blocking;
 #[cfg(test)]
 mod fakes;
 mod grafana;
+mod loki;
 mod native;
 mod own;
 mod parameters;
@@ -67,6 +68,7 @@ pub fn router(state: State) -> Router {
     Router::new()
         .merge(native::routes())
         .merge(tempo::routes())
+        .merge(loki::routes())
         .merge(prometheus::routes())
         .merge(grafana::routes())
         .merge(admin::routes())

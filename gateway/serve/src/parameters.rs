@@ -1,9 +1,16 @@
 //! Parameters of a request, from its query string and its form, and the spellings of time that Grafana's clients use.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use axum::extract::{Form, FromRequest, Query, Request};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use parsers::record::parse_rfc3339;
+
+/// Nanoseconds since the epoch.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
+}
 
 /// Nanoseconds in a second.
 pub(crate) const SECOND: u64 = 1_000_000_000;

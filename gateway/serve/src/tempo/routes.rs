@@ -1,4 +1,4 @@
-//! `/tempo/api/echo` and `/tempo/api[/v2]/traces/{id}`.
+//! The paths below `/tempo`, and `traces/{id}` in both versions of the interface.
 
 use axum::Router;
 use axum::extract::{Path, State as Extract};
@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use parsers::record::TraceId;
 
-use super::response;
+use super::{response, search};
 use crate::State;
 
 /// Most spans in one body: as many as the unified look-up reads.
@@ -17,6 +17,12 @@ const SPAN_LIMIT: usize = 20_000;
 pub(crate) fn routes() -> Router<State> {
     Router::new()
         .route("/tempo/api/echo", get(|| async { "echo" }))
+        .route("/tempo/api/status/buildinfo", get(search::build_info))
+        .route("/tempo/api/search", get(search::search))
+        .route("/tempo/api/search/tags", get(search::tag_names))
+        .route("/tempo/api/search/tag/{tag}/values", get(search::plain_values))
+        .route("/tempo/api/v2/search/tags", get(search::tags))
+        .route("/tempo/api/v2/search/tag/{tag}/values", get(search::typed_values))
         .route("/tempo/api/traces/{id}", get(|state, id| trace(state, id, false)))
         .route("/tempo/api/v2/traces/{id}", get(|state, id| trace(state, id, true)))
 }
