@@ -112,7 +112,7 @@ fn decoded(tag: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// What builds this.
+/// Which version of Tempo this speaks like.
 pub(super) async fn build_info() -> Response {
     body(json::build_info())
 }
