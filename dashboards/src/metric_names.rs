@@ -48,8 +48,6 @@ pub enum MetricName {
     StoreRefusedBatches,
     /// Heads sealed into segments.
     StoreSeals,
-    /// Merges of segments.
-    StoreMerges,
     /// Time since the start.
     Uptime,
     /// Version and build, in the labels.
@@ -112,7 +110,7 @@ pub const SIGNAL: &str = "signal";
 
 impl MetricName {
     /// Every metric, in the order of the list above.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 23] = [
         Self::HttpRequests,
         Self::HttpRequestDuration,
         Self::TailLines,
@@ -134,7 +132,6 @@ impl MetricName {
         Self::StoreDamagedBlocks,
         Self::StoreRefusedBatches,
         Self::StoreSeals,
-        Self::StoreMerges,
         Self::Uptime,
         Self::Build,
     ];
@@ -221,7 +218,6 @@ impl MetricName {
                 row("store_refused_batches", Counter, None, &[], "Batches that the store did not take")
             }
             Self::StoreSeals => row("store_seals", Counter, None, &[], "Heads sealed into segments"),
-            Self::StoreMerges => row("store_merges", Counter, None, &[], "Merges of segments"),
             Self::Uptime => row("uptime", Gauge, Some(Seconds), &[], "Time since the start"),
             Self::Build => row("build", Info, None, &["version"], "The running program"),
         }

@@ -60,7 +60,6 @@ pub fn store(store: Store) -> Source {
         let counters = store.counters();
         out.put(MetricName::StoreDamagedBlocks, get(&counters.damaged_blocks));
         out.put(MetricName::StoreSeals, get(&counters.seals));
-        out.put(MetricName::StoreMerges, get(&counters.merges));
     })
 }
 

@@ -87,7 +87,7 @@ impl Collector for Parts {
                 if reading.labels.is_empty() {
                     match name.kind() {
                         MetricKind::Counter => {
-                            family.encode_counter::<NoLabelSet, f64, f64>(&reading.value, None)?
+                            family.encode_counter::<NoLabelSet, f64, f64>(&reading.value, None)?;
                         }
                         _ => family.encode_gauge(&reading.value)?,
                     }

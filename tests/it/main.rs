@@ -16,6 +16,8 @@ mod first_light;
 #[cfg(test)]
 mod grafana;
 #[cfg(test)]
+mod manifests;
+#[cfg(test)]
 mod own_metrics;
 #[cfg(test)]
 mod tidy;

@@ -139,7 +139,9 @@ fn the_node_name_reaches_the_agents_configuration() {
     assert_eq!(node["valueFrom"]["fieldRef"]["fieldPath"], "spec.nodeName");
     let ours: Vec<(String, String)> = environment
         .iter()
-        .filter_map(|variable| Some((variable["name"].as_str()?.to_owned(), variable["value"].as_str()?.to_owned())))
+        .filter_map(|variable| {
+            Some((variable["name"].as_str()?.to_owned(), variable["value"].as_str()?.to_owned()))
+        })
         .map(|(name, value)| (name, value.replace("$(NODE_NAME)", "node-7")))
         .collect();
     assert_eq!(load("", "(none)", ours).unwrap().collect.node.as_deref(), Some("node-7"));

@@ -129,9 +129,9 @@ const DATA_DIR: &str = "/var/lib/trefoil";
 /// Where the kubelet keeps container logs.
 const POD_LOGS: &str = "/var/log/pods/*/*/*.log";
 /// A week: what on-call engineers look back to.
-const RETENTION: Duration = Duration::from_secs(7 * 86_400);
+const RETENTION: Duration = Duration::from_hours(168);
 /// Metrics are small; Prometheus keeps as long by default.
-const METRICS_RETENTION: Duration = Duration::from_secs(15 * 86_400);
+const METRICS_RETENTION: Duration = Duration::from_hours(360);
 /// Fits a small volume; oldest days go first.
 const MAX_BYTES: u64 = 50 << 30;
 /// Two heads of this size and their sealing fit the memory budget of 250 MB.

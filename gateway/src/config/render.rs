@@ -91,7 +91,7 @@ fn quoted(text: &str) -> String {
 fn duration(duration: Duration) -> String {
     let millis = duration.as_millis();
     for (unit, name) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")] {
-        if millis > 0 && millis % unit == 0 {
+        if millis > 0 && millis.is_multiple_of(unit) {
             return format!("{}{name}", millis / unit);
         }
     }

@@ -11,7 +11,7 @@ fn an_empty_file_is_the_defaults() {
     let config = load("", "t.yaml", []).unwrap();
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.collect.files, ["/var/log/pods/*/*/*.log"]);
-    assert_eq!(config.store.logs, Duration::from_secs(604_800));
+    assert_eq!(config.store.logs, Duration::from_hours(168));
     assert!(config.prometheus.is_none());
 }
 

@@ -179,8 +179,6 @@ pub struct Counters {
     pub damaged_blocks: AtomicU64,
     /// Heads sealed.
     pub seals: AtomicU64,
-    /// Runs of segments merged.
-    pub merges: AtomicU64,
     /// Segments dropped by retention.
     pub expired_segments: AtomicU64,
     /// Sealing, merging or syncing failed and will be tried again.

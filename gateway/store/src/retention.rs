@@ -1,4 +1,4 @@
-//! Dropping whole segments by age and bytes. What was dropped is remembered by its filter, so that a look-up can say so.
+//! Dropping whole segments by age and bytes.
 
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;

@@ -266,15 +266,12 @@ fn json(row: &mut Row, paths: &[(String, String)]) {
         return;
     }
     for (name, path) in paths {
-        let pointer: String = path
-            .replace("[\"", ".")
-            .replace("\"]", "")
-            .replace('[', ".")
-            .replace(']', "")
-            .split('.')
-            .filter(|part| !part.is_empty())
-            .map(|part| format!("/{part}"))
-            .collect();
+        let plain_path = path.replace("[\"", ".").replace("\"]", "").replace('[', ".").replace(']', "");
+        let mut pointer = String::new();
+        for part in plain_path.split('.').filter(|part| !part.is_empty()) {
+            pointer.push('/');
+            pointer.push_str(part);
+        }
         row.set(name, object.pointer(&pointer).map(plain).unwrap_or_default());
     }
 }

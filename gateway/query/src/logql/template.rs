@@ -51,10 +51,11 @@ fn action_part(action: &str) -> Result<Part, String> {
     if action == "__line__" {
         return Ok(Part::Line);
     }
-    if let Some(name) = action.strip_prefix('.') {
-        if !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-            return Ok(Part::Label(name.to_owned()));
-        }
+    if let Some(name) = action.strip_prefix('.')
+        && !name.is_empty()
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    {
+        return Ok(Part::Label(name.to_owned()));
     }
     if let Some(rest) = action.strip_prefix("contains ") {
         let rest = rest.trim().strip_suffix("__line__").map(str::trim);

@@ -67,10 +67,10 @@ fn hit(query: &Query, spans: &[Span], shown: usize) -> Option<TraceHit> {
     if matched.is_empty() {
         return None;
     }
-    if let Some((op, bound)) = query.at_least {
-        if !ordered(op, matched.len() as f64, bound) {
-            return None;
-        }
+    if let Some((op, bound)) = query.at_least
+        && !ordered(op, matched.len() as f64, bound)
+    {
+        return None;
     }
     let mut services: BTreeMap<String, ServiceStats> = BTreeMap::new();
     for span in spans {

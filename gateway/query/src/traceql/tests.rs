@@ -79,7 +79,7 @@ fn conditions_select_spans_of_traces() {
         (r#"{resource.service.name="web"} && {resource.service.name="cart"}"#, &slow_both),
         (r#"{resource.service.name="pay"} || {resource.service.name="cart"}"#, &one_each),
         (r#"{rootName="GET /slow" && traceDuration > 0.5s}"#, &slow_both),
-        (r#"{.none != nil}"#, &none),
+        (r"{.none != nil}", &none),
         (r#"{true && span."http.response.status_code" = 200}"#, &[("GET /fast", 2)]),
         ("{} | count() > 2", &none),
         ("{} | select(span.http.response.status_code)", &both),

@@ -1,6 +1,7 @@
 //! The body of the unified look-up: its typed shape, which `/openapi.json` describes, and its making from an [`Answer`].
 //!
 //! Times and durations are decimal strings: nanoseconds exceed 2^53, beyond which JSON numbers lose digits in JavaScript.
+#![allow(clippy::struct_field_names, reason = "the fields are the body's keys")]
 
 use std::fmt::Write as _;
 

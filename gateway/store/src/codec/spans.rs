@@ -86,14 +86,11 @@ fn status(bytes: &[u8]) -> StatusCode {
 
 /// The row of a payload that begins at `start`, with the parts that the payload does not hold.
 fn settle(mut row: SpanRow, start: u32, len: usize, like: &SpanRow) -> SpanRow {
-    let shift = |r: ByteRange| {
-        if r.is_empty() {
-            ByteRange::default()
-        } else {
-            ByteRange { start: r.start + start, end: r.end + start }
-        }
+    row.name = if row.name.is_empty() {
+        ByteRange::default()
+    } else {
+        ByteRange { start: row.name.start + start, end: row.name.end + start }
     };
-    row.name = shift(row.name);
     row.payload = ByteRange { start, end: start + len as u32 };
     (row.resource, row.scope, row.spelling) = (like.resource, like.scope, like.spelling);
     row

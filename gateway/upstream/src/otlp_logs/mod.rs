@@ -119,7 +119,7 @@ impl Shipper {
     /// Sends the logs of a batch. If the endpoint finds fault with them, they are halved until the record at fault stands
     /// alone; that one is set aside and counted.
     pub async fn ship(&self, logs: &LogBatch) -> Result<(), Refused> {
-        let mut open = Vec::from([0..logs.rows.len()]);
+        let mut open: Vec<_> = std::iter::once(0..logs.rows.len()).collect();
         let mut poisoned = Vec::new();
         while let Some(rows) = open.pop() {
             if rows.is_empty() {
