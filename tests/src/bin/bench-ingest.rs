@@ -19,6 +19,8 @@ const STAGE_LIMIT: Duration = Duration::from_mins(10);
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    // The client's TLS provider; a second installation is harmless.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let mut arguments = std::env::args().skip(1);
     let lines: u64 = arguments.next().map_or(Ok(1_000_000), |n| n.parse()).context("LINES is a number")?;
     let spans: u64 = arguments.next().map_or(Ok(400_000), |n| n.parse()).context("SPANS is a number")?;
