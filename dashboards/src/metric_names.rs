@@ -42,12 +42,16 @@ pub enum MetricName {
     StoreRecords,
     /// Bytes in the journal.
     StoreJournalBytes,
-    /// Damaged blocks met.
-    StoreDamagedBlocks,
+    /// Damaged blocks and files met.
+    StoreDamaged,
     /// Batches that the store refused.
     StoreRefusedBatches,
     /// Heads sealed into segments.
     StoreSeals,
+    /// Segments written by merging smaller ones.
+    StoreMerges,
+    /// Segments dropped by retention.
+    StoreExpiredSegments,
     /// Time since the start.
     Uptime,
     /// Version and build, in the labels.
@@ -129,9 +133,11 @@ impl MetricName {
         Self::StoreSegments,
         Self::StoreRecords,
         Self::StoreJournalBytes,
-        Self::StoreDamagedBlocks,
+        Self::StoreDamaged,
         Self::StoreRefusedBatches,
         Self::StoreSeals,
+        Self::StoreMerges,
+        Self::StoreExpiredSegments,
         Self::Uptime,
         Self::Build,
     ];
@@ -207,17 +213,23 @@ impl MetricName {
             Self::StoreJournalBytes => {
                 row("store_journal", Gauge, Some(Bytes), &[], "Bytes in the journal, not yet in a segment")
             }
-            Self::StoreDamagedBlocks => row(
-                "store_damaged_blocks",
+            Self::StoreDamaged => row(
+                "store_damaged",
                 Counter,
                 None,
                 &[],
-                "Blocks that could not be read and were passed over",
+                "Blocks, segments, journals and manifests that could not be read",
             ),
             Self::StoreRefusedBatches => {
                 row("store_refused_batches", Counter, None, &[], "Batches that the store did not take")
             }
             Self::StoreSeals => row("store_seals", Counter, None, &[], "Heads sealed into segments"),
+            Self::StoreMerges => {
+                row("store_merges", Counter, None, &[], "Segments written by merging smaller ones")
+            }
+            Self::StoreExpiredSegments => {
+                row("store_expired_segments", Counter, None, &[], "Segments dropped by retention")
+            }
             Self::Uptime => row("uptime", Gauge, Some(Seconds), &[], "Time since the start"),
             Self::Build => row("build", Info, None, &["version"], "The running program"),
         }

@@ -58,8 +58,10 @@ pub fn store(store: Store) -> Source {
         out.put(MetricName::StoreJournalBytes, stats.journal_bytes);
         out.put(MetricName::StoreRefusedBatches, stats.refused);
         let counters = store.counters();
-        out.put(MetricName::StoreDamagedBlocks, get(&counters.damaged_blocks));
+        out.put(MetricName::StoreDamaged, stats.damaged);
         out.put(MetricName::StoreSeals, get(&counters.seals));
+        out.put(MetricName::StoreMerges, get(&counters.merges));
+        out.put(MetricName::StoreExpiredSegments, get(&counters.expired_segments));
     })
 }
 

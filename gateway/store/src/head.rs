@@ -6,7 +6,7 @@ use std::time::Instant;
 use parsers::record::Batch;
 use rustc_hash::FxHashMap;
 
-use crate::options::Stats;
+use crate::options::{SignalStats, Stats};
 
 /// Which rows of a batch an index entry means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub struct Head {
     pub since: Option<Instant>,
     by_low64: FxHashMap<u64, u32>,
     entries: Vec<Entry>,
+    /// Records and their times: logs, spans, samples with exemplars.
+    held: [SignalStats; 3],
 }
 
 impl Head {
@@ -55,6 +57,7 @@ impl Head {
             since: None,
             by_low64: FxHashMap::default(),
             entries: Vec::new(),
+            held: Default::default(),
         }
     }
 
@@ -62,6 +65,11 @@ impl Head {
     pub fn push(&mut self, batch: Arc<Batch>) {
         let entries = self.entries.len();
         let number = self.batches.len() as u32;
+        let [logs, traces, metrics] = &mut self.held;
+        batch.logs.rows.iter().for_each(|r| logs.add(1, r.time, r.time));
+        batch.spans.rows.iter().for_each(|r| traces.add(1, r.start, r.end.max(r.start)));
+        batch.metrics.samples.iter().for_each(|s| metrics.add(1, s.time, s.time));
+        batch.metrics.exemplars.iter().for_each(|e| metrics.add(1, e.time, e.time));
         for (row, r) in batch.logs.rows.iter().enumerate() {
             self.index(r.trace, number, row, Kind::Log);
         }
@@ -105,11 +113,9 @@ impl Head {
         if let Some(since) = self.since {
             stats.sealing_lag = stats.sealing_lag.max(since.elapsed());
         }
-        for batch in &self.batches {
-            batch.logs.rows.iter().for_each(|r| stats.logs.add(1, r.time, r.time));
-            batch.spans.rows.iter().for_each(|r| stats.traces.add(1, r.start, r.end.max(r.start)));
-            batch.metrics.samples.iter().for_each(|s| stats.metrics.add(1, s.time, s.time));
-            batch.metrics.exemplars.iter().for_each(|e| stats.metrics.add(1, e.time, e.time));
-        }
+        let [logs, traces, metrics] = self.held;
+        stats.logs.merge(logs);
+        stats.traces.merge(traces);
+        stats.metrics.merge(metrics);
     }
 }

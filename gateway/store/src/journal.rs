@@ -21,6 +21,8 @@ const HEADER: u64 = 8;
 const RECORD_HEADER: usize = 8;
 /// No batch is near this; a longer length is damage, and is not allocated.
 const MAX_RECORD: usize = 1 << 30;
+/// Added to the name of a journal that could not be read.
+const ASIDE: &str = ".damaged";
 
 /// A file being written.
 #[derive(Debug)]
@@ -40,14 +42,20 @@ pub fn path(dir: &Path, number: u64) -> PathBuf {
 
 /// The numbers of all journals, in order.
 pub fn list(dir: &Path) -> Result<Vec<u64>, OpenError> {
+    numbered(dir, ".tfj")
+}
+
+/// The numbers of the journals that were [`put_aside`].
+pub fn list_aside(dir: &Path) -> Result<Vec<u64>, OpenError> {
+    numbered(dir, &format!(".tfj{ASIDE}"))
+}
+
+fn numbered(dir: &Path, end: &str) -> Result<Vec<u64>, OpenError> {
     let io = |source| OpenError::Io { action: "list", path: dir.to_owned(), source };
     let mut numbers = Vec::new();
     for entry in fs::read_dir(dir).map_err(io)? {
         let name = entry.map_err(io)?.file_name();
-        if let Some(number) = name.to_str().and_then(|n| n.strip_suffix(".tfj")).and_then(|n| n.parse().ok())
-        {
-            numbers.push(number);
-        }
+        numbers.extend(name.to_str().and_then(|n| n.strip_suffix(end)).and_then(|n| n.parse::<u64>().ok()));
     }
     numbers.sort_unstable();
     Ok(numbers)
@@ -114,54 +122,75 @@ impl Journal {
 pub struct Replayed {
     /// Good records.
     pub records: u64,
-    /// Whether a damaged one ended the file early.
-    pub damaged: bool,
-    /// Bytes of the file that remain.
-    pub length: u64,
+    /// Bytes that could not be read: a record that a crash cut short, or damage.
+    pub lost: u64,
+    /// Not a journal's first bytes: nothing could be read.
+    pub unreadable: bool,
 }
 
-/// Reads a journal up to its end or its first damaged record, and cuts off what is behind that.
+/// Reads a journal: all good records, in order. A damaged record is passed over when its length leads to another good one;
+/// else nothing after it can be told apart, and reading ends there. The file is left as it is.
 pub fn replay(file: &Path, mut each: impl FnMut(Batch)) -> Result<Replayed, OpenError> {
     let io = |action| move |source| OpenError::Io { action, path: file.to_owned(), source };
-    let handle = File::options().read(true).write(true).open(file).map_err(io("open"))?;
+    let handle = File::open(file).map_err(io("open"))?;
     let size = handle.metadata().map_err(io("stat"))?.len();
-    let mut done = Replayed { length: HEADER.min(size), ..Replayed::default() };
+    let mut done = Replayed::default();
+    if size < HEADER {
+        // A crash between creating a file and writing its header: nothing was acknowledged from it.
+        return Ok(done);
+    }
     let mut header = [0u8; HEADER as usize];
-    if size < HEADER || handle.read_exact_at(&mut header, 0).is_err() || !header.starts_with(MAGIC) {
-        // A crash between creating and writing the header leaves fewer bytes, and nothing was acknowledged from it.
-        return Ok(Replayed { damaged: size > 0, length: size, ..done });
+    handle.read_exact_at(&mut header, 0).map_err(io("read"))?;
+    if !header.starts_with(MAGIC) {
+        return Ok(Replayed { unreadable: true, lost: size, ..done });
     }
     if let Some(&found) = header.last()
         && found > VERSION
     {
         return Err(OpenError::Version { file: file.to_owned(), found, known: VERSION });
     }
-    while done.length < size {
-        let Some((batch, length)) = next(&handle, done.length, size) else {
-            done.damaged = true;
-            handle.set_len(done.length).map_err(io("truncate"))?;
-            break;
-        };
-        each(batch);
-        done.length += length;
-        done.records += 1;
+    let mut at = HEADER;
+    let mut good = HEADER;
+    while let Some((batch, length)) = next(&handle, at, size) {
+        at += length;
+        if let Some(batch) = batch {
+            done.lost += at - length - good;
+            good = at;
+            each(batch);
+            done.records += 1;
+        }
     }
+    done.lost += size - good;
     Ok(done)
 }
 
-fn next(file: &File, at: u64, size: u64) -> Option<(Batch, u64)> {
+/// The record at a place, `None` in it when it is damaged, and its length on disk. `None` at the end, or when the length itself
+/// cannot be true.
+fn next(file: &File, at: u64, size: u64) -> Option<(Option<Batch>, u64)> {
     let mut head = [0u8; RECORD_HEADER];
     file.read_exact_at(&mut head, at).ok()?;
     let length = u32::from_le_bytes(head.first_chunk::<4>().copied()?) as usize;
     let checksum = u32::from_le_bytes(head.last_chunk::<4>().copied()?);
-    if length > MAX_RECORD || at + (RECORD_HEADER + length) as u64 > size {
+    let whole = (RECORD_HEADER + length) as u64;
+    if length > MAX_RECORD || at + whole > size {
         return None;
     }
     let mut packed = vec![0u8; length];
     file.read_exact_at(&mut packed, at + RECORD_HEADER as u64).ok()?;
-    if crc32fast::hash(&packed) != checksum {
+    Some((unpack(&packed, checksum), whole))
+}
+
+fn unpack(packed: &[u8], checksum: u32) -> Option<Batch> {
+    if crc32fast::hash(packed) != checksum {
         return None;
     }
-    let batch = decode_batch(&lz4_flex::decompress_size_prepended(&packed).ok()?).ok()?;
-    Some((batch, (RECORD_HEADER + length) as u64))
+    decode_batch(&lz4_flex::decompress_size_prepended(packed).ok()?).ok()
+}
+
+/// Puts a journal that cannot be read aside, under a name that nobody reads or deletes.
+pub fn put_aside(dir: &Path, number: u64) -> io::Result<PathBuf> {
+    let aside = dir.join(format!("{number:08}.tfj{ASIDE}"));
+    fs::rename(path(dir, number), &aside)?;
+    disk::sync_dir(dir)?;
+    Ok(aside)
 }

@@ -8,9 +8,12 @@
 
 mod codec;
 mod disk;
+mod expired;
 mod head;
 mod journal;
 mod manifest;
+mod merge;
+mod opening;
 mod options;
 mod positions;
 pub mod read;

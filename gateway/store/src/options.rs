@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-/// One head is frozen and written while another fills; with both, the block cache and the encoder, memory stays under a
+/// One head is frozen and written while another fills; with both, the request bodies and the encoder, memory stays under a
 /// quarter of a gigabyte.
 pub const HEAD_BYTES: usize = 32 << 20;
 /// A quiet store seals every now and then, so that a restart replays little.
@@ -13,8 +13,6 @@ pub const HEAD_AGE: Duration = Duration::from_mins(10);
 pub const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 /// Room for sealing what is in memory, and for others on the same disk.
 pub const MIN_FREE_BYTES: u64 = 256 << 20;
-/// Some hundred decoded blocks: neighbouring look-ups hit the same ones.
-pub const CACHE_BYTES: usize = 16 << 20;
 
 /// When the journal goes to the disk itself. Every answer waits for the operating system to have the bytes in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +58,6 @@ pub struct StoreOptions {
     pub head_age: Duration,
     /// Batches are refused while the file system has less free space.
     pub min_free_bytes: u64,
-    /// Bound of the cache of decoded blocks.
-    pub cache_bytes: usize,
     /// How long records stay.
     pub retention: Retention,
 }
@@ -75,7 +71,6 @@ impl StoreOptions {
             head_bytes: HEAD_BYTES,
             head_age: HEAD_AGE,
             min_free_bytes: MIN_FREE_BYTES,
-            cache_bytes: CACHE_BYTES,
             retention: Retention::default(),
         }
     }
@@ -171,14 +166,18 @@ pub struct Counters {
     pub refused_full: AtomicU64,
     /// Batches refused because the journal could not be written.
     pub refused_failed: AtomicU64,
-    /// Journal files with a damaged record, after which nothing of them was read.
+    /// Manifests that could not be read.
+    pub damaged_manifests: AtomicU64,
+    /// Journal files with bytes that could not be read, those put aside at an earlier opening among them.
     pub damaged_journals: AtomicU64,
-    /// Segments that could not be opened.
+    /// Segments that could not be opened, now or earlier; they lie aside.
     pub damaged_segments: AtomicU64,
     /// Blocks that failed their checksum.
     pub damaged_blocks: AtomicU64,
     /// Heads sealed.
     pub seals: AtomicU64,
+    /// Segments written by merging smaller ones.
+    pub merges: AtomicU64,
     /// Segments dropped by retention.
     pub expired_segments: AtomicU64,
     /// Sealing, merging or syncing failed and will be tried again.
@@ -206,6 +205,12 @@ impl SignalStats {
             self.records += records;
             self.oldest = Some(self.oldest.map_or(first, |t| t.min(first)));
             self.newest = Some(self.newest.map_or(last, |t| t.max(last)));
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) {
+        if let (Some(oldest), Some(newest)) = (other.oldest, other.newest) {
+            self.add(other.records, oldest, newest);
         }
     }
 }

@@ -122,14 +122,15 @@ pub struct TraceRecords {
     pub omitted: u64,
     /// Blocks that hold parts of the trace but could not be read.
     pub damaged_blocks: u64,
-    /// Why records of this trace that were once stored are gone.
+    /// Why records of this trace are gone; the embedded store tells it for signals of which nothing is left.
     pub fates: Vec<Fate>,
 }
 
 /// Why records are gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// Retention dropped the day that held them. Known from a membership filter: wrong once in about a hundred cases.
+    /// Retention dropped them. Known by 32 bits of the id: with the thirty million ids that are remembered at most, wrong in
+    /// fewer than one case in a hundred.
     Expired {
         /// Which signal.
         signal: Signal,
@@ -221,7 +222,8 @@ pub trait TraceRead: Send + Sync {
         visit: &mut dyn FnMut(Vec<Span>) -> ControlFlow<()>,
     ) -> Result<ScanReport, ReadError>;
 
-    /// Services that have spans in the window, each with its operations, both sorted.
+    /// Services that have spans in the window, each with its operations, both sorted. A sealed segment that touches the window
+    /// counts whole, and lists at most 1,000 operations a service.
     fn services(&self, window: Window) -> Result<Vec<(String, Vec<String>)>, ReadError>;
 }
 

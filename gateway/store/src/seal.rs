@@ -12,7 +12,7 @@ use crate::journal::{self, Journal};
 use crate::manifest::{self, Manifest};
 use crate::options::SyncPolicy;
 use crate::retention;
-use crate::segment::{Segment, seal};
+use crate::segment::{Name, Segment, seal};
 use crate::store::{Inner, lock};
 
 /// How often heads' ages and retention are looked at.
@@ -90,8 +90,8 @@ pub fn seal_frozen(inner: &Inner) -> io::Result<()> {
         let Some(head) = oldest else { return Ok(()) };
         let dir = inner.segments();
         let mut opened = Vec::new();
-        for name in seal(&dir, &head.batches, head.journals, None)? {
-            match Segment::open(&dir, name) {
+        for name in seal(&dir, &head.batches, head.journals)? {
+            match Segment::open(&name.path(&dir, Name::SEGMENT), name) {
                 Ok(Some(segment)) => opened.push(Arc::new(segment)),
                 Ok(None) => return Err(io::Error::other("a segment just written cannot be read")),
                 Err(error) => return Err(io::Error::other(error)),

@@ -1,8 +1,8 @@
-//! The handle: opening, appending, positions, statistics. Reading is in `reading`, background work in `seal`.
+//! The handle: appending, positions, statistics. Opening is in `opening`, reading in `reading`, background work in `seal`.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -15,12 +15,14 @@ use crate::codec::encode_batch;
 use crate::disk;
 use crate::head::Head;
 use crate::journal::{self, Journal};
-use crate::manifest;
+use crate::merge;
+use crate::opening;
+use crate::opening::io_error;
 use crate::options::{Counters, OpenError, Refused, Stats, StoreOptions, SyncPolicy};
 use crate::positions::Positions;
 use crate::read::Signal;
 use crate::seal;
-use crate::segment::{Name, Segment};
+use crate::segment::Segment;
 
 /// Sealing 32 MiB takes about this long.
 const RETRY_BUSY: Duration = Duration::from_secs(1);
@@ -31,7 +33,7 @@ const FREE_SPACE_CHECK: Duration = Duration::from_millis(500);
 /// Frozen heads that may wait; more would take memory without bound.
 const MAX_WAITING: usize = 2;
 
-/// The store; a cheap clone. The last one dropped ends the background thread.
+/// The store; a cheap clone. The last one dropped ends the background threads.
 #[derive(Debug, Clone)]
 pub struct Store(Arc<Handle>);
 
@@ -39,7 +41,15 @@ pub struct Store(Arc<Handle>);
 struct Handle {
     inner: Arc<Inner>,
     wake: Sender<seal::Wake>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Option<Threads>>,
+}
+
+/// What works in the background until the store is closed.
+#[derive(Debug)]
+struct Threads {
+    /// Merging ends when this is dropped.
+    go_on: Sender<()>,
+    running: Vec<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -48,9 +58,11 @@ pub(crate) struct Inner {
     pub(crate) counters: Arc<Counters>,
     pub(crate) writing: Mutex<Writing>,
     pub(crate) view: RwLock<View>,
-    /// Held while segments are made or dropped.
+    /// Held while segments are made, dropped or replaced.
     pub(crate) maintenance: Mutex<()>,
-    _lock: File,
+    /// Held while segments are merged; taken before `maintenance`.
+    pub(crate) merging: Mutex<()>,
+    pub(crate) _lock: File,
 }
 
 #[derive(Debug)]
@@ -65,16 +77,20 @@ pub(crate) struct Writing {
 pub(crate) struct View {
     pub(crate) active: Head,
     pub(crate) frozen: Vec<Arc<Head>>,
+    /// In order of the journals that they cover.
     pub(crate) segments: Vec<Arc<Segment>>,
+    /// What retention dropped, in order of the journals: only the ids are left.
+    pub(crate) expired: Vec<Arc<Segment>>,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
-    let path = path.to_owned();
-    move |source| OpenError::Io { action, path, source }
+impl Writing {
+    pub(crate) fn new(journal: Journal, positions: Positions) -> Self {
+        Self { journal, positions, free: None }
+    }
 }
 
 impl Inner {
@@ -84,67 +100,6 @@ impl Inner {
 
     pub(crate) fn segments(&self) -> PathBuf {
         self.options.dir.join("segments")
-    }
-
-    fn open(options: StoreOptions) -> Result<Self, OpenError> {
-        let dir = options.dir.clone();
-        for dir in [dir.join("journal"), dir.join("segments")] {
-            fs::create_dir_all(&dir).map_err(io_error("create", &dir))?;
-        }
-        let lock_path = dir.join("lock");
-        let lock = File::create(&lock_path).map_err(io_error("create", &lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => return Err(OpenError::Locked { dir }),
-            Err(fs::TryLockError::Error(source)) => return Err(io_error("lock", &lock_path)(source)),
-        }
-        let counters = Arc::new(Counters::default());
-        let manifest = match manifest::read(&dir)? {
-            Some(Ok(manifest)) => Some(manifest),
-            Some(Err(_)) => {
-                counters.damaged_journals.fetch_add(1, Relaxed);
-                tracing::error!(dir = %dir.display(), "the manifest is damaged: file positions are lost");
-                None
-            }
-            None if journal::list(&dir.join("journal"))?.is_empty() => None,
-            None => Some(manifest::Manifest::default()),
-        };
-        let segments_dir = dir.join("segments");
-        let (segments, newest) =
-            open_segments(&segments_dir, manifest.as_ref().map(|m| m.sealed), &counters)?;
-        let manifest = manifest.unwrap_or(manifest::Manifest { sealed: newest, positions: Vec::new() });
-        let mut positions = Positions::default();
-        positions.apply(&manifest.positions);
-        let mut active = Head::new(manifest.sealed + 1);
-        let journals = dir.join("journal");
-        let mut number = manifest.sealed;
-        for found in journal::list(&journals)? {
-            let file = journal::path(&journals, found);
-            if found <= manifest.sealed {
-                disk::remove(&file).map_err(io_error("delete", &file))?;
-                continue;
-            }
-            let replayed = journal::replay(&file, |batch| {
-                positions.apply(&batch.positions);
-                active.push(Arc::new(batch));
-            })?;
-            if replayed.damaged {
-                counters.damaged_journals.fetch_add(1, Relaxed);
-                tracing::error!(file = %file.display(), records = replayed.records, "damaged record: the journal was cut there");
-            }
-            number = found;
-        }
-        let journal =
-            Journal::create(&journals, number + 1).map_err(io_error("create a journal in", &journals))?;
-        active.journals.1 = number + 1;
-        Ok(Self {
-            options,
-            counters,
-            writing: Mutex::new(Writing { journal, positions, free: None }),
-            view: RwLock::new(View { active, frozen: Vec::new(), segments }),
-            maintenance: Mutex::new(()),
-            _lock: lock,
-        })
     }
 
     fn append(&self, batch: Arc<Batch>) -> Result<bool, Refused> {
@@ -215,48 +170,18 @@ impl Inner {
     }
 }
 
-fn open_segments(
-    dir: &Path,
-    sealed: Option<u64>,
-    counters: &Counters,
-) -> Result<(Vec<Arc<Segment>>, u64), OpenError> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(dir).map_err(io_error("list", dir))? {
-        let path = entry.map_err(io_error("list", dir))?.path();
-        if path.extension().is_some_and(|e| e == "tmp") {
-            disk::remove(&path).map_err(io_error("delete", &path))?;
-        } else if let Some(name) = path.file_stem().and_then(|s| s.to_str()).and_then(Name::parse) {
-            names.push(name);
-        }
-    }
-    names.sort_by_key(|n| (n.first, n.last, n.signal, n.day));
-    let newest = names.iter().map(|n| n.last).max().unwrap_or(0);
-    let mut segments = Vec::new();
-    for name in &names {
-        let path = dir.join(name.stem()).with_extension("tfs");
-        if sealed.is_some_and(|s| name.last > s) || names.iter().any(|n| n.replaces(name)) {
-            disk::remove(&path).map_err(io_error("delete", &path))?;
-        } else if let Some(segment) = Segment::open(dir, *name)? {
-            segments.push(Arc::new(segment));
-        } else {
-            counters.damaged_segments.fetch_add(1, Relaxed);
-            tracing::error!(file = %path.display(), "the segment is damaged and is passed over");
-        }
-    }
-    Ok((segments, newest))
-}
-
 impl Store {
     /// Opens a data directory, or makes one: reads the segments' footers and replays the journal.
     pub fn open(options: StoreOptions) -> Result<Self, OpenError> {
-        let inner = Arc::new(Inner::open(options)?);
+        let inner = Arc::new(opening::open(options)?);
         let (wake, woken) = channel();
-        let background = Arc::clone(&inner);
-        let thread = std::thread::Builder::new()
-            .name("store-seal".into())
-            .spawn(move || seal::run(&background, &woken))
-            .map_err(io_error("start a thread for", &inner.options.dir))?;
-        Ok(Self(Arc::new(Handle { inner, wake, thread: Mutex::new(Some(thread)) })))
+        let (go_on, stop) = channel();
+        let threads = Threads { go_on, running: Vec::new() };
+        let handle = Handle { inner, wake, threads: Mutex::new(Some(threads)) };
+        let (sealing, merging) = (Arc::clone(&handle.inner), Arc::clone(&handle.inner));
+        handle.start("store-seal", move || seal::run(&sealing, &woken))?;
+        handle.start("store-merge", move || merge::run(&merging, &stop))?;
+        Ok(Self(Arc::new(handle)))
     }
 
     /// Takes a batch whole or not at all. On return it is with the operating system (or on the disk, as the policy says), and
@@ -308,11 +233,12 @@ impl Store {
             };
             signal.bytes += s.bytes;
             signal.segments += 1;
-            signal.add(s.records, s.first, s.last);
+            signal.add(s.records, s.footer.first, s.footer.last);
         }
         let sum = |list: &[&AtomicU64]| list.iter().map(|c| c.load(Relaxed)).sum();
         let c = &inner.counters;
-        stats.damaged = sum(&[&c.damaged_journals, &c.damaged_segments, &c.damaged_blocks]);
+        stats.damaged =
+            sum(&[&c.damaged_manifests, &c.damaged_journals, &c.damaged_segments, &c.damaged_blocks]);
         stats.refused = sum(&[&c.refused_busy, &c.refused_full, &c.refused_failed]);
         stats
     }
@@ -323,7 +249,13 @@ impl Store {
         seal::seal_frozen(&self.0.inner)
     }
 
-    /// Ends the background thread and syncs the journal. What is in memory is in the journal, too, and comes back.
+    /// Merges small segments now, instead of waiting for the background to come to it.
+    pub fn merge(&self) {
+        let mut passed_over = Default::default();
+        while merge::merge_once(&self.0.inner, &mut passed_over) {}
+    }
+
+    /// Ends the background threads and syncs the journal. What is in memory is in the journal, too, and comes back.
     pub fn close(&self) {
         self.0.stop();
     }
@@ -334,9 +266,23 @@ impl Store {
 }
 
 impl Handle {
+    fn start(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), OpenError> {
+        let thread = std::thread::Builder::new()
+            .name(name.into())
+            .spawn(work)
+            .map_err(io_error("start a thread for", &self.inner.options.dir))?;
+        if let Some(threads) = &mut *lock(&self.threads) {
+            threads.running.push(thread);
+        }
+        Ok(())
+    }
+
     fn stop(&self) {
+        let Some(Threads { go_on, running }) = lock(&self.threads).take() else { return };
+        drop(go_on);
+        // A thread that ended already has nothing to be told.
         let _ = self.wake.send(seal::Wake::Stop);
-        if let Some(thread) = lock(&self.thread).take() {
+        for thread in running {
             let _ = thread.join();
         }
     }

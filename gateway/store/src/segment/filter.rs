@@ -1,4 +1,4 @@
-//! A blocked bloom filter over the low 64 bits of trace ids: one cache line a question, about 12 bits an id.
+//! A blocked bloom filter over the keys of trace ids: one cache line a question, about 12 bits an id.
 
 use crate::codec::{Damaged, Input, Output};
 
@@ -7,13 +7,19 @@ const BITS_PER_ID: usize = 12;
 const PROBES: u32 = 6;
 const WORDS: usize = 8;
 
-/// Spreads ids, whose bits need not be random, over 64 bits.
-pub fn mix(low64: u64) -> u64 {
-    let mut h = low64 ^ (low64 >> 32);
+/// Spreads numbers, whose bits need not be random, over 64 bits.
+fn mix(number: u64) -> u64 {
+    let mut h = number ^ (number >> 32);
     h = h.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     h ^= h >> 29;
     h = h.wrapping_mul(0xbf58_476d_1ce4_e5b9);
     h ^ (h >> 32)
+}
+
+/// What a trace id goes by in filter and index, from its low 64 bits: 64-bit ids and the long forms of the same trace share
+/// it, and so do, rarely, ids that have nothing in common.
+pub fn key(low64: u64) -> u32 {
+    (mix(low64) >> 32) as u32
 }
 
 /// The filter.
@@ -21,13 +27,14 @@ pub fn mix(low64: u64) -> u64 {
 pub struct Filter(Vec<u64>);
 
 impl Filter {
-    /// With room for so many ids.
-    pub fn with_capacity(ids: usize) -> Self {
-        Self(vec![0; (ids * BITS_PER_ID).div_ceil(64 * WORDS).max(1) * WORDS])
+    /// With room for so many keys.
+    pub fn with_capacity(keys: usize) -> Self {
+        Self(vec![0; (keys * BITS_PER_ID).div_ceil(64 * WORDS).max(1) * WORDS])
     }
 
-    fn probes(&self, hash: u64) -> impl Iterator<Item = (usize, u64)> + use<> {
+    fn probes(&self, key: u32) -> impl Iterator<Item = (usize, u64)> + use<> {
         let lines = (self.0.len() / WORDS) as u64;
+        let hash = mix(u64::from(key) | 1 << 40);
         let line = (((hash >> 32) * lines) >> 32) as usize * WORDS;
         let bits = hash.wrapping_mul(0x94d0_49bb_1331_11eb);
         (0..PROBES).map(move |i| {
@@ -36,19 +43,19 @@ impl Filter {
         })
     }
 
-    /// Adds an id, by its [`mix`].
-    pub fn insert(&mut self, hash: u64) {
-        for (word, bit) in self.probes(hash) {
+    /// Adds a key.
+    pub fn insert(&mut self, key: u32) {
+        for (word, bit) in self.probes(key) {
             if let Some(word) = self.0.get_mut(word) {
                 *word |= bit;
             }
         }
     }
 
-    /// Whether the id may be among those added.
-    pub fn may_hold(&self, hash: u64) -> bool {
-        !self.0.is_empty()
-            && self.probes(hash).all(|(word, bit)| self.0.get(word).is_some_and(|w| w & bit != 0))
+    /// Whether the key may be among those added. A filter that was never made says nothing: any key may be.
+    pub fn may_hold(&self, key: u32) -> bool {
+        self.0.is_empty()
+            || self.probes(key).all(|(word, bit)| self.0.get(word).is_some_and(|w| w & bit != 0))
     }
 
     /// Writes it.
@@ -60,6 +67,9 @@ impl Filter {
     /// Reads it.
     pub fn decode(input: &mut Input<'_>) -> Result<Self, Damaged> {
         let count = input.count()?;
+        if count % WORDS != 0 {
+            return Err(Damaged);
+        }
         (0..count).map(|_| input.fixed64()).collect::<Result<_, _>>().map(Self)
     }
 }

@@ -1,15 +1,23 @@
 //! Immutable files of one signal and day: compressed, checksummed blocks, a sorted trace index over them, and a footer that
 //! says where all lies. The name says what is covered: `SIGNAL-DAY-FIRST-LAST.tfs`, journals `FIRST` to `LAST`; a segment
-//! whose range lies within that of another of its signal and day was merged into it.
+//! whose range lies within that of another of its signal and day was merged into it. What retention drops leaves a file of
+//! the same form behind, `.tfx`, with the ids in its index and no blocks.
 
+mod fill;
 mod filter;
+mod merge;
 mod reader;
+mod seal;
+mod services;
 mod writer;
 
-pub use filter::{Filter, mix};
+pub use filter::{Filter, key};
+pub use merge::{MergeError, merge};
 pub use reader::Segment;
-pub use writer::seal;
+pub use seal::seal;
+pub use writer::Writer;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parsers::record::Labels;
@@ -29,7 +37,7 @@ const MAX_BLOCK: usize = 512 << 20;
 pub const DAY: u64 = 86_400_000_000_000;
 
 /// What a segment's name says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name {
     /// Which signal.
     pub signal: Signal,
@@ -42,6 +50,16 @@ pub struct Name {
 }
 
 impl Name {
+    /// Extension of segments.
+    pub const SEGMENT: &str = "tfs";
+    /// Extension of what is left of dropped ones.
+    pub const EXPIRED: &str = "tfx";
+
+    /// Where its file of this extension lies.
+    pub fn path(&self, dir: &Path, extension: &str) -> PathBuf {
+        dir.join(self.stem()).with_extension(extension)
+    }
+
     /// The file's name, less its extension.
     pub fn stem(&self) -> String {
         let signal = match self.signal {
@@ -116,6 +134,10 @@ pub type Service = (Arc<str>, Vec<Arc<str>>);
 /// What is held in memory of an open segment.
 #[derive(Debug, Default)]
 pub struct Footer {
+    /// Oldest record.
+    pub first: u64,
+    /// Newest record.
+    pub last: u64,
     /// Blocks, in order.
     pub blocks: Vec<Block>,
     /// Streams of log blocks.
@@ -130,6 +152,8 @@ pub struct Footer {
 
 impl Footer {
     fn encode(&self, out: &mut Output) {
+        out.varint(self.first);
+        out.varint(self.last);
         out.varint(self.streams.len() as u64);
         self.streams.iter().for_each(|s| out.labels(s));
         out.varint(self.services.len() as u64);
@@ -156,7 +180,7 @@ impl Footer {
     }
 
     fn decode(input: &mut Input<'_>) -> Result<Self, Damaged> {
-        let mut footer = Self::default();
+        let mut footer = Self { first: input.varint()?, last: input.varint()?, ..Self::default() };
         for _ in 0..input.count()? {
             footer.streams.push(Arc::new(input.labels()?));
         }

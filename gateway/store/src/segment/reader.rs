@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use parsers::record::Batch;
 
-use super::{Extent, Footer, MAGIC, MAX_BLOCK, Name, TRAILER, VERSION, mix};
+use super::{Block, Extent, Footer, MAGIC, MAX_BLOCK, Name, TRAILER, VERSION, key};
 use crate::codec::{Damaged, Input, decode_logs, decode_metrics, decode_spans};
 use crate::options::OpenError;
 use crate::read::Signal;
@@ -23,10 +23,6 @@ pub struct Segment {
     pub bytes: u64,
     /// Records.
     pub records: u64,
-    /// Oldest record.
-    pub first: u64,
-    /// Newest record.
-    pub last: u64,
     /// What is where.
     pub footer: Footer,
     file: File,
@@ -34,8 +30,8 @@ pub struct Segment {
 
 impl Segment {
     /// Opens one. `Ok(None)` when it is damaged.
-    pub fn open(dir: &Path, name: Name) -> Result<Option<Self>, OpenError> {
-        let path = dir.join(name.stem()).with_extension("tfs");
+    pub fn open(path: &Path, name: Name) -> Result<Option<Self>, OpenError> {
+        let path = path.to_owned();
         let fail = |source| OpenError::Io { action: "open", path: path.clone(), source };
         let file = File::open(&path).map_err(fail)?;
         let bytes = file.metadata().map_err(fail)?.len();
@@ -55,8 +51,6 @@ impl Segment {
             name,
             bytes,
             records: blocks.iter().map(|b| u64::from(b.records)).sum(),
-            first: blocks.iter().map(|b| b.first).min().unwrap_or(0),
-            last: blocks.iter().map(|b| b.last).max().unwrap_or(0),
             footer,
             file,
             path,
@@ -66,7 +60,7 @@ impl Segment {
     /// Reads a block.
     pub fn block(&self, number: usize) -> Result<Batch, Damaged> {
         let block = self.footer.blocks.get(number).ok_or(Damaged)?;
-        let body = unpack(&read(&self.file, block.extent, self.bytes)?)?;
+        let body = unpack(&self.packed(block)?)?;
         let mut input = Input::new(&body);
         let mut batch = Batch::default();
         match self.name.signal {
@@ -77,34 +71,65 @@ impl Segment {
         Ok(batch)
     }
 
-    /// Blocks that may hold records of a trace, in order.
-    pub fn find(&self, low64: u64) -> Result<Vec<usize>, Damaged> {
-        let hash = mix(low64);
-        if !self.footer.filter.may_hold(hash) {
-            return Ok(Vec::new());
+    /// The bytes of a block as they lie on disk, checked.
+    pub fn packed(&self, block: &Block) -> Result<Vec<u8>, Damaged> {
+        read(&self.file, block.extent, self.bytes)
+    }
+
+    /// Blocks that may hold records of a trace, in order; `None` if the trace is not in the index.
+    pub fn find(&self, low64: u64) -> Result<Option<Vec<usize>>, Damaged> {
+        let key = key(low64);
+        if !self.footer.filter.may_hold(key) {
+            return Ok(None);
         }
-        let key = (hash >> 32) as u32;
         let after = self.footer.groups.partition_point(|(first, _)| *first <= key);
         let Some((_, extent)) = after.checked_sub(1).and_then(|i| self.footer.groups.get(i)) else {
-            return Ok(Vec::new());
+            return Ok(None);
         };
         let bytes = read(&self.file, *extent, self.bytes)?;
         let mut input = Input::new(&bytes);
-        let mut at = 0u64;
+        let mut at = 0;
+        let mut blocks = Vec::new();
         while input.left() > 0 {
-            at += input.varint()?;
-            let mut blocks = Vec::new();
-            let mut block = 0usize;
-            for _ in 0..input.count()? {
-                block += input.varint()? as usize;
-                blocks.push(block);
-            }
+            at = entry(&mut input, at, &mut blocks)?;
             if at >= u64::from(key) {
-                return Ok(if at == u64::from(key) { blocks } else { Vec::new() });
+                return Ok((at == u64::from(key)).then_some(blocks));
             }
         }
-        Ok(Vec::new())
+        Ok(None)
     }
+
+    /// The whole index: keys in order, each with a block that holds it. A key without blocks comes with 0.
+    pub fn index(&self) -> Result<Vec<(u32, u32)>, Damaged> {
+        let mut pairs = Vec::new();
+        let mut blocks = Vec::new();
+        for (_, extent) in &self.footer.groups {
+            let bytes = read(&self.file, *extent, self.bytes)?;
+            let mut input = Input::new(&bytes);
+            let mut at = 0;
+            while input.left() > 0 {
+                at = entry(&mut input, at, &mut blocks)?;
+                let key = u32::try_from(at).map_err(|_| Damaged)?;
+                if blocks.is_empty() {
+                    pairs.push((key, 0));
+                }
+                pairs.extend(blocks.iter().map(|b| (key, *b as u32)));
+            }
+        }
+        Ok(pairs)
+    }
+}
+
+/// Reads one key of an index group, and its blocks.
+fn entry(input: &mut Input<'_>, before: u64, blocks: &mut Vec<usize>) -> Result<u64, Damaged> {
+    let key = before.checked_add(input.varint()?).ok_or(Damaged)?;
+    blocks.clear();
+    let mut block = 0usize;
+    for _ in 0..input.count()? {
+        block = block.checked_add(input.varint()? as usize).ok_or(Damaged)?;
+        blocks.push(block);
+    }
+    Ok(key)
 }
 
 fn parse_trailer(trailer: &[u8]) -> Result<(Extent, u8), Damaged> {

@@ -1,0 +1,108 @@
+//! Background merging: small segments of a signal and day become larger ones, so that a look-up asks few files. Runs on a
+//! thread of its own, since sealing must not wait for it.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use rustc_hash::FxHashSet;
+
+use crate::disk;
+use crate::segment::{self, MergeError, Name, Segment};
+use crate::store::{Inner, lock};
+
+/// Segments that become one; each record is written again once for every factor of this that its day grows by.
+pub const FAN_IN: usize = 8;
+/// Sizes below this count as equal: bytes of the smallest level.
+pub const SMALL: u64 = 1 << 20;
+/// No merge is started that would give a larger file: its index is held in memory while it is written.
+pub const MAX_BYTES: u64 = 256 << 20;
+/// How often it is looked for work.
+const TICK: Duration = Duration::from_secs(5);
+
+/// Runs until the other end is dropped.
+pub fn run(inner: &Inner, stop: &Receiver<()>) {
+    let mut passed_over = FxHashSet::default();
+    while stop.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+        let stopped = || stop.try_recv() != Err(std::sync::mpsc::TryRecvError::Empty);
+        while merge_once(inner, &mut passed_over) && !stopped() {}
+    }
+}
+
+/// Merges one group, if there is one. Segments that cannot be read are passed over from then on.
+pub fn merge_once(inner: &Inner, passed_over: &mut FxHashSet<Name>) -> bool {
+    let _guard = lock(&inner.merging);
+    let segments = inner.view.read().unwrap_or_else(PoisonError::into_inner).segments.clone();
+    let Some(group) = choose(&segments, |name| passed_over.contains(name)) else { return false };
+    match segment::merge(&inner.segments(), &group) {
+        Ok(name) => match replace(inner, &group, name) {
+            Ok(()) => return true,
+            Err(error) => failed(inner, &error),
+        },
+        Err(MergeError::Damaged(name)) => {
+            tracing::error!(segment = name.stem(), "the segment has damaged parts and is not merged");
+            passed_over.insert(name);
+            return true;
+        }
+        Err(MergeError::Io(error)) => failed(inner, &error),
+    }
+    false
+}
+
+fn failed(inner: &Inner, error: &io::Error) {
+    inner.counters.background_failures.fetch_add(1, Relaxed);
+    tracing::warn!(%error, "merging segments failed and will be tried again");
+}
+
+fn level(bytes: u64) -> u32 {
+    (bytes / SMALL).checked_ilog(FAN_IN as u64).map_or(0, |level| level + 1)
+}
+
+/// The first group worth merging: neighbours of one signal and day, [`FAN_IN`] of them of one level, none larger.
+fn choose(segments: &[Arc<Segment>], passed_over: impl Fn(&Name) -> bool) -> Option<Vec<Arc<Segment>>> {
+    let mut sorted: Vec<&Arc<Segment>> = segments.iter().collect();
+    sorted.sort_by_key(|s| (s.name.signal, s.name.day, s.name.first));
+    let days = sorted.chunk_by(|a, b| (a.name.signal, a.name.day) == (b.name.signal, b.name.day));
+    for day in days {
+        for wanted in 0..=level(MAX_BYTES) {
+            for run in day.split(|s| passed_over(&s.name) || level(s.bytes) > wanted) {
+                let of_level = run.iter().enumerate().filter(|(_, s)| level(s.bytes) == wanted);
+                let at: Vec<usize> = of_level.map(|(i, _)| i).take(FAN_IN).collect();
+                if let ([first, .., last], true) = (at.as_slice(), at.len() == FAN_IN) {
+                    let group = run.get(*first..=*last).unwrap_or_default();
+                    if group.iter().map(|s| s.bytes).sum::<u64>() <= MAX_BYTES {
+                        return Some(group.iter().map(|s| Arc::clone(s)).collect());
+                    }
+                }
+            }
+        }
+    }
+    None
+}
+
+/// Lets the merged segment take the place of its parts. Retention may have dropped one of them meanwhile: then the result is
+/// thrown away, and the next look finds what is left.
+fn replace(inner: &Inner, parts: &[Arc<Segment>], name: Name) -> io::Result<()> {
+    let _guard = lock(&inner.maintenance);
+    let path = name.path(&inner.segments(), Name::SEGMENT);
+    let gone: Vec<PathBuf> = {
+        let mut view = inner.view.write().unwrap_or_else(PoisonError::into_inner);
+        let is_part = |s: &Arc<Segment>| parts.iter().any(|p| p.name == s.name);
+        let merged = match Segment::open(&path, name) {
+            Ok(Some(merged)) if view.segments.iter().filter(|s| is_part(s)).count() == parts.len() => merged,
+            _ => {
+                drop(view);
+                return disk::remove(&path);
+            }
+        };
+        let at = view.segments.iter().position(is_part).unwrap_or(0);
+        view.segments.retain(|s| !is_part(s));
+        view.segments.insert(at, Arc::new(merged));
+        parts.iter().map(|p| p.path.clone()).collect()
+    };
+    inner.counters.merges.fetch_add(1, Relaxed);
+    gone.iter().try_for_each(|path| disk::remove(path))
+}

@@ -1,0 +1,124 @@
+//! Records of one trace, gathered from wherever they lie.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use parsers::otlp::{decode_resource, decode_scope, decode_span};
+use parsers::record::{Batch, Exemplar, Pairs, Resource, Scope, SpanId, SpanKind, TraceId};
+use rustc_hash::FxHashMap;
+
+use crate::head::Kind;
+use crate::read::TraceRecords;
+
+/// Records of one trace as they are found.
+pub struct Found {
+    id: TraceId,
+    limit: usize,
+    seen: HashSet<(u128, SpanId, SpanKind, Arc<str>)>,
+    /// Spans of one process share its resource; each is decoded once.
+    resources: FxHashMap<Box<[u8]>, Arc<Resource>>,
+    scopes: FxHashMap<Box<[u8]>, Arc<Scope>>,
+    /// What was found, in no order.
+    pub records: TraceRecords,
+}
+
+impl Found {
+    /// Nothing yet, of a trace.
+    pub fn new(id: TraceId, limit: usize) -> Self {
+        Self {
+            id,
+            limit,
+            seen: HashSet::new(),
+            resources: FxHashMap::default(),
+            scopes: FxHashMap::default(),
+            records: TraceRecords::default(),
+        }
+    }
+
+    /// In order of time.
+    pub fn into_records(self) -> TraceRecords {
+        let mut records = self.records;
+        records.spans.sort_by_key(|s| (s.start, s.span_id));
+        records.logs.sort_by_key(|l| l.time);
+        records.exemplars.sort_by_key(|e| e.time);
+        records
+    }
+
+    fn is_ours(&self, bits: u128, spelling: parsers::record::Spelling) -> bool {
+        TraceId::new(bits, spelling).is_some_and(|id| id.matches(self.id).is_some())
+    }
+
+    /// Takes a row, if it is of the trace.
+    pub fn take(&mut self, batch: &Batch, kind: Kind, row: usize) {
+        match kind {
+            Kind::Log => {
+                let Some(r) = batch.logs.rows.get(row).filter(|r| self.is_ours(r.trace, r.spelling)) else {
+                    return;
+                };
+                if self.records.logs.len() < self.limit {
+                    self.records.logs.push(batch.logs.record(r));
+                } else {
+                    self.records.omitted += 1;
+                }
+            }
+            Kind::Span => self.take_span(batch, row),
+            Kind::Exemplar => {
+                let m = &batch.metrics;
+                let Some(e) = m.exemplars.get(row).filter(|e| self.is_ours(e.trace, e.spelling)) else {
+                    return;
+                };
+                if self.records.exemplars.len() >= self.limit {
+                    self.records.omitted += 1;
+                    return;
+                }
+                let labels = Pairs::new(e.labels.of(&m.meta));
+                self.records.exemplars.push(Exemplar {
+                    series: m.series.get(e.series as usize).cloned().unwrap_or_default(),
+                    labels: labels.map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+                    value: e.value,
+                    time: e.time,
+                    trace_id: TraceId::new(e.trace, e.spelling),
+                    span_id: SpanId::new(e.span),
+                    origin: e.origin,
+                });
+            }
+        }
+    }
+
+    fn take_span(&mut self, batch: &Batch, row: usize) {
+        let s = &batch.spans;
+        let Some(r) = s.rows.get(row).filter(|r| self.is_ours(r.trace, r.spelling)) else { return };
+        let resource = s.resources.get(r.resource as usize);
+        let service = resource.map(|x| Arc::clone(&x.service)).unwrap_or_default();
+        let Some(id) = SpanId::new(r.span) else { return };
+        if !self.seen.insert((r.trace, id, r.kind, service)) {
+            return;
+        }
+        if self.records.spans.len() >= self.limit {
+            self.records.omitted += 1;
+            return;
+        }
+        let resource = resource.map(|x| x.payload.of(&s.bytes)).unwrap_or_default();
+        let resource = once(&mut self.resources, resource, decode_resource);
+        let scope = s.scopes.get(r.scope as usize).map(|x| x.of(&s.bytes)).unwrap_or_default();
+        let scope = once(&mut self.scopes, scope, decode_scope);
+        let span = decode_span(r.payload.of(&s.bytes), r.spelling, resource, scope);
+        self.records.spans.extend(span);
+    }
+
+    /// Takes all rows that are of the trace.
+    pub fn take_all(&mut self, batch: &Batch) {
+        (0..batch.logs.rows.len()).for_each(|i| self.take(batch, Kind::Log, i));
+        (0..batch.spans.rows.len()).for_each(|i| self.take(batch, Kind::Span, i));
+        (0..batch.metrics.exemplars.len()).for_each(|i| self.take(batch, Kind::Exemplar, i));
+    }
+}
+
+fn once<T>(known: &mut FxHashMap<Box<[u8]>, Arc<T>>, bytes: &[u8], decode: fn(&[u8]) -> T) -> Arc<T> {
+    if let Some(decoded) = known.get(bytes) {
+        return Arc::clone(decoded);
+    }
+    let decoded = Arc::new(decode(bytes));
+    known.insert(bytes.into(), Arc::clone(&decoded));
+    decoded
+}

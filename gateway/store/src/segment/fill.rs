@@ -1,0 +1,211 @@
+//! Filling blocks: rows of any batches are copied together until a block is full, and written.
+
+use std::io;
+use std::sync::Arc;
+
+use parsers::record::{
+    ByteRange, ExemplarRow, Labels, LogBatch, LogRow, MetricBatch, MetricMeta, ResourceRow, SampleRow,
+    SpanBatch, SpanRow,
+};
+use rustc_hash::FxHashMap;
+
+use super::writer::Writer;
+use crate::codec::{Output, encode_logs, encode_metrics, encode_spans};
+
+/// Raw bytes of a block: large enough to compress well, small enough to be read for one record.
+pub const BLOCK_BYTES: usize = 96 << 10;
+/// Samples of a block.
+const BLOCK_SAMPLES: usize = 8192;
+
+fn copy(buffer: &mut Vec<u8>, bytes: &[u8]) -> ByteRange {
+    let start = buffer.len() as u32;
+    buffer.extend_from_slice(bytes);
+    ByteRange { start, end: buffer.len() as u32 }
+}
+
+fn place<T: Clone + PartialEq>(list: &mut Vec<T>, item: &T) -> usize {
+    list.iter().position(|i| i == item).unwrap_or_else(|| {
+        list.push(item.clone());
+        list.len() - 1
+    })
+}
+
+/// A block of log records of one stream.
+pub struct LogFill {
+    labels: Arc<Labels>,
+    stream: u32,
+    block: LogBatch,
+}
+
+impl LogFill {
+    /// Empty, for a stream that the writer knows by this number.
+    pub fn new(labels: &Arc<Labels>, stream: u32) -> Self {
+        Self { labels: Arc::clone(labels), stream, block: LogBatch::default() }
+    }
+
+    /// Takes a row; writes the block when it is full.
+    pub fn push(&mut self, from: &LogBatch, row: &LogRow, writer: &mut Writer) -> io::Result<()> {
+        let block = &mut self.block;
+        let mut new = LogRow { stream: 0, file: 0, rule: 0, ..*row };
+        if let Some(file) = (row.file as usize).checked_sub(1).and_then(|i| from.files.get(i)) {
+            new.file = place(&mut block.files, file) as u32 + 1;
+        }
+        if let Some(rule) = (row.rule as usize).checked_sub(1).and_then(|i| from.rules.get(i)) {
+            new.rule = place(&mut block.rules, rule) as u16 + 1;
+        }
+        new.line = copy(&mut block.text, from.line(row));
+        new.meta = copy(&mut block.meta, row.meta.of(&from.meta));
+        block.rows.push(new);
+        if block.text.len() + block.meta.len() + block.rows.len() * 16 >= BLOCK_BYTES {
+            self.write(writer)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what there is, in order of time.
+    pub fn write(&mut self, writer: &mut Writer) -> io::Result<()> {
+        let mut block = std::mem::take(&mut self.block);
+        if block.rows.is_empty() {
+            return Ok(());
+        }
+        block.streams.push(Arc::clone(&self.labels));
+        if !block.rows.is_sorted_by_key(|r| r.time) {
+            block.rows.sort_by_key(|r| r.time);
+        }
+        let mut out = Output::with_capacity(block.size());
+        encode_logs(&block, true, &mut out);
+        let times = block.rows.iter().map(|r| (r.time, r.time));
+        writer.block(&out, self.stream, times, block.rows.iter().map(|r| r.trace))
+    }
+}
+
+/// The order of spans in a segment: the short and the long forms of a trace id lie together.
+pub fn order(row: &SpanRow) -> (u64, u128, u64) {
+    (row.trace as u64, row.trace, row.start)
+}
+
+/// A block of spans, with its resources and scopes kept once.
+#[derive(Default)]
+pub struct SpanFill {
+    batch: SpanBatch,
+    resources: FxHashMap<Vec<u8>, u32>,
+    scopes: FxHashMap<Vec<u8>, u32>,
+    /// From (batch, whether a scope, its index) to ours.
+    known: FxHashMap<(u32, bool, u32), u32>,
+}
+
+impl SpanFill {
+    /// Takes a row of the batch that the caller calls by this number; writes the block when it is full.
+    pub fn push(
+        &mut self,
+        number: u32,
+        from: &SpanBatch,
+        row: &SpanRow,
+        writer: &mut Writer,
+    ) -> io::Result<()> {
+        let mut new = *row;
+        let batch = &mut self.batch;
+        new.resource = *self.known.entry((number, false, row.resource)).or_insert_with(|| {
+            let Some(resource) = from.resources.get(row.resource as usize) else { return u32::MAX };
+            let payload = resource.payload.of(&from.bytes);
+            *self.resources.entry(payload.to_vec()).or_insert_with(|| {
+                let payload = copy(&mut batch.bytes, payload);
+                batch.resources.push(ResourceRow { service: Arc::clone(&resource.service), payload });
+                batch.resources.len() as u32 - 1
+            })
+        });
+        new.scope = *self.known.entry((number, true, row.scope)).or_insert_with(|| {
+            let Some(scope) = from.scopes.get(row.scope as usize) else { return u32::MAX };
+            let payload = scope.of(&from.bytes);
+            *self.scopes.entry(payload.to_vec()).or_insert_with(|| {
+                let payload = copy(&mut batch.bytes, payload);
+                batch.scopes.push(payload);
+                batch.scopes.len() as u32 - 1
+            })
+        });
+        new.payload = copy(&mut batch.bytes, row.payload.of(&from.bytes));
+        let inside = row.payload.start <= row.name.start && row.name.end <= row.payload.end;
+        new.name = if inside && !row.name.is_empty() {
+            let shift = |at: u32| at - row.payload.start + new.payload.start;
+            ByteRange { start: shift(row.name.start), end: shift(row.name.end) }
+        } else {
+            copy(&mut batch.bytes, row.name.of(&from.bytes))
+        };
+        batch.rows.push(new);
+        if batch.bytes.len() >= BLOCK_BYTES {
+            self.write(writer)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what there is.
+    pub fn write(&mut self, writer: &mut Writer) -> io::Result<()> {
+        let block = std::mem::take(self).batch;
+        if block.rows.is_empty() {
+            return Ok(());
+        }
+        let mut out = Output::with_capacity(block.size());
+        encode_spans(&block, &mut out);
+        let times = block.rows.iter().map(|r| (r.start, r.end.max(r.start)));
+        writer.block(&out, 0, times, block.rows.iter().map(|r| r.trace))
+    }
+}
+
+/// A block of samples, then blocks of exemplars; what is known of the metrics goes with the first.
+pub struct MetricFill {
+    block: MetricBatch,
+}
+
+impl MetricFill {
+    /// Empty, with what is known of the metrics.
+    pub fn new(mut families: Vec<MetricMeta>) -> Self {
+        families.sort_by(|a, b| a.name.cmp(&b.name));
+        families.dedup();
+        Self { block: MetricBatch { families, ..MetricBatch::default() } }
+    }
+
+    fn series(&mut self, labels: &Arc<Labels>) -> u32 {
+        if self.block.series.last() != Some(labels) {
+            self.block.series.push(Arc::clone(labels));
+        }
+        self.block.series.len() as u32 - 1
+    }
+
+    /// Takes a sample; writes the block when it is full. Samples come in order of series and time.
+    pub fn sample(
+        &mut self,
+        labels: &Arc<Labels>,
+        sample: &SampleRow,
+        writer: &mut Writer,
+    ) -> io::Result<()> {
+        let series = self.series(labels);
+        self.block.samples.push(SampleRow { series, ..*sample });
+        if self.block.samples.len() >= BLOCK_SAMPLES { self.write(writer) } else { Ok(()) }
+    }
+
+    /// Takes an exemplar whose labels are a range of `meta`; writes the block when it is full.
+    pub fn exemplar(
+        &mut self,
+        labels: &Arc<Labels>,
+        exemplar: &ExemplarRow,
+        meta: &[u8],
+        writer: &mut Writer,
+    ) -> io::Result<()> {
+        let series = self.series(labels);
+        let labels = copy(&mut self.block.meta, exemplar.labels.of(meta));
+        self.block.exemplars.push(ExemplarRow { series, labels, ..*exemplar });
+        if self.block.exemplars.len() >= BLOCK_SAMPLES { self.write(writer) } else { Ok(()) }
+    }
+
+    /// Writes what there is.
+    pub fn write(&mut self, writer: &mut Writer) -> io::Result<()> {
+        if self.block.samples.is_empty() && self.block.exemplars.is_empty() {
+            return Ok(());
+        }
+        let block = std::mem::take(&mut self.block);
+        let mut out = Output::with_capacity(block.size());
+        encode_metrics(&block, &mut out);
+        let times = block.samples.iter().map(|s| s.time).chain(block.exemplars.iter().map(|e| e.time));
+        writer.block(&out, 0, times.map(|t| (t, t)), block.exemplars.iter().map(|e| e.trace))
+    }
+}

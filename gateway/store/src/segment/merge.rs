@@ -1,0 +1,225 @@
+//! Several segments of one signal and day into one. Blocks are read one at a time, so memory does not grow with the files.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use parsers::record::{Batch, Labels, MetricMeta, SampleRow};
+
+use super::fill::{BLOCK_BYTES, LogFill, MetricFill, SpanFill, order};
+use super::services::Services;
+use super::writer::Writer;
+use super::{Block, Name, Segment};
+use crate::codec::Damaged;
+use crate::disk;
+use crate::read::Signal;
+
+/// Log blocks of at least this many raw bytes are copied as they are: unpacking and packing them again would gain nothing.
+const WHOLE: u32 = BLOCK_BYTES as u32 / 2;
+
+/// Why a merge ended without a result.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    /// This one has a damaged block or index. It stays as it is, since a merge would drop what cannot be read.
+    #[error("{} is damaged", .0.stem())]
+    Damaged(Name),
+    /// The file system.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+fn damaged(segment: &Segment) -> impl Fn(Damaged) -> MergeError {
+    let name = segment.name;
+    move |Damaged| MergeError::Damaged(name)
+}
+
+/// Writes one segment with all that the given ones hold. They are of one signal and day and in order of their journals, with
+/// none between them left out; they stay.
+pub fn merge(dir: &Path, segments: &[Arc<Segment>]) -> Result<Name, MergeError> {
+    let names = || segments.iter().map(|s| s.name);
+    let first = names().next().ok_or_else(|| io::Error::other("nothing to merge"))?;
+    let name = Name { last: names().map(|n| n.last).fold(first.last, u64::max), ..first };
+    write(dir, &name, segments).inspect_err(|_| {
+        // What remains of a failed merge only takes room; the next opening deletes it, too.
+        let _ = disk::remove(&name.path(dir, "tmp"));
+    })?;
+    Ok(name)
+}
+
+fn write(dir: &Path, name: &Name, segments: &[Arc<Segment>]) -> Result<(), MergeError> {
+    let mut writer = Writer::create(dir, name, Name::SEGMENT)?;
+    match name.signal {
+        Signal::Logs => logs(segments, &mut writer)?,
+        Signal::Traces => spans(segments, &mut writer)?,
+        Signal::Metrics => metrics(segments, &mut writer)?,
+    }
+    writer.finish()?;
+    Ok(disk::sync_dir(dir)?)
+}
+
+/// The keys of each block.
+fn keys_by_block(segment: &Segment) -> Result<Vec<Vec<u32>>, MergeError> {
+    let mut blocks = vec![Vec::new(); segment.footer.blocks.len()];
+    for (key, block) in segment.index().map_err(damaged(segment))? {
+        let keys = blocks.get_mut(block as usize).ok_or(MergeError::Damaged(segment.name))?;
+        keys.push(key);
+    }
+    Ok(blocks)
+}
+
+fn logs(segments: &[Arc<Segment>], writer: &mut Writer) -> Result<(), MergeError> {
+    let keys = segments.iter().map(|s| keys_by_block(s)).collect::<Result<Vec<_>, _>>()?;
+    let mut streams: BTreeMap<&Arc<Labels>, Vec<(usize, usize, &Block)>> = BTreeMap::new();
+    for (number, segment) in segments.iter().enumerate() {
+        for (at, block) in segment.footer.blocks.iter().enumerate() {
+            let labels = segment.footer.streams.get(block.stream as usize);
+            let labels = labels.ok_or(MergeError::Damaged(segment.name))?;
+            streams.entry(labels).or_default().push((number, at, block));
+        }
+    }
+    for (labels, blocks) in streams {
+        let stream = writer.stream(labels);
+        let mut fill = LogFill::new(labels, stream);
+        for (number, at, block) in blocks {
+            let Some(segment) = segments.get(number) else { continue };
+            if block.raw >= WHOLE {
+                let packed = segment.packed(block).map_err(damaged(segment))?;
+                let keys = keys.get(number).and_then(|k| k.get(at)).into_iter().flatten();
+                writer.copy(block, &packed, stream, keys.copied())?;
+            } else {
+                let batch = segment.block(at).map_err(damaged(segment))?.logs;
+                batch.rows.iter().try_for_each(|row| fill.push(&batch, row, writer))?;
+            }
+        }
+        fill.write(writer)?;
+    }
+    Ok(())
+}
+
+/// A place in a segment, going through the rows of its blocks.
+struct Cursor<'a> {
+    segment: &'a Segment,
+    next: usize,
+    /// Counts the blocks that all cursors have read: a batch's number.
+    number: u32,
+    batch: Batch,
+    row: usize,
+    rows: fn(&Batch) -> usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// At the first row, or `None` if there is none.
+    fn new(
+        segment: &'a Segment,
+        count: &mut u32,
+        rows: fn(&Batch) -> usize,
+    ) -> Result<Option<Self>, MergeError> {
+        let mut cursor = Self { segment, next: 0, number: 0, batch: Batch::default(), row: 0, rows };
+        Ok(cursor.settle(count)?.then_some(cursor))
+    }
+
+    /// To the next row; false at the end.
+    fn advance(&mut self, count: &mut u32) -> Result<bool, MergeError> {
+        self.row += 1;
+        self.settle(count)
+    }
+
+    fn settle(&mut self, count: &mut u32) -> Result<bool, MergeError> {
+        while self.row >= (self.rows)(&self.batch) {
+            if self.next >= self.segment.footer.blocks.len() {
+                return Ok(false);
+            }
+            self.batch = self.segment.block(self.next).map_err(damaged(self.segment))?;
+            (self.row, self.next, self.number) = (0, self.next + 1, *count);
+            *count += 1;
+        }
+        Ok(true)
+    }
+}
+
+/// Visits the rows of all segments in one order, those of equal keys in the order of the segments.
+fn in_order(
+    segments: &[Arc<Segment>],
+    rows: fn(&Batch) -> usize,
+    before: impl Fn(&Cursor<'_>, &Cursor<'_>) -> bool,
+    mut visit: impl FnMut(&Cursor<'_>) -> io::Result<()>,
+) -> Result<(), MergeError> {
+    let mut count = 0;
+    let mut cursors = Vec::new();
+    for segment in segments {
+        cursors.extend(Cursor::new(segment, &mut count, rows)?);
+    }
+    while let Some(first) = (0..cursors.len()).reduce(|best, i| match (cursors.get(i), cursors.get(best)) {
+        (Some(a), Some(b)) if before(a, b) => i,
+        _ => best,
+    }) {
+        let Some(cursor) = cursors.get_mut(first) else { break };
+        visit(cursor)?;
+        if !cursor.advance(&mut count)? {
+            cursors.remove(first);
+        }
+    }
+    Ok(())
+}
+
+fn spans(segments: &[Arc<Segment>], writer: &mut Writer) -> Result<(), MergeError> {
+    let key = |c: &Cursor<'_>| c.batch.spans.rows.get(c.row).map(order);
+    let mut fill = SpanFill::default();
+    in_order(
+        segments,
+        |b| b.spans.rows.len(),
+        |a, b| key(a) < key(b),
+        |c| match c.batch.spans.rows.get(c.row) {
+            Some(row) => fill.push(c.number, &c.batch.spans, row, writer),
+            None => Ok(()),
+        },
+    )?;
+    fill.write(writer)?;
+    let mut services = Services::default();
+    segments.iter().for_each(|s| services.add_all(&s.footer.services));
+    writer.services(services.into_list());
+    Ok(())
+}
+
+/// What is known of the metrics lies in the first block.
+fn families(segments: &[Arc<Segment>]) -> Result<Vec<MetricMeta>, MergeError> {
+    let mut families = Vec::new();
+    for segment in segments.iter().filter(|s| !s.footer.blocks.is_empty()) {
+        families.extend(segment.block(0).map_err(damaged(segment))?.metrics.families);
+    }
+    Ok(families)
+}
+
+fn sample<'a>(cursor: &'a Cursor<'_>) -> Option<(&'a Arc<Labels>, &'a SampleRow)> {
+    let metrics = &cursor.batch.metrics;
+    let sample = metrics.samples.get(cursor.row)?;
+    Some((metrics.series.get(sample.series as usize)?, sample))
+}
+
+fn metrics(segments: &[Arc<Segment>], writer: &mut Writer) -> Result<(), MergeError> {
+    let mut fill = MetricFill::new(families(segments)?);
+    in_order(
+        segments,
+        |b| b.metrics.samples.len(),
+        |a, b| match (sample(a), sample(b)) {
+            (Some(a), Some(b)) => (a.0, a.1.time) < (b.0, b.1.time),
+            _ => false,
+        },
+        |c| match sample(c) {
+            Some((labels, sample)) => fill.sample(labels, sample, writer),
+            None => Ok(()),
+        },
+    )?;
+    fill.write(writer)?;
+    for segment in segments {
+        for number in 0..segment.footer.blocks.len() {
+            let batch = segment.block(number).map_err(damaged(segment))?.metrics;
+            for exemplar in &batch.exemplars {
+                let labels = batch.series.get(exemplar.series as usize).cloned().unwrap_or_default();
+                fill.exemplar(&labels, exemplar, &batch.meta, writer)?;
+            }
+        }
+    }
+    Ok(fill.write(writer)?)
+}

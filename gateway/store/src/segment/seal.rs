@@ -1,0 +1,148 @@
+//! From the batches of a head to segments: rows are dealt out by signal and day, sorted, and filled into blocks.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use parsers::record::{Batch, Labels, LogBatch, LogRow};
+use rustc_hash::FxHashMap;
+
+use super::fill::{LogFill, MetricFill, SpanFill, order};
+use super::services::Services;
+use super::writer::Writer;
+use super::{DAY, Name};
+use crate::disk;
+use crate::read::Signal;
+
+/// A sender with a broken clock must not make a file a day: older days than these go with the oldest of them.
+const MAX_DAYS: usize = 16;
+
+/// Rows of a batch list, as (batch, row).
+type Rows = Vec<(u32, u32)>;
+
+/// Rows of one signal and day: records, and exemplars beside samples.
+#[derive(Default)]
+struct Day {
+    records: Rows,
+    exemplars: Rows,
+}
+
+/// Deals the rows of a signal out by day.
+fn days(signal: Signal, batches: &[Arc<Batch>]) -> BTreeMap<u64, Day> {
+    let mut days: BTreeMap<u64, Day> = BTreeMap::new();
+    let mut add = |exemplar: bool, batch: usize, row: usize, time: u64| {
+        let day = days.entry(time / DAY).or_default();
+        let rows = if exemplar { &mut day.exemplars } else { &mut day.records };
+        rows.push((batch as u32, row as u32));
+    };
+    for (b, batch) in batches.iter().enumerate() {
+        match signal {
+            Signal::Logs => batch.logs.rows.iter().enumerate().for_each(|(i, r)| add(false, b, i, r.time)),
+            Signal::Traces => {
+                batch.spans.rows.iter().enumerate().for_each(|(i, r)| add(false, b, i, r.start));
+            }
+            Signal::Metrics => {
+                let m = &batch.metrics;
+                m.samples.iter().enumerate().for_each(|(i, s)| add(false, b, i, s.time));
+                m.exemplars.iter().enumerate().for_each(|(i, e)| add(true, b, i, e.time));
+            }
+        }
+    }
+    while days.len() > MAX_DAYS {
+        let Some((_, old)) = days.pop_first() else { break };
+        if let Some(mut next) = days.first_entry() {
+            next.get_mut().records.extend(old.records);
+            next.get_mut().exemplars.extend(old.exemplars);
+        }
+    }
+    days
+}
+
+/// Writes batches into segments that cover these journals, one a signal and day. They have their names when this returns, and
+/// survive a power failure.
+pub fn seal(dir: &Path, batches: &[Arc<Batch>], journals: (u64, u64)) -> io::Result<Vec<Name>> {
+    let mut names = Vec::new();
+    for signal in [Signal::Logs, Signal::Traces, Signal::Metrics] {
+        for (day, rows) in days(signal, batches) {
+            let name = Name { signal, day, first: journals.0, last: journals.1 };
+            let mut writer = Writer::create(dir, &name, Name::SEGMENT)?;
+            match signal {
+                Signal::Logs => logs(batches, &rows.records, &mut writer)?,
+                Signal::Traces => spans(batches, &rows.records, &mut writer)?,
+                Signal::Metrics => metrics(batches, &rows, &mut writer)?,
+            }
+            writer.finish()?;
+            names.push(name);
+        }
+    }
+    disk::sync_dir(dir)?;
+    Ok(names)
+}
+
+fn logs(batches: &[Arc<Batch>], rows: &Rows, writer: &mut Writer) -> io::Result<()> {
+    let mut streams: FxHashMap<Arc<Labels>, Vec<(&LogBatch, &LogRow)>> = FxHashMap::default();
+    for &(b, r) in rows {
+        let Some(batch) = batches.get(b as usize).map(|b| &b.logs) else { continue };
+        let Some(row) = batch.rows.get(r as usize) else { continue };
+        let labels = batch.streams.get(row.stream as usize).cloned().unwrap_or_default();
+        streams.entry(labels).or_default().push((batch, row));
+    }
+    let mut streams: Vec<_> = streams.into_iter().collect();
+    streams.sort_by(|a, b| a.0.cmp(&b.0));
+    for (labels, mut rows) in streams {
+        rows.sort_by_key(|(_, r)| r.time);
+        let mut fill = LogFill::new(&labels, writer.stream(&labels));
+        for (from, row) in rows {
+            fill.push(from, row, writer)?;
+        }
+        fill.write(writer)?;
+    }
+    Ok(())
+}
+
+fn spans(batches: &[Arc<Batch>], rows: &Rows, writer: &mut Writer) -> io::Result<()> {
+    let mut spans: Vec<_> = rows
+        .iter()
+        .filter_map(|&(b, r)| {
+            let batch = batches.get(b as usize)?;
+            Some((b, &batch.spans, batch.spans.rows.get(r as usize)?))
+        })
+        .collect();
+    spans.sort_by_key(|(_, _, r)| order(r));
+    let mut services = Services::default();
+    let mut fill = SpanFill::default();
+    for (number, from, row) in spans {
+        services.add(from, row);
+        fill.push(number, from, row, writer)?;
+    }
+    fill.write(writer)?;
+    writer.services(services.into_list());
+    Ok(())
+}
+
+fn metrics(batches: &[Arc<Batch>], rows: &Day, writer: &mut Writer) -> io::Result<()> {
+    let mut samples: Vec<_> = rows
+        .records
+        .iter()
+        .filter_map(|&(b, r)| {
+            let batch = &batches.get(b as usize)?.metrics;
+            let sample = batch.samples.get(r as usize)?;
+            Some((batch.series.get(sample.series as usize)?, sample))
+        })
+        .collect();
+    samples.sort_by(|a, b| (a.0, a.1.time).cmp(&(b.0, b.1.time)));
+    let families = batches.iter().flat_map(|b| b.metrics.families.iter().cloned()).collect();
+    let mut fill = MetricFill::new(families);
+    for (labels, sample) in samples {
+        fill.sample(labels, sample, writer)?;
+    }
+    fill.write(writer)?;
+    for &(b, r) in &rows.exemplars {
+        let Some(batch) = batches.get(b as usize).map(|b| &b.metrics) else { continue };
+        let Some(row) = batch.exemplars.get(r as usize) else { continue };
+        let labels = batch.series.get(row.series as usize).cloned().unwrap_or_default();
+        fill.exemplar(&labels, row, &batch.meta, writer)?;
+    }
+    fill.write(writer)
+}

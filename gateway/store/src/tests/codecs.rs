@@ -1,0 +1,102 @@
+//! What is encoded comes back; any other bytes are damage or records, and nothing worse.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::codec::{Input, Output, decode_batch, decode_logs, encode_batch, encode_logs};
+use crate::segment::{Filter, key};
+
+fn text() -> impl Strategy<Value = Vec<u8>> {
+    // Lines that hold the ids of their rows once, twice, overlapping, or not at all.
+    prop_oneof![
+        Just(format!("t={TRACE:032x} s={:016x}", TRACE as u64).into_bytes()),
+        Just(format!("{TRACE:032x}{TRACE:032x}").into_bytes()),
+        Just(b"a0e0e4736".to_vec()),
+        proptest::collection::vec(any::<u8>(), 0..60),
+    ]
+}
+
+prop_compose! {
+    fn log_row()(time in any::<u64>(), observed in any::<u64>(), offset in any::<u64>(), trace in prop_oneof![Just(0), Just(TRACE), any::<u128>()],
+        span in prop_oneof![Just(0), Just(TRACE as u64), any::<u64>()], severity in 0u8..7, spelling in any::<u8>(), line in text(), key in "[a-z]{0,3}")
+        -> (LogRow, Vec<u8>, String)
+    {
+        let severity = Severity::from_code(severity);
+        (LogRow { time, observed, offset, trace, span, severity, spelling: Spelling::from_code(spelling), file: 1, rule: 1, ..LogRow::default() }, line, key)
+    }
+}
+
+fn log_batch(rows: Vec<(LogRow, Vec<u8>, String)>) -> LogBatch {
+    let mut batch = LogBatch::default();
+    if rows.is_empty() {
+        return batch;
+    }
+    batch = LogBatch {
+        streams: vec![Arc::new(Labels::new([("app", "x")]))],
+        rules: vec!["r".into()],
+        files: vec![FileId::default()],
+        ..batch
+    };
+    for (row, line, key) in rows {
+        let line = batch.push_text(&line);
+        let start = batch.meta.len() as u32;
+        push_pair(&mut batch.meta, &key, "v");
+        batch.rows.push(LogRow { line, meta: ByteRange { start, end: batch.meta.len() as u32 }, ..row });
+    }
+    batch
+}
+
+proptest! {
+    #[test]
+    fn log_records_come_back_with_and_without_their_ids_cut_out(rows in proptest::collection::vec(log_row(), 0..20), cut in any::<bool>()) {
+        let batch = log_batch(rows);
+        let mut out = Output::default();
+        encode_logs(&batch, cut, &mut out);
+        let mut input = Input::new(out.as_bytes());
+        prop_assert_eq!(decode_logs(&mut input).unwrap(), batch);
+        prop_assert_eq!(input.left(), 0);
+    }
+
+    #[test]
+    fn whole_batches_come_back(rows in proptest::collection::vec(log_row(), 0..5), from in 0u64..1000, count in 0u64..20, offset in any::<u64>()) {
+        let batch = Batch { logs: log_batch(rows), spans: spans(from, count), metrics: metrics(from, count), positions: vec![position(offset)] };
+        let batch = if count == 0 { Batch { spans: SpanBatch::default(), ..batch } } else { batch };
+        let bytes = encode_batch(&batch);
+        let back = decode_batch(&bytes).unwrap();
+        prop_assert_eq!(&back.logs, &batch.logs);
+        prop_assert_eq!(&back.metrics, &batch.metrics);
+        prop_assert_eq!(&back.positions, &batch.positions);
+        // Payloads lie elsewhere in the buffer; they and the rows say the same.
+        prop_assert_eq!(back.spans.rows.len(), batch.spans.rows.len());
+        for (a, b) in back.spans.rows.iter().zip(&batch.spans.rows) {
+            prop_assert_eq!(a.payload.of(&back.spans.bytes), b.payload.of(&batch.spans.bytes));
+            prop_assert_eq!(a.name.of(&back.spans.bytes), b.name.of(&batch.spans.bytes));
+            let same = SpanRow { payload: b.payload, name: b.name, ..*a };
+            prop_assert_eq!(&same, b);
+        }
+    }
+
+    #[test]
+    fn other_bytes_are_damage_or_records(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = decode_batch(&bytes);
+    }
+
+    #[test]
+    fn changed_bytes_are_damage_or_records(count in 1u64..10, at in any::<prop::sample::Index>(), with in any::<u8>(), cut in any::<prop::sample::Index>()) {
+        let mut bytes = encode_batch(&batch(0, count));
+        let at = at.index(bytes.len());
+        bytes[at] = with;
+        let _ = decode_batch(&bytes);
+        bytes.truncate(cut.index(bytes.len()));
+        let _ = decode_batch(&bytes);
+    }
+
+    #[test]
+    fn a_filter_holds_what_was_added_and_hardly_more(ids in proptest::collection::hash_set(any::<u64>(), 1..500)) {
+        let mut filter = Filter::with_capacity(ids.len());
+        ids.iter().for_each(|id| filter.insert(key(*id)));
+        prop_assert!(ids.iter().all(|id| filter.may_hold(key(*id))));
+        let strangers = (0..10_000u64).filter(|id| !ids.contains(id));
+        prop_assert!(strangers.filter(|id| filter.may_hold(key(*id))).count() < 500);
+    }
+}

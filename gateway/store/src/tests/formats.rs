@@ -1,0 +1,34 @@
+//! Data directories that released versions wrote are still read. `TREFOIL_WRITE_FIXTURES=1 cargo test -p store formats` writes
+//! the directory of the newest version anew, for a change of the format that goes with a new version number.
+
+use super::*;
+
+#[test]
+fn version_1_is_read() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/v1");
+    let dir = tempfile::tempdir().unwrap();
+    let now = dir.path().join("now");
+    let write = |to: &Path| {
+        let retention =
+            Retention { logs: Keep { bytes: Some(0), ..Keep::default() }, ..Retention::default() };
+        let store = Store::open(StoreOptions { retention, ..options(to) }).unwrap();
+        let mut old = logs(0, 4);
+        old.rows.iter_mut().for_each(|r| r.trace = 7);
+        store.append(Arc::new(Batch { logs: old, ..Batch::default() })).unwrap();
+        store.seal().unwrap();
+        crate::retention::enforce(store.inner(), DAY).unwrap();
+        store.append(batch(0, 20)).unwrap();
+        store.seal().unwrap();
+        store.append(batch(20, 20)).unwrap();
+    };
+    write(&now);
+    if std::env::var_os("TREFOIL_WRITE_FIXTURES").is_some() {
+        let _ = std::fs::remove_dir_all(&fixture);
+        copy(&now, &fixture);
+    }
+    let then = dir.path().join("then");
+    copy(&fixture, &then);
+    let (then, now) = (open(&then), open(&now));
+    assert_eq!(expect(&then, 40), expect(&now, 40));
+    assert_eq!(look_up(&then, 7).fates.len(), 1);
+}
