@@ -114,7 +114,7 @@ pub const SIGNAL: &str = "signal";
 
 impl MetricName {
     /// Every metric, in the order of the list above.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::HttpRequests,
         Self::HttpRequestDuration,
         Self::TailLines,

@@ -206,7 +206,8 @@ fn demo(path: Option<&Path>) -> Result<(), Failure> {
         let ended = tokio::select! {
             trace = first => match trace.map(|found| found.map(|trace| *trace)) {
                 Ok(Ok(Some(trace))) => {
-                    println!("{}", demo::banner(at, trace));
+                    let program = std::env::args().next().unwrap_or_else(|| "trefoil".into());
+                    println!("{}", demo::banner(&program, at, trace));
                     stop_signal().await;
                     Ok(())
                 }

@@ -214,7 +214,7 @@ fn server(mut section: Section, mistakes: &mut Mistakes) -> Server {
 fn store(mut section: Section, mistakes: &mut Mistakes) -> Store {
     let dir = section.value("dir", values::text, mistakes).unwrap_or_else(|| DATA_DIR.into());
     let max_bytes = section.value("max_bytes", values::bytes, mistakes).unwrap_or(MAX_BYTES);
-    let head_bytes = section.value("head_bytes", values::bytes, mistakes).unwrap_or(HEAD_BYTES);
+    let head_bytes = section.value("head_bytes", head_bytes, mistakes).unwrap_or(HEAD_BYTES);
     let sync = section.value(
         "sync",
         |text| match text {
@@ -236,6 +236,12 @@ fn store(mut section: Section, mistakes: &mut Mistakes) -> Store {
     retention.end(mistakes);
     section.end(mistakes);
     store
+}
+
+/// A head smaller than this would make a file of every few batches; a larger one would fill a node's memory.
+fn head_bytes(text: &str) -> Result<u64, String> {
+    let expected = || "a size from `1MiB` to `1GiB`".to_owned();
+    values::bytes(text).ok().filter(|bytes| (1 << 20..=1 << 30).contains(bytes)).ok_or_else(expected)
 }
 
 fn collect(mut section: Section, mistakes: &mut Mistakes) -> Collect {

@@ -22,9 +22,9 @@ pub struct Addresses {
     pub metrics: SocketAddr,
 }
 
-/// What to open, what to type and how to stop, with a trace that can be asked for now. Plain text, under 80 columns but
-/// for long ids.
-pub fn banner(at: Addresses, trace: TraceId) -> String {
+/// What to open, what to type and how to stop, with a trace that can be asked for now. `program` is how this one was called.
+/// Plain text, under 80 columns but for long ids.
+pub fn banner(program: &str, at: Addresses, trace: TraceId) -> String {
     let main = reachable(at.main);
     let metrics = reachable(at.metrics);
     let target = Target { base_url: format!("http://{main}"), kind: TargetKind::File };
@@ -40,7 +40,7 @@ Trefoil runs at http://{main}, with a small shop that logs, traces and counts.
 
 One request through the shop, all of it:
   curl -s http://{main}/api/v1/traces/{trace}
-  trefoil trace {trace} --url http://{main}
+  {program} trace {trace} --url http://{main}
 
 For Grafana, generated for this very address:
   http://{main}/grafana/datasources.yaml

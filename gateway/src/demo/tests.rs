@@ -226,10 +226,10 @@ fn the_banner_names_the_trace_and_every_address_as_it_is_reached() {
     let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
     let at = Addresses { main: any(8080), otlp_grpc: any(4317), otlp_http: any(4318), metrics: any(9000) };
     let trace = TraceId::from_hex(b"4bf92f3577b34da6a3ce929d0e0e4736").unwrap();
-    let text = banner(at, trace);
+    let text = banner("target/release/trefoil", at, trace);
     for part in [
         "http://127.0.0.1:8080/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736",
-        "trefoil trace 4bf92f3577b34da6a3ce929d0e0e4736",
+        "  target/release/trefoil trace 4bf92f3577b34da6a3ce929d0e0e4736",
         "http://127.0.0.1:8080/grafana/datasources.yaml",
         "http://127.0.0.1:8080/grafana/dashboards/trefoil-one-request.json",
         "Loki        http://127.0.0.1:8080\n",

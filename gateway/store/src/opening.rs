@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, RwLock};
 
 use crate::disk;
 use crate::expired;
@@ -87,6 +87,8 @@ pub(crate) fn open(options: StoreOptions) -> Result<Inner, OpenError> {
         options,
         counters,
         writing: Mutex::new(Writing::new(journal, positions)),
+        room: Condvar::new(),
+        blocked: AtomicUsize::new(0),
         view: RwLock::new(View { active, frozen: Vec::new(), segments, expired }),
         maintenance: Mutex::new(()),
         merging: Mutex::new(()),

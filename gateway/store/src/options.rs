@@ -45,6 +45,9 @@ pub struct Retention {
     pub max_bytes: Option<u64>,
 }
 
+/// Sealing a head takes a fraction of this, so a sender waits rather than sends its batch a second time.
+pub const BUSY_WAIT: Duration = Duration::from_secs(2);
+
 /// How to open a store.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
@@ -56,6 +59,8 @@ pub struct StoreOptions {
     pub head_bytes: usize,
     /// The head is sealed when its oldest batch was appended this long ago.
     pub head_age: Duration,
+    /// How long a batch waits for a head to be sealed before it is refused.
+    pub busy_wait: Duration,
     /// Batches are refused while the file system has less free space.
     pub min_free_bytes: u64,
     /// How long records stay.
@@ -70,6 +75,7 @@ impl StoreOptions {
             sync: SyncPolicy::Interval(SYNC_INTERVAL),
             head_bytes: HEAD_BYTES,
             head_age: HEAD_AGE,
+            busy_wait: BUSY_WAIT,
             min_free_bytes: MIN_FREE_BYTES,
             retention: Retention::default(),
         }

@@ -1,5 +1,6 @@
 //! Background work on a thread of its own: sealing heads into segments, syncing the journal, retention.
 
+use std::fs::File;
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -13,7 +14,7 @@ use crate::manifest::{self, Manifest};
 use crate::options::SyncPolicy;
 use crate::retention;
 use crate::segment::{Name, Segment, seal};
-use crate::store::{Inner, lock};
+use crate::store::{Inner, MAX_WAITING, lock};
 
 /// How often heads' ages and retention are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -50,35 +51,42 @@ fn work(inner: &Inner, stop: bool) -> io::Result<()> {
     if stop {
         return Ok(());
     }
-    let due = {
-        let view = inner.view.read().unwrap_or_else(PoisonError::into_inner);
-        let old = view.active.since.is_some_and(|since| since.elapsed() >= inner.options.head_age);
-        old || view.active.bytes >= inner.options.head_bytes
-    };
-    if due {
-        freeze(inner)?;
-    }
+    freeze(inner, |head| {
+        let old = head.since.is_some_and(|since| since.elapsed() >= inner.options.head_age);
+        old || head.bytes >= inner.options.head_bytes
+    })?;
     seal_frozen(inner)?;
     retention::enforce(inner, retention::now())
 }
 
 fn sync(inner: &Inner) -> io::Result<()> {
-    let Some(file) = lock(&inner.writing).journal.take_dirty() else { return Ok(()) };
+    let (old, current) = {
+        let mut writing = lock(&inner.writing);
+        (std::mem::take(&mut writing.unsynced), writing.journal.take_dirty())
+    };
+    old.iter().try_for_each(File::sync_data)?;
+    let Some(file) = current else { return Ok(()) };
     file.and_then(|f| f.sync_data()).inspect_err(|_| lock(&inner.writing).journal.mark_dirty())
 }
 
-/// Lets a new head and a new journal take over; the old head waits to be sealed.
-pub fn freeze(inner: &Inner) -> io::Result<()> {
+/// Lets a new head and a new journal take over, if the head is due and not too many wait; the old head waits to be sealed.
+pub fn freeze(inner: &Inner, due: impl Fn(&Head) -> bool) -> io::Result<()> {
     let mut writing = lock(&inner.writing);
-    let mut view = inner.view.write().unwrap_or_else(PoisonError::into_inner);
-    if view.active.batches.is_empty() {
-        return Ok(());
+    {
+        let view = inner.view.read().unwrap_or_else(PoisonError::into_inner);
+        if view.active.batches.is_empty() || view.frozen.len() >= MAX_WAITING || !due(&view.active) {
+            return Ok(());
+        }
     }
+    // Nobody else adds to the head meanwhile; readers need not wait for the disk.
     let number = writing.journal.number();
-    writing.journal = Journal::create(&inner.journals(), number + 1)?;
-    let mut old = std::mem::replace(&mut view.active, Head::new(number + 1));
-    old.journals.1 = number;
-    view.frozen.push(Arc::new(old));
+    let new = Journal::create(&inner.journals(), number + 1)?;
+    let mut old = std::mem::replace(&mut writing.journal, new);
+    writing.unsynced.extend(old.take_dirty().transpose()?);
+    let mut view = inner.view.write().unwrap_or_else(PoisonError::into_inner);
+    let mut head = std::mem::replace(&mut view.active, Head::new(number + 1));
+    head.journals.1 = number;
+    view.frozen.push(Arc::new(head));
     Ok(())
 }
 
@@ -105,6 +113,7 @@ pub fn seal_frozen(inner: &Inner) -> io::Result<()> {
             view.segments.extend(opened);
             view.frozen.remove(0);
         }
+        inner.room.notify_all();
         for number in head.journals.0..=head.journals.1 {
             disk::remove(&journal::path(&inner.journals(), number))?;
         }

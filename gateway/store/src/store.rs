@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,9 @@ const RETRY_FULL: Duration = Duration::from_secs(10);
 /// How old a look at the free space may be.
 const FREE_SPACE_CHECK: Duration = Duration::from_millis(500);
 /// Frozen heads that may wait; more would take memory without bound.
-const MAX_WAITING: usize = 2;
+pub(crate) const MAX_WAITING: usize = 2;
+/// Appends that may wait at a time: each holds a thread of its caller's.
+const MAX_BLOCKED: usize = 16;
 
 /// The store; a cheap clone. The last one dropped ends the background threads.
 #[derive(Debug, Clone)]
@@ -57,6 +59,9 @@ pub(crate) struct Inner {
     pub(crate) options: StoreOptions,
     pub(crate) counters: Arc<Counters>,
     pub(crate) writing: Mutex<Writing>,
+    /// Goes with `writing`: a head was sealed.
+    pub(crate) room: Condvar,
+    pub(crate) blocked: AtomicUsize,
     pub(crate) view: RwLock<View>,
     /// Held while segments are made, dropped or replaced.
     pub(crate) maintenance: Mutex<()>,
@@ -69,6 +74,8 @@ pub(crate) struct Inner {
 pub(crate) struct Writing {
     pub(crate) journal: Journal,
     pub(crate) positions: Positions,
+    /// Journals of frozen heads that the disk may not have yet.
+    pub(crate) unsynced: Vec<File>,
     free: Option<(Instant, u64)>,
 }
 
@@ -89,7 +96,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Writing {
     pub(crate) fn new(journal: Journal, positions: Positions) -> Self {
-        Self { journal, positions, free: None }
+        Self { journal, positions, unsynced: Vec::new(), free: None }
     }
 }
 
@@ -114,7 +121,7 @@ impl Inner {
                 return Ok(false);
             }
             let record = journal::record(&encode_batch(&fresh));
-            let mut writing = lock(&self.writing);
+            let mut writing = self.wait_for_room(lock(&self.writing))?;
             if writing.positions.generation() != decided.1 {
                 let again = writing.positions.without_repeats(&batch);
                 let same = again.as_ref().map(|a| a.1) == decided.0.as_ref().map(|d| d.1);
@@ -123,7 +130,7 @@ impl Inner {
                     continue;
                 }
             }
-            self.check_room(&mut writing)?;
+            self.check_free_space(&mut writing)?;
             let sync = self.options.sync == SyncPolicy::EveryBatch;
             writing.journal.append(&record, sync).map_err(|error| {
                 let detail = error.to_string();
@@ -147,13 +154,30 @@ impl Inner {
         }
     }
 
-    fn check_room(&self, writing: &mut Writing) -> Result<(), Refused> {
-        {
-            let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-            if view.frozen.len() >= MAX_WAITING && view.active.bytes >= self.options.head_bytes {
-                return Err(Refused::Busy { retry_after: RETRY_BUSY });
-            }
+    fn has_room(&self) -> bool {
+        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+        view.frozen.len() < MAX_WAITING || view.active.bytes < self.options.head_bytes
+    }
+
+    /// Waits until a head is sealed, when that is what keeps the active one from being frozen.
+    fn wait_for_room<'a>(
+        &'a self,
+        writing: MutexGuard<'a, Writing>,
+    ) -> Result<MutexGuard<'a, Writing>, Refused> {
+        if self.has_room() {
+            return Ok(writing);
         }
+        let blocked = self.blocked.fetch_add(1, Relaxed);
+        let wait = if blocked < MAX_BLOCKED { self.options.busy_wait } else { Duration::ZERO };
+        let (writing, _) = self
+            .room
+            .wait_timeout_while(writing, wait, |_| !self.has_room())
+            .unwrap_or_else(PoisonError::into_inner);
+        self.blocked.fetch_sub(1, Relaxed);
+        if self.has_room() { Ok(writing) } else { Err(Refused::Busy { retry_after: RETRY_BUSY }) }
+    }
+
+    fn check_free_space(&self, writing: &mut Writing) -> Result<(), Refused> {
         let free = match writing.free {
             Some((at, free)) if at.elapsed() < FREE_SPACE_CHECK => free,
             _ => disk::free(&self.options.dir).unwrap_or(u64::MAX),
@@ -188,7 +212,8 @@ impl Store {
     /// found by every read. Rows that a file's position says are here already are dropped.
     pub fn append(&self, batch: Arc<Batch>) -> Result<(), Refused> {
         let c = &self.0.inner.counters;
-        let answer = self.0.inner.append(batch).inspect_err(|refused| {
+        let inner = &self.0.inner;
+        let answer = inner.append(batch).inspect_err(|refused| {
             let counter = match refused {
                 Refused::Busy { .. } => &c.refused_busy,
                 Refused::Full { .. } => &c.refused_full,
@@ -197,6 +222,10 @@ impl Store {
             counter.fetch_add(1, Relaxed);
         });
         if answer.as_ref().map_or(true, |full| *full) {
+            // The batch is taken in any case; what keeps the head from being frozen is met by the background thread, too.
+            if let Err(error) = seal::freeze(inner, |head| head.bytes >= inner.options.head_bytes) {
+                tracing::warn!(%error, "a new journal could not be started");
+            }
             // The thread lives as long as the handle; a failed send means that the store is closed.
             let _ = self.0.wake.send(seal::Wake::Work);
         }
@@ -245,7 +274,8 @@ impl Store {
 
     /// Seals all that is in memory now, instead of waiting for bytes or minutes.
     pub fn seal(&self) -> io::Result<()> {
-        seal::freeze(&self.0.inner)?;
+        seal::seal_frozen(&self.0.inner)?;
+        seal::freeze(&self.0.inner, |_| true)?;
         seal::seal_frozen(&self.0.inner)
     }
 

@@ -10,6 +10,7 @@ mod retention;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parsers::otlp::{encode_resource, encode_span};
 use parsers::record::*;
@@ -283,6 +284,31 @@ fn a_full_disk_refuses_and_a_second_opening_is_refused() {
         Store::open(StoreOptions { min_free_bytes: u64::MAX, ..StoreOptions::new(dir.path()) }).unwrap();
     assert!(matches!(store.append(batch(0, 1)), Err(Refused::Full { .. })));
     assert!(matches!(Store::open(options(dir.path())), Err(OpenError::Locked { .. })));
+}
+
+#[test]
+fn heads_stay_bounded_while_sealing_is_held_up_and_batches_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let head_bytes = 64 << 10;
+    let store =
+        Store::open(StoreOptions { head_bytes, busy_wait: Duration::ZERO, ..options(dir.path()) }).unwrap();
+    let mut taken = 0;
+    {
+        let _sealing = store.inner().maintenance.lock().unwrap();
+        let refused = loop {
+            match store.append(batch(taken * 10, 10)) {
+                Ok(()) => taken += 1,
+                Err(refused) => break refused,
+            }
+        };
+        assert!(matches!(refused, Refused::Busy { .. }));
+        let stats = store.stats();
+        assert_eq!(stats.waiting_heads, 2);
+        assert!(stats.head_bytes < 4 * head_bytes as u64, "{stats:?}");
+    }
+    store.seal().unwrap();
+    store.append(batch(taken * 10, 10)).unwrap();
+    expect(&store, taken * 10 + 10);
 }
 
 #[test]
