@@ -17,15 +17,16 @@ fn an_empty_file_is_the_defaults() {
 
 #[test]
 fn every_mistake_is_reported_with_its_line_and_the_nearest_key() {
-    let text = "server:\n  listne: 0.0.0.0:80\nstore:\n  retention: {logs: 7x}\n  max_bytes: lots\n  head_bytes: 4KiB\nfoo: 1\n";
+    let text = "stroe: {}\nserver:\n  listne: 0.0.0.0:80\nstore:\n  retention: {logs: 7x}\n  max_bytes: lots\n  head_bytes: 4KiB\nfoo: 1\n";
     assert_eq!(
         mistakes(text),
         [
-            "t.yaml:2: server.listne: unknown key; did you mean `listen`?",
-            "t.yaml:4: store.retention.logs: expected a duration such as `30s`, `15m`, `12h` or `7d`, came `7x`",
-            "t.yaml:5: store.max_bytes: expected a size such as `64MiB` or `50GiB`, came `lots`",
-            "t.yaml:6: store.head_bytes: expected a size from `1MiB` to `1GiB`, came `4KiB`",
-            "t.yaml:7: foo: unknown key; known here: server, store, collect, derive, ship, receive, upstream",
+            "t.yaml:1: stroe: unknown key; did you mean `store`?",
+            "t.yaml:3: server.listne: unknown key; did you mean `listen`?",
+            "t.yaml:5: store.retention.logs: expected a duration such as `30s`, `15m`, `12h` or `7d`, came `7x`",
+            "t.yaml:6: store.max_bytes: expected a size such as `64MiB` or `50GiB`, came `lots`",
+            "t.yaml:7: store.head_bytes: expected a size from `1MiB` to `1GiB`, came `4KiB`",
+            "t.yaml:8: foo: unknown key; known here: server, store, collect, derive, ship, receive, upstream",
         ]
     );
 }

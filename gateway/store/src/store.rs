@@ -177,15 +177,29 @@ impl Inner {
         if self.has_room() { Ok(writing) } else { Err(Refused::Busy { retry_after: RETRY_BUSY }) }
     }
 
-    fn check_free_space(&self, writing: &mut Writing) -> Result<(), Refused> {
-        let free = match writing.free {
-            Some((at, free)) if at.elapsed() < FREE_SPACE_CHECK => free,
-            _ => disk::free(&self.options.dir).unwrap_or(u64::MAX),
-        };
-        writing.free.get_or_insert((Instant::now(), free));
-        if writing.free.is_some_and(|(at, _)| at.elapsed() >= FREE_SPACE_CHECK) {
-            writing.free = Some((Instant::now(), free));
+    /// Says once when the disk becomes full, and once when there is room again.
+    fn tell_free_space(&self, before: Option<u64>, free: u64) {
+        let expected = self.options.min_free_bytes;
+        let (was_full, is_full) = (before.is_some_and(|before| before < expected), free < expected);
+        let dir = self.options.dir.display();
+        if is_full && !was_full {
+            tracing::error!(%dir, free, expected, "the disk is full: records are refused until there is room; reading goes on");
+        } else if was_full && !is_full {
+            tracing::info!(%dir, free, "there is room again: records are taken");
         }
+    }
+
+    fn check_free_space(&self, writing: &mut Writing) -> Result<(), Refused> {
+        let now = Instant::now();
+        let free = match writing.free {
+            Some((at, free)) if now.duration_since(at) < FREE_SPACE_CHECK => free,
+            before => {
+                let free = disk::free(&self.options.dir).unwrap_or(u64::MAX);
+                self.tell_free_space(before.map(|(_, free)| free), free);
+                writing.free = Some((now, free));
+                free
+            }
+        };
         if free < self.options.min_free_bytes {
             let detail = format!("{free} bytes free, expected at least {}", self.options.min_free_bytes);
             return Err(Refused::Full { detail, retry_after: RETRY_FULL });

@@ -172,12 +172,21 @@ fn note(out: &mut Derived, error: Option<IdError>) {
     }
 }
 
+/// In one line: what, and where.
+fn syntax(error: &regex_syntax::Error) -> RuleFault {
+    RuleFault::Syntax(match error {
+        regex_syntax::Error::Parse(e) => format!("{} at byte {}", e.kind(), e.span().start.offset),
+        regex_syntax::Error::Translate(e) => format!("{} at byte {}", e.kind(), e.span().start.offset),
+        other => other.to_string(),
+    })
+}
+
 fn compile(spec: &RuleSpec) -> Result<Rule, RuleFault> {
-    let regex = Regex::new(&spec.regex).map_err(|e| RuleFault::Syntax(e.to_string()))?;
     let hir = regex_syntax::ParserBuilder::new().utf8(false).build().parse(&spec.regex);
-    if let Some(reason) = never_matches(&hir.map_err(|e| RuleFault::Syntax(e.to_string()))?) {
+    if let Some(reason) = never_matches(&hir.map_err(|e| syntax(&e))?) {
         return Err(RuleFault::NeverMatches(reason));
     }
+    let regex = Regex::new(&spec.regex).map_err(|e| RuleFault::Syntax(e.to_string()))?;
     let groups: Vec<(usize, Group)> = regex
         .capture_names()
         .enumerate()
