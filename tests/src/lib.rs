@@ -2,4 +2,5 @@
 
 pub mod corpus;
 pub mod harness;
+pub mod node;
 pub mod program;

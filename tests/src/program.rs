@@ -105,11 +105,7 @@ impl Program {
 
     /// Peak resident memory in bytes.
     pub fn peak_memory(&self) -> Result<u64> {
-        let id = self.child.id().context("the program has ended")?;
-        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("no VmHWM")?;
-        let kilobytes: u64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
-        Ok(kilobytes * 1024)
+        peak_memory(self.child.id().context("the program has ended")?)
     }
 
     /// Waits until this many records of a signal are stored, as its own metrics say.
@@ -166,6 +162,48 @@ pub fn cpu_seconds(process: u32) -> Result<f64> {
     let ticks: f64 = fields.get(11).context("no utime")?.parse::<f64>()?
         + fields.get(12).context("no stime")?.parse::<f64>()?;
     Ok(ticks / TICKS_A_SECOND)
+}
+
+/// Peak resident memory of a process in bytes.
+pub fn peak_memory(process: u32) -> Result<u64> {
+    memory(process, "VmHWM:")
+}
+
+/// Resident memory of a process in bytes, now.
+pub fn resident_memory(process: u32) -> Result<u64> {
+    memory(process, "VmRSS:")
+}
+
+fn memory(process: u32, field: &str) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find(|line| line.starts_with(field)).context("no such field")?;
+    let kilobytes: u64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
+    Ok(kilobytes * 1024)
+}
+
+/// `zstd -1` over the same bytes, what figures are measured against.
+#[derive(Debug, Clone, Copy)]
+pub struct Yardstick {
+    /// Its CPU time.
+    pub seconds: f64,
+    /// Compressed bytes per raw byte.
+    pub ratio: f64,
+}
+
+/// Compresses all container files below a folder in one buffer.
+pub fn yardstick(pods: &Path) -> Result<Yardstick> {
+    let mut all = Vec::new();
+    for pod in std::fs::read_dir(pods)? {
+        for container in std::fs::read_dir(pod?.path())? {
+            for file in std::fs::read_dir(container?.path())? {
+                all.extend(std::fs::read(file?.path())?);
+            }
+        }
+    }
+    let before = cpu_seconds(std::process::id())?;
+    let compressed = zstd::bulk::compress(&all, 1)?;
+    let spent = cpu_seconds(std::process::id())? - before;
+    Ok(Yardstick { seconds: spent, ratio: compressed.len() as f64 / all.len() as f64 })
 }
 
 /// The body of an answer, up to a bound.

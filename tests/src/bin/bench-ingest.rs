@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use tests::corpus;
-use tests::program::{Program, cpu_seconds};
+use tests::program::{Program, Yardstick, yardstick};
 
 /// Where the corpus begins in time: an hour ago, so that retention keeps it.
 const AGE: Duration = Duration::from_hours(1);
@@ -30,7 +30,8 @@ async fn main() -> Result<()> {
 
     println!("corpus: {lines} lines, {spans} spans ...");
     let manifest = corpus::write_logs(&dir.path().join("pods"), lines, start)?;
-    let yardstick = yardstick(&dir.path().join("pods"))?;
+    let Yardstick { seconds: yardstick, ratio } = yardstick(&dir.path().join("pods"))?;
+    println!("zstd -1 of the text: {ratio:.3} of its bytes");
     println!("yardstick Y: {yardstick:.2} s of CPU, zstd -1 over {} MB of lines", manifest.bytes / 1_000_000);
 
     logs(dir.path(), &manifest, yardstick).await?;
@@ -154,23 +155,6 @@ async fn look_up(program: &Program, sample: &[(String, u64)], signal: &str) -> R
         latencies.get((latencies.len() as f64 * share) as usize).or(latencies.last()).copied().unwrap_or(0.0)
     };
     Ok(((at(0.5), at(0.99)), wrong))
-}
-
-/// CPU seconds of `zstd -1` over all lines in one buffer.
-fn yardstick(pods: &Path) -> Result<f64> {
-    let mut all = Vec::new();
-    for pod in std::fs::read_dir(pods)? {
-        for container in std::fs::read_dir(pod?.path())? {
-            for file in std::fs::read_dir(container?.path())? {
-                all.extend(std::fs::read(file?.path())?);
-            }
-        }
-    }
-    let before = cpu_seconds(std::process::id())?;
-    let compressed = zstd::bulk::compress(&all, 1)?;
-    let spent = cpu_seconds(std::process::id())? - before;
-    println!("zstd -1 of the text: {:.3} of its bytes", compressed.len() as f64 / all.len() as f64);
-    Ok(spent)
 }
 
 fn size_of_dir(dir: &Path) -> Result<u64> {

@@ -1,13 +1,17 @@
 //! Repeatable randomness: splitmix64, which is enough to spread a corpus and needs no crate.
 
-pub(super) struct Dice(u64);
+/// A sequence of numbers that a seed decides.
+#[derive(Debug, Clone)]
+pub struct Dice(u64);
 
 impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
+    /// The sequence of this seed.
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(super) fn next(&mut self) -> u64 {
+    /// 64 bits.
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -16,38 +20,40 @@ impl Dice {
     }
 
     /// A number below `bound`, which is not 0.
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
     /// True in `per_mille` of a thousand cases.
-    pub(super) fn chance(&mut self, per_mille: u64) -> bool {
+    pub fn chance(&mut self, per_mille: u64) -> bool {
         self.below(1000) < per_mille
     }
 
-    pub(super) fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+    /// One of them.
+    pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.below(items.len() as u64) as usize]
     }
 
-    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+    /// Puts them in another order.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for end in (1..items.len()).rev() {
             items.swap(end, self.below(end as u64 + 1) as usize);
         }
     }
 
     /// An exponentially distributed number with this mean.
-    pub(super) fn waiting(&mut self, mean: f64) -> f64 {
+    pub fn waiting(&mut self, mean: f64) -> f64 {
         let unit = (self.next() >> 11) as f64 / (1u64 << 53) as f64;
         -mean * (1.0 - unit).ln()
     }
 
     /// 128 bits, never all zero.
-    pub(super) fn trace_id(&mut self) -> u128 {
+    pub fn trace_id(&mut self) -> u128 {
         (u128::from(self.next()) << 64 | u128::from(self.next())) | 1
     }
 
     /// 64 bits, never all zero.
-    pub(super) fn span_id(&mut self) -> u64 {
+    pub fn span_id(&mut self) -> u64 {
         self.next() | 1
     }
 }

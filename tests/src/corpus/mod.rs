@@ -9,6 +9,7 @@ mod spans;
 #[cfg(test)]
 mod tests;
 
+pub use dice::Dice;
 pub use logs::{Manifest, write_logs};
 pub use spans::{SPANS_PER_BODY, SPANS_PER_TRACE, SpanManifest, span_bodies};
 
