@@ -11,7 +11,7 @@ impl Dice {
     }
 
     /// 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -21,7 +21,7 @@ impl Dice {
 
     /// A number below `bound`, which is not 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
+        self.bits() % bound
     }
 
     /// True in `per_mille` of a thousand cases.
@@ -43,17 +43,17 @@ impl Dice {
 
     /// An exponentially distributed number with this mean.
     pub fn waiting(&mut self, mean: f64) -> f64 {
-        let unit = (self.next() >> 11) as f64 / (1u64 << 53) as f64;
+        let unit = (self.bits() >> 11) as f64 / (1u64 << 53) as f64;
         -mean * (1.0 - unit).ln()
     }
 
     /// 128 bits, never all zero.
     pub fn trace_id(&mut self) -> u128 {
-        (u128::from(self.next()) << 64 | u128::from(self.next())) | 1
+        (u128::from(self.bits()) << 64 | u128::from(self.bits())) | 1
     }
 
     /// 64 bits, never all zero.
     pub fn span_id(&mut self) -> u64 {
-        self.next() | 1
+        self.bits() | 1
     }
 }

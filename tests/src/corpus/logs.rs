@@ -114,7 +114,7 @@ impl Corpus {
         let mut pods = Vec::with_capacity(PODS);
         for number in 0..PODS {
             let service = SERVICES[number % SERVICES.len()];
-            let (pod, uid) = (dice.next() >> 24, dice.trace_id());
+            let (pod, uid) = (dice.bits() >> 24, dice.trace_id());
             let (a, b, c) = (uid >> 96, (uid >> 80) & 0xFFFF, (uid >> 64) & 0xFFF);
             let (d, e) = ((uid >> 48) & 0x3FFF | 0x8000, uid & 0xFFFF_FFFF_FFFF);
             let folder = root
