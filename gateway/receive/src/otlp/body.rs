@@ -44,6 +44,23 @@ pub(super) fn decompress(
     }
 }
 
+/// Undoes a `Content-Encoding` as long as no more than `most` bytes come out of it; `None` if there are more, or if the
+/// body is bad, which [`decompress`] then says. Holds nothing of the budget: the caller counts what came out.
+pub(super) fn decompress_within(body: &[u8], encoding: &str, most: usize) -> Option<Vec<u8>> {
+    match encoding {
+        "gzip" => few(flate2::read::MultiGzDecoder::new(body), most),
+        "deflate" => few(flate2::read::ZlibDecoder::new(body), most),
+        "zstd" => few(zstd::stream::read::Decoder::new(body).ok()?, most),
+        _ => None,
+    }
+}
+
+fn few(reader: impl Read, most: usize) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    reader.take(most as u64 + 1).read_to_end(&mut out).ok()?;
+    (out.len() <= most).then_some(out)
+}
+
 /// Bytes decompressed before the next look at the limits.
 const STEP: usize = 64 * 1024;
 

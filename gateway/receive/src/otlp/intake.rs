@@ -19,7 +19,8 @@ impl From<WalkError> for Trouble {
 
 /// Bytes of a body that is read on the spot, in tens of microseconds; a larger one would hold up other connections.
 const MAX_INLINE: usize = 64 * 1024;
-/// The same of a compressed body: some 10 times as much text.
+/// A compressed body of up to this is first tried on the spot: usual ones hold some 10 times as much text, and one that
+/// holds more than [`MAX_INLINE`] is begun anew elsewhere, at the cost of what was decompressed until then.
 const MAX_INLINE_COMPRESSED: usize = 8 * 1024;
 
 /// A request's body as it came.
@@ -52,11 +53,24 @@ impl Otlp {
 
     /// Takes a request as it came over the wire: decompressed, walked, handed to the sink. `held` is given back when the
     /// sink has answered.
-    pub(super) async fn take(&self, wire: Wire, mut held: Reservation) -> Result<Rejections, Trouble> {
+    pub(super) async fn take(&self, mut wire: Wire, mut held: Reservation) -> Result<Rejections, Trouble> {
         let signal = wire.signal;
         let counters = self.counters(signal);
-        let most = if wire.encoding.is_empty() { MAX_INLINE } else { MAX_INLINE_COMPRESSED };
-        let digested = if wire.body.len() <= most {
+        if wire.encoding == "identity" {
+            wire.encoding.clear();
+        }
+        if !wire.encoding.is_empty()
+            && wire.body.len() <= MAX_INLINE_COMPRESSED
+            && let most = MAX_INLINE.min(self.inner.options.max_body)
+            && let Some(body) = body::decompress_within(&wire.body, &wire.encoding, most)
+        {
+            if !held.grow(body.len()) {
+                count(&counters.turned_away, 1);
+                return Err(Trouble::busy());
+            }
+            wire = Wire { body, encoding: String::new(), ..wire };
+        }
+        let digested = if wire.encoding.is_empty() && wire.body.len() <= MAX_INLINE {
             self.digest(wire, &mut held)
         } else {
             let otlp = self.clone();
@@ -92,6 +106,10 @@ impl Otlp {
     fn digest(&self, wire: Wire, held: &mut Reservation) -> Result<Digested, Trouble> {
         let mut body = body::decompress(wire.body, &wire.encoding, self.inner.options.max_body, held)?;
         let bytes = body.len();
+        // The compressed bytes are gone.
+        if !held.settle(bytes) {
+            return Err(Trouble::busy());
+        }
         let mut rejections = Rejections::default();
         if wire.as_json {
             (body, rejections) = json::to_protobuf(wire.signal, &body)?;
@@ -116,6 +134,10 @@ impl Otlp {
             }
         };
         rejections.merge(&left_out);
+        // Rows of tiny records are several times their bytes on the wire.
+        if !held.settle(batch.size()) {
+            return Err(Trouble::busy());
+        }
         Ok(Digested { batch, bytes, records, rejections })
     }
 }

@@ -17,7 +17,7 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub struct OtlpOptions {
     /// Bytes of one request, on the wire and decompressed.
     pub max_body: usize,
-    /// Bytes of all requests being read and stored.
+    /// Bytes of all requests being read and stored: bodies, and the rows made of them.
     pub max_in_flight: usize,
 }
 
@@ -31,21 +31,28 @@ impl Default for OtlpOptions {
 const UNIT: usize = 1024;
 
 /// Bytes in flight.
-pub(super) struct Budget(Arc<Semaphore>);
+pub(super) struct Budget {
+    semaphore: Arc<Semaphore>,
+    /// All of it.
+    bytes: usize,
+}
 
 impl Budget {
     pub(super) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes.div_ceil(UNIT).min(u32::MAX as usize))))
+        let units = bytes.div_ceil(UNIT).min(u32::MAX as usize);
+        Self { semaphore: Arc::new(Semaphore::new(units)), bytes: units * UNIT }
     }
 
     pub(super) fn reservation(&self) -> Reservation {
-        Reservation { semaphore: Arc::clone(&self.0), held: None, bytes: 0 }
+        Reservation { semaphore: Arc::clone(&self.semaphore), most: self.bytes, held: None, bytes: 0 }
     }
 }
 
 /// What one request holds of the budget; given back when dropped.
 pub(super) struct Reservation {
     semaphore: Arc<Semaphore>,
+    /// The whole budget.
+    most: usize,
     held: Option<OwnedSemaphorePermit>,
     bytes: usize,
 }
@@ -54,9 +61,9 @@ impl Reservation {
     /// Takes more; `false` if there is no more.
     pub(super) fn grow(&mut self, bytes: usize) -> bool {
         let wanted = (self.bytes + bytes).div_ceil(UNIT) - self.bytes.div_ceil(UNIT);
-        self.bytes += bytes;
         let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
         if wanted == 0 {
+            self.bytes += bytes;
             return true;
         }
         let Ok(more) = Arc::clone(&self.semaphore).try_acquire_many_owned(wanted) else { return false };
@@ -64,6 +71,20 @@ impl Reservation {
             Some(held) => held.merge(more),
             None => self.held = Some(more),
         }
+        self.bytes += bytes;
+        true
+    }
+
+    /// Holds this many from now on, more or less than before; `false` if there is no more. A request that is larger than
+    /// the whole budget needs all of it, so that it is taken when it is alone.
+    pub(super) fn settle(&mut self, bytes: usize) -> bool {
+        let bytes = bytes.min(self.most);
+        if bytes > self.bytes {
+            return self.grow(bytes - self.bytes);
+        }
+        let spare = self.bytes.div_ceil(UNIT) - bytes.div_ceil(UNIT);
+        self.bytes = bytes;
+        drop(self.held.as_mut().and_then(|held| held.split(spare)));
         true
     }
 }

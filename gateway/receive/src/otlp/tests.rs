@@ -15,6 +15,7 @@ use parsers::record::Batch;
 use prost::Message;
 use tower::ServiceExt;
 
+mod bounds;
 mod grpc;
 mod http;
 mod signals;
