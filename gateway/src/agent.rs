@@ -14,7 +14,7 @@ use parsers::record::Batch;
 use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use upstream::otlp_logs::Shipper;
+use upstream::ship::Shipper;
 
 use crate::app;
 use crate::config::Config;
@@ -38,12 +38,12 @@ pub enum StartError {
     Bind(#[from] BindError),
     /// Nowhere to send to.
     #[error(
-        "`trefoil agent` needs a `ship` section, such as `ship: {{otlp: {{url: 'http://trefoil:4318/v1/logs'}}}}`"
+        "`trefoil agent` needs a `ship` section, such as `ship: {{trefoil: {{url: 'http://trefoil:8080'}}}}`"
     )]
     NoShip,
     /// The endpoint.
-    #[error("ship.otlp: {0}")]
-    Ship(#[from] upstream::otlp_logs::BuildError),
+    #[error("ship: {0}")]
+    Ship(#[from] upstream::ship::BuildError),
     /// The positions file.
     #[error("collect.positions_dir: {0}")]
     Positions(#[from] std::io::Error),
@@ -58,7 +58,7 @@ struct ShipperSink(Shipper);
 #[async_trait]
 impl tail::Sink for ShipperSink {
     async fn deliver(&self, batch: Arc<Batch>) -> Result<(), tail::Refusal> {
-        self.0.ship(&batch.logs).await.map_err(|refused| tail::Refusal {
+        self.0.ship(&batch).await.map_err(|refused| tail::Refusal {
             kind: if refused.busy { tail::RefusalKind::Busy } else { tail::RefusalKind::Failed },
             detail: refused.detail,
             retry_after: refused.retry_after,
@@ -76,7 +76,7 @@ impl Agent {
         })?;
         let deriver = Arc::new(deriver);
         let shipped = Arc::default();
-        let shipper = Shipper::new(&ship.otlp_url, &ship.headers, Arc::clone(&shipped))?;
+        let shipper = Shipper::new(ship, Arc::clone(&shipped))?;
         let positions = tail::position::PositionsFile::open(&config.collect.positions_dir)?;
         let known = positions.positions();
         let sink = Arc::new(tail::position::Noting::new(Arc::new(ShipperSink(shipper)), positions));
@@ -90,7 +90,8 @@ impl Agent {
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let main = listener.address;
         tasks.spawn(listener.serve(router(Arc::new(registry)), shutdown.clone()));
-        tasks.spawn(tail::run(app::tail_options(&config), deriver, sink, known, tailed, shutdown.clone()));
+        let options = app::tail_options(&config, &agent_name(&config));
+        tasks.spawn(tail::run(options, deriver, sink, known, tailed, shutdown.clone()));
         tasks.close();
         Ok(Self { main, shutdown, tasks })
     }
@@ -100,6 +101,13 @@ impl Agent {
         self.shutdown.cancel();
         self.tasks.wait().await;
     }
+}
+
+/// By what name a gateway tells this agent's positions from those of others: the node's, or the machine's.
+fn agent_name(config: &Config) -> String {
+    let machine = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = config.collect.node.clone().or_else(machine);
+    name.map_or_else(|| "agent".to_owned(), |name| name.trim().to_owned())
 }
 
 fn router(registry: Arc<Registry>) -> Router {

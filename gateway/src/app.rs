@@ -120,7 +120,14 @@ impl App {
         tasks.spawn(grpc.serve(otlp.grpc().fallback(Otlp::grpc_unimplemented), shutdown.clone()));
         tasks.spawn(http.serve(otlp.http(), shutdown.clone()));
         let positions = store.positions(LOCAL_AGENT);
-        tasks.spawn(tail::run(tail_options(&config), deriver, sink, positions, tailed, shutdown.clone()));
+        tasks.spawn(tail::run(
+            tail_options(&config, LOCAL_AGENT),
+            deriver,
+            sink,
+            positions,
+            tailed,
+            shutdown.clone(),
+        ));
         tasks.close();
         Ok(Self { main: addresses.0, otlp_grpc: addresses.1, otlp_http: addresses.2, store, shutdown, tasks })
     }
@@ -152,12 +159,13 @@ fn store_options(settings: &config::Store) -> StoreOptions {
 }
 
 /// What `collect` says, for `serve` and `agent` alike.
-pub(crate) fn tail_options(config: &Config) -> tail::TailOptions {
+/// What to tail, by an agent of this name.
+pub(crate) fn tail_options(config: &Config, agent: &str) -> tail::TailOptions {
     tail::TailOptions {
         files: config.collect.files.clone(),
         exclude: config.collect.exclude.clone(),
         node: config.collect.node.as_deref().map(Arc::from),
-        ..tail::TailOptions::new(LOCAL_AGENT)
+        ..tail::TailOptions::new(agent)
     }
 }
 

@@ -87,7 +87,7 @@ pub fn receivers(counters: Arc<receive::Counters>) -> Source {
 }
 
 /// An agent's shipper.
-pub fn shipper(counters: Arc<upstream::otlp_logs::Counters>) -> Source {
+pub fn shipper(counters: Arc<upstream::ship::Counters>) -> Source {
     Box::new(move |out| {
         let outcomes = [
             ("taken", &counters.records),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use jiff::Timestamp;
 use tests::harness::{Http, Process, until};
+use tests::node::Torture;
 use tests::program::{Program, binary};
 
 const SOON: Duration = Duration::from_mins(1);
@@ -29,9 +30,9 @@ impl Node {
         let text = format!(
             "server: {{listen: '127.0.0.1:0'}}\n\
              collect: {{files: [{{path: '{0}/pods/*/*/*.log'}}], positions_dir: '{0}/positions', node: node-7}}\n\
-             ship: {{otlp: {{url: 'http://{1}/v1/logs'}}}}\n",
+             ship: {{trefoil: {{url: 'http://{1}'}}}}\n",
             folder.display(),
-            gateway.otlp_http
+            gateway.main
         );
         std::fs::write(folder.join("agent.yaml"), text)?;
         Ok(Self { folder: folder.to_owned(), file: container.join("0.log"), written: 0 })
@@ -97,4 +98,16 @@ async fn lines_of_a_node_reach_the_gateway_once_though_the_agent_is_killed() -> 
     node.all_there(&http, &gateway, &mut agent).await?;
     ensure!(agent.stop()?.success(), "{}", agent.last_words());
     gateway.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_line_comes_once_though_containers_rotate_the_agent_is_killed_and_the_network_fails()
+-> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let torture =
+        Torture { containers: 20, rounds: 100, lines_a_round: 60, rotate_at: 100_000, kills: 4, seed: 7 };
+    let outcome = torture.run(folder.path()).await?;
+    ensure!(outcome.rotations > 40 && outcome.kills == 4 && outcome.faults > 10, "{outcome:?}");
+    ensure!(outcome.lost + outcome.doubled + outcome.out_of_order == 0, "{outcome:?}");
+    Ok(())
 }

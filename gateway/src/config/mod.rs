@@ -6,6 +6,7 @@
 mod node;
 mod reader;
 mod render;
+mod ship;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use correlate::{LabelMapping, WorkloadField};
 use parsers::derived::{Deriver, RuleSpec};
+use upstream::ship::ShipOptions;
 
 pub use node::Place;
 pub use reader::Mistake;
@@ -36,7 +38,7 @@ pub struct Config {
     /// `derive.rules`, in file order
     pub rules: Vec<RuleSpec>,
     /// `ship`
-    pub ship: Option<Ship>,
+    pub ship: Option<ShipOptions>,
     /// `receive.otlp`
     pub otlp: Otlp,
     /// `upstream.prometheus`
@@ -82,15 +84,6 @@ pub struct Collect {
     pub positions_dir: PathBuf,
     /// `collect.node`: label `node` of every stream
     pub node: Option<String>,
-}
-
-/// Where an agent sends to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ship {
-    /// `ship.otlp.url`: the full URL of an OTLP/HTTP logs endpoint
-    pub otlp_url: String,
-    /// `ship.otlp.headers`
-    pub headers: Vec<(String, String)>,
 }
 
 /// The OTLP receiver.
@@ -185,7 +178,7 @@ pub fn load(
         store: store(top.section("store", &mut mistakes), &mut mistakes),
         collect: collect(top.section("collect", &mut mistakes), &mut mistakes),
         rules: rules(top.section("derive", &mut mistakes), &mut mistakes),
-        ship: ship(top.optional_section("ship", &mut mistakes), &mut mistakes),
+        ship: ship::read(top.optional_section("ship", &mut mistakes), &mut mistakes),
         otlp: otlp(top.section("receive", &mut mistakes), &mut mistakes),
         prometheus: upstream(top.section("upstream", &mut mistakes), &mut mistakes),
     };
@@ -314,18 +307,6 @@ fn rules(mut section: Section, mistakes: &mut Mistakes) -> Vec<RuleSpec> {
         }
     }
     rules
-}
-
-fn ship(section: Option<Section>, mistakes: &mut Mistakes) -> Option<Ship> {
-    let mut section = section?;
-    let ship = section.optional_section("otlp", mistakes).and_then(|mut otlp| {
-        let url = otlp.value("url", values::url, mistakes);
-        let headers = otlp.pairs("headers", mistakes);
-        otlp.end(mistakes);
-        Some(Ship { otlp_url: url?, headers })
-    });
-    section.end(mistakes);
-    ship
 }
 
 fn otlp(mut section: Section, mistakes: &mut Mistakes) -> Otlp {

@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use upstream::ship::{Credentials, Secret};
+
 use super::Config;
 
 /// Every setting with its value, defaults included.
@@ -47,8 +49,19 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
         writeln!(out, "    - {{name: {}, regex: {}}}", quoted(&rule.name), quoted(&rule.regex))?;
     }
     if let Some(ship) = &config.ship {
-        writeln!(out, "ship:\n  otlp:\n    url: {}", quoted(&ship.otlp_url))?;
+        let key = super::ship::PROTOCOLS.iter().find(|(_, protocol)| *protocol == ship.protocol);
+        let key = key.map_or("otlp", |(key, _)| *key);
+        writeln!(
+            out,
+            "ship:\n  {key}:\n    url: {}\n    timeout: {}",
+            quoted(&ship.url),
+            duration(ship.timeout)
+        )?;
         headers(out, "    ", &ship.headers)?;
+        if let Some(file) = &ship.ca_file {
+            writeln!(out, "    ca_file: {}", quoted(&file.display().to_string()))?;
+        }
+        credentials(out, ship.credentials.as_ref())?;
     }
     writeln!(
         out,
@@ -67,6 +80,28 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
         }
     }
     Ok(())
+}
+
+fn credentials(out: &mut String, credentials: Option<&Credentials>) -> std::fmt::Result {
+    let secret = |secret: &Secret| match secret {
+        Secret::Text(_) => (String::new(), quoted("(not shown)")),
+        Secret::File(file) => ("_file".to_owned(), quoted(&file.display().to_string())),
+    };
+    match credentials {
+        None => Ok(()),
+        Some(Credentials::Bearer(token)) => {
+            let (end, value) = secret(token);
+            writeln!(out, "    bearer_token{end}: {value}")
+        }
+        Some(Credentials::Basic { username, password }) => {
+            let (end, value) = secret(password);
+            writeln!(
+                out,
+                "    basic_auth:\n      username: {}\n      password{end}: {value}",
+                quoted(username)
+            )
+        }
+    }
 }
 
 /// Header values may be secrets: only their names are shown.

@@ -1,3 +1,5 @@
+use upstream::ship::{Credentials, Protocol};
+
 use super::*;
 
 fn mistakes(text: &str) -> Vec<String> {
@@ -75,10 +77,32 @@ fn wrong_shapes_say_what_came() {
 }
 
 #[test]
+fn an_agent_ships_to_one_server_and_its_secrets_are_not_shown() {
+    let config = load(
+        "ship: {loki: {url: 'https://l:3100', tenant: t1, basic_auth: {username: u, password: hush}, ca_file: /ca.pem}}",
+        "t.yaml",
+        [],
+    );
+    let config = config.unwrap();
+    let ship = config.ship.as_ref().unwrap();
+    assert_eq!((ship.protocol, &*ship.url), (Protocol::Loki, "https://l:3100"));
+    assert_eq!(ship.headers, [("X-Scope-OrgID".to_owned(), "t1".to_owned())]);
+    assert!(matches!(&ship.credentials, Some(Credentials::Basic { username, .. }) if username == "u"));
+    assert!(!render(&config).contains("hush") && !format!("{config:?}").contains("hush"));
+    assert_eq!(
+        mistakes("ship:\n  loki: {url: 'http://l'}\n  otlp: {url: 'http://o', bearer: x}\n"),
+        [
+            "t.yaml:3: ship.otlp.bearer: unknown key; known here: url, headers, tenant, ca_file, timeout, bearer_token, bearer_token_file, basic_auth",
+            "t.yaml:3: ship.otlp: expected one of `trefoil`, `loki` and `otlp`; another one is given above",
+        ]
+    );
+}
+
+#[test]
 fn what_check_config_prints_is_read_back_to_the_same() {
     let text = "server: {listen: 0.0.0.0:8080, external_url: 'http://t:1'}\nstore: {dir: /d, retention: {logs: 90m}, sync: batch}\n\
                 collect: {files: [{path: '/x/*.log'}], exclude: ['/x/y*'], node: n1}\n\
-                derive: {rules: [{name: \"it's\", regex: 'a=(?P<trace_id>\\w+)'}]}\nship: {otlp: {url: 'http://t:4318/v1/logs'}}\n\
+                derive: {rules: [{name: \"it's\", regex: 'a=(?P<trace_id>\\w+)'}]}\nship: {trefoil: {url: 'http://t:8080', bearer_token_file: /token, timeout: 5s}}\n\
                 upstream: {prometheus: {url: 'http://p:9090/prefix/', timeout: 500ms, labels: {service: [svc]}}}\n";
     let config = load(text, "t.yaml", []).unwrap();
     let mut again =

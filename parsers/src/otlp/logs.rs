@@ -1,4 +1,4 @@
-//! One pass over an `ExportLogsServiceRequest`.
+//! One pass over an `ExportLogsServiceRequest`, with the fields that a Trefoil agent adds (see `own`).
 //!
 //! A few resource attributes become stream labels (see `LABELS`). All other attributes of resource, scope and record become
 //! structured metadata, their names as Loki's OTLP endpoint writes them: each character outside `[a-zA-Z0-9_]` becomes `_`.
@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use crate::derived::{Derived, Deriver};
 use crate::record::{
-    Attributes, ByteRange, Labels, LogBatch, LogRow, Severity, SpanId, TraceId, Value, attribute, push_pair,
+    Attributes, ByteRange, Labels, LogBatch, LogRow, Pairs, Position, Severity, SpanId, Spelling, TraceId,
+    Value, attribute, push_pair,
 };
 
 use super::decode::{Text, fields, key_value};
+use super::own;
 use super::traces::{UNKNOWN_SERVICE, check_size};
 use super::{
     Field, MAX_LABEL, MAX_RECORDS, Reader, Reason, Rejections, WalkError, decode_resource, decode_scope,
@@ -40,13 +42,20 @@ const MAX_METADATA: usize = 64 * 1024;
 /// Bytes of metadata of one request. Resource attributes are repeated in each record, so the body's limit does not bound it.
 const MAX_REQUEST_METADATA: usize = 128 * 1024 * 1024;
 
+/// What a request holds.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct WalkedLogs {
+    /// The records.
+    pub logs: LogBatch,
+    /// How far their files have been read, if an agent sent them.
+    pub positions: Vec<Position>,
+    /// What was left out.
+    pub rejections: Rejections,
+}
+
 /// Walks a body. `arrival` (ns) stands in for a record's missing times; `deriver` finds ids in the text of records that name no
 /// trace. A record whose id is invalid is kept without it.
-pub fn walk_logs(
-    body: &[u8],
-    arrival: u64,
-    deriver: Option<&Deriver>,
-) -> Result<(LogBatch, Rejections), WalkError> {
+pub fn walk_logs(body: &[u8], arrival: u64, deriver: Option<&Deriver>) -> Result<WalkedLogs, WalkError> {
     check_size(body)?;
     let mut walk = Walk {
         batch: LogBatch::default(),
@@ -56,13 +65,18 @@ pub fn walk_logs(
         derived: Derived::default(),
         streams: HashMap::new(),
     };
+    let mut positions = Vec::new();
     let mut reader = Reader::new(body);
     while let Some((number, field)) = reader.read()? {
-        if let (1, Field::Bytes(message)) = (number, field) {
-            walk.resource_logs(body, reader.range(message))?;
+        match (number, field) {
+            (1, Field::Bytes(message)) => walk.resource_logs(body, reader.range(message))?,
+            (own::POSITION, Field::Bytes(bytes)) => positions.push(own::read_position(bytes)),
+            (own::FILE, Field::Bytes(bytes)) => walk.batch.files.push(own::read_file(bytes)),
+            (own::RULE, Field::Bytes(name)) => walk.batch.rules.push(Text(name).cow().into()),
+            _ => {}
         }
     }
-    Ok((walk.batch, walk.rejections))
+    Ok(WalkedLogs { logs: walk.batch, positions, rejections: walk.rejections })
 }
 
 struct Walk<'d> {
@@ -77,15 +91,17 @@ struct Walk<'d> {
 
 impl Walk<'_> {
     fn resource_logs(&mut self, body: &[u8], message: ByteRange) -> Result<(), WalkError> {
-        let mut resource = &b""[..];
+        let (mut resource, mut labels) = (&b""[..], None);
         let mut reader = Reader::within(body, message);
         while let Some((number, field)) = reader.read()? {
-            if let (1, Field::Bytes(bytes)) = (number, field) {
-                resource = bytes;
+            match (number, field) {
+                (1, Field::Bytes(bytes)) => resource = bytes,
+                (own::LABELS, Field::Bytes(bytes)) => labels = Some(own::read_labels(bytes)),
+                _ => {}
             }
         }
         let resource = decode_resource(resource).attributes;
-        let stream = self.stream(labels_of(&resource));
+        let stream = self.stream(labels.unwrap_or_else(|| labels_of(&resource)));
         let mut shared = Vec::new();
         for (key, value) in &resource {
             if LABELS.iter().any(|(attribute, _)| attribute == key) {
@@ -159,6 +175,7 @@ impl Walk<'_> {
         let mut row = LogRow { stream, ..LogRow::default() };
         let (mut number, mut level, mut event, mut message) = (0, &b""[..], &b""[..], &b""[..]);
         let (mut trace, mut span) = (&b""[..], &b""[..]);
+        let mut origin = None;
         let start = self.batch.meta.len();
         if shared.len() <= MAX_METADATA {
             self.batch.meta.extend_from_slice(shared);
@@ -184,6 +201,16 @@ impl Walk<'_> {
                 (10, Field::Bytes(bytes)) => span = bytes,
                 (11, Field::Fixed64(time)) => row.observed = time,
                 (12, Field::Bytes(bytes)) => event = bytes,
+                (own::ORIGIN, Field::Bytes(bytes)) => origin = Some(own::read_origin(bytes)),
+                (own::METADATA, Field::Bytes(bytes)) => {
+                    if self.batch.meta.len() - start + bytes.len() > MAX_METADATA {
+                        self.rejections.add(Reason::LogMetadata);
+                        continue;
+                    }
+                    for (name, value) in Pairs::new(bytes) {
+                        push_pair(&mut self.batch.meta, name, value);
+                    }
+                }
                 _ => {}
             }
         }
@@ -192,7 +219,7 @@ impl Walk<'_> {
                 push_pair(&mut self.batch.meta, name, &Text(text).cow());
             }
         }
-        if number != 0 {
+        if number != 0 && origin.is_none() {
             push_pair(&mut self.batch.meta, "severity_number", &number.to_string());
         }
         row.meta = ByteRange { start: start as u32, end: self.batch.meta.len() as u32 };
@@ -207,9 +234,28 @@ impl Walk<'_> {
             None => self.batch.push_text(text_of(&decode_value(message)).as_bytes()),
         };
         row.severity = Severity::from_number(number);
-        self.ids(&mut row, trace, span, level);
+        match origin {
+            Some(origin) => self.tailed(&mut row, trace, span, origin),
+            None => self.ids(&mut row, trace, span, level),
+        }
         self.batch.rows.push(row);
         Ok(())
+    }
+
+    /// An agent has looked for ids already, and says where the record is from.
+    fn tailed(&self, row: &mut LogRow, trace: &[u8], span: &[u8], origin: own::Origin) {
+        if let Ok(bits) = trace.try_into() {
+            row.trace = u128::from_be_bytes(bits);
+            row.spelling = Spelling::from_code(origin.spelling);
+            row.span = span.try_into().map_or(0, u64::from_be_bytes);
+        }
+        if origin.file as usize <= self.batch.files.len() {
+            row.file = origin.file as u32;
+            row.offset = origin.offset;
+        }
+        if origin.rule as usize <= self.batch.rules.len() {
+            row.rule = origin.rule as u16;
+        }
     }
 
     fn ids(&mut self, row: &mut LogRow, trace: &[u8], span: &[u8], level: &[u8]) {

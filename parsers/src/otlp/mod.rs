@@ -10,6 +10,7 @@ mod encode;
 mod logs;
 mod metric_names;
 mod metrics;
+mod own;
 mod rejections;
 mod traces;
 mod wire;
@@ -19,8 +20,9 @@ mod tests;
 
 pub use decode::{decode_resource, decode_scope, decode_span, decode_value};
 pub use encode::{encode_resource, encode_scope, encode_span, encode_value};
-pub use logs::walk_logs;
+pub use logs::{WalkedLogs, walk_logs};
 pub use metrics::walk_metrics;
+pub use own::encode_own_logs;
 pub use rejections::{Reason, Rejections};
 pub use traces::walk_traces;
 pub use wire::{Field, Reader, WalkError, Writer};

@@ -52,6 +52,19 @@ impl Severity {
         }
     }
 
+    /// OTLP's number of it, the first of its range; 0 for unknown.
+    pub fn number(self) -> u64 {
+        match self {
+            Self::Unknown => 0,
+            Self::Trace => 1,
+            Self::Debug => 5,
+            Self::Info => 9,
+            Self::Warn => 13,
+            Self::Error => 17,
+            Self::Fatal => 21,
+        }
+    }
+
     /// From OTLP's severity number, 1-24.
     pub fn from_number(number: i32) -> Self {
         match number {

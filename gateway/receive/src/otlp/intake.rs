@@ -123,9 +123,9 @@ impl Otlp {
                 (batch.spans.rows.len(), left_out)
             }
             Signal::Logs => {
-                let (logs, left_out) = walk_logs(&body, arrival, self.inner.deriver.as_deref())?;
-                batch.logs = logs;
-                (batch.logs.rows.len(), left_out)
+                let walked = walk_logs(&body, arrival, self.inner.deriver.as_deref())?;
+                (batch.logs, batch.positions) = (walked.logs, walked.positions);
+                (batch.logs.rows.len(), walked.rejections)
             }
             Signal::Metrics => {
                 let (metrics, left_out) = walk_metrics(&body, arrival)?;

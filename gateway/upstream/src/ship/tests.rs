@@ -7,7 +7,8 @@ use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::response::IntoResponse;
 use axum::routing::post;
-use parsers::record::{Labels, LogRow, Severity, Spelling, SpellingKind, push_pair};
+use parsers::otlp::walk_logs;
+use parsers::record::{FileId, Labels, LogRow, Severity, Spelling, SpellingKind, push_pair};
 
 use super::*;
 
@@ -22,9 +23,13 @@ fn contains(body: &[u8], text: &str) -> bool {
     body.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
-async fn take(State(endpoint): State<Arc<Endpoint>>, body: Bytes) -> impl IntoResponse {
+async fn take(State(endpoint): State<Arc<Endpoint>>, sent: HeaderMap, body: Bytes) -> impl IntoResponse {
     let mut plain = Vec::new();
-    flate2::read::GzDecoder::new(&body[..]).read_to_end(&mut plain).unwrap();
+    match sent.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap()) {
+        Some("gzip") => drop(flate2::read::GzDecoder::new(&body[..]).read_to_end(&mut plain).unwrap()),
+        Some("zstd") => plain = zstd::bulk::decompress(&body, 1 << 20).unwrap(),
+        _ => plain = snap::raw::Decoder::new().decompress_vec(&body).unwrap(),
+    }
     let mut headers = HeaderMap::new();
     headers.insert(RETRY_AFTER, HeaderValue::from_static("7"));
     let told = endpoint.first.lock().unwrap().pop();
@@ -40,16 +45,23 @@ async fn take(State(endpoint): State<Arc<Endpoint>>, body: Bytes) -> impl IntoRe
 }
 
 async fn shipper(first: Vec<u16>) -> (Shipper, Arc<Endpoint>) {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let endpoint = Arc::new(Endpoint { first: Mutex::new(first), ..Endpoint::default() });
-    let router = Router::new().route("/v1/logs", post(take)).with_state(Arc::clone(&endpoint));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/v1/logs", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    (Shipper::new(&url, &[], Arc::default()).unwrap(), endpoint)
+    speaking(Protocol::Otlp, first).await
 }
 
-fn logs(lines: &[&str]) -> LogBatch {
+async fn speaking(protocol: Protocol, first: Vec<u16>) -> (Shipper, Arc<Endpoint>) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let endpoint = Arc::new(Endpoint { first: Mutex::new(first), ..Endpoint::default() });
+    let router = Router::new()
+        .route("/v1/logs", post(take))
+        .route("/loki/api/v1/push", post(take))
+        .with_state(Arc::clone(&endpoint));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (Shipper::new(&ShipOptions::new(protocol, url), Arc::default()).unwrap(), endpoint)
+}
+
+fn logs(lines: &[&str]) -> Batch {
     let labels =
         Labels::new([("namespace", "ns"), ("pod", "p"), ("service_name", "app"), ("stream", "stdout")]);
     let mut logs = LogBatch { streams: vec![Arc::new(labels)], ..LogBatch::default() };
@@ -59,6 +71,8 @@ fn logs(lines: &[&str]) -> LogBatch {
         push_pair(&mut logs.meta, "pod_uid", "the-uid");
         let meta = parsers::record::ByteRange { start, end: logs.meta.len() as u32 };
         logs.rows.push(LogRow {
+            file: 1,
+            offset: 10 * logs.rows.len() as u64,
             time: 5,
             observed: 6,
             trace: 0xabcd,
@@ -70,7 +84,66 @@ fn logs(lines: &[&str]) -> LogBatch {
             ..LogRow::default()
         });
     }
-    logs
+    logs.files.push(FileId { device: 1, inode: 2, head: 3 });
+    let offset = 10 * lines.len() as u64;
+    let position = Position {
+        agent: "node-7".into(),
+        file: logs.files[0],
+        offset,
+        resume: offset,
+        marker: 9,
+        path: "/var/log/x".into(),
+        time: 77,
+    };
+    Batch { logs, positions: vec![position], ..Batch::default() }
+}
+
+#[tokio::test]
+async fn a_trefoil_gets_everything_as_it_was() {
+    let (shipper, endpoint) = speaking(Protocol::Trefoil, vec![]).await;
+    let batch = logs(&["one", "two"]);
+    shipper.ship(&batch).await.unwrap();
+    let walked = walk_logs(&endpoint.taken.lock().unwrap()[0], 0, None).unwrap();
+    assert_eq!(walked.logs, batch.logs);
+    assert_eq!(walked.positions, batch.positions);
+    assert!(walked.rejections.is_empty());
+}
+
+#[tokio::test]
+async fn parts_of_a_batch_move_positions_no_further_than_they_reach() {
+    let (shipper, endpoint) = speaking(Protocol::Trefoil, vec![]).await;
+    let batch = logs(&["one", "two", "poison", "four", "five"]);
+    shipper.ship(&batch).await.unwrap();
+    let mut known = 0;
+    let mut lines = Vec::new();
+    for body in endpoint.taken.lock().unwrap().iter() {
+        let walked = walk_logs(body, 0, None).unwrap();
+        // As a store drops what it has.
+        let fresh = walked.logs.rows.iter().filter(|row| row.offset >= known);
+        lines.extend(fresh.map(|row| String::from_utf8_lossy(walked.logs.line(row)).into_owned()));
+        known = walked.positions.iter().map(|position| position.offset).fold(known, u64::max);
+    }
+    assert_eq!(lines, ["one", "two", "four", "five"]);
+    assert_eq!(known, batch.positions[0].offset);
+}
+
+#[tokio::test]
+async fn a_loki_gets_labels_ids_and_what_is_left_of_the_metadata() {
+    let (shipper, endpoint) = speaking(Protocol::Loki, vec![]).await;
+    let mut batch = logs(&["hello"]);
+    batch.logs.streams = vec![Arc::new(Labels::new([("app", "a \"b\" \\ c\nd"), ("pod", "p")]))];
+    shipper.ship(&batch).await.unwrap();
+    let body = &endpoint.taken.lock().unwrap()[0];
+    for text in [
+        r#"{app="a \"b\" \\ c\nd",pod="p"}"#,
+        "hello",
+        "\u{8}trace_id\u{12}\u{20}0000000000000000000000000000abcd",
+        "\u{7}span_id\u{12}\u{10}00000000000000ef",
+        "detected_level",
+    ] {
+        assert!(contains(body, text), "{text}");
+    }
+    assert!(!contains(body, "pod_uid"));
 }
 
 #[tokio::test]
@@ -89,7 +162,7 @@ async fn records_arrive_with_their_resource_and_binary_ids() {
 
 #[tokio::test]
 async fn overload_is_told_with_the_wait_that_the_endpoint_asked_for() {
-    for status in [429, 502, 503, 504] {
+    for status in [429, 500, 502, 503, 504] {
         let (shipper, endpoint) = shipper(vec![status]).await;
         let refused = shipper.ship(&logs(&["a"])).await.unwrap_err();
         assert!(refused.busy);

@@ -35,29 +35,14 @@ fn of_metadata(name: &str) -> (&str, bool) {
     }
 }
 
-/// OTLP's number of a severity; 0 for unknown.
-fn number(severity: Severity) -> u64 {
-    match severity {
-        Severity::Unknown => 0,
-        Severity::Trace => 1,
-        Severity::Debug => 5,
-        Severity::Info => 9,
-        Severity::Warn => 13,
-        Severity::Error => 17,
-        Severity::Fatal => 21,
-    }
-}
-
 /// The request for these rows, grouped by stream; within a stream in their order.
-pub(super) fn request(logs: &LogBatch, rows: Range<usize>) -> Vec<u8> {
+pub(super) fn request(logs: &LogBatch, rows: Range<usize>, out: &mut Vec<u8>) {
     let rows = logs.rows.get(rows).unwrap_or_default();
     let mut by_stream: Vec<&LogRow> = rows.iter().collect();
     by_stream.sort_by_key(|row| row.stream);
-    let mut out = Vec::with_capacity(logs.size());
     for group in by_stream.chunk_by(|a, b| a.stream == b.stream) {
-        Writer::new(&mut out).message(1, |out| resource_logs(logs, group, out));
+        Writer::new(out).message(1, |out| resource_logs(logs, group, out));
     }
-    out
 }
 
 fn resource_logs(logs: &LogBatch, group: &[&LogRow], out: &mut Vec<u8>) {
@@ -98,7 +83,7 @@ fn resource_logs(logs: &LogBatch, group: &[&LogRow], out: &mut Vec<u8>) {
 fn record(logs: &LogBatch, row: &LogRow, out: &mut Vec<u8>) {
     let mut writer = Writer::new(out);
     writer.fixed64(1, row.time);
-    writer.varint(2, number(row.severity));
+    writer.varint(2, row.severity.number());
     if row.severity != Severity::Unknown {
         writer.bytes(3, row.severity.as_str().as_bytes());
     }

@@ -1,9 +1,11 @@
-//! Logs to an OTLP/HTTP endpoint: another Trefoil's, or anyone's.
+//! Log batches to another server: a Trefoil, a Loki, or any OTLP/HTTP endpoint.
 //!
-//! Delivery is at least once: a batch counts when the endpoint has answered 2xx, and one of which the answer was lost is sent
-//! again. Source positions stay with the agent and are not sent; no endpoint has a use for them.
+//! A batch counts when the server has answered 2xx, and one of which the answer was lost is sent again. A Trefoil is told the
+//! files and offsets of the records, and stores each once; any other server may get some twice.
 
-mod encode;
+mod loki;
+mod options;
+mod otlp;
 #[cfg(test)]
 mod tests;
 
@@ -15,42 +17,44 @@ use std::time::{Duration, SystemTime};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use parsers::otlp::{Field, Reader};
-use parsers::record::LogBatch;
+use parsers::otlp::{Field, Reader, encode_own_logs};
+use parsers::record::{Batch, LogBatch, Position};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Certificate, Client, Response, StatusCode, Url};
 
-/// A request that takes longer will not be answered: gateways give up after 30 s themselves.
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub use options::{Credentials, Protocol, Secret, ShipOptions};
+
+/// Level of zstd: the fastest that still halves what the level below leaves.
+const ZSTD_LEVEL: i32 = 1;
 
 /// Time for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Wait where the endpoint names none.
+/// Wait where the server names none.
 const DEFAULT_RETRY: Duration = Duration::from_secs(1);
 
-/// Longest wait that an endpoint may ask for: a clock that is off must not stop the shipping for a day.
+/// Longest wait that a server may ask for: a clock that is off must not stop the shipping for a day.
 const MAX_RETRY: Duration = Duration::from_mins(5);
 
 /// Bytes of an answer that are read: a partial success with its message.
 const ANSWER_BYTES: usize = 64 * 1024;
 
-/// Records of one batch that may be set aside. More refused ones mean that the endpoint does not understand us at all, and
+/// Records of one batch that may be set aside. More refused ones mean that the server does not understand us at all, and
 /// then nothing is dropped.
 const MAX_QUARANTINED: usize = 16;
 
 /// What was shipped.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Records that the endpoint took.
+    /// Records that the server took.
     pub records: AtomicU64,
     /// Bytes sent, compressed.
     pub bytes: AtomicU64,
     /// Requests that may be sent again later.
     pub retries: AtomicU64,
-    /// Records that the endpoint refused for good, each alone; they are not sent again.
+    /// Records that the server refused for good, each alone; they are not sent again.
     pub quarantined: AtomicU64,
-    /// Records that the endpoint rejected in a partial success.
+    /// Records that the server rejected in a partial success.
     pub rejected: AtomicU64,
 }
 
@@ -58,11 +62,24 @@ pub struct Counters {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// Not a URL.
-    #[error("`{0}` is not the URL of an OTLP logs endpoint, such as `http://trefoil:4318/v1/logs`")]
-    Url(String),
+    #[error("`{url}` is not a URL, such as `{example}`")]
+    Url {
+        /// What was given.
+        url: String,
+        /// What it could be.
+        example: &'static str,
+    },
     /// Not a header.
     #[error("`{0}` cannot be sent as a header")]
     Header(String),
+    /// Not certificates.
+    #[error("{}: no PEM certificates: {detail}", file.display())]
+    Certificates {
+        /// The file.
+        file: std::path::PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// No HTTP client.
     #[error("no HTTP client: {0}")]
     Client(#[from] reqwest::Error),
@@ -72,7 +89,7 @@ pub enum BuildError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Refused {
-    /// Whether the endpoint is overloaded, or not there: time heals that. Otherwise a person has to look.
+    /// Whether the server is overloaded, or not there: time heals that. Otherwise a person has to look.
     pub busy: bool,
     /// For people.
     pub detail: String,
@@ -84,11 +101,13 @@ pub struct Refused {
 #[derive(Debug)]
 pub struct Shipper {
     client: Client,
+    protocol: Protocol,
     url: Url,
+    credentials: Option<Credentials>,
     counters: Arc<Counters>,
 }
 
-/// What an endpoint said to one request.
+/// What a server said to one request.
 enum Verdict {
     Taken,
     /// These records are at fault, or their number.
@@ -97,35 +116,47 @@ enum Verdict {
 }
 
 impl Shipper {
-    /// To this URL, with these headers on every request.
-    pub fn new(url: &str, headers: &[(String, String)], counters: Arc<Counters>) -> Result<Self, BuildError> {
-        let url = Url::parse(url).map_err(|_| BuildError::Url(url.to_owned()))?;
+    /// To a server.
+    pub fn new(options: &ShipOptions, counters: Arc<Counters>) -> Result<Self, BuildError> {
+        let url = options.endpoint()?;
         let mut map = HeaderMap::new();
-        for (name, value) in headers {
+        for (name, value) in &options.headers {
             let bad = || BuildError::Header(name.clone());
             let mut value = HeaderValue::from_str(value).map_err(|_| bad())?;
             value.set_sensitive(true);
             map.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?, value);
         }
-        let client = Client::builder()
+        let mut client = Client::builder()
             .default_headers(map)
-            .timeout(TIMEOUT)
+            .timeout(options.timeout)
             .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
-        Ok(Self { client, url, counters })
+            .redirect(reqwest::redirect::Policy::none());
+        if let Some(file) = &options.ca_file {
+            let bad = |detail: String| BuildError::Certificates { file: file.clone(), detail };
+            let pem = std::fs::read(file).map_err(|error| bad(error.to_string()))?;
+            let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| bad(error.to_string()))?;
+            client = client.tls_certs_merge(certificates);
+        }
+        Ok(Self {
+            client: client.build()?,
+            protocol: options.protocol,
+            url,
+            credentials: options.credentials.clone(),
+            counters,
+        })
     }
 
-    /// Sends the logs of a batch. If the endpoint finds fault with them, they are halved until the record at fault stands
+    /// Sends the logs of a batch. If the server finds fault with them, they are halved until the record at fault stands
     /// alone; that one is set aside and counted.
-    pub async fn ship(&self, logs: &LogBatch) -> Result<(), Refused> {
+    pub async fn ship(&self, batch: &Batch) -> Result<(), Refused> {
+        let logs = &batch.logs;
         let mut open: Vec<_> = std::iter::once(0..logs.rows.len()).collect();
         let mut poisoned = Vec::new();
         while let Some(rows) = open.pop() {
             if rows.is_empty() {
                 continue;
             }
-            match self.send(logs, rows.clone()).await {
+            match self.send(logs, &batch.positions, rows.clone()).await {
                 Verdict::Taken => {
                     self.counters.records.fetch_add(rows.len() as u64, Ordering::Relaxed);
                 }
@@ -133,7 +164,7 @@ impl Shipper {
                     poisoned.push((rows.start, detail));
                     if poisoned.len() > MAX_QUARANTINED {
                         let detail = poisoned.pop().map(|(_, detail)| detail).unwrap_or_default();
-                        let detail = format!("the endpoint refuses one record after another: {detail}");
+                        let detail = format!("the server refuses one record after another: {detail}");
                         return Err(Refused { busy: false, detail, retry_after: DEFAULT_RETRY });
                     }
                 }
@@ -155,25 +186,60 @@ impl Shipper {
             tracing::error!(
                 ?labels,
                 ?source,
-                "the endpoint refuses a record, which is not sent again: {detail}"
+                "the server refuses a record, which is not sent again: {detail}"
             );
         }
         Ok(())
     }
 
-    async fn send(&self, logs: &LogBatch, rows: Range<usize>) -> Verdict {
+    /// The body of a request, its type and its encoding.
+    fn body(
+        &self,
+        logs: &LogBatch,
+        positions: &[Position],
+        rows: Range<usize>,
+    ) -> std::io::Result<(Vec<u8>, Option<&'static str>)> {
+        let mut plain = Vec::with_capacity(logs.size() + logs.size() / 4);
+        Ok(match self.protocol {
+            Protocol::Trefoil => {
+                encode_own_logs(logs, rows, positions, &mut plain);
+                (zstd::bulk::compress(&plain, ZSTD_LEVEL)?, Some("zstd"))
+            }
+            Protocol::Otlp => {
+                otlp::request(logs, rows, &mut plain);
+                (gzip(&plain)?, Some("gzip"))
+            }
+            Protocol::Loki => {
+                loki::request(logs, rows, &mut plain);
+                // Snappy is part of Loki's protocol, and not told in a header.
+                (snap::raw::Encoder::new().compress_vec(&plain)?, None)
+            }
+        })
+    }
+
+    async fn send(&self, logs: &LogBatch, positions: &[Position], rows: Range<usize>) -> Verdict {
         let failed = |busy, detail| Verdict::Refused(Refused { busy, detail, retry_after: DEFAULT_RETRY });
-        let body = match compress(&encode::request(logs, rows)) {
+        let (body, encoding) = match self.body(logs, positions, rows) {
             Ok(body) => body,
             Err(error) => return failed(false, format!("compressing failed: {error}")),
         };
         let size = body.len() as u64;
-        let request = self
-            .client
-            .post(self.url.clone())
-            .header(CONTENT_TYPE, "application/x-protobuf")
-            .header(CONTENT_ENCODING, "gzip")
-            .body(body);
+        let mut request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/x-protobuf");
+        if let Some(encoding) = encoding {
+            request = request.header(CONTENT_ENCODING, encoding);
+        }
+        let request = request.body(body);
+        let request = match &self.credentials {
+            None => Ok(request),
+            Some(Credentials::Bearer(token)) => token.read().map(|token| request.bearer_auth(token)),
+            Some(Credentials::Basic { username, password }) => {
+                password.read().map(|password| request.basic_auth(username, Some(password)))
+            }
+        };
+        let request = match request {
+            Ok(request) => request,
+            Err(detail) => return failed(false, detail),
+        };
         let mut answer = match request.send().await {
             Ok(answer) => answer,
             Err(error) => return failed(true, format!("{} does not answer: {error}", self.url)),
@@ -182,7 +248,10 @@ impl Shipper {
         let status = answer.status();
         if status.is_success() {
             // The records are taken, whatever comes of the answer's body.
-            self.note_rejections(&read(&mut answer).await);
+            let said = read(&mut answer).await;
+            if self.protocol != Protocol::Loki {
+                self.note_rejections(&said);
+            }
             return Verdict::Taken;
         }
         let retry_after = retry_after(answer.headers());
@@ -193,6 +262,7 @@ impl Shipper {
                 Verdict::Poisoned(detail)
             }
             StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::INTERNAL_SERVER_ERROR
             | StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT => {
@@ -220,13 +290,13 @@ impl Shipper {
             }
             if rejected > 0 {
                 self.counters.rejected.fetch_add(rejected, Ordering::Relaxed);
-                tracing::warn!(rejected, "the endpoint rejected records: {message}");
+                tracing::warn!(rejected, "the server rejected records: {message}");
             }
         }
     }
 }
 
-fn compress(body: &[u8]) -> std::io::Result<Vec<u8>> {
+fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
     encoder.write_all(body)?;
     encoder.finish()

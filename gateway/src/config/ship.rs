@@ -1,0 +1,70 @@
+//! The section `ship`: one server, in one of three protocols.
+
+use std::path::PathBuf;
+
+use upstream::ship::{Credentials, Protocol, Secret, ShipOptions};
+
+use super::reader::{Mistakes, Section};
+use super::values;
+
+/// The keys of the section, each a protocol.
+pub(super) const PROTOCOLS: [(&str, Protocol); 3] =
+    [("trefoil", Protocol::Trefoil), ("loki", Protocol::Loki), ("otlp", Protocol::Otlp)];
+
+/// Header by which Loki and its kin tell tenants apart.
+const TENANT: &str = "X-Scope-OrgID";
+
+/// Reads the section.
+pub(super) fn read(section: Option<Section>, mistakes: &mut Mistakes) -> Option<ShipOptions> {
+    let mut section = section?;
+    let mut given = Vec::new();
+    for (key, protocol) in PROTOCOLS {
+        let Some(node) = section.take(key) else { continue };
+        let (place, path) = (node.place.clone(), section.path(key));
+        let server = server(Section::new(Some(node), &path, mistakes), protocol, mistakes);
+        given.push((place, path, server));
+    }
+    section.end(mistakes);
+    for (place, path, _) in given.iter().skip(1) {
+        mistakes.push(
+            place,
+            path,
+            "expected one of `trefoil`, `loki` and `otlp`; another one is given above",
+        );
+    }
+    given.into_iter().next()?.2
+}
+
+fn server(mut section: Section, protocol: Protocol, mistakes: &mut Mistakes) -> Option<ShipOptions> {
+    let url = section.value("url", values::url, mistakes);
+    let mut options = ShipOptions::new(protocol, url.clone().unwrap_or_default());
+    options.headers = section.pairs("headers", mistakes);
+    if let Some(tenant) = section.value("tenant", values::text, mistakes) {
+        options.headers.push((TENANT.to_owned(), tenant));
+    }
+    options.ca_file = section.value("ca_file", values::text, mistakes).map(PathBuf::from);
+    if let Some(timeout) = section.value("timeout", values::duration, mistakes) {
+        options.timeout = timeout;
+    }
+    let bearer = secret(&mut section, "bearer_token", "bearer_token_file", mistakes);
+    let basic = section.optional_section("basic_auth", mistakes).and_then(|mut basic| {
+        let username = basic.value("username", values::text, mistakes);
+        let password = secret(&mut basic, "password", "password_file", mistakes);
+        basic.end(mistakes);
+        Some(Credentials::Basic { username: username?, password: password? })
+    });
+    options.credentials = basic.or(bearer.map(Credentials::Bearer));
+    section.end(mistakes);
+    url.map(|_| options)
+}
+
+fn secret(
+    section: &mut Section,
+    text: &'static str,
+    file: &'static str,
+    mistakes: &mut Mistakes,
+) -> Option<Secret> {
+    let text = section.value(text, values::text, mistakes).map(Secret::Text);
+    let file = section.value(file, values::text, mistakes).map(|path| Secret::File(path.into()));
+    file.or(text)
+}

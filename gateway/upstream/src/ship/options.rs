@@ -1,0 +1,118 @@
+//! Where to ship to, and how.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::Url;
+
+use super::BuildError;
+
+/// A request that takes longer will not be answered: gateways give up after 30 s themselves.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// OTLP logs with the fields of our own, by which re-sent records are stored once.
+    Trefoil,
+    /// Loki's push, protobuf in snappy.
+    Loki,
+    /// OTLP logs as anyone reads them.
+    Otlp,
+}
+
+impl Protocol {
+    /// The path that a URL without one gets, and an example.
+    fn path(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Trefoil => ("/v1/logs", "http://trefoil:8080"),
+            Self::Loki => ("/loki/api/v1/push", "http://loki:3100/loki/api/v1/push"),
+            Self::Otlp => ("/v1/logs", "http://collector:4318/v1/logs"),
+        }
+    }
+}
+
+/// What only the server and we know.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Secret {
+    /// The secret itself.
+    Text(String),
+    /// A file that holds it, read for every request, since tokens are renewed.
+    File(PathBuf),
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(_) => f.write_str("Text(..)"),
+            Self::File(file) => write!(f, "File({})", file.display()),
+        }
+    }
+}
+
+impl Secret {
+    /// The secret, or why it cannot be had.
+    pub(super) fn read(&self) -> Result<String, String> {
+        match self {
+            Self::Text(text) => Ok(text.clone()),
+            Self::File(file) => std::fs::read_to_string(file)
+                .map(|text| text.trim().to_owned())
+                .map_err(|error| format!("{}: {error}", file.display())),
+        }
+    }
+}
+
+/// How the server knows us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// `Authorization: Basic`
+    Basic {
+        /// Name.
+        username: String,
+        /// Password.
+        password: Secret,
+    },
+    /// `Authorization: Bearer`
+    Bearer(Secret),
+}
+
+/// Where to ship to, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShipOptions {
+    /// What the server speaks.
+    pub protocol: Protocol,
+    /// Its URL; without a path, the protocol's usual one.
+    pub url: String,
+    /// Headers of every request.
+    pub headers: Vec<(String, String)>,
+    /// How the server knows us.
+    pub credentials: Option<Credentials>,
+    /// Certificates to trust besides the system's, in PEM.
+    pub ca_file: Option<PathBuf>,
+    /// For one request.
+    pub timeout: Duration,
+}
+
+impl ShipOptions {
+    /// The defaults, for this server.
+    pub fn new(protocol: Protocol, url: impl Into<String>) -> Self {
+        Self {
+            protocol,
+            url: url.into(),
+            headers: Vec::new(),
+            credentials: None,
+            ca_file: None,
+            timeout: DEFAULT_TIMEOUT,
+        }
+    }
+
+    pub(super) fn endpoint(&self) -> Result<Url, BuildError> {
+        let (path, example) = self.protocol.path();
+        let mut url =
+            Url::parse(&self.url).map_err(|_| BuildError::Url { url: self.url.clone(), example })?;
+        if url.path() == "/" {
+            url.set_path(path);
+        }
+        Ok(url)
+    }
+}
