@@ -1,0 +1,48 @@
+//! What is wrong with a pipeline's configuration, and in which of its stages.
+
+use std::fmt;
+
+/// A stage that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageError {
+    /// Which stage: its index, and for one in a `match` that stage's index before it.
+    pub at: Vec<usize>,
+    /// Its name.
+    pub stage: &'static str,
+    /// What is wrong and what was expected.
+    pub message: String,
+}
+
+impl std::error::Error for StageError {}
+
+impl fmt::Display for StageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("stage ")?;
+        for index in &self.at {
+            write!(f, "[{index}]")?;
+        }
+        write!(f, " {}: {}", self.stage, self.message)
+    }
+}
+
+/// An expression of the configuration, compiled; the error is for people.
+pub(super) fn compile(expression: &str) -> Result<regex::Regex, String> {
+    regex::RegexBuilder::new(expression).size_limit(MAX_PROGRAM).build().map_err(|error| {
+        let text = error.to_string();
+        let detail = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("unreadable");
+        format!(
+            "the regular expression `{expression}` cannot be read: {}",
+            detail.trim_start_matches("error: ")
+        )
+    })
+}
+
+/// Bytes of a compiled expression: what counted repetitions of Unicode classes need, and far below what hurts.
+const MAX_PROGRAM: usize = 10 << 20;
+
+/// Whether a text can name a label.
+pub(super) fn is_label_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+        && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
