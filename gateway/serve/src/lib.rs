@@ -4,6 +4,7 @@
 
 mod admin;
 mod blocking;
+mod bounds;
 #[cfg(test)]
 mod fakes;
 mod grafana;
@@ -18,14 +19,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use correlate::Correlator;
 use prometheus_client::registry::Registry;
 use store::read::{LogRead, TraceRead};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::timeout::TimeoutLayer;
 
 pub use admin::{PartState, Readiness};
 pub use blocking::Reads;
@@ -58,22 +57,28 @@ pub struct State {
     pub own: OwnRequests,
     /// How Grafana reaches this gateway; without it, by the name that it is asked by.
     pub external_url: Option<String>,
-    /// Longest time for any answer, after which it is 408.
+    /// Longest time for any answer, after which it is an error in the surface's own shape.
     pub request_timeout: Duration,
 }
 
 /// All surfaces under their paths.
 pub fn router(state: State) -> Router {
-    let (timeout, own) = (state.request_timeout, state.own.clone());
+    assemble(state, bounds::MAX_REQUESTS)
+}
+
+/// With at most `requests` at once, those for `/healthz`, `/readyz` and `/metrics` not counted: who looks after an
+/// overloaded gateway needs them most.
+fn assemble(state: State, requests: usize) -> Router {
+    let (bounds, own) = (bounds::Bounds::new(requests, state.request_timeout), state.own.clone());
     Router::new()
         .merge(native::routes())
         .merge(tempo::routes())
         .merge(loki::routes())
         .merge(prometheus::routes())
         .merge(grafana::routes())
+        .layer(from_fn_with_state(bounds, bounds::keep))
         .merge(admin::routes())
         .with_state(state)
-        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, timeout))
         .layer(CompressionLayer::new())
         .layer(from_fn_with_state(own, own::observe))
         .layer(CatchPanicLayer::new())

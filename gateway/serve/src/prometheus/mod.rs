@@ -4,5 +4,5 @@ mod routes;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use routes::routes;
 pub use routes::{Forward, ForwardFailure};
+pub(crate) use routes::{error, routes};

@@ -94,7 +94,8 @@ fn success(data: &Value) -> Response {
     body(StatusCode::OK, &json!({ "status": "success", "data": data }))
 }
 
-fn error(status: StatusCode, kind: &str, detail: &str) -> Response {
+/// An error as Prometheus writes it.
+pub(crate) fn error(status: StatusCode, kind: &str, detail: &str) -> Response {
     body(status, &json!({ "status": "error", "errorType": kind, "error": detail }))
 }
 
