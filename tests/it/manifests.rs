@@ -111,9 +111,10 @@ fn the_agents_configuration_loads_and_ships_to_the_gateways_service() {
     let config = configuration("trefoil-agent-config", "agent.yaml");
     assert_eq!(u64::from(config.server.listen.port()), container_ports("trefoil-agent", "DaemonSet")["http"]);
     let service = find("Service", "trefoil");
-    let port = list(&service["spec"], "ports").iter().find(|port| port["name"] == "otlp-http").unwrap();
-    let expected = format!("http://trefoil:{}/v1/logs", port["port"]);
-    assert_eq!(config.ship.unwrap().otlp_url, expected);
+    let port = list(&service["spec"], "ports").iter().find(|port| port["name"] == "http").unwrap();
+    let expected = format!("http://trefoil:{}", port["port"]);
+    let ship = config.ship.unwrap();
+    assert_eq!((format!("{:?}", ship.protocol), ship.url), ("Trefoil".to_owned(), expected));
 
     let workload = find("DaemonSet", "trefoil-agent");
     let pod = &workload["spec"]["template"]["spec"];

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use parsers::record::{Exemplar, LogRecord, StatusCode, TraceId, TraceMatch, Width, Workload};
+use parsers::record::{Exemplar, LogRecord, SpellingKind, StatusCode, TraceId, TraceMatch, Width, Workload};
 use rustc_hash::{FxHashMap, FxHashSet};
 use store::read::{TraceRecords, Window};
 
@@ -69,7 +69,25 @@ pub(crate) fn spellings(records: &TraceRecords) -> Vec<SeenSpelling> {
             From::Exemplar => entry.in_exemplars = true,
         }
     }
-    let mut list: Vec<_> = seen.into_values().collect();
+    // What came as bytes and what came as text of the same digits is one spelling to a reader: the text's.
+    let mut written: BTreeMap<String, SeenSpelling> = BTreeMap::new();
+    for one in seen.into_values() {
+        match written.get_mut(&one.written) {
+            None => {
+                written.insert(one.written.clone(), one);
+            }
+            Some(known) => {
+                if known.form == SpellingKind::Binary {
+                    known.form = one.form;
+                }
+                known.count += one.count;
+                known.in_spans |= one.in_spans;
+                known.in_logs |= one.in_logs;
+                known.in_exemplars |= one.in_exemplars;
+            }
+        }
+    }
+    let mut list: Vec<_> = written.into_values().collect();
     list.sort_by(|a, b| (Reverse(a.count), &a.written).cmp(&(Reverse(b.count), &b.written)));
     list
 }

@@ -1,5 +1,7 @@
 //! Tolerant reading of the answer: a missing key reads as empty, a number may stand as a number or as a string.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::Value;
 
 /// The answer, and what is asked of it more than once.
@@ -9,11 +11,19 @@ pub(super) struct Body<'a> {
     pub start: Option<i128>,
     /// When it ended.
     pub end: Option<i128>,
+    spans: HashSet<&'a str>,
+    logs: HashMap<&'a str, Vec<&'a Value>>,
 }
 
 impl<'a> Body<'a> {
     pub fn new(answer: &'a Value) -> Self {
-        let mut body = Self { answer, start: None, end: None };
+        let spans =
+            list(answer, "spans").iter().map(|span| text(span, "span_id")).filter(|id| !id.is_empty());
+        let mut logs: HashMap<&str, Vec<&Value>> = HashMap::new();
+        for log in list(answer, "logs") {
+            logs.entry(text(log, "span_id")).or_default().push(log);
+        }
+        let mut body = Self { answer, start: None, end: None, spans: spans.collect(), logs };
         let window = at(answer, "window");
         let starts = || body.list("spans").iter().filter_map(span_start);
         let ends = || body.list("spans").iter().filter_map(span_end);
@@ -40,7 +50,12 @@ impl<'a> Body<'a> {
 
     /// Whether this log is shown under a span.
     pub fn has_span(&self, span_id: &str) -> bool {
-        !span_id.is_empty() && self.list("spans").iter().any(|span| text(span, "span_id") == span_id)
+        self.spans.contains(span_id)
+    }
+
+    /// The log lines that name this span.
+    pub fn logs_of(&self, span_id: &str) -> &[&'a Value] {
+        self.logs.get(span_id).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// How long after the trace's start, as `+1.5ms`; empty if either time is unknown.

@@ -58,7 +58,7 @@ pub(super) fn draw(body: &Body<'_>, page: &mut Page) {
         let id = text(span, "span_id");
         // Two spans may share an id (client and server half); the lines stand under the first.
         if !id.is_empty() && shown.insert(id) {
-            for log in body.list("logs").iter().filter(|log| text(log, "span_id") == id) {
+            for log in body.logs_of(id) {
                 log_line(body, log, &indent, page);
             }
         }

@@ -126,47 +126,59 @@ impl Tailer {
     /// Reads each chain in turn until the batch is full (`true`) or there is nothing more (`false`).
     fn read_round(&mut self) -> bool {
         let rows = self.filling.logs.rows.len() as u64;
-        let mut more = true;
         let mut full = false;
-        while more && !full {
-            more = false;
-            let order: Vec<Arc<str>> = match &self.turn {
-                Some(turn) => {
-                    let after = self.chains.range::<Arc<str>, _>((Bound::Excluded(turn), Bound::Unbounded));
-                    let before = self.chains.range::<Arc<str>, _>((Bound::Unbounded, Bound::Included(turn)));
-                    after.chain(before).map(|(path, _)| Arc::clone(path)).collect()
-                }
-                None => self.chains.keys().cloned().collect(),
+        while !full {
+            let turn = self.turn.clone();
+            let (after, before) = match &turn {
+                Some(turn) => (Bound::Excluded(turn), Bound::Included(turn)),
+                None => (Bound::Unbounded, Bound::Unbounded),
             };
-            for path in order {
-                let Some(chain) = self.chains.get_mut(&path) else { continue };
-                let was_ended = chain.ended;
-                let mut means = Means {
-                    filling: &mut self.filling,
-                    buffer: &mut self.buffer,
-                    linger: self.options.linger,
-                    counters: &self.counters,
-                };
-                let read = chain.read(&mut means, TURN).unwrap_or_else(|error| {
-                    tracing::warn!(path = &*path, %error, "a log file cannot be read now");
-                    self.counters.read_errors.fetch_add(1, Ordering::Relaxed);
-                    0
-                });
-                chain.report();
-                if read > 0 || chain.ended != was_ended {
-                    self.moved.insert(Arc::clone(&path));
-                }
-                more |= read >= TURN;
-                self.turn = Some(path);
-                if self.filling.logs.size() >= self.options.batch_bytes {
-                    full = true;
-                    break;
-                }
+            let mut more = false;
+            full = self.read_range((after, Bound::Unbounded), &mut more);
+            if !full && turn.is_some() {
+                full = self.read_range((Bound::Unbounded, before), &mut more);
+            }
+            if !more {
+                break;
             }
         }
         let read = (self.filling.logs.rows.len() as u64).saturating_sub(rows);
         self.counters.lines.fetch_add(read, Ordering::Relaxed);
         full
+    }
+
+    /// One turn of each of some chains, as [`Tailer::read_round`]. `more` tells that a chain has more than its turn.
+    fn read_range(&mut self, range: (Bound<&Arc<str>>, Bound<&Arc<str>>), more: &mut bool) -> bool {
+        let now = self.filling.observed;
+        for (path, chain) in self.chains.range_mut::<Arc<str>, _>(range) {
+            if now < chain.look_at {
+                continue;
+            }
+            let was_ended = chain.ended;
+            let mut means = Means {
+                filling: &mut self.filling,
+                buffer: &mut self.buffer,
+                linger: self.options.linger,
+                counters: &self.counters,
+            };
+            let read = chain.read(&mut means, TURN).unwrap_or_else(|error| {
+                tracing::warn!(path = &**path, %error, "a log file cannot be read now");
+                self.counters.read_errors.fetch_add(1, Ordering::Relaxed);
+                0
+            });
+            let moved = read > 0 || chain.ended != was_ended;
+            chain.rest(moved, now);
+            if moved {
+                chain.report();
+                self.moved.insert(Arc::clone(path));
+                self.turn = Some(Arc::clone(path));
+            }
+            *more |= read >= TURN;
+            if self.filling.logs.size() >= self.options.batch_bytes {
+                return true;
+            }
+        }
+        false
     }
 
     fn seal(&mut self, now: u64) -> Option<Arc<Batch>> {
@@ -197,6 +209,7 @@ impl Tailer {
             });
             if looked_at && !look.chains.contains_key(path) {
                 chain.nameless.get_or_insert(now);
+                chain.look_at = 0;
                 self.moved.insert(Arc::clone(path));
             }
         }
@@ -222,6 +235,7 @@ impl Tailer {
                     chain.done.retain(|id| there.contains(&(id.device, id.inode)));
                     chain.nameless = None;
                     chain.ended = false;
+                    chain.look_at = 0;
                     chain.generations.extend(listed.into_iter().map(|(generation, ..)| generation));
                 }
                 None => self.start(path, listed),

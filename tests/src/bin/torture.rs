@@ -13,7 +13,7 @@ async fn main() -> Result<()> {
     let seed: u64 = arguments.next().map_or(Ok(1), |n| n.parse()).context("SEED is a number")?;
     let dir = tempfile::tempdir()?;
     let torture =
-        Torture { containers: 100, rounds, lines_a_round: 60, rotate_at: 3 << 20, kills: rounds / 50, seed };
+        Torture { containers: 100, rounds, lines_a_round: 60, rotate_at: 2 << 20, kills: rounds / 50, seed };
     let outcome = torture.run(dir.path()).await?;
     println!("written         {}", outcome.written);
     println!("rotations       {}", outcome.rotations);

@@ -12,6 +12,12 @@ use super::batch::{Filling, Origin};
 use super::generation::{Generation, RawLine};
 use crate::report::{Counters, Lost};
 
+/// Nanoseconds until a file that has just been read is looked at again.
+const FIRST_REST: u64 = 50_000_000;
+
+/// The same for a file that has long been quiet: what its first line waits, which thousands of quiet files make worth it.
+const LAST_REST: u64 = 1_000_000_000;
+
 /// Files of one chain.
 pub(crate) struct Chain {
     pub path: Arc<str>,
@@ -23,6 +29,9 @@ pub(crate) struct Chain {
     pub nameless: Option<u64>,
     /// Whether nothing will come any more.
     pub ended: bool,
+    /// When to look for growth again: at once after some, ever later while there is none.
+    pub look_at: u64,
+    rest: u64,
     joiner: Joiner,
     /// When it last grew.
     grown: u64,
@@ -46,9 +55,17 @@ impl Chain {
             origin,
             nameless: None,
             ended: false,
+            look_at: 0,
+            rest: 0,
             joiner: Joiner::new(JoinLimits { max_line }),
             grown: 0,
         }
+    }
+
+    /// Decides when to look again.
+    pub fn rest(&mut self, moved: bool, now: u64) {
+        self.rest = if moved { 0 } else { (self.rest * 2).clamp(FIRST_REST, LAST_REST) };
+        self.look_at = if moved { 0 } else { now + self.rest };
     }
 
     /// Whether a file is known: open here, or done with.

@@ -40,7 +40,9 @@ fn logs(from: &[(&str, &str)], log_records: Vec<LogRecord>) -> ResourceLogs {
 
 fn walked(resource_logs: Vec<ResourceLogs>) -> (LogBatch, Rejections) {
     let deriver = Deriver::new(&[]).unwrap();
-    walk_logs(&ExportLogsServiceRequest { resource_logs }.encode_to_vec(), 99, Some(&deriver)).unwrap()
+    let body = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
+    let walked = walk_logs(&body, 99, Some(&deriver)).unwrap();
+    (walked.logs, walked.rejections)
 }
 
 #[test]
