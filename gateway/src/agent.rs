@@ -91,7 +91,14 @@ impl Agent {
         let main = listener.address;
         tasks.spawn(listener.serve(router(Arc::new(registry)), shutdown.clone()));
         let options = app::tail_options(&config, &agent_name(&config));
-        tasks.spawn(tail::run(options, deriver, sink, known, tailed, shutdown.clone()));
+        // Positions are written until the tailer has ended.
+        let tailing_done = CancellationToken::new();
+        tasks.spawn(Arc::clone(&sink).keep_writing(tailing_done.clone()));
+        let stop = shutdown.clone();
+        tasks.spawn(async move {
+            tail::run(options, deriver, sink, known, tailed, stop).await;
+            tailing_done.cancel();
+        });
         tasks.close();
         Ok(Self { main, shutdown, tasks })
     }

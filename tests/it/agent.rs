@@ -107,7 +107,7 @@ async fn each_line_comes_once_though_containers_rotate_the_agent_is_killed_and_t
     let torture =
         Torture { containers: 20, rounds: 100, lines_a_round: 60, rotate_at: 100_000, kills: 4, seed: 7 };
     let outcome = torture.run(folder.path()).await?;
-    ensure!(outcome.rotations > 40 && outcome.kills == 4 && outcome.faults > 10, "{outcome:?}");
+    ensure!(outcome.rotations > 40 && outcome.kills == 4 && outcome.faults >= 3, "{outcome:?}");
     ensure!(outcome.lost + outcome.doubled + outcome.out_of_order == 0, "{outcome:?}");
     Ok(())
 }

@@ -5,11 +5,13 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parsers::record::{Batch, FileId, Position};
 use rustc_hash::FxHashMap;
+use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::sink::{Refusal, Sink};
@@ -23,6 +25,9 @@ const NAME: &str = "positions";
 /// Positions kept for one path: the kubelet keeps five files of a container, and a loop of restarts is not endless.
 const KEPT_PER_PATH: usize = 16;
 
+/// How much of the past a killed agent may send again. A Trefoil drops it; another server has it twice.
+const WRITE_EVERY: Duration = Duration::from_secs(1);
+
 /// Nanoseconds after which the positions of paths that are gone are dropped: longer than any node is down for maintenance.
 const KEPT_WITHOUT_PATH: u64 = 7 * 24 * 3600 * 1_000_000_000;
 
@@ -31,6 +36,10 @@ const KEPT_WITHOUT_PATH: u64 = 7 * 24 * 3600 * 1_000_000_000;
 pub struct PositionsFile {
     path: PathBuf,
     positions: FxHashMap<FileId, Position>,
+    /// Time of the newest position.
+    newest: u64,
+    /// Whether the file says less than is noted.
+    changed: bool,
 }
 
 impl PositionsFile {
@@ -50,6 +59,8 @@ impl PositionsFile {
         Ok(Self {
             path,
             positions: positions.into_iter().map(|position| (position.file, position)).collect(),
+            newest: 0,
+            changed: false,
         })
     }
 
@@ -58,21 +69,26 @@ impl PositionsFile {
         self.positions.values().cloned().collect()
     }
 
-    /// Notes these, and replaces the file. On an error they stay noted and are written with the next ones.
-    pub fn note(&mut self, moved: &[Position]) -> io::Result<()> {
+    /// Notes these; [`PositionsFile::write`] makes them last.
+    pub fn note(&mut self, moved: &[Position]) {
         let now = moved.iter().map(|position| position.time).max().unwrap_or_default();
         self.positions.extend(moved.iter().map(|position| (position.file, position.clone())));
-        self.forget(now);
-        let text = render(self.positions.values());
-        let beside = self.path.with_extension("new");
-        let mut file = File::create(&beside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&beside, &self.path)?;
-        match self.path.parent() {
-            Some(folder) => File::open(folder)?.sync_all(),
-            None => Ok(()),
-        }
+        self.changed |= !moved.is_empty();
+        self.newest = self.newest.max(now);
+    }
+
+    /// Replaces the file, if something was noted since. On an error it is tried again with the next write.
+    pub fn write(&mut self) -> io::Result<()> {
+        let Some(text) = self.unwritten() else { return Ok(()) };
+        replace(&self.path, &text).inspect_err(|_| self.changed = true)
+    }
+
+    /// What the file should say, if it says less; it counts as written from then on.
+    fn unwritten(&mut self) -> Option<String> {
+        std::mem::take(&mut self.changed).then(|| {
+            self.forget(self.newest);
+            render(self.positions.values())
+        })
     }
 
     fn forget(&mut self, now: u64) {
@@ -89,6 +105,15 @@ impl PositionsFile {
             }
         }
     }
+}
+
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut file = File::create(&beside)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 fn render<'a>(positions: impl Iterator<Item = &'a Position>) -> String {
@@ -139,16 +164,46 @@ fn parse_line(line: &str) -> Option<Position> {
     Some(Position { agent, file, offset, resume, marker, path: plain.into(), time })
 }
 
-/// A sink that notes the positions of each batch once the sink behind it has taken the batch.
+/// A sink that notes the positions of each batch once the sink behind it has taken the batch. They are written by
+/// [`Noting::keep_writing`]: with thousands of files, each batch's write would cost more than its lines.
 pub struct Noting {
     inner: Arc<dyn Sink>,
-    file: Arc<Mutex<PositionsFile>>,
+    file: Mutex<PositionsFile>,
 }
 
 impl Noting {
     /// Before this sink, with this file.
     pub fn new(inner: Arc<dyn Sink>, file: PositionsFile) -> Self {
-        Self { inner, file: Arc::new(Mutex::new(file)) }
+        Self { inner, file: Mutex::new(file) }
+    }
+
+    /// Writes what was noted, every second, until `done`; and once more then.
+    pub async fn keep_writing(self: Arc<Self>, done: CancellationToken) {
+        while !done.is_cancelled() {
+            tokio::select! {
+                () = tokio::time::sleep(WRITE_EVERY) => {}
+                () = done.cancelled() => {}
+            }
+            self.write().await;
+        }
+    }
+
+    /// Writes what was noted; deliveries go on meanwhile.
+    async fn write(&self) {
+        let (path, text) = {
+            let mut file = self.lock();
+            (file.path.clone(), file.unwritten())
+        };
+        let Some(text) = text else { return };
+        let written = tokio::task::spawn_blocking(move || replace(&path, &text)).await;
+        if let Err(error) = written.map_err(io::Error::other).and_then(|written| written) {
+            self.lock().changed = true;
+            tracing::warn!(%error, "positions cannot be written: a restart now would send lines again");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, PositionsFile> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -156,15 +211,7 @@ impl Noting {
 impl Sink for Noting {
     async fn deliver(&self, batch: Arc<Batch>) -> Result<(), Refusal> {
         self.inner.deliver(Arc::clone(&batch)).await?;
-        let file = Arc::clone(&self.file);
-        let noted = tokio::task::spawn_blocking(move || {
-            file.lock().unwrap_or_else(PoisonError::into_inner).note(&batch.positions)
-        });
-        // The batch has been taken: to refuse it now would send it twice.
-        let noted = noted.await.map_err(io::Error::other).and_then(|noted| noted);
-        if let Err(error) = noted {
-            tracing::warn!(%error, "positions cannot be written: a restart now would send lines again");
-        }
+        self.lock().note(&batch.positions);
         Ok(())
     }
 }

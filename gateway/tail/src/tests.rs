@@ -363,7 +363,8 @@ fn positions_in_a_file_are_read_back_and_damage_is_told() {
         time: 9,
     };
     let mut file = position::PositionsFile::open(folder.path()).unwrap();
-    file.note(std::slice::from_ref(&position)).unwrap();
+    file.note(std::slice::from_ref(&position));
+    file.write().unwrap();
     assert_eq!(position::PositionsFile::open(folder.path()).unwrap().positions(), [position]);
     std::fs::write(folder.path().join("positions"), "trefoil positions 1\n1 2 3").unwrap();
     assert!(position::PositionsFile::open(folder.path()).is_err());
@@ -401,7 +402,14 @@ async fn a_refused_batch_is_offered_again_after_the_wait_that_was_asked_for() {
     let file = position::PositionsFile::open(folder.path()).unwrap();
     let noting = Arc::new(position::Noting::new(sink.clone(), file));
     let counters = Arc::new(Counters::default());
+    let written = CancellationToken::new();
+    let writing = tokio::spawn(Arc::clone(&noting).keep_writing(written.clone()));
     run(world.options.clone(), deriver(), noting, Vec::new(), Arc::clone(&counters), shutdown).await;
+    written.cancel();
+    writing.await.unwrap();
+    let noted = position::PositionsFile::open(folder.path()).unwrap().positions();
+    assert_eq!(noted.len(), 1);
+    assert_eq!(noted[0].offset, std::fs::metadata(world.path("0.log")).unwrap().len());
     assert_eq!(sink.lines.load(Ordering::Relaxed), 2);
     assert_eq!(counters.refusals.load(Ordering::Relaxed), 1);
 }

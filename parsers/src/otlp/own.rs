@@ -62,7 +62,9 @@ fn stream(logs: &LogBatch, group: &[&LogRow], out: &mut Vec<u8>) {
     labels.iter().for_each(|(name, value)| push_pair(&mut pairs, name, value));
     Writer::new(out).always_bytes(LABELS, &pairs);
     Writer::new(out).message(2, |out| {
-        group.iter().for_each(|row| Writer::new(out).message(2, |out| record(logs, row, out)));
+        for row in group {
+            Writer::new(out).message(2, |out| record(logs, row, out));
+        }
     });
 }
 
