@@ -162,7 +162,7 @@ fn store_options(settings: &config::Store) -> StoreOptions {
 /// What to tail, by an agent of this name.
 pub(crate) fn tail_options(config: &Config, agent: &str) -> tail::TailOptions {
     tail::TailOptions {
-        files: config.collect.files.clone(),
+        files: config.collect.files.iter().cloned().map(Into::into).collect(),
         exclude: config.collect.exclude.clone(),
         node: config.collect.node.as_deref().map(Arc::from),
         ..tail::TailOptions::new(agent)

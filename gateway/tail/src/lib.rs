@@ -7,6 +7,7 @@
 
 pub mod discovery;
 pub mod identity;
+mod line_metrics;
 mod options;
 pub mod position;
 pub mod reading;
@@ -17,7 +18,8 @@ mod tailer;
 #[cfg(test)]
 mod tests;
 
-pub use options::{DEFAULT_BATCH_BYTES, DEFAULT_FILES, TailOptions};
+pub use line_metrics::LineMetrics;
+pub use options::{DEFAULT_BATCH_BYTES, DEFAULT_FILES, Source, TailOptions};
 pub use report::{ContainerReport, Counters, Lost};
 pub use run::run;
 pub use sink::{Refusal, RefusalKind, Sink};

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use parsers::container::DEFAULT_MAX_LINE;
+use parsers::stage::Pipeline;
+use parsers::stage::relabel::Relabel;
 
 /// Where the kubelet keeps the logs of containers.
 pub const DEFAULT_FILES: &str = "/var/log/pods/*/*/*.log";
@@ -24,12 +26,29 @@ const DEFAULT_POLL: u64 = 1_000_000_000;
 /// Nanoseconds that a file without a name is read on: its writer may outlive it for a moment.
 const DEFAULT_LINGER: u64 = 5_000_000_000;
 
+/// Files that are read alike.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Glob of the files being written; rotated ones beside them are found by their names. `*` and `?` stay within a name,
+    /// `**` crosses folders.
+    pub glob: String,
+    /// What is done to each line; no stage costs nothing.
+    pub pipeline: Pipeline,
+    /// What is done to the labels of a file before its first line, and whether it is read at all.
+    pub relabel: Relabel,
+}
+
+impl From<String> for Source {
+    fn from(glob: String) -> Self {
+        Self { glob, pipeline: Pipeline::default(), relabel: Relabel::default() }
+    }
+}
+
 /// What to tail, and the bounds.
 #[derive(Debug, Clone)]
 pub struct TailOptions {
-    /// Globs of the files being written; rotated ones beside them are found by their names. `*` and `?` stay within a name,
-    /// `**` crosses folders.
-    pub files: Vec<String>,
+    /// Files to read. One that several globs cover is read as the first of them says.
+    pub files: Vec<Source>,
     /// Globs of paths to leave out.
     pub exclude: Vec<String>,
     /// Who reads: stands in every position.
@@ -54,7 +73,7 @@ impl TailOptions {
     /// The defaults, for this agent.
     pub fn new(agent: impl Into<Arc<str>>) -> Self {
         Self {
-            files: vec![DEFAULT_FILES.to_owned()],
+            files: vec![DEFAULT_FILES.to_owned().into()],
             exclude: Vec::new(),
             agent: agent.into(),
             node: None,

@@ -122,8 +122,8 @@ fn render<'a>(positions: impl Iterator<Item = &'a Position>) -> String {
         let FileId { device, inode, head } = p.file;
         let (agent, path) = (p.agent.escape_default(), p.path.replace('\\', "\\\\").replace('\n', "\\n"));
         text.push_str(&format!(
-            "{device} {inode} {head} {} {} {} {} {agent}\t{path}\n",
-            p.offset, p.resume, p.marker, p.time
+            "{device} {inode} {head} {} {} {} {} {} {} {agent}\t{path}\n",
+            p.offset, p.resume, p.held[0], p.held[1], p.marker, p.time
         ));
     }
     let sum = xxh3_64(text.as_bytes());
@@ -147,10 +147,11 @@ fn parse(text: &str) -> Option<Vec<Position>> {
 
 fn parse_line(line: &str) -> Option<Position> {
     let (left, path) = line.split_once('\t')?;
-    let mut words = left.splitn(8, ' ');
+    let mut words = left.splitn(10, ' ');
     let mut number = || words.next()?.parse::<u64>().ok();
     let file = FileId { device: number()?, inode: number()?, head: number()? };
-    let (offset, resume, marker, time) = (number()?, number()?, number()?, number()?);
+    let (offset, resume, held) = (number()?, number()?, [number()?, number()?]);
+    let (marker, time) = (number()?, number()?);
     let agent = Arc::from(words.next()?);
     let mut plain = String::with_capacity(path.len());
     let mut chars = path.chars();
@@ -161,7 +162,7 @@ fn parse_line(line: &str) -> Option<Position> {
             c => c,
         });
     }
-    Some(Position { agent, file, offset, resume, marker, path: plain.into(), time })
+    Some(Position { agent, file, offset, resume, held, marker, path: plain.into(), time })
 }
 
 /// A sink that notes the positions of each batch once the sink behind it has taken the batch. They are written by

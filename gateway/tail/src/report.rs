@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use parsers::derived::RuleIndex;
 
+use crate::line_metrics::LineMetrics;
+
 /// Why bytes were lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lost {
@@ -94,6 +96,10 @@ pub struct Counters {
     pub read_errors: AtomicU64,
     /// Batches that the sink refused; offered again.
     pub refusals: AtomicU64,
+    /// What `metrics` stages have counted.
+    pub line_metrics: LineMetrics,
+    /// Lines that stages dropped on purpose, by the stages' reasons.
+    dropped: Mutex<BTreeMap<String, u64>>,
     containers: Mutex<BTreeMap<Arc<str>, Arc<ContainerReport>>>,
     /// Records in which a rule found an id, of containers that are gone.
     departed_linked: Mutex<Vec<u64>>,
@@ -117,6 +123,20 @@ impl Counters {
             add_linked(&mut sum, &container);
         }
         sum
+    }
+
+    /// Lines that stages dropped on purpose, by the stages' reasons.
+    pub fn dropped_lines(&self) -> BTreeMap<String, u64> {
+        self.dropped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn dropped(&self, reason: &str) {
+        let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        match dropped.get_mut(reason) {
+            Some(count) => *count += 1,
+            // Reasons are words of the configuration, so there are few.
+            None => drop(dropped.insert(reason.to_owned(), 1)),
+        }
     }
 
     pub(crate) fn arrived(&self, report: Arc<ContainerReport>) {

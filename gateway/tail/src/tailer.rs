@@ -161,12 +161,16 @@ impl Tailer {
                 linger: self.options.linger,
                 counters: &self.counters,
             };
+            let rows = means.filling.logs.rows.len();
             let read = chain.read(&mut means, TURN).unwrap_or_else(|error| {
                 tracing::warn!(path = &**path, %error, "a log file cannot be read now");
                 self.counters.read_errors.fetch_add(1, Ordering::Relaxed);
                 0
             });
-            let moved = read > 0 || chain.ended != was_ended;
+            if read == 0 {
+                chain.idle(&mut means);
+            }
+            let moved = read > 0 || chain.ended != was_ended || self.filling.logs.rows.len() > rows;
             chain.rest(moved, now);
             if moved {
                 chain.report();
@@ -264,11 +268,13 @@ impl Tailer {
     /// A container is seen for the first time in this run: it goes on where an earlier run was, with all that was rotated
     /// since.
     fn start(&mut self, path: Arc<str>, listed: Vec<(Generation, bool, bool)>) {
-        let mut chain = Chain::new(
-            Arc::clone(&path),
-            origin(&path, self.options.node.as_deref(), self.rules),
-            self.options.max_line,
-        );
+        let source = self.discovery.source(&path).and_then(|at| self.options.files.get(at));
+        let relabel = source.map(|source| &source.relabel).filter(|relabel| !relabel.is_empty());
+        let Some(origin) = origin(&path, self.options.node.as_deref(), self.rules, relabel) else {
+            return;
+        };
+        let pipeline = source.map(|source| source.pipeline.fork()).unwrap_or_default();
+        let mut chain = Chain::new(Arc::clone(&path), origin, self.options.max_line, pipeline);
         let known =
             |generation: &Generation| generation.id().is_some_and(|id| self.positions.contains_key(&id));
         let resumed = listed.iter().position(|(generation, ..)| known(generation));
@@ -287,7 +293,7 @@ impl Tailer {
                 continue;
             }
             if let Some(position) = generation.id().and_then(|id| self.positions.remove(&id))
-                && !generation.resume(position.resume, position.offset, position.marker)
+                && !generation.resume(&position)
             {
                 tracing::warn!(path = &*path, "the file is not what it was: reading from its beginning");
                 self.counters.position_mismatches.fetch_add(1, Ordering::Relaxed);

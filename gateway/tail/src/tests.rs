@@ -9,6 +9,11 @@ use std::sync::atomic::Ordering;
 
 use parsers::derived::Deriver;
 use parsers::record::{Batch, FileId, Position};
+use parsers::stage::relabel::{Relabel, RelabelAction, RelabelConfig};
+use parsers::stage::{
+    DropConfig, FirstLine, LogfmtConfig, MetricAction, MetricConfig, MetricShape, MultilineConfig, Pipeline,
+    StageConfig,
+};
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
@@ -34,7 +39,7 @@ impl World {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(root.path().join("ns_pod_uid/app")).unwrap();
         let mut options = TailOptions::new("agent");
-        options.files = vec![format!("{}/*/*/*.log", root.path().display())];
+        options.files = vec![format!("{}/*/*/*.log", root.path().display()).into()];
         options.max_line = max_line;
         options.batch_bytes = 4096;
         let counters = Arc::new(Counters::default());
@@ -206,33 +211,130 @@ impl Model {
     }
 }
 
+/// Runs deeds, and compares what came out, line by line and for each output, with what was written.
+fn all_comes_once(deeds: &[Deed], stages: &[StageConfig]) -> Result<(), TestCaseError> {
+    let mut world = World::new(1024);
+    world.options.files[0].pipeline = Pipeline::new(stages).unwrap();
+    world.restart();
+    let mut model = Model::default();
+    // A first line, so that a position exists before the first rotation: what was rotated before a reader ever ran is not its business.
+    model.piece(&world, false, true);
+    world.settle();
+    for deed in deeds {
+        model.act(&mut world, deed);
+    }
+    model.finish_half(&world);
+    world.settle();
+    for (stream, expected) in ["stdout", "stderr"].iter().zip(&model.expected) {
+        let mut got = Vec::new();
+        for batch in &world.taken {
+            for row in &batch.logs.rows {
+                if batch.logs.record(row).labels.get("stream") == Some(stream) {
+                    let text = String::from_utf8(batch.logs.line(row).to_vec()).unwrap();
+                    got.extend(text.split('\n').map(str::to_owned));
+                }
+            }
+        }
+        prop_assert_eq!(&got, expected, "{}", stream);
+    }
+    Ok(())
+}
+
+/// Every few lines begin a record.
+fn joined() -> Vec<StageConfig> {
+    let firstline = FirstLine::Expression("^<[0-9]*[05]>".to_owned());
+    vec![StageConfig::Multiline(MultilineConfig { firstline, max_wait_time: None, max_lines: None })]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(160))]
 
     #[test]
     fn nothing_is_lost_nothing_doubled_and_order_kept(deeds in prop::collection::vec(deed(), 1..60)) {
-        let mut world = World::new(1024);
-        let mut model = Model::default();
-        // A first line, so that a position exists before the first rotation: what was rotated before a reader ever ran is not its business.
-        model.piece(&world, false, true);
-        world.settle();
-        for deed in &deeds {
-            model.act(&mut world, deed);
-        }
-        model.finish_half(&world);
-        world.settle();
-        for (stream, expected) in ["stdout", "stderr"].iter().zip(&model.expected) {
-            let mut got = Vec::new();
-            for batch in &world.taken {
-                for row in &batch.logs.rows {
-                    if batch.logs.record(row).labels.get("stream") == Some(stream) {
-                        got.push(String::from_utf8(batch.logs.line(row).to_vec()).unwrap());
-                    }
-                }
-            }
-            prop_assert_eq!(&got, expected, "{}", stream);
-        }
+        all_comes_once(&deeds, &[])?;
     }
+
+    #[test]
+    fn the_same_holds_when_stages_hold_lines_back(deeds in prop::collection::vec(deed(), 1..60)) {
+        all_comes_once(&deeds, &joined())?;
+    }
+}
+
+#[test]
+fn stages_change_what_is_shipped_and_what_they_drop_is_counted() {
+    let mut world = World::new(1024);
+    let logfmt = LogfmtConfig { mapping: vec![("level".into(), None), ("user".into(), None)], source: None };
+    let drop = DropConfig {
+        source: vec!["level".into()],
+        value: Some("debug".into()),
+        drop_counter_reason: Some("debug".into()),
+        ..DropConfig::default()
+    };
+    let counter = MetricConfig {
+        name: "lines".into(),
+        shape: MetricShape::Counter { action: MetricAction::Inc, match_all: true, count_entry_bytes: false },
+        description: "Lines".into(),
+        prefix: None,
+        source: None,
+        value: None,
+        max_idle: None,
+    };
+    world.options.files[0].pipeline = Pipeline::new(&[
+        StageConfig::Logfmt(logfmt),
+        StageConfig::Drop(drop),
+        StageConfig::Labels(vec![("level".into(), None)]),
+        StageConfig::StructuredMetadata(vec![("user".into(), None)]),
+        StageConfig::Metrics(vec![counter]),
+    ])
+    .unwrap();
+    world.restart();
+    let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    world.append("0.log", &cri("stdout", "F", &format!("level=info user=u1 trace_id={id}")));
+    world.append("0.log", &cri("stdout", "F", "level=debug user=u2"));
+    world.append("0.log", &cri("stdout", "F", "level=warn"));
+    world.settle();
+    let records: Vec<_> =
+        world.taken.iter().flat_map(|b| b.logs.rows.iter().map(|row| b.logs.record(row))).collect();
+    assert_eq!(records.len(), 2);
+    assert_eq!(records[0].labels.get("level"), Some("info"));
+    assert_eq!(records[1].labels.get("level"), Some("warn"));
+    assert_eq!(records[0].labels.get("pod"), Some("pod"));
+    assert!(records[0].metadata.contains(&("user".to_owned(), "u1".to_owned())));
+    assert_eq!(records[0].trace_id.unwrap().to_string(), id);
+    assert_eq!(world.counters.dropped_lines(), BTreeMap::from([("debug".to_owned(), 1)]));
+    let mut text = String::new();
+    world.counters.line_metrics.render(world.now, &mut text);
+    assert!(text.contains("# TYPE promtail_custom_lines counter\n"), "{text}");
+    let sample = text.lines().find(|line| line.contains("level=\"info\"")).unwrap();
+    assert!(
+        sample.contains("} 1 # {trace_id=\"4bf92f3577b34da6a3ce929d0e0e4736\"} 1 1767225600.000"),
+        "{sample}"
+    );
+}
+
+#[test]
+fn relabelling_names_streams_and_leaves_files_out() {
+    let mut world = World::new(1024);
+    let rule = |source: &str, action, regex: &str, target: &str| RelabelConfig {
+        source_labels: vec![source.into()],
+        regex: regex.into(),
+        target_label: target.into(),
+        action,
+        ..RelabelConfig::default()
+    };
+    let rules = [
+        rule("container", RelabelAction::Drop, "sidecar", ""),
+        rule("__meta_kubernetes_pod_name", RelabelAction::Replace, "(.*)", "app"),
+    ];
+    world.options.files[0].relabel = Relabel::new(&rules).unwrap();
+    world.restart();
+    std::fs::create_dir_all(world.root.path().join("ns_pod_uid/sidecar")).unwrap();
+    world.append("0.log", &cri("stdout", "F", "one"));
+    world.append("../sidecar/0.log", &cri("stdout", "F", "not read"));
+    world.settle();
+    assert_eq!(world.lines(), ["one"]);
+    let logs = &world.taken[0].logs;
+    assert_eq!(logs.record(&logs.rows[0]).labels.get("app"), Some("pod"));
 }
 
 #[test]
@@ -358,6 +460,7 @@ fn positions_in_a_file_are_read_back_and_damage_is_told() {
         file: FileId { device: 1, inode: 2, head: u64::MAX },
         offset: 10,
         resume: 5,
+        held: [8, 6],
         marker: 7,
         path: "/odd\\na\nme\t".into(),
         time: 9,

@@ -27,13 +27,20 @@ impl Default for JoinLimits {
     }
 }
 
-/// Where a half-joined record began, in an earlier file of the chain.
+/// Where a record began, counted in files of its chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Carried {
-    /// How many files ago: 1 is the one before the current.
+    /// How many files ago: 0 is the current, 1 the one before.
     pub files_back: u32,
     /// Offset of its first fragment in that file.
     pub offset: u64,
+}
+
+impl Carried {
+    /// In the current file.
+    pub fn here(offset: u64) -> Self {
+        Self { files_back: 0, offset }
+    }
 }
 
 /// A record of which the end is still to come.
@@ -115,7 +122,8 @@ impl Joiner {
             Wrapping::Wrapped => Some(ProblemKind::BadLine),
             Wrapping::Bare => truncation(truncated),
         };
-        emit(ContainerLine { time: None, stream: Stream::Unknown, text, offset, truncated, problem });
+        let began = Carried::here(offset);
+        emit(ContainerLine { time: None, stream: Stream::Unknown, text, offset, began, truncated, problem });
     }
 
     /// Offset, in the current file, of the first fragment of the oldest half-joined record: where reading has to start
@@ -182,7 +190,8 @@ fn join(
     if !slot.open && !partial {
         let (text, truncated) = cut(text, limits.max_line);
         let problem = if time.is_none() { Some(ProblemKind::BadTime) } else { truncation(truncated) };
-        emit(ContainerLine { time, stream, text, offset, truncated, problem });
+        let began = Carried::here(offset);
+        emit(ContainerLine { time, stream, text, offset, began, truncated, problem });
         return;
     }
     if !slot.open {
@@ -221,6 +230,7 @@ impl Pending {
             stream,
             text: &self.text,
             offset: self.last,
+            began: self.carried.unwrap_or(Carried::here(self.first.unwrap_or(self.last))),
             truncated: self.truncated,
             problem,
         });

@@ -50,6 +50,8 @@ pub struct ContainerLine<'a> {
     pub text: &'a [u8],
     /// Offset in its file of the record's last fragment (for a whole line: of the line).
     pub offset: u64,
+    /// Where the record begins: its first fragment. Reading has to start there to get all of it again.
+    pub began: Carried,
     /// Bytes cut from the end because the record was longer than the limit.
     pub truncated: u64,
     /// What was wrong with it, if anything; the text is kept all the same.

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::container::{ContainerLine, JoinLimits, Joiner, Stream};
+use crate::container::{Carried, ContainerLine, JoinLimits, Joiner, Stream};
 use crate::record::{LogBatch, format_rfc3339};
 
 const T: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -299,7 +299,15 @@ fn an_id_at_the_end_of_a_cut_line_is_left_out() {
     ] {
         deriver().derive(text.as_bytes(), &mut derived);
         let (time, stream) = (Some(1), Stream::Stdout);
-        let line = ContainerLine { time, stream, text: text.as_bytes(), offset: 0, truncated, problem: None };
+        let line = ContainerLine {
+            time,
+            stream,
+            text: text.as_bytes(),
+            offset: 0,
+            began: Carried::here(0),
+            truncated,
+            problem: None,
+        };
         let row =
             deriver().append(&mut batch, &line, &derived, LineSource { stream: 0, file: 0, observed: 1 });
         assert_eq!((row.trace != 0, row.rule != 0), (found, found), "{text} {truncated}");
@@ -481,6 +489,7 @@ fn a_line_becomes_a_row_with_its_metadata() {
         stream: Stream::Stdout,
         text: text.as_bytes(),
         offset: 77,
+        began: Carried::here(77),
         truncated: 3,
         problem: None,
     };

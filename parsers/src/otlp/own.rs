@@ -36,7 +36,7 @@ pub fn encode_own_logs(logs: &LogBatch, rows: Range<usize>, positions: &[Positio
             write_position(position, out);
         } else if let Some(row) = rows.iter().rev().find(of_file) {
             let offset = row.offset + 1;
-            write_position(&Position { offset, resume: offset, ..position.clone() }, out);
+            write_position(&Position { offset, resume: offset, held: [offset; 2], ..position.clone() }, out);
         }
     }
     for file in &logs.files {
@@ -124,6 +124,9 @@ fn write_position(position: &Position, out: &mut Vec<u8>) {
         writer.fixed64(5, position.marker);
         writer.bytes(6, position.path.as_bytes());
         writer.fixed64(7, position.time);
+        let [others, stderr] = position.held;
+        writer.varint(8, others);
+        writer.varint(9, stderr);
     });
 }
 
@@ -134,6 +137,7 @@ pub(super) fn read_position(bytes: &[u8]) -> Position {
         file: FileId::default(),
         offset: 0,
         resume: 0,
+        held: [0; 2],
         marker: 0,
         path: Arc::default(),
         time: 0,
@@ -147,6 +151,8 @@ pub(super) fn read_position(bytes: &[u8]) -> Position {
         (5, Field::Fixed64(marker)) => position.marker = marker,
         (6, Field::Bytes(path)) => position.path = text(path),
         (7, Field::Fixed64(time)) => position.time = time,
+        (8, Field::Varint(held)) => position.held[0] = held,
+        (9, Field::Varint(held)) => position.held[1] = held,
         _ => {}
     });
     position

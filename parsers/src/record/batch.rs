@@ -42,7 +42,8 @@ pub struct FileId {
 }
 
 /// How far a file has been read. Every record whose [`super::LogRow::offset`] is below `offset` is in this batch or in an
-/// earlier one; reading starts again at `resume`, which lies before `offset` only while a record is half joined.
+/// earlier one; reading starts again at `resume`, which lies before `offset` only while a record is half joined or held by a
+/// stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
     /// Who reads; two agents may read files of the same identity.
@@ -53,6 +54,9 @@ pub struct Position {
     pub offset: u64,
     /// Where reading starts again: `offset`, or the first fragment of the oldest half-joined record.
     pub resume: u64,
+    /// Records of standard error (second) and of any other output (first) that begin here or later are given to stages again,
+    /// since a stage holds one; `offset` if none does.
+    pub held: [u64; 2],
     /// xxh3 of the up to 32 bytes before `resume`: says on restart whether the offset is still true.
     pub marker: u64,
     /// Where the file was last seen, for people.

@@ -1,5 +1,7 @@
 //! A line on its way through a pipeline, with all that stages may read and change.
 
+use crate::container::Carried;
+
 /// Bytes that a value made by a stage may have. Values grow in templates and replacements; this stops one that doubles
 /// itself in each stage.
 pub const MAX_VALUE: usize = 1 << 20;
@@ -79,6 +81,8 @@ pub struct Entry {
     /// Offset in its file of the line; of a record that stages joined, of the line that completed it, so that records
     /// leave the pipeline in growing order of it.
     pub offset: u64,
+    /// Where the line begins, if not at its offset: a record that the container's runtime split.
+    pub began: Option<Carried>,
     /// Bytes cut from the line so far.
     pub truncated: u64,
 }

@@ -108,7 +108,7 @@ impl Multiline {
             }
         };
         let given = now;
-        let from = Carried { files_back: 0, offset };
+        let from = entry.began.unwrap_or(Carried::here(offset));
         if first {
             stream.end(offset, emit);
             stream.continuing = false;
@@ -143,8 +143,9 @@ impl Multiline {
         }
     }
 
-    pub fn held(&self) -> impl Iterator<Item = Carried> {
-        self.streams.iter().filter_map(|stream| stream.block.as_ref()).map(|block| block.from)
+    /// Outputs with where their records began.
+    pub fn held(&self) -> impl Iterator<Item = (&str, Carried)> {
+        self.streams.iter().filter_map(|stream| Some((&*stream.name, stream.block.as_ref()?.from)))
     }
 
     pub fn for_held(&mut self, change: &mut dyn FnMut(&mut Carried)) {

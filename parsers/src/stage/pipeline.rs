@@ -180,15 +180,11 @@ impl Pipeline {
         let_go(&mut self.stages, release, 0, offset, &mut context, done);
     }
 
-    /// Offset in the current file of the first line that is held; reading has to start again there to get all of it.
-    pub fn pending_offset(&self) -> Option<u64> {
-        held(&self.stages).filter(|from| from.files_back == 0).map(|from| from.offset).min()
-    }
-
-    /// Where the oldest held line began, if that was in an earlier file of the chain.
-    pub fn carried(&self) -> Option<Carried> {
-        let carried = held(&self.stages).filter(|from| from.files_back > 0);
-        carried.max_by_key(|from| (from.files_back, std::cmp::Reverse(from.offset)))
+    /// Where the oldest line began that is held, of standard error or of any other output. Reading has to start again there to get
+    /// all of it.
+    pub fn held(&self, stderr: bool) -> Option<Carried> {
+        let of_output = held(&self.stages).filter(|(output, _)| (*output == "stderr") == stderr);
+        of_output.map(|(_, from)| from).max_by_key(|from| (from.files_back, std::cmp::Reverse(from.offset)))
     }
 
     /// The file was rotated: offsets start again.
@@ -315,8 +311,9 @@ fn let_go(
     }
 }
 
-fn held(stages: &[Named]) -> Box<dyn Iterator<Item = Carried> + '_> {
-    Box::new(stages.iter().flat_map(|named| -> Box<dyn Iterator<Item = Carried> + '_> {
+/// Outputs with where the lines began that are held of them.
+fn held(stages: &[Named]) -> Box<dyn Iterator<Item = (&str, Carried)> + '_> {
+    Box::new(stages.iter().flat_map(|named| -> Box<dyn Iterator<Item = (&str, Carried)> + '_> {
         match &named.stage {
             Stage::Multiline(multiline) => Box::new(multiline.held()),
             Stage::Unwrap(unwrap) => Box::new(unwrap.held()),

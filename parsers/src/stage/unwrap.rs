@@ -90,8 +90,10 @@ impl Unwrap {
         entries
     }
 
-    pub fn held(&self) -> impl Iterator<Item = Carried> {
-        self.pending.iter().flatten().map(|(_, from)| *from)
+    /// Outputs with where their records began.
+    pub fn held(&self) -> impl Iterator<Item = (&str, Carried)> {
+        let outputs = ["stdout", "stderr"].into_iter().zip(&self.pending);
+        outputs.filter_map(|(output, pending)| Some((output, pending.as_ref()?.1)))
     }
 
     pub fn for_held(&mut self, change: &mut dyn FnMut(&mut Carried)) {

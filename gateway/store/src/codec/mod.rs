@@ -55,6 +55,7 @@ pub fn encode_positions(positions: &[Position], out: &mut Output) {
         encode_file(p.file, out);
         out.varint(p.offset);
         out.varint(p.resume);
+        p.held.iter().for_each(|held| out.varint(*held));
         out.fixed64(p.marker);
         out.bytes(p.path.as_bytes());
         out.varint(p.time);
@@ -71,6 +72,7 @@ pub fn decode_positions(input: &mut Input<'_>) -> Result<Vec<Position>, Damaged>
             file: decode_file(input)?,
             offset: input.varint()?,
             resume: input.varint()?,
+            held: [input.varint()?, input.varint()?],
             marker: input.fixed64()?,
             path: Arc::from(input.text()?),
             time: input.varint()?,

@@ -131,7 +131,16 @@ fn metrics(from: u64, count: u64) -> MetricBatch {
 
 fn position(offset: u64) -> Position {
     let file = FileId::default();
-    Position { agent: "a".into(), file, offset, resume: offset, marker: 0, path: "/x".into(), time: DAY }
+    Position {
+        agent: "a".into(),
+        file,
+        offset,
+        resume: offset,
+        held: [offset; 2],
+        marker: 0,
+        path: "/x".into(),
+        time: DAY,
+    }
 }
 
 /// A batch of all signals, whose records are numbered.

@@ -59,7 +59,7 @@ impl Discovery {
     /// Looks at nothing yet.
     pub fn new(options: &TailOptions, counters: Arc<Counters>) -> Self {
         Self {
-            globs: options.files.iter().map(|text| Glob::new(text)).collect(),
+            globs: options.files.iter().map(|source| Glob::new(&source.glob)).collect(),
             exclude: options.exclude.iter().map(|text| Glob::new(text)).collect(),
             watches: Watches::new(),
             polling: false,
@@ -141,6 +141,11 @@ impl Discovery {
                 chains.entry(Arc::from(live)).or_default().push(Found { path, asked_for });
             }
         }
+    }
+
+    /// Which of the sources a file belongs to.
+    pub fn source(&self, path: &str) -> Option<usize> {
+        self.globs.iter().position(|glob| glob.matches(path))
     }
 
     fn covers(&self, path: &str) -> bool {

@@ -31,7 +31,7 @@ fn a_rotated_file_is_told_by_its_name() {
 fn a_folder_that_is_made_later_is_found_without_a_full_look() {
     let root = tempfile::tempdir().unwrap();
     let mut options = TailOptions::new("a");
-    options.files = vec![format!("{}/pods/*/*.log", root.path().display())];
+    options.files = vec![format!("{}/pods/*/*.log", root.path().display()).into()];
     let mut discovery = Discovery::new(&options, Arc::default());
     assert!(discovery.look(1).unwrap().chains.is_empty());
     assert!(discovery.look(2).is_none());

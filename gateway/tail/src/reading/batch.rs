@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use parsers::container::{ContainerLine, Stream};
+use parsers::container::{Carried, ContainerLine, Stream};
 use parsers::derived::{Derived, Deriver, LineSource};
-use parsers::record::{FileId, Labels, LogBatch};
+use parsers::record::{FileId, Labels, LogBatch, TraceId, push_pair};
+use parsers::stage::{Entry, Fields};
+use rustc_hash::FxHashMap;
 
 use crate::report::{ContainerReport, Lost};
 
@@ -21,6 +23,23 @@ pub(crate) struct Origin {
     pub slots: (u64, [Option<u32>; 3]),
 }
 
+impl Origin {
+    /// A line as stages take it.
+    pub fn entry(&self, line: &ContainerLine<'_>, now: u64) -> Entry {
+        let labels = self.labels.get(line.stream as usize).map(|labels| labels.iter().collect());
+        Entry {
+            labels: labels.unwrap_or_default(),
+            offset: line.offset,
+            began: Some(line.began),
+            truncated: line.truncated,
+            ..Entry::new(line.time.unwrap_or(now), line.text)
+        }
+    }
+}
+
+/// Metadata by which a shipper knows the tenant that a stage chose.
+const TENANT: &str = "tenant";
+
 /// The batch being filled.
 pub(crate) struct Filling {
     pub logs: LogBatch,
@@ -29,16 +48,26 @@ pub(crate) struct Filling {
     number: u64,
     deriver: Arc<Deriver>,
     derived: Derived,
+    /// Streams that stages made, in this batch.
+    made: FxHashMap<Arc<Labels>, u32>,
 }
 
 impl Filling {
     pub fn new(deriver: Arc<Deriver>) -> Self {
-        Self { logs: LogBatch::default(), observed: 0, number: 1, deriver, derived: Derived::default() }
+        Self {
+            logs: LogBatch::default(),
+            observed: 0,
+            number: 1,
+            deriver,
+            derived: Derived::default(),
+            made: FxHashMap::default(),
+        }
     }
 
     /// The records so far; the next batch begins.
     pub fn take(&mut self) -> LogBatch {
         self.number += 1;
+        self.made.clear();
         std::mem::take(&mut self.logs)
     }
 
@@ -67,12 +96,52 @@ impl Filling {
             replaced = String::from_utf8_lossy(line.text);
             ContainerLine { text: replaced.as_bytes(), ..*line }
         };
+        self.row(origin, stream, file, &line, &Fields::default());
+    }
+
+    /// One record that stages have made.
+    pub fn push_entry(&mut self, origin: &mut Origin, file: u32, mut entry: Entry) {
+        if let Some(tenant) = entry.tenant.take() {
+            entry.metadata.set(TENANT, tenant);
+        }
+        let labels = Arc::new(Labels::new(entry.labels.iter()));
+        let streams = &mut self.logs.streams;
+        let stream = *self.made.entry(labels).or_insert_with_key(|labels| {
+            streams.push(Arc::clone(labels));
+            streams.len() as u32 - 1
+        });
+        origin.report.lines.fetch_add(1, Ordering::Relaxed);
+        if entry.truncated > 0 {
+            origin.report.lose(Lost::LineTooLong, entry.truncated);
+        }
+        let line = ContainerLine {
+            time: Some(entry.time),
+            stream: Stream::Unknown,
+            text: entry.line.as_bytes(),
+            offset: entry.offset,
+            began: Carried::here(entry.offset),
+            truncated: entry.truncated,
+            problem: None,
+        };
+        self.row(origin, stream, file, &line, &entry.metadata);
+    }
+
+    /// A trace id that a line names, for what is counted of the line.
+    pub fn trace_of(&mut self, line: &[u8]) -> Option<TraceId> {
+        self.deriver.derive(line, &mut self.derived);
+        self.derived.trace
+    }
+
+    fn row(&mut self, origin: &Origin, stream: u32, file: u32, line: &ContainerLine<'_>, metadata: &Fields) {
         self.deriver.derive(line.text, &mut self.derived);
         if let Some(rule) = self.derived.rule {
-            report.link(rule);
+            origin.report.link(rule);
         }
         let source = LineSource { stream, file, observed: self.observed };
-        self.deriver.append(&mut self.logs, &line, &self.derived, source);
+        self.deriver.append(&mut self.logs, line, &self.derived, source);
+        for (name, value) in metadata.iter() {
+            push_pair(&mut self.logs.meta, name, value);
+        }
         self.logs.meta.extend_from_slice(&origin.metadata);
         let end = self.logs.meta.len() as u32;
         if let Some(row) = self.logs.rows.last_mut() {

@@ -5,11 +5,13 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use parsers::container::{JoinLimits, Joiner};
+use parsers::container::{Carried, JoinLimits, Joiner};
 use parsers::record::{FileId, Position};
+use parsers::stage::{Entry, Metric, Output, Pipeline};
 
 use super::batch::{Filling, Origin};
 use super::generation::{Generation, RawLine};
+use super::held::{Place, output, place};
 use crate::report::{Counters, Lost};
 
 /// Nanoseconds until a file that has just been read is looked at again.
@@ -33,8 +35,50 @@ pub(crate) struct Chain {
     pub look_at: u64,
     rest: u64,
     joiner: Joiner,
+    pipeline: Pipeline,
+    /// Files read before the one being read.
+    file: u64,
     /// When it last grew.
     grown: u64,
+}
+
+/// Takes what the stages make of the lines of one file.
+struct Out<'a> {
+    filling: &'a mut Filling,
+    origin: &'a mut Origin,
+    slot: &'a mut (u64, u32),
+    id: FileId,
+    /// Records below this were delivered before; their lines were read again only for those that follow.
+    delivered: u64,
+    counters: &'a Counters,
+    /// How long a stage wants nothing more.
+    wait: &'a mut u64,
+}
+
+impl Output for Out<'_> {
+    fn entry(&mut self, entry: Entry) {
+        if entry.offset >= self.delivered {
+            let file = self.filling.file(self.slot, self.id);
+            self.filling.push_entry(self.origin, file, entry);
+        }
+    }
+
+    fn dropped(&mut self, reason: &str, entry: &Entry) {
+        if entry.offset >= self.delivered {
+            self.counters.dropped(reason);
+        }
+    }
+
+    fn metric(&mut self, metric: &Metric, value: f64, entry: &Entry) {
+        if entry.offset >= self.delivered {
+            let trace = self.filling.trace_of(entry.line.as_bytes());
+            self.counters.line_metrics.count(metric, value, entry, trace, self.filling.observed);
+        }
+    }
+
+    fn wait(&mut self, nanos: u64) {
+        *self.wait = (*self.wait).max(nanos);
+    }
 }
 
 /// What reading needs and does not own.
@@ -47,7 +91,7 @@ pub(crate) struct Means<'a> {
 }
 
 impl Chain {
-    pub fn new(path: Arc<str>, origin: Origin, max_line: usize) -> Self {
+    pub fn new(path: Arc<str>, origin: Origin, max_line: usize, pipeline: Pipeline) -> Self {
         Self {
             path,
             generations: VecDeque::new(),
@@ -58,6 +102,8 @@ impl Chain {
             look_at: 0,
             rest: 0,
             joiner: Joiner::new(JoinLimits { max_line }),
+            pipeline,
+            file: 0,
             grown: 0,
         }
     }
@@ -84,7 +130,7 @@ impl Chain {
     /// Reads on, until there is nothing more or about `budget` bytes were read. Gives how many.
     pub fn read(&mut self, means: &mut Means<'_>, budget: u64) -> io::Result<u64> {
         let mut total = 0;
-        while total < budget {
+        while total < budget && self.look_at <= means.filling.observed {
             let Some(at) = self.generations.iter().position(|generation| !generation.drained) else { break };
             let Some(generation) = self.generations.get_mut(at) else { break };
             generation.look()?;
@@ -120,6 +166,8 @@ impl Chain {
                     total += self.lines(at, means, None)?;
                     self.drained(at);
                     self.joiner.carry_over();
+                    self.pipeline.carry_over();
+                    self.file += 1;
                 }
                 _ => {
                     let quiet = self
@@ -146,19 +194,35 @@ impl Chain {
 
     /// Complete lines of one file, or (without a budget) what stands after its last newline.
     fn lines(&mut self, at: usize, means: &mut Means<'_>, budget: Option<u64>) -> io::Result<u64> {
-        let Self { generations, joiner, origin, .. } = self;
+        let Self { generations, joiner, origin, pipeline, .. } = self;
+        // What stages held in these files when an earlier run noted how far it was.
+        let held: Vec<[u64; 2]> = generations.iter().take(at + 1).map(|generation| generation.held).collect();
         let Some(generation) = generations.get_mut(at) else { return Ok(0) };
         let (mut slot, delivered) = (generation.slot, generation.delivered);
-        let filling = &mut *means.filling;
+        let now = means.filling.observed;
+        let (filling, counters) = (&mut *means.filling, means.counters);
+        let mut wait = 0;
         let take = &mut |line: RawLine<'_>, id: FileId| {
             if line.cut > 0 {
                 origin.report.lose(Lost::LineTooLong, line.cut);
             }
             joiner.push(line.bytes, line.offset, &mut |record| {
-                if record.offset >= delivered {
-                    let file = filling.file(&mut slot, id);
-                    filling.push(origin, file, &record);
+                if pipeline.is_empty() {
+                    if record.offset >= delivered {
+                        let file = filling.file(&mut slot, id);
+                        filling.push(origin, file, &record);
+                    }
+                    return;
                 }
+                let held = at.checked_sub(record.began.files_back as usize).and_then(|at| held.get(at));
+                let held = held.and_then(|held| held.get(output(record.stream)));
+                if record.offset < delivered && held.is_none_or(|held| record.began.offset < *held) {
+                    return;
+                }
+                let entry = origin.entry(&record, now);
+                let mut out =
+                    Out { filling, origin, slot: &mut slot, id, delivered, counters, wait: &mut wait };
+                pipeline.run(entry, now, &mut out);
             });
         };
         let read = match budget {
@@ -166,6 +230,9 @@ impl Chain {
             None => generation.read_rest(means.buffer, take),
         };
         generation.slot = slot;
+        if wait > 0 {
+            self.look_at = now + wait;
+        }
         let read = read?;
         if read > 0 {
             self.grown = means.filling.observed;
@@ -175,13 +242,45 @@ impl Chain {
         Ok(read)
     }
 
-    /// What is half joined is emitted as it is.
+    /// What is half joined, or waits in a stage, is emitted as it is.
     fn flush(&mut self, at: usize, means: &mut Means<'_>) {
-        let Some(generation) = self.generations.get_mut(at) else { return };
+        self.release(at, means, true);
+    }
+
+    /// What has waited in a stage long enough is emitted, now that there is nothing more to read.
+    pub fn idle(&mut self, means: &mut Means<'_>) {
+        if !self.pipeline.is_empty()
+            && let Some(at) = self.generations.iter().rposition(|generation| generation.id().is_some())
+        {
+            self.release(at, means, false);
+        }
+    }
+
+    fn release(&mut self, at: usize, means: &mut Means<'_>, all: bool) {
+        let Self { generations, joiner, origin, pipeline, .. } = self;
+        let Some(generation) = generations.get_mut(at) else { return };
         let Some(id) = generation.id() else { return };
-        let (origin, filling) = (&mut self.origin, &mut *means.filling);
-        let file = filling.file(&mut generation.slot, id);
-        self.joiner.flush(&mut |line| filling.push(origin, file, &line));
+        let (offset, delivered, now) = (generation.offset(), generation.delivered, means.filling.observed);
+        let (filling, counters) = (&mut *means.filling, means.counters);
+        let (slot, mut wait) = (&mut generation.slot, 0);
+        if all {
+            joiner.flush(&mut |line| {
+                if pipeline.is_empty() {
+                    let file = filling.file(slot, id);
+                    filling.push(origin, file, &line);
+                } else {
+                    let entry = origin.entry(&line, now);
+                    let mut out = Out { filling, origin, slot, id, delivered, counters, wait: &mut wait };
+                    pipeline.run(entry, now, &mut out);
+                }
+            });
+        }
+        let mut out = Out { filling, origin, slot, id, delivered, counters, wait: &mut wait };
+        if all {
+            pipeline.flush(now, offset, &mut out);
+        } else {
+            pipeline.idle(now, offset, &mut out);
+        }
     }
 
     /// The file is shorter than what was read of it: reading starts at its beginning.
@@ -199,26 +298,31 @@ impl Chain {
     pub fn positions(&mut self, agent: &Arc<str>, now: u64, out: &mut Vec<Position>) -> io::Result<()> {
         let last = self.generations.len().saturating_sub(1);
         let active = self.generations.iter().position(|generation| !generation.drained).unwrap_or(last);
-        let carried = self.joiner.carried();
-        let first = carried.and_then(|carried| active.checked_sub(carried.files_back as usize));
+        let now_at = self.file;
+        let joining = self.joiner.carried().or(self.joiner.pending_offset().map(Carried::here));
+        let held = [false, true].map(|stderr| self.pipeline.held(stderr));
+        let held = held.map(|from| from.map(|from| place(now_at, from)));
+        let again = held.into_iter().chain([joining.map(|from| place(now_at, from))]).flatten().min();
         for (at, generation) in self.generations.iter_mut().enumerate().take(active + 1) {
             let Some(file) = generation.id() else { continue };
-            let read = generation.offset();
-            let resume = match (first, carried) {
-                (Some(first), Some(carried)) if at == first => carried.offset,
-                // What began further back is joined anew with all that came since: the other output's records too.
-                (Some(first), _) if at > first => 0,
-                _ if at == active => self.joiner.pending_offset().unwrap_or(read),
-                _ => read,
+            let number = now_at.saturating_sub((active - at) as u64);
+            // What began in an earlier file is read anew with all that came since.
+            let within = |place: Option<Place>, otherwise: u64| match place {
+                Some((began, offset)) if began == number => offset,
+                Some((began, _)) if began < number => 0,
+                _ => otherwise,
             };
+            let read = generation.offset();
             let offset = read.max(generation.delivered);
-            if read == 0 || generation.noted == Some((offset, resume)) {
+            let noted = (offset, within(again, read), held.map(|held| within(held, offset)));
+            if read == 0 || generation.noted == Some(noted) {
                 continue;
             }
+            let (offset, resume, held) = noted;
             let marker = generation.marker(resume)?;
-            generation.noted = Some((offset, resume));
+            generation.noted = Some(noted);
             let (agent, path) = (Arc::clone(agent), Arc::clone(&self.path));
-            out.push(Position { agent, file, offset, resume, marker, path, time: now });
+            out.push(Position { agent, file, offset, resume, held, marker, path, time: now });
         }
         Ok(())
     }
@@ -226,7 +330,7 @@ impl Chain {
     /// What was noted is safe: files that are read to their ends can be closed.
     pub fn acknowledged(&mut self) {
         for generation in &mut self.generations {
-            if let Some((_, resume)) = generation.noted {
+            if let Some((_, resume, _)) = generation.noted {
                 generation.safe = resume;
             }
         }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use memchr::memchr;
-use parsers::record::FileId;
+use parsers::record::{FileId, Position};
 
 use crate::identity::{self, read_up_to};
 
@@ -33,10 +33,12 @@ pub struct Generation {
     size: u64,
     /// Rows below this were delivered before.
     pub(super) delivered: u64,
+    /// Records of each output from here on are given to stages, though they were delivered before.
+    pub(super) held: [u64; 2],
     /// Whether it was read to its end and has a successor.
     pub(super) drained: bool,
-    /// Offset and resume as last put into a batch.
-    pub(super) noted: Option<(u64, u64)>,
+    /// Offset, resume and held as last put into a batch.
+    pub(super) noted: Option<(u64, u64, [u64; 2])>,
     /// What is acknowledged.
     pub(super) safe: u64,
     /// Number of the batch, and the file's index in it.
@@ -58,6 +60,7 @@ impl Generation {
             offset: 0,
             scanned: 0,
             delivered: 0,
+            held: [0; 2],
             drained: false,
             noted: None,
             safe: 0,
@@ -80,15 +83,17 @@ impl Generation {
         self.device == device && self.inode == inode
     }
 
-    /// Goes on where an earlier reader was: from `resume`, with the rows below `delivered` known to be safe. `false`, and
-    /// reading from the beginning, if the marker says that the file is not what it was.
-    pub fn resume(&mut self, resume: u64, delivered: u64, marker: u64) -> bool {
+    /// Goes on where an earlier reader was. `false`, and reading from the beginning, if the marker says that the file is not
+    /// what it was.
+    pub fn resume(&mut self, from: &Position) -> bool {
+        let Position { resume, offset: delivered, held, marker, .. } = *from;
         let holds = delivered <= self.size
             && resume <= delivered
             && identity::marker(&self.file, resume).is_ok_and(|now| now == marker);
         if holds {
             (self.offset, self.scanned, self.delivered, self.safe) = (resume, resume, delivered, resume);
-            self.noted = Some((delivered, resume));
+            self.held = held;
+            self.noted = Some((delivered, resume, held));
         }
         holds
     }
@@ -132,6 +137,7 @@ impl Generation {
     /// It was cut: it is a new file in an old inode.
     pub fn start_anew(&mut self) {
         (self.head, self.offset, self.scanned, self.delivered, self.safe) = (None, 0, 0, 0, 0);
+        self.held = [0; 2];
         self.noted = None;
         self.slot = (0, 0);
     }

@@ -6,6 +6,7 @@
 pub(crate) mod batch;
 mod chain;
 mod generation;
+mod held;
 pub(crate) mod origin;
 
 pub(crate) use chain::{Chain, Means};

@@ -6,13 +6,20 @@ use std::sync::atomic::AtomicU64;
 
 use parsers::container::{PodPath, Stream};
 use parsers::record::{Labels, push_pair};
+use parsers::stage::relabel::{Relabel, discovered, strip};
 
 use super::batch::Origin;
 use crate::report::ContainerReport;
 
 /// Labels namespace, pod, container, stream and service_name of a container's file, filename and service_name of any other;
-/// node for all if it is known.
-pub(crate) fn origin(path: &Arc<str>, node: Option<&str>, rules: usize) -> Origin {
+/// node for all if it is known. Relabelling sees these and what Prometheus' discovery would say, and may change them all;
+/// `None` if it says that the file is not to be read.
+pub(crate) fn origin(
+    path: &Arc<str>,
+    node: Option<&str>,
+    rules: usize,
+    relabel: Option<&Relabel>,
+) -> Option<Origin> {
     let mut metadata = Vec::new();
     let pod = PodPath::parse(path);
     let stem = Path::new(&**path).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
@@ -36,8 +43,19 @@ pub(crate) fn origin(path: &Arc<str>, node: Option<&str>, rules: usize) -> Origi
             ]),
             None => pairs.extend([("filename", &**path), ("service_name", stem)]),
         }
-        Arc::new(Labels::new(pairs))
+        let Some(relabel) = relabel else { return Some(Arc::new(Labels::new(pairs))) };
+        let mut labels = discovered(path, node);
+        pairs
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .for_each(|(name, value)| labels.set(name, value));
+        relabel.apply(&mut labels).then(|| {
+            strip(&mut labels);
+            Arc::new(Labels::new(labels.iter()))
+        })
     });
+    let [Some(stdout), Some(stderr), Some(unknown)] = labels else { return None };
+    let labels = [stdout, stderr, unknown];
     let report = ContainerReport {
         path: Arc::clone(path),
         namespace: pod.map_or("", |pod| pod.namespace).into(),
@@ -46,5 +64,5 @@ pub(crate) fn origin(path: &Arc<str>, node: Option<&str>, rules: usize) -> Origi
         linked: (0..rules).map(|_| AtomicU64::new(0)).collect(),
         ..ContainerReport::default()
     };
-    Origin { labels, metadata, report: Arc::new(report), slots: (0, [None; 3]) }
+    Some(Origin { labels, metadata, report: Arc::new(report), slots: (0, [None; 3]) })
 }

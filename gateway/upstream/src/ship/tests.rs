@@ -91,6 +91,7 @@ fn logs(lines: &[&str]) -> Batch {
         file: logs.files[0],
         offset,
         resume: offset,
+        held: [offset; 2],
         marker: 9,
         path: "/var/log/x".into(),
         time: 77,

@@ -60,11 +60,11 @@ fn at_the_end_of_the_file_waiting_is_by_the_clock() {
     let mut pipeline = pipeline(&[by_rule("^A")]);
     let mut taken = Taken::default();
     pipeline.run(Entry { offset: 7, ..Entry::new(5, b"A") }, NOW, &mut taken);
-    assert_eq!(pipeline.pending_offset(), Some(7));
+    assert_eq!(held_here(&pipeline), Some(7));
     pipeline.idle(NOW + SECOND, 9, &mut taken);
     assert!(taken.entries.is_empty());
     pipeline.idle(NOW + 3 * SECOND, 9, &mut taken);
-    assert_eq!((taken.entries[0].offset, pipeline.pending_offset()), (9, None));
+    assert_eq!((taken.entries[0].offset, held_here(&pipeline)), (9, None));
 }
 
 #[test]
@@ -74,10 +74,10 @@ fn what_is_held_at_a_rotation_is_told_by_its_file() {
     pipeline.run(Entry { offset: 7, ..Entry::new(NOW, b"A") }, NOW, &mut taken);
     pipeline.carry_over();
     pipeline.carry_over();
-    assert_eq!(pipeline.pending_offset(), None);
-    assert_eq!(pipeline.carried(), Some(crate::container::Carried { files_back: 2, offset: 7 }));
+    assert_eq!(held_here(&pipeline), None);
+    assert_eq!(held(&pipeline), Some(Carried { files_back: 2, offset: 7 }));
     pipeline.run(Entry { offset: 0, ..Entry::new(NOW, b"b") }, NOW, &mut taken);
-    assert!(pipeline.fork().carried().is_none(), "a fork holds nothing");
+    assert!(held(&pipeline.fork()).is_none(), "a fork holds nothing");
     pipeline.flush(NOW, 2, &mut taken);
     assert_eq!(taken.lines(), ["A\nb"]);
 }
@@ -183,7 +183,7 @@ fn half_a_cri_record_is_held_and_told() {
     let mut taken = Taken::default();
     let entry = Entry { offset: 3, ..Entry::new(NOW, b"2024-01-01T00:00:00Z stdout P he") };
     pipeline.run(entry, NOW, &mut taken);
-    assert_eq!(pipeline.pending_offset(), Some(3));
+    assert_eq!(held_here(&pipeline), Some(3));
     pipeline.flush(NOW, 50, &mut taken);
-    assert_eq!((taken.lines(), pipeline.pending_offset()), (vec!["he"], None));
+    assert_eq!((taken.lines(), held_here(&pipeline)), (vec!["he"], None));
 }

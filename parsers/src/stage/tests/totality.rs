@@ -185,8 +185,8 @@ proptest! {
             }
         }
         pipeline.flush(0, lines.len() as u64, &mut taken);
-        prop_assert_eq!(pipeline.pending_offset(), None);
-        prop_assert!(pipeline.carried().is_none());
+        prop_assert_eq!(held_here(&pipeline), None);
+        prop_assert!(held(&pipeline).is_none());
         for entry in &taken.entries {
             prop_assert!(entry.line.len() <= 2 * MAX_VALUE);
         }
@@ -207,7 +207,7 @@ proptest! {
             let mut entry = Entry { offset: at as u64, ..Entry::new(time, line) };
             entry.labels.set("stream", if *stderr { "stderr" } else { "stdout" });
             pipeline.run(entry, time, &mut taken);
-            prop_assert!(pipeline.pending_offset().is_none_or(|held| held <= at as u64));
+            prop_assert!(held_here(&pipeline).is_none_or(|held| held <= at as u64));
         }
         pipeline.flush(time, lines.len() as u64, &mut taken);
         prop_assert!(taken.entries.is_sorted_by_key(|entry| entry.offset));
