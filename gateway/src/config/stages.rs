@@ -284,7 +284,10 @@ fn on_failure(text: &str) -> Result<OnBadTime, String> {
 }
 
 fn action(text: &str) -> Result<RelabelAction, String> {
-    use RelabelAction::*;
+    use RelabelAction::{
+        Drop, DropEqual, HashMod, Keep, KeepEqual, LabelDrop, LabelKeep, LabelMap, Lowercase, Replace,
+        Uppercase,
+    };
     Ok(match text.to_ascii_lowercase().as_str() {
         "replace" => Replace,
         "keep" => Keep,
