@@ -1,5 +1,6 @@
 use super::*;
 
+mod expressions;
 mod fields;
 mod finding;
 mod joining;
