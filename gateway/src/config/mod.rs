@@ -7,6 +7,7 @@ mod node;
 mod reader;
 mod render;
 mod ship;
+pub mod stages;
 #[cfg(test)]
 mod tests;
 mod values;

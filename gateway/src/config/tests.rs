@@ -115,3 +115,34 @@ fn what_check_config_prints_is_read_back_to_the_same() {
     again.prometheus.as_mut().unwrap().labels = config.prometheus.as_ref().unwrap().labels.clone();
     assert_eq!(config, again);
 }
+
+/// A list of stages as Promtail's configurations have them, read and compiled; the mistakes.
+fn stage_mistakes(text: &str) -> (usize, Vec<String>) {
+    let mut found = Mistakes::new("t.yaml");
+    let root = serde_saphyr::from_str::<Node>(text).unwrap();
+    let list = Section::new(Some(root), "", &mut found).list("pipeline_stages", &mut found).unwrap();
+    let read = stages::stages(&list, &mut found).len();
+    (read, found.into_sorted().iter().map(Mistake::to_string).collect())
+}
+
+#[test]
+fn promtails_stages_are_read_in_their_own_shape() {
+    let text = "pipeline_stages:\n- cri: {}\n- multiline: {firstline: '^\\[', max_wait_time: 3s}\n\
+                - json:\n    expressions:\n      level:\n      msg: message\n- labels:\n    level:\n\
+                - timestamp: {source: time, format: RFC3339Nano, action_on_failure: skip}\n\
+                - match:\n    selector: '{app=\"x\"} |= \"y\"'\n    stages:\n    - output: {source: msg}\n\
+                - drop: {source: [level], longer_than: 8kb, older_than: 24h}\n- limit: {rate: 10, burst: 10, drop: true}\n\
+                - tenant: {value: t}\n- labeldrop: [filename]\n- redact: {}\n";
+    assert_eq!(stage_mistakes(text), (11, Vec::new()));
+}
+
+#[test]
+fn mistakes_in_stages_are_told_at_their_lines() {
+    let text = "pipeline_stages:\n- regex: {expression: '('}\n- match:\n    selector: '{a=\"b\"}'\n    stages:\n\
+                \x20   - output: {sorce: x}\n- nope: {}\n";
+    let found = stage_mistakes(text).1;
+    assert_eq!(found.len(), 4, "{found:?}");
+    assert!(found[0].starts_with("t.yaml:2: pipeline_stages[0].regex: "), "{found:?}");
+    assert!(found.iter().any(|m| m.contains("did you mean `source`?")), "{found:?}");
+    assert!(found.iter().any(|m| m.starts_with("t.yaml:7: pipeline_stages[2].nope: ")), "{found:?}");
+}

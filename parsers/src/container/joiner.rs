@@ -139,6 +139,11 @@ impl Joiner {
         carried.max_by_key(|c| (c.files_back, std::cmp::Reverse(c.offset)))
     }
 
+    /// Whether a record of this output is half joined.
+    pub fn is_half_joined(&self, stream: Stream) -> bool {
+        self.pending.get(stream as usize).is_some_and(|p| p.open)
+    }
+
     /// Whether a record is half joined.
     pub fn is_pending(&self) -> bool {
         self.pending.iter().any(|p| p.open)

@@ -210,7 +210,7 @@ pub struct MatchConfig {
 /// `drop`: all that is given must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DropConfig {
-    /// Extracted names.
+    /// Extracted names. Alone, all of them must be there; with `expression` or `value`, those that are there are looked at.
     pub source: Vec<String>,
     /// Between their values; `;` if none.
     pub separator: Option<String>,

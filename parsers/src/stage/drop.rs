@@ -61,14 +61,11 @@ impl Drop {
             return self.expression.as_ref().is_none_or(|regex| regex.is_match(&entry.line));
         }
         let found: Vec<&str> = self.source.iter().filter_map(|name| entry.extracted.get(name)).collect();
-        if found.is_empty() {
-            return false;
-        }
         let joined = || found.join(&self.separator);
         match (&self.expression, &self.value) {
             (Some(regex), _) => regex.is_match(&joined()),
             (None, Some(value)) => joined() == *value,
-            (None, None) => true,
+            (None, None) => found.len() == self.source.len(),
         }
     }
 }

@@ -74,7 +74,7 @@ pub struct Entry {
     pub labels: Fields,
     /// Structured metadata.
     pub metadata: Fields,
-    /// What stages found, for later stages; gone at the end of the pipeline.
+    /// What stages found, for later stages, and the labels that the line came with; gone at the end of the pipeline.
     pub extracted: Fields,
     /// The tenant that a stage chose.
     pub tenant: Option<String>,
@@ -91,6 +91,15 @@ impl Entry {
     /// A line with nothing but its time and text. Bytes that are not UTF-8 are replaced.
     pub fn new(time: u64, line: &[u8]) -> Self {
         Self { time, line: String::from_utf8_lossy(line).into_owned(), ..Self::default() }
+    }
+}
+
+impl Entry {
+    /// Labels are extracted values, too, when a list of stages begins.
+    pub(super) fn extract_labels(&mut self) {
+        for (name, value) in self.labels.iter() {
+            self.extracted.set(name, value);
+        }
     }
 }
 

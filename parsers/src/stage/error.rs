@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::re2::translate;
+
 /// A stage that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageError {
@@ -25,9 +27,9 @@ impl fmt::Display for StageError {
     }
 }
 
-/// An expression of the configuration, compiled; the error is for people.
+/// An expression of the configuration, in RE2's spelling, compiled; the error is for people.
 pub(super) fn compile(expression: &str) -> Result<regex::Regex, String> {
-    regex::RegexBuilder::new(expression).size_limit(MAX_PROGRAM).build().map_err(|error| {
+    regex::RegexBuilder::new(&translate(expression)).size_limit(MAX_PROGRAM).build().map_err(|error| {
         let text = error.to_string();
         let detail = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("unreadable");
         format!(

@@ -65,7 +65,7 @@ impl Labels {
     }
 }
 
-/// `structured_metadata`: extracted values become metadata; what became a label of the same name does no more.
+/// `structured_metadata`: extracted values and labels become metadata; labels that did are labels no more.
 #[derive(Debug, Clone)]
 pub(super) struct StructuredMetadata(Vec<(String, String)>);
 
@@ -76,9 +76,8 @@ impl StructuredMetadata {
 
     pub fn apply(&self, entry: &mut Entry) {
         for (name, source) in &self.0 {
-            if let Some(value) = entry.extracted.get(source) {
-                entry.metadata.set(name, value);
-            } else if let Some(value) = entry.labels.remove(source) {
+            let label = entry.labels.remove(source);
+            if let Some(value) = label.as_deref().or_else(|| entry.extracted.get(source)) {
                 entry.metadata.set(name, value);
             }
         }

@@ -81,6 +81,13 @@ fn unquote(text: &str) -> (String, &str) {
                 Some((_, 'n')) => out.push('\n'),
                 Some((_, 't')) => out.push('\t'),
                 Some((_, 'r')) => out.push('\r'),
+                Some((at, 'u')) => match code(text.get(at + 1..).unwrap_or_default()) {
+                    Some((c, length)) => {
+                        out.push(c);
+                        chars.nth(length - 1);
+                    }
+                    None => out.push('u'),
+                },
                 Some((_, c)) => out.push(c),
                 None => {}
             },
@@ -88,4 +95,18 @@ fn unquote(text: &str) -> (String, &str) {
         }
     }
     (out, "")
+}
+
+/// The character that hexadecimal digits behind `\u` stand for, and how many bytes spell it; two halves of a UTF-16 pair
+/// are one.
+fn code(text: &str) -> Option<(char, usize)> {
+    let unit = |text: &str| {
+        let digits = text.get(..4).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let first = unit(text)?;
+    let second = text.get(4..).and_then(|rest| rest.strip_prefix("\\u")).and_then(unit);
+    let mut units = char::decode_utf16(std::iter::once(first).chain(second));
+    let c = units.next()?.ok()?;
+    Some((c, if c.len_utf16() == 2 { 10 } else { 4 }))
 }

@@ -61,7 +61,8 @@ impl Metrics {
 }
 
 fn rule(config: &MetricConfig) -> Result<Rule, String> {
-    let name = format!("{}{}", config.prefix.as_deref().unwrap_or(PREFIX), config.name);
+    let prefix = config.prefix.as_deref().filter(|prefix| !prefix.is_empty()).unwrap_or(PREFIX);
+    let name = format!("{prefix}{}", config.name);
     let bad = |why: &str| Err(format!("metric `{}`: {why}", config.name));
     if !is_label_name(&name.replace(':', "_")) {
         return bad("its name may have letters, digits, `_` and `:`");
@@ -88,8 +89,9 @@ fn rule(config: &MetricConfig) -> Result<Rule, String> {
             }
         }
     }
+    let is_counter = matches!(config.shape, MetricShape::Counter { .. });
     let metric = Metric {
-        name: name.trim_end_matches("_total").into(),
+        name: name.strip_suffix("_total").filter(|_| is_counter).unwrap_or(&name).into(),
         shape: config.shape.clone(),
         help: config.description.as_str().into(),
         max_idle: config.max_idle.unwrap_or(MAX_IDLE),

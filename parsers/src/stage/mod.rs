@@ -22,6 +22,7 @@ mod metrics;
 mod multiline;
 mod pattern;
 mod pipeline;
+mod re2;
 mod redact;
 mod regex_stage;
 pub mod relabel;

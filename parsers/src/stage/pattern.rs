@@ -43,7 +43,7 @@ impl PatternStage {
         }
     }
 
-    /// What each name stands for, as far as the text goes with the pattern.
+    /// What each name stands for, as far as the text goes with the pattern; the last has all that is left.
     fn find<'s, 't>(&'s self, text: &'t str) -> Vec<(&'s str, &'t str)> {
         let mut found = Vec::new();
         let mut rest = text;
@@ -56,10 +56,7 @@ impl PatternStage {
                 },
                 Part::Name(name) => {
                     let end = match parts.peek() {
-                        Some(Part::Text(fixed)) => match rest.find(fixed.as_str()) {
-                            Some(end) => end,
-                            None => return found,
-                        },
+                        Some(Part::Text(fixed)) => rest.find(fixed.as_str()).unwrap_or(rest.len()),
                         _ => rest.len(),
                     };
                     let (value, after) = rest.split_at(end);

@@ -142,7 +142,8 @@ impl Pipeline {
         if compiler.errors.is_empty() { Ok(Self { stages }) } else { Err(compiler.errors) }
     }
 
-    /// The same stages for another container: they remember nothing yet. Rate limits are shared by all forks.
+    /// The same stages for another container: they remember nothing yet. Rate limits and the chance of
+    /// sampling are shared by all forks.
     #[must_use]
     pub fn fork(&self) -> Self {
         let mut fork = self.clone();
@@ -156,8 +157,9 @@ impl Pipeline {
     }
 
     /// Runs a line through. `now` is nanoseconds since the epoch.
-    pub fn run(&mut self, entry: Entry, now: u64, out: &mut dyn Output) {
+    pub fn run(&mut self, mut entry: Entry, now: u64, out: &mut dyn Output) {
         let steps = out.wants_steps();
+        entry.extract_labels();
         let mut context = Context { now, out, steps };
         drive(&mut self.stages, 0, entry, &mut context, &mut |entry, context| context.out.entry(entry));
     }
@@ -217,6 +219,7 @@ fn drive(
                 _ if !selector.matches(&entry) => Flow::Next,
                 None => Flow::Drop(std::sync::Arc::clone(reason)),
                 Some(stages) => {
+                    entry.extract_labels();
                     return drive(stages, depth + 1, entry, context, &mut |entry, context| {
                         drive(after, depth, entry, context, done);
                     });

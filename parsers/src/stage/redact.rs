@@ -1,6 +1,8 @@
 //! `redact`: puts a mark in the place of secrets and personal data. Each kind is looked for only in lines that have a
 //! character or a word which it cannot be without.
 
+use std::ops::Range;
+
 use regex::{Captures, Regex};
 
 use super::config::RedactConfig;
@@ -22,13 +24,14 @@ pub(super) struct Redact(Vec<Rule>);
 const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 
 const EMAIL: &str = r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,24}\b";
-/// Groups of digits as they are printed on cards. Whether it is a card is for its check digit to say.
-const CARD: &str = r"\b[2-6]\d(?:[ -]?\d){11,17}\b";
+/// Groups of digits. Which of them are a card is for [`cards`] to say: other numbers may stand beside it.
+const CARD: &str = r"\b[0-9](?:[ -]?[0-9]){12,}\b";
 const BEARER: &str = r"(?i:\bbearer\s+)([A-Za-z0-9._~+/-]{8,}=*)";
 const WEB_TOKEN: &str = r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*";
 const CLOUD_KEY: &str = r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[0-9A-Za-z_-]{35}|\bgh[pousr]_[0-9A-Za-z]{36,}|\bxox[abprs]-[0-9A-Za-z-]{10,}|\bglpat-[0-9A-Za-z_-]{20,}|\bsk_live_[0-9A-Za-z]{16,}";
 const PRIVATE_KEY: &str = r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|$)";
-const NAMED: &str = r#"(?i:\b(?:password|passwd|pwd|secret|api[_-]?key|access[_-]?key|client[_-]?secret|private[_-]?key|auth[_-]?token|access[_-]?token|refresh[_-]?token))["']?\s*[=:]\s*(?:"((?:[^"\\]|\\.)+)"|'([^']+)'|([^\s"',;&}]+))"#;
+/// The key may be the end of a longer one: `DB_PASSWORD`, `aws_secret_access_key`.
+const NAMED: &str = r#"(?i:(?:password|passwd|pwd|secret(?:[_-]?key(?:[_-]?base)?)?|api[_-]?key|access[_-]?key|private[_-]?key|auth[_-]?token|access[_-]?token|refresh[_-]?token))["']?\s*[=:]\s*(?:"((?:[^"\\]|\\.)+)"|'([^']+)'|([^\s"',;&}]+))"#;
 
 impl Redact {
     pub fn new(config: RedactConfig) -> Result<Self, String> {
@@ -97,31 +100,69 @@ impl Rule {
         let mut changed = false;
         let out = self.regex.replace_all(text, |captures: &Captures<'_>| {
             let whole = captures.get(0).map_or("", |all| all.as_str());
-            if self.kind == "card" && !is_card(whole) {
-                return whole.to_owned();
-            }
             let start = captures.get(0).map_or(0, |all| all.start());
             // With a group, only the group is secret.
             let group = captures.iter().skip(1).flatten().next();
-            if group.is_some_and(|group| group.as_str().starts_with("<redacted:")) {
-                return whole.to_owned();
-            }
-            changed = true;
-            match group.map(|group| (group.start() - start, group.end() - start)) {
-                Some((from, to)) => {
-                    let (head, tail) = (whole.get(..from), whole.get(to..));
-                    format!("{}{mark}{}", head.unwrap_or_default(), tail.unwrap_or_default())
+            let secrets = match group {
+                _ if self.kind == "card" => cards(whole),
+                Some(group) if group.as_str().starts_with("<redacted:") => Vec::new(),
+                _ => {
+                    let all = || 0..whole.len();
+                    let secret = group.map_or_else(all, |group| group.start() - start..group.end() - start);
+                    std::iter::once(secret).collect()
                 }
-                None => mark.clone(),
+            };
+            let (mut out, mut done) = (String::new(), 0);
+            for secret in secrets {
+                changed = true;
+                out.push_str(whole.get(done..secret.start).unwrap_or_default());
+                out.push_str(&mark);
+                done = secret.end;
             }
+            out + whole.get(done..).unwrap_or_default()
         });
         let out = out.into_owned();
         changed.then_some(out)
     }
 }
 
-/// Whether the check digit is right (Luhn), and it is not one digit over and over.
+/// Where cards stand among groups of digits: one group, or several of at least three digits but for the last.
+fn cards(text: &str) -> Vec<Range<usize>> {
+    let mut groups: Vec<Range<usize>> = Vec::new();
+    let mut start = 0;
+    for group in text.split([' ', '-']) {
+        groups.push(start..start + group.len());
+        start += group.len() + 1;
+    }
+    let mut found = Vec::new();
+    let mut rest = groups.as_slice();
+    while let Some((first, _)) = rest.split_first() {
+        let (mut digits, mut card) = (0, None);
+        for (at, group) in rest.iter().enumerate() {
+            digits += group.len();
+            if digits > *CARD_DIGITS.end() {
+                break;
+            }
+            if is_card(text.get(first.start..group.end).unwrap_or_default()) {
+                card = Some(at);
+            }
+            if group.len() < 3 {
+                break;
+            }
+        }
+        if let Some(last) = card.and_then(|at| rest.get(at)) {
+            found.push(first.start..last.end);
+        }
+        rest = rest.get(card.unwrap_or(0) + 1..).unwrap_or_default();
+    }
+    found
+}
+
+/// Whether it begins as card numbers do, the check digit is right (Luhn), and it is not one digit over and over.
 fn is_card(text: &str) -> bool {
+    if !text.starts_with(|first| matches!(first, '2'..='6')) {
+        return false;
+    }
     let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(10)).collect();
     let sum: u32 = digits
         .iter()

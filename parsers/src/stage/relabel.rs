@@ -131,7 +131,7 @@ pub fn discovered(path: &str, node: Option<&str>) -> Fields {
 }
 
 fn check(config: &RelabelConfig) -> Result<Regex, String> {
-    use RelabelAction::*;
+    use RelabelAction::{Drop, DropEqual, HashMod, Keep, KeepEqual, Lowercase, Replace, Uppercase};
     let regex = compile(&format!("^(?s:{})$", config.regex))?;
     let target = &config.target_label;
     match config.action {

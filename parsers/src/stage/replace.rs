@@ -53,7 +53,7 @@ impl Replace {
         let mut out = String::with_capacity(text.len());
         let mut done = 0;
         let mut named = Vec::new();
-        for captures in self.regex.captures_iter(text) {
+        for (at, captures) in self.regex.captures_iter(text).enumerate() {
             for (range, value) in self.groups(&captures, &entry.extracted)? {
                 // A group inside one that has been replaced is gone with it.
                 if range.start >= done {
@@ -61,14 +61,16 @@ impl Replace {
                     out.push_str(&value);
                     done = range.end;
                 }
-                if out.len() > MAX_VALUE {
-                    break;
-                }
             }
-            for name in self.regex.capture_names().flatten() {
+            // Names are given to what replaces the groups of the first match.
+            for name in self.regex.capture_names().flatten().filter(|_| at == 0) {
                 if let Some(group) = captures.name(name) {
                     named.push((name, self.fill(group.as_str(), &entry.extracted)?));
                 }
+            }
+            // What follows would be cut anyway.
+            if out.len() > MAX_VALUE {
+                break;
             }
         }
         if done == 0 && named.is_empty() && !self.regex.is_match(text) {

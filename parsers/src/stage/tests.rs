@@ -1,6 +1,7 @@
 use super::*;
 use crate::container::Carried;
 
+mod expressions;
 mod fields;
 mod finding;
 mod joining;

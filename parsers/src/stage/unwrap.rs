@@ -65,11 +65,12 @@ impl Unwrap {
             whole = Some(entry);
         });
         if whole.is_none() {
-            // Which output a fragment belongs to is written in it; the joiner has read it the same way.
-            let stderr = entry.line.contains(" stderr ") || entry.line.contains("\"stream\":\"stderr\"");
-            if let Some(slot) = self.pending.get_mut(usize::from(stderr)) {
-                let from = Carried { files_back: 0, offset: entry.offset };
-                slot.get_or_insert_with(|| (Entry { line: String::new(), ..entry }, from));
+            let from = Carried { files_back: 0, offset: entry.offset };
+            for (slot, stream) in pending.iter_mut().zip([Stream::Stdout, Stream::Stderr]) {
+                // Whatever its text says, a fragment belongs to the output that has become half joined with it.
+                if slot.is_none() && joiner.is_half_joined(stream) {
+                    *slot = Some((Entry { line: String::new(), ..entry.clone() }, from));
+                }
             }
         }
         whole

@@ -110,7 +110,9 @@ fn drop_needs_all_that_it_says_to_hold() {
     let lines = [r#"{"level":"error","msg":"x"}"#, r#"{"msg":"debug and long"}"#, "plain debug"];
     let d = DropConfig::default;
     assert_eq!(drops(DropConfig { source: vec![text("level")], ..d() }, &lines), 1);
-    assert_eq!(drops(DropConfig { source: vec![text("level"), text("msg")], ..d() }, &lines), 2);
+    assert_eq!(drops(DropConfig { source: vec![text("level"), text("msg")], ..d() }, &lines), 1, "all names");
+    let without_level = DropConfig { source: vec![text("level")], expression: some("^$"), ..d() };
+    assert_eq!(drops(without_level, &lines), 2, "what is not there is empty");
     assert_eq!(drops(DropConfig { expression: some(".*debug.*"), ..d() }, &lines), 2);
     assert_eq!(drops(DropConfig { expression: some("debug"), longer_than: Some(15), ..d() }, &lines), 1);
     assert_eq!(drops(DropConfig { source: vec![text("level")], value: some("error"), ..d() }, &lines), 1);
@@ -290,4 +292,59 @@ fn steps_show_what_each_stage_did_only_to_who_asks() {
     ]);
     pipeline.run(Entry::new(NOW, br#"{"msg":"x"}"#), NOW, &mut taken);
     assert_eq!(taken.steps.unwrap(), [r#"0.0 json {"msg":"x"}"#, "1.0 output x", "0.2 drop -"]);
+}
+
+#[test]
+fn sampling_chooses_among_containers_that_write_little() {
+    let whole = pipeline(&[StageConfig::Sampling(0.5)]);
+    let mut taken = Taken::default();
+    for _ in 0..1_000 {
+        whole.fork().run(Entry::new(NOW, b"the only line"), NOW, &mut taken);
+    }
+    assert!((400..600).contains(&taken.entries.len()), "{}", taken.entries.len());
+}
+
+#[test]
+fn what_became_metadata_is_no_label_any_more() {
+    let entry = one(
+        &[
+            json(&["pod"]),
+            StageConfig::Labels(vec![(text("pod"), None)]),
+            StageConfig::StructuredMetadata(vec![(text("pod"), None)]),
+        ],
+        r#"{"pod":"p-1"}"#,
+    );
+    assert_eq!((pairs(&entry.labels), pairs(&entry.metadata)), (vec![], vec![text("pod=p-1")]));
+}
+
+#[test]
+fn labels_that_a_line_comes_with_are_extracted_values() {
+    let mut entry = Entry::new(NOW, b"x");
+    entry.labels.set("filename", "/var/log/app.log");
+    let stages = [
+        StageConfig::Regex(RegexConfig {
+            expression: text(r"/(?P<app>[^/]+)\.log$"),
+            source: some("filename"),
+            labels_from_groups: true,
+        }),
+        when(r#"{app="app"}"#, MatchAction::Keep(vec![template("shout", "{{ ToUpper .app }}")])),
+    ];
+    let mut taken = Taken::default();
+    pipeline(&stages).run(entry, NOW, &mut taken);
+    assert_eq!(taken.entries[0].labels.get("app"), Some("app"));
+    assert_eq!(taken.entries[0].extracted.get("shout"), Some("APP"));
+}
+
+#[test]
+fn only_counters_lose_their_total_and_an_empty_prefix_is_none() {
+    let gauge = MetricShape::Gauge(MetricAction::Set);
+    let stages = [
+        json(&["n"]),
+        StageConfig::Metrics(vec![MetricConfig {
+            source: some("n"),
+            prefix: some(""),
+            ..metric("n_total", gauge)
+        }]),
+    ];
+    assert_eq!(run(&stages, &[r#"{"n":1}"#]).metrics, [(text("promtail_custom_n_total"), 1.0)]);
 }

@@ -143,3 +143,40 @@ fn replace_of_a_source_changes_the_source() {
     assert_eq!(entry.extracted.get("msg"), Some("POST /push HTTP"));
     assert_eq!(entry.line, r#"{"msg":"POST /api HTTP"}"#);
 }
+
+#[test]
+fn logfmt_undoes_unicode_escapes() {
+    let stage = StageConfig::Logfmt(LogfmtConfig { mapping: vec![(text("m"), None)], source: None });
+    for (line, expected) in
+        [(r#"m="caf\u00e9""#, "café"), (r#"m="\ud83d\ude00.""#, "😀."), (r#"m="\ud83d \u00x""#, "ud83d u00x")]
+    {
+        assert_eq!(one(std::slice::from_ref(&stage), line).extracted.get("m"), Some(expected));
+    }
+}
+
+#[test]
+fn a_pattern_gives_all_that_is_left_where_the_next_text_is_missing() {
+    let stage = StageConfig::Pattern(PatternConfig {
+        pattern: text("<method> <path> <status>"),
+        source: None,
+        labels_from_groups: false,
+    });
+    assert_eq!(pairs(&one(&[stage], "GET /healthz").extracted), ["method=GET", "path=/healthz"]);
+}
+
+#[test]
+fn replace_extracts_names_from_the_first_match() {
+    let entry = one(&[replace(r"user=(?P<user>\w+)", "{{ .Value | ToUpper }}")], "user=ann user=bob");
+    assert_eq!(entry.line, "user=ANN user=BOB");
+    assert_eq!(entry.extracted.get("user"), Some("ANN"));
+}
+
+#[test]
+fn replace_stops_where_the_line_would_be_cut() {
+    let mut entry = Entry::new(NOW, "a".repeat(64).as_bytes());
+    entry.extracted.set("long", "x".repeat(MAX_VALUE / 2));
+    let mut taken = Taken::default();
+    pipeline(&[replace("(?P<n>a)", "{{ .long }}")]).run(entry, NOW, &mut taken);
+    assert_eq!(taken.entries[0].line.len(), MAX_VALUE);
+    assert!(taken.entries[0].truncated < MAX_VALUE as u64, "{}", taken.entries[0].truncated);
+}

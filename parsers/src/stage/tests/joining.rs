@@ -187,3 +187,30 @@ fn half_a_cri_record_is_held_and_told() {
     pipeline.flush(NOW, 50, &mut taken);
     assert_eq!((taken.lines(), held_here(&pipeline)), (vec!["he"], None));
 }
+
+#[test]
+fn a_fragment_that_speaks_of_the_other_output_holds_nothing_when_it_is_whole() {
+    let speaking = [
+        (
+            StageConfig::Cri,
+            "2024-01-01T00:00:00Z stdout P to stderr or ",
+            "2024-01-01T00:00:01Z stdout F not",
+        ),
+        (
+            StageConfig::Docker,
+            r#"{"log":"\"stream\":\"stderr\" \n\"stream\":\"stderr\" stderr ","stream":"stdout","time":"2024-01-01T00:00:00Z"}"#,
+            r#"{"log":"end\n","stream":"stdout","time":"2024-01-01T00:00:00Z"}"#,
+        ),
+    ];
+    for (stage, first, second) in speaking {
+        let mut pipeline = pipeline(&[stage]);
+        let mut taken = Taken::default();
+        for (offset, line) in [(0, first), (100, second)] {
+            let mut entry = Entry { offset, ..Entry::new(NOW, line.as_bytes()) };
+            entry.metadata.set("from", offset.to_string());
+            pipeline.run(entry, NOW, &mut taken);
+        }
+        assert_eq!(pipeline.pending_offset(), None);
+        assert_eq!(taken.entries[0].metadata.get("from"), Some("0"), "it is the first fragment's entry");
+    }
+}

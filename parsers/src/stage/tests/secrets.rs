@@ -16,6 +16,9 @@ fn secrets_and_personal_data_are_replaced() {
         ("t=eyJhbGciOi.eyJzdWIiOi.c2lnbmF0dXJl x", "t=<redacted:token> x"),
         ("key AKIAIOSFODNN7EXAMPLE used", "key <redacted:key> used"),
         ("password=hunter2 user=x", "password=<redacted:secret> user=x"),
+        ("DB_PASSWORD=hunter2 x", "DB_PASSWORD=<redacted:secret> x"),
+        ("AWS_SECRET_ACCESS_KEY: wJalrXUtnFEMI", "AWS_SECRET_ACCESS_KEY: <redacted:secret>"),
+        ("secret_key_base=0123abcd", "secret_key_base=<redacted:secret>"),
         (r#"{"password": "a \" b","n":1}"#, r#"{"password": "<redacted:secret>","n":1}"#),
         ("api_key: 'abc def'", "api_key: '<redacted:secret>'"),
         (
@@ -56,4 +59,16 @@ fn metadata_is_redacted_too() {
         StageConfig::Redact(RedactConfig::ALL),
     ];
     assert_eq!(pairs(&one(&stages, r#"{"user":"a@b.org"}"#).metadata), ["user=<redacted:email>"]);
+}
+
+#[test]
+fn a_card_is_found_among_other_numbers() {
+    for (line, expected) in [
+        ("status 200 4111111111111111", "status 200 <redacted:card>"),
+        ("4111 1111 1111 1111 123", "<redacted:card> 123"),
+        ("25 4111 1111 1111 1111 12-27 5500000000000004 9", "25 <redacted:card> 12-27 <redacted:card> 9"),
+        ("378282246310005 3782 822463 10005", "<redacted:card> <redacted:card>"),
+    ] {
+        assert_eq!(redacted(line), expected);
+    }
 }
