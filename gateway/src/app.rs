@@ -9,6 +9,8 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use correlate::{CorrelateOptions, Correlator};
 use parsers::derived::Deriver;
+use parsers::stage::Pipeline;
+use parsers::stage::relabel::Relabel;
 use prometheus_client::registry::Registry;
 use receive::otlp::{Otlp, OtlpOptions};
 use store::read::{MetricRead, ReadError};
@@ -162,10 +164,19 @@ fn store_options(settings: &config::Store) -> StoreOptions {
 /// What to tail, by an agent of this name.
 pub(crate) fn tail_options(config: &Config, agent: &str) -> tail::TailOptions {
     tail::TailOptions {
-        files: config.collect.files.iter().cloned().map(Into::into).collect(),
+        files: config.collect.files.iter().map(source).collect(),
         exclude: config.collect.exclude.clone(),
         node: config.collect.node.as_deref().map(Arc::from),
         ..tail::TailOptions::new(agent)
+    }
+}
+
+/// The configuration has been read, so its stages and rules can be compiled; what could not would be none.
+fn source(files: &config::Files) -> tail::Source {
+    tail::Source {
+        pipeline: Pipeline::new(&files.stages).unwrap_or_default(),
+        relabel: Relabel::new(&files.relabel).unwrap_or_default(),
+        ..files.path.clone().into()
     }
 }
 

@@ -183,7 +183,7 @@ fn demo(path: Option<&Path>) -> Result<(), Failure> {
     let pods_dir = folder.path().join("pods");
     std::fs::create_dir_all(&pods_dir).map_err(failed)?;
     config.store.dir = folder.path().join("data");
-    config.collect.files = vec![format!("{}/*/*/*.log", pods_dir.display())];
+    config.collect.files = vec![config::Files::new(format!("{}/*/*/*.log", pods_dir.display()))];
     runtime()?.block_on(async {
         let running = App::start(config).await.map_err(failed)?;
         let metrics = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;

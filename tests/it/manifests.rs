@@ -127,7 +127,7 @@ fn the_agents_configuration_loads_and_ships_to_the_gateways_service() {
             .clone()
     };
     for glob in &config.collect.files {
-        assert_eq!(mount(glob)["readOnly"], true, "{glob}");
+        assert_eq!(mount(&glob.path)["readOnly"], true, "{}", glob.path);
     }
     assert_ne!(mount(config.collect.positions_dir.to_str().unwrap())["readOnly"], true);
 }

@@ -18,6 +18,8 @@ use std::time::Duration;
 
 use correlate::{LabelMapping, WorkloadField};
 use parsers::derived::{Deriver, RuleSpec};
+use parsers::stage::StageConfig;
+use parsers::stage::relabel::RelabelConfig;
 use upstream::ship::ShipOptions;
 
 pub use node::Place;
@@ -75,16 +77,36 @@ pub struct Store {
 }
 
 /// What is tailed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Collect {
-    /// `collect.files[].path`
-    pub files: Vec<String>,
+    /// `collect.files`
+    pub files: Vec<Files>,
     /// `collect.exclude`
     pub exclude: Vec<String>,
     /// `collect.positions_dir`: where `trefoil agent` keeps its positions (`serve` keeps them in the store)
     pub positions_dir: PathBuf,
     /// `collect.node`: label `node` of every stream
     pub node: Option<String>,
+}
+
+/// Files that are read alike.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Files {
+    /// `path`: a glob
+    pub path: String,
+    /// `pipeline_stages`
+    pub stages: Vec<StageConfig>,
+    /// `relabel_configs`
+    pub relabel: Vec<RelabelConfig>,
+    /// Both lists as they were written, in one line each.
+    written: Vec<(&'static str, String)>,
+}
+
+impl Files {
+    /// With nothing done to the lines.
+    pub fn new(path: impl Into<String>) -> Self {
+        Self { path: path.into(), stages: Vec::new(), relabel: Vec::new(), written: Vec::new() }
+    }
 }
 
 /// The OTLP receiver.
@@ -238,6 +260,17 @@ fn head_bytes(text: &str) -> Result<u64, String> {
     values::bytes(text).ok().filter(|bytes| (1 << 20..=1 << 30).contains(bytes)).ok_or_else(expected)
 }
 
+/// What is done to the lines of some files.
+fn pipeline(path: String, entry: &mut Section, mistakes: &mut Mistakes) -> Files {
+    let mut files = Files::new(path);
+    for key in ["pipeline_stages", "relabel_configs"] {
+        files.written.extend(entry.peek(key).map(|node| (key, render::flow(node))));
+    }
+    files.stages = stages::stages(&entry.list("pipeline_stages", mistakes).unwrap_or_default(), mistakes);
+    files.relabel = stages::relabel(&entry.list("relabel_configs", mistakes).unwrap_or_default(), mistakes);
+    files
+}
+
 fn collect(mut section: Section, mistakes: &mut Mistakes) -> Collect {
     let mut files = Vec::new();
     let listed = section.list("files", mistakes);
@@ -252,7 +285,7 @@ fn collect(mut section: Section, mistakes: &mut Mistakes) -> Collect {
                     format!("expected an absolute path or glob, came `{glob}`"),
                 );
             }
-            Some(glob) => files.push(glob),
+            Some(glob) => files.push(pipeline(glob, &mut entry, mistakes)),
             None if matches!(node.kind, Kind::Map(_)) => {
                 mistakes.push(
                     &node.place,
@@ -265,7 +298,7 @@ fn collect(mut section: Section, mistakes: &mut Mistakes) -> Collect {
         entry.end(mistakes);
     }
     if by_default {
-        files.push(POD_LOGS.to_owned());
+        files.push(Files::new(POD_LOGS));
     }
     let mut exclude = Vec::new();
     for (path, node) in section.list("exclude", mistakes).unwrap_or_default() {

@@ -109,6 +109,11 @@ impl Section {
         Some(self.entries.remove(index).2)
     }
 
+    /// A key's node, which stays.
+    pub fn peek(&self, key: &str) -> Option<&Node> {
+        self.entries.iter().find(|(name, _, _)| name == key).map(|(_, _, node)| node)
+    }
+
     /// Takes a mapping.
     pub fn section(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Self {
         let path = self.path(key);

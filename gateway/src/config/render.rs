@@ -6,6 +6,7 @@ use std::time::Duration;
 use upstream::ship::{Credentials, Secret};
 
 use super::Config;
+use super::node::{Kind, Node, Place};
 
 /// Every setting with its value, defaults included.
 pub fn render(config: &Config) -> String {
@@ -36,8 +37,11 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
         store.sync.map_or("batch".into(), duration)
     )?;
     writeln!(out, "collect:\n  files:")?;
-    for glob in &config.collect.files {
-        writeln!(out, "    - {{path: {}}}", quoted(glob))?;
+    for files in &config.collect.files {
+        writeln!(out, "    - path: {}", quoted(&files.path))?;
+        for (key, text) in &files.written {
+            writeln!(out, "      {key}: {text}")?;
+        }
     }
     writeln!(out, "  exclude: {}", list(&config.collect.exclude))?;
     writeln!(out, "  positions_dir: {}", quoted(&config.collect.positions_dir.display().to_string()))?;
@@ -80,6 +84,19 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
         }
     }
     Ok(())
+}
+
+/// A tree in one line.
+pub(super) fn flow(node: &Node) -> String {
+    match &node.kind {
+        Kind::Null => "null".to_owned(),
+        Kind::Scalar(text) => quoted(text),
+        Kind::List(list) => format!("[{}]", list.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Kind::Map(entries) => {
+            let pair = |(key, _, node): &(String, Place, Node)| format!("{}: {}", quoted(key), flow(node));
+            format!("{{{}}}", entries.iter().map(pair).collect::<Vec<_>>().join(", "))
+        }
+    }
 }
 
 fn credentials(out: &mut String, credentials: Option<&Credentials>) -> std::fmt::Result {

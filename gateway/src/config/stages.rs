@@ -47,6 +47,35 @@ pub fn relabel(list: &[(String, Node)], mistakes: &mut Mistakes) -> Vec<RelabelC
     rules
 }
 
+/// The stages that there are.
+const STAGES: [&str; 25] = [
+    "cri",
+    "docker",
+    "regex",
+    "json",
+    "logfmt",
+    "pattern",
+    "replace",
+    "template",
+    "timestamp",
+    "output",
+    "labels",
+    "labeldrop",
+    "labelallow",
+    "static_labels",
+    "structured_metadata",
+    "tenant",
+    "match",
+    "drop",
+    "sampling",
+    "limit",
+    "multiline",
+    "decolorize",
+    "truncate",
+    "metrics",
+    "redact",
+];
+
 type Placed = (Vec<usize>, String, Place);
 
 fn read_list(
@@ -68,8 +97,13 @@ fn read_list(
         for (name, place, body) in entries {
             let path = format!("{path}.{name}");
             at.push(stages.len());
+            let known = places.len();
             places.push((at.clone(), path.clone(), place.clone()));
-            stages.extend(stage(name, &path, place, body, at, places, mistakes));
+            match stage(name, &path, place, body, at, places, mistakes) {
+                Some(stage) => stages.push(stage),
+                // The next stage has its number.
+                None => places.truncate(known),
+            }
             at.pop();
         }
     }
@@ -94,17 +128,13 @@ fn stage(
         }
         "labeldrop" => return Some(StageConfig::LabelDrop(list_of(body, path, mistakes))),
         "labelallow" => return Some(StageConfig::LabelAllow(list_of(body, path, mistakes))),
+        "metrics" => return Some(StageConfig::Metrics(metrics(body, path, mistakes))),
         _ => {}
     }
     let mut s = Section::new(Some(body.clone()), path, mistakes);
     let m = mistakes;
     let config = match name {
-        "cri" => {
-            for key in ["max_partial_lines", "max_partial_line_size", "max_partial_line_size_truncate"] {
-                s.take(key);
-            }
-            StageConfig::Cri
-        }
+        "cri" => StageConfig::Cri,
         "docker" => StageConfig::Docker,
         "decolorize" => StageConfig::Decolorize,
         "regex" => StageConfig::Regex(RegexConfig {
@@ -176,9 +206,8 @@ fn stage(
             StageConfig::Redact(RedactConfig { email, card, bearer: on("bearer"), keys: on("keys") })
         }
         "match" => {
-            s.take("pipeline_name");
             let inner = s.list("stages", m).unwrap_or_default();
-            let drop = any(&mut s, "action", m).is_some_and(|action| action == "drop");
+            let drop = s.value("action", keep_or_drop, m).unwrap_or_default();
             if drop && !inner.is_empty() {
                 m.push(place, path, "`action: drop` drops the line: it cannot have `stages` too");
             }
@@ -204,13 +233,110 @@ fn stage(
                 }
             }
         }
+        "truncate" => StageConfig::Truncate(TruncateConfig { rules: rules(&mut s, m) }),
         _ => {
-            m.push(place, path, "no stage that is known here");
+            m.push(place, path, format!("expected a stage; known here: {}", STAGES.join(", ")));
             return None;
         }
     };
     s.end(m);
     Some(config)
+}
+
+/// The rules of `truncate`, as Alloy has them.
+fn rules(section: &mut Section, mistakes: &mut Mistakes) -> Vec<TruncateRule> {
+    let list = section.list("rules", mistakes).unwrap_or_default();
+    let read = list.iter().map(|(path, node)| {
+        let mut rule = Section::new(Some(node.clone()), path, mistakes);
+        let source = any(&mut rule, "source", mistakes);
+        let target: fn(Option<String>) -> TruncateTarget =
+            rule.value("source_type", target, mistakes).unwrap_or(|_| TruncateTarget::Line);
+        let read = TruncateRule {
+            target: target(source),
+            limit: rule.value("limit", size, mistakes).unwrap_or_default(),
+            suffix: any(&mut rule, "suffix", mistakes).unwrap_or_default(),
+        };
+        rule.end(mistakes);
+        read
+    });
+    read.collect()
+}
+
+fn target(text: &str) -> Result<fn(Option<String>) -> TruncateTarget, String> {
+    Ok(match text {
+        "line" => |_| TruncateTarget::Line,
+        "label" => TruncateTarget::Label,
+        "structured_metadata" => TruncateTarget::StructuredMetadata,
+        "extracted" => TruncateTarget::Extracted,
+        _ => return Err("`line`, `label`, `structured_metadata` or `extracted`".into()),
+    })
+}
+
+/// `metrics`: what each counts, by its name.
+fn metrics(body: &Node, path: &str, mistakes: &mut Mistakes) -> Vec<MetricConfig> {
+    let Kind::Map(entries) = &body.kind else {
+        mistakes.push(&body.place, path, format!("expected a mapping, came {}", body.kind.describe()));
+        return Vec::new();
+    };
+    let entries = entries.iter().filter_map(|(name, place, node)| {
+        let path = format!("{path}.{name}");
+        let mut s = Section::new(Some(node.clone()), &path, mistakes);
+        let kind = any(&mut s, "type", mistakes).unwrap_or_default().to_ascii_lowercase();
+        let mut config = s.section("config", mistakes);
+        let action = config.value("action", metric_action, mistakes);
+        let shape = match kind.as_str() {
+            "counter" => MetricShape::Counter {
+                match_all: flag(&mut config, "match_all", mistakes),
+                count_entry_bytes: flag(&mut config, "count_entry_bytes", mistakes),
+                action: action.unwrap_or(MetricAction::Inc),
+            },
+            "gauge" => MetricShape::Gauge(action.unwrap_or(MetricAction::Set)),
+            "histogram" => MetricShape::Histogram(
+                texts(&mut config, "buckets", mistakes)
+                    .iter()
+                    .map(|b| b.parse().unwrap_or(f64::NAN))
+                    .collect(),
+            ),
+            _ => {
+                mistakes.push(place, &format!("{path}.type"), "expected `Counter`, `Gauge` or `Histogram`");
+                return None;
+            }
+        };
+        let value = any(&mut config, "value", mistakes);
+        config.end(mistakes);
+        let metric = MetricConfig {
+            name: name.clone(),
+            shape,
+            description: any(&mut s, "description", mistakes).unwrap_or_default(),
+            prefix: any(&mut s, "prefix", mistakes),
+            source: any(&mut s, "source", mistakes),
+            value,
+            max_idle: s.value("max_idle_duration", duration, mistakes),
+        };
+        s.end(mistakes);
+        Some(metric)
+    });
+    entries.collect()
+}
+
+fn metric_action(text: &str) -> Result<MetricAction, String> {
+    Ok(match text {
+        "set" => MetricAction::Set,
+        "inc" => MetricAction::Inc,
+        "dec" => MetricAction::Dec,
+        "add" => MetricAction::Add,
+        "sub" => MetricAction::Sub,
+        _ => return Err("`set`, `inc`, `dec`, `add` or `sub`".into()),
+    })
+}
+
+/// Whether it says `drop`.
+fn keep_or_drop(text: &str) -> Result<bool, String> {
+    match text {
+        "keep" => Ok(false),
+        "drop" => Ok(true),
+        _ => Err("`keep` or `drop`".into()),
+    }
 }
 
 fn any(section: &mut Section, key: &'static str, mistakes: &mut Mistakes) -> Option<String> {

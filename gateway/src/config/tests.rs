@@ -12,7 +12,7 @@ fn mistakes(text: &str) -> Vec<String> {
 fn an_empty_file_is_the_defaults() {
     let config = load("", "t.yaml", []).unwrap();
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
-    assert_eq!(config.collect.files, ["/var/log/pods/*/*/*.log"]);
+    assert_eq!(config.collect.files, [Files::new("/var/log/pods/*/*/*.log")]);
     assert_eq!(config.store.logs, Duration::from_hours(168));
     assert!(config.prometheus.is_none());
 }
@@ -77,6 +77,15 @@ fn wrong_shapes_say_what_came() {
 }
 
 #[test]
+fn a_stage_is_read_as_promtail_has_it_and_its_mistakes_are_at_its_line() {
+    let text = "collect:\n  files:\n    - path: /x/*.log\n      pipeline_stages:\n        - cri: {}\n        - regex: {expression: '('}\n        - mulitline: {}\n        - match: {selector: '{a=\"b\"}', action: dorp}\n        - metrics: {n: {type: Sum}}\n      relabel_configs:\n        - {source_labels: [a], action: hashmod}\n";
+    let found = mistakes(text);
+    let places: Vec<&str> = found.iter().map(|mistake| mistake.splitn(3, ':').nth(1).unwrap()).collect();
+    assert_eq!(places, ["6", "7", "8", "8", "9", "9", "11"], "{found:#?}");
+    assert!(found[1].contains("known here: cri, docker"), "{}", found[1]);
+}
+
+#[test]
 fn an_agent_ships_to_one_server_and_its_secrets_are_not_shown() {
     let config = load(
         "ship: {loki: {url: 'https://l:3100', tenant: t1, basic_auth: {username: u, password: hush}, ca_file: /ca.pem}}",
@@ -101,7 +110,7 @@ fn an_agent_ships_to_one_server_and_its_secrets_are_not_shown() {
 #[test]
 fn what_check_config_prints_is_read_back_to_the_same() {
     let text = "server: {listen: 0.0.0.0:8080, external_url: 'http://t:1'}\nstore: {dir: /d, retention: {logs: 90m}, sync: batch}\n\
-                collect: {files: [{path: '/x/*.log'}], exclude: ['/x/y*'], node: n1}\n\
+                collect: {files: [{path: '/x/*.log', pipeline_stages: [{match: {selector: '{a=\"b\"}', stages: [{drop: {expression: \"it's\"}}]}}, {metrics: {n: {type: Counter, config: {match_all: true, action: inc}}}}], relabel_configs: [{source_labels: [pod], target_label: p}]}], exclude: ['/x/y*'], node: n1}\n\
                 derive: {rules: [{name: \"it's\", regex: 'a=(?P<trace_id>\\w+)'}]}\nship: {trefoil: {url: 'http://t:8080', bearer_token_file: /token, timeout: 5s}}\n\
                 upstream: {prometheus: {url: 'http://p:9090/prefix/', timeout: 500ms, labels: {service: [svc]}}}\n";
     let config = load(text, "t.yaml", []).unwrap();

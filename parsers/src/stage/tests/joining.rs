@@ -210,7 +210,7 @@ fn a_fragment_that_speaks_of_the_other_output_holds_nothing_when_it_is_whole() {
             entry.metadata.set("from", offset.to_string());
             pipeline.run(entry, NOW, &mut taken);
         }
-        assert_eq!(pipeline.pending_offset(), None);
+        assert_eq!(held_here(&pipeline), None);
         assert_eq!(taken.entries[0].metadata.get("from"), Some("0"), "it is the first fragment's entry");
     }
 }
