@@ -18,6 +18,8 @@ pub enum MetricName {
     TailLinkedLines,
     /// Container log bytes that will never be read.
     TailLostBytes,
+    /// Lines that stages dropped on purpose.
+    TailDroppedLines,
     /// Container log bytes written but not yet delivered.
     TailBehindBytes,
     /// Log records of an agent, by what the endpoint did with them.
@@ -114,13 +116,14 @@ pub const SIGNAL: &str = "signal";
 
 impl MetricName {
     /// Every metric, in the order of the list above.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::HttpRequests,
         Self::HttpRequestDuration,
         Self::TailLines,
         Self::TailBytes,
         Self::TailLinkedLines,
         Self::TailLostBytes,
+        Self::TailDroppedLines,
         Self::TailBehindBytes,
         Self::ShippedLogs,
         Self::ReceivedSpans,
@@ -161,6 +164,9 @@ impl MetricName {
             Self::TailBytes => row("tail", Counter, Some(Bytes), &[], "Container log bytes read"),
             Self::TailLinkedLines => {
                 row("tail_linked_lines", Counter, None, &[RULE], "Lines in which the rule found a trace id")
+            }
+            Self::TailDroppedLines => {
+                row("tail_dropped_lines", Counter, None, &[REASON], "Lines that stages dropped on purpose")
             }
             Self::TailLostBytes => row(
                 "tail_lost",

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::Router;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use parsers::derived::Deriver;
 use parsers::record::Batch;
@@ -19,6 +20,9 @@ use upstream::ship::Shipper;
 use crate::app;
 use crate::config::Config;
 use crate::listener::{BindError, Listener};
+use serve::Metrics as _;
+
+use crate::telemetry::Exposition;
 use crate::{sources, telemetry};
 
 /// The DaemonSet half.
@@ -89,7 +93,12 @@ impl Agent {
         );
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let main = listener.address;
-        tasks.spawn(listener.serve(router(Arc::new(registry)), shutdown.clone()));
+        tasks.spawn(
+            listener.serve(
+                router(Arc::new(Exposition { registry, tailed: Arc::clone(&tailed) })),
+                shutdown.clone(),
+            ),
+        );
         let options = app::tail_options(&config, &agent_name(&config));
         // Positions are written until the tailer has ended.
         let tailing_done = CancellationToken::new();
@@ -117,18 +126,19 @@ fn agent_name(config: &Config) -> String {
     name.map_or_else(|| "agent".to_owned(), |name| name.trim().to_owned())
 }
 
-fn router(registry: Arc<Registry>) -> Router {
+fn router(exposition: Arc<Exposition>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         // An agent whose endpoint is down keeps its place in the files; there is no reason to take it out of service.
         .route("/readyz", get(|| async { "ok\n" }))
         .route("/metrics", get(metrics))
-        .with_state(registry)
+        .with_state(exposition)
 }
 
-async fn metrics(State(registry): State<Arc<Registry>>) -> impl IntoResponse {
-    let mut text = String::new();
-    // Writing to a string does not fail; an empty page would show that it did.
-    let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
-    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+async fn metrics(State(exposition): State<Arc<Exposition>>) -> Response {
+    match exposition.text() {
+        Some(text) => ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+            .into_response(),
+        None => (StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written").into_response(),
+    }
 }

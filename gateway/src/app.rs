@@ -112,7 +112,7 @@ impl App {
             reads: serve::Reads::default(),
             prometheus: prometheus.map(|server| Arc::new(Forwarding(server)) as Arc<dyn serve::Forward>),
             readiness: Arc::new(Ready(store.clone())),
-            registry: Arc::new(registry),
+            metrics: Arc::new(telemetry::Exposition { registry, tailed: Arc::clone(&tailed) }),
             own,
             external_url: config.server.external_url.clone(),
             request_timeout: serve::DEFAULT_REQUEST_TIMEOUT,

@@ -25,6 +25,9 @@ pub fn tail(counters: Arc<tail::Counters>, deriver: Arc<Deriver>) -> Source {
                 out.with(MetricName::TailLinkedLines, vec![(RULE, name.to_string())], linked as f64);
             }
         }
+        for (reason, dropped) in counters.dropped_lines() {
+            out.with(MetricName::TailDroppedLines, vec![(REASON, reason)], dropped as f64);
+        }
         for container in counters.containers() {
             for reason in Lost::ALL {
                 let lost = container.lost(reason);

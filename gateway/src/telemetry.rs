@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use dashboards::metric_names::{MetricKind, MetricName, MetricUnit};
 use prometheus_client::collector::Collector;
@@ -50,6 +51,31 @@ impl fmt::Debug for Parts {
         write!(f, "Parts({})", self.sources.len())
     }
 }
+
+/// What `/metrics` says: our own metrics, and those that `metrics` stages count of lines.
+#[derive(Debug)]
+pub struct Exposition {
+    /// Our own.
+    pub registry: Registry,
+    /// Of the lines.
+    pub tailed: Arc<tail::Counters>,
+}
+
+impl serve::Metrics for Exposition {
+    fn text(&self) -> Option<String> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).ok()?;
+        let end = text.strip_suffix(EOF)?.len();
+        text.truncate(end);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+        self.tailed.line_metrics.render(now, &mut text);
+        text.push_str(EOF);
+        Some(text)
+    }
+}
+
+/// The last line of the format.
+const EOF: &str = "# EOF\n";
 
 /// Registers the parts' counts.
 pub fn register(registry: &mut Registry, sources: Vec<Source>) {

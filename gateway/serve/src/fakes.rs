@@ -147,7 +147,7 @@ pub(crate) fn state(traces: Arc<dyn TraceRead>, logs: Arc<dyn LogRead>) -> State
         reads: Reads::default(),
         prometheus: None,
         readiness: Arc::new(Nothing),
-        registry: Arc::new(registry),
+        metrics: Arc::new(Text(registry)),
         own,
         external_url: None,
         request_timeout: DEFAULT_REQUEST_TIMEOUT,
@@ -176,4 +176,14 @@ pub(crate) async fn ask(state: State, path: &str, headers: &[(&str, &str)]) -> (
 /// As [`get_with`], without headers.
 pub(crate) async fn get(path: &str) -> (StatusCode, String) {
     get_with(path, &[]).await
+}
+
+struct Text(Registry);
+
+impl crate::Metrics for Text {
+    fn text(&self) -> Option<String> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.0).ok()?;
+        Some(text)
+    }
 }

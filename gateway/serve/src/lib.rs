@@ -21,7 +21,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use correlate::Correlator;
-use prometheus_client::registry::Registry;
 use store::read::{LogRead, TraceRead};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -35,6 +34,12 @@ pub use prometheus::{Forward, ForwardFailure};
 /// Longest time for any answer. Grafana's own default for a data source is 30 s: this ends just before, so that the
 /// client sees the reason and not its own timeout.
 pub const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(28);
+
+/// The text of `/metrics`.
+pub trait Metrics: Send + Sync {
+    /// OpenMetrics; `None` if it could not be written.
+    fn text(&self) -> Option<String>;
+}
 
 /// What the surfaces answer from. A cheap clone.
 #[derive(Clone)]
@@ -51,8 +56,8 @@ pub struct State {
     pub prometheus: Option<Arc<dyn Forward>>,
     /// Which parts of the gateway are ready.
     pub readiness: Arc<dyn Readiness>,
-    /// Everything that `/metrics` shows.
-    pub registry: Arc<Registry>,
+    /// What `/metrics` says.
+    pub metrics: Arc<dyn Metrics>,
     /// Counts and spans of the requests to these surfaces.
     pub own: OwnRequests,
     /// How Grafana reaches this gateway; without it, by the name that it is asked by.

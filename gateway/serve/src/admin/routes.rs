@@ -48,10 +48,9 @@ async fn ready(Extract(state): Extract<State>) -> impl IntoResponse {
 
 /// OpenMetrics whatever was asked for: it is the one text format that has exemplars.
 async fn metrics(Extract(state): Extract<State>) -> Response {
-    let mut text = String::new();
-    if prometheus_client::encoding::text::encode(&mut text, &state.registry).is_err() {
+    let Some(text) = state.metrics.text() else {
         return (StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written").into_response();
-    }
+    };
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
         .into_response()
 }

@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use parsers::otlp::{Field, Reader, encode_own_logs};
-use parsers::record::{Batch, LogBatch, Position};
+use parsers::record::{Batch, LogBatch, LogRow, Position};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, Response, StatusCode, Url};
 
@@ -42,6 +42,12 @@ const ANSWER_BYTES: usize = 64 * 1024;
 /// Records of one batch that may be set aside. More refused ones mean that the server does not understand us at all, and
 /// then nothing is dropped.
 const MAX_QUARANTINED: usize = 16;
+
+/// Metadata by which the tailer says which tenant a stage chose.
+const TENANT: &str = "tenant";
+
+/// Header by which Loki and its kin tell tenants apart.
+const TENANT_HEADER: &str = "X-Scope-OrgID";
 
 /// What was shipped.
 #[derive(Debug, Default)]
@@ -150,7 +156,8 @@ impl Shipper {
     /// alone; that one is set aside and counted.
     pub async fn ship(&self, batch: &Batch) -> Result<(), Refused> {
         let logs = &batch.logs;
-        let mut open: Vec<_> = std::iter::once(0..logs.rows.len()).collect();
+        let mut open = tenants(logs);
+        open.reverse();
         let mut poisoned = Vec::new();
         while let Some(rows) = open.pop() {
             if rows.is_empty() {
@@ -219,7 +226,7 @@ impl Shipper {
 
     async fn send(&self, logs: &LogBatch, positions: &[Position], rows: Range<usize>) -> Verdict {
         let failed = |busy, detail| Verdict::Refused(Refused { busy, detail, retry_after: DEFAULT_RETRY });
-        let (body, encoding) = match self.body(logs, positions, rows) {
+        let (body, encoding) = match self.body(logs, positions, rows.clone()) {
             Ok(body) => body,
             Err(error) => return failed(false, format!("compressing failed: {error}")),
         };
@@ -227,6 +234,9 @@ impl Shipper {
         let mut request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/x-protobuf");
         if let Some(encoding) = encoding {
             request = request.header(CONTENT_ENCODING, encoding);
+        }
+        if let Some(tenant) = logs.rows.get(rows.start).and_then(|row| tenant(logs, row)) {
+            request = request.header(TENANT_HEADER, tenant);
         }
         let request = request.body(body);
         let request = match &self.credentials {
@@ -294,6 +304,26 @@ impl Shipper {
             }
         }
     }
+}
+
+/// The tenant that a stage chose for a record.
+fn tenant<'a>(logs: &'a LogBatch, row: &LogRow) -> Option<&'a str> {
+    logs.metadata(row).find(|(name, _)| *name == TENANT).map(|(_, value)| value)
+}
+
+/// Runs of rows of one tenant each; a request has one.
+fn tenants(logs: &LogBatch) -> Vec<Range<usize>> {
+    let whole = 0..logs.rows.len();
+    // Nearly always there is none, and looking through all metadata at once is quick.
+    if memchr::memmem::find(&logs.meta, TENANT.as_bytes()).is_none() {
+        return std::iter::once(whole).collect();
+    }
+    let mut runs = Vec::new();
+    for run in logs.rows.chunk_by(|a, b| tenant(logs, a) == tenant(logs, b)) {
+        let start = runs.last().map_or(0, |last: &Range<usize>| last.end);
+        runs.push(start..start + run.len());
+    }
+    runs
 }
 
 fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {

@@ -17,6 +17,7 @@ use super::*;
 struct Endpoint {
     first: Mutex<Vec<u16>>,
     taken: Mutex<Vec<Vec<u8>>>,
+    tenants: Mutex<Vec<Option<String>>>,
 }
 
 fn contains(body: &[u8], text: &str) -> bool {
@@ -38,6 +39,8 @@ async fn take(State(endpoint): State<Arc<Endpoint>>, sent: HeaderMap, body: Byte
         None if contains(&plain, "poison") => StatusCode::BAD_REQUEST,
         None => {
             endpoint.taken.lock().unwrap().push(plain);
+            let tenant = sent.get(TENANT_HEADER).map(|value| value.to_str().unwrap().to_owned());
+            endpoint.tenants.lock().unwrap().push(tenant);
             StatusCode::OK
         }
     };
@@ -159,6 +162,24 @@ async fn records_arrive_with_their_resource_and_binary_ids() {
     }
     assert!(taken[0].windows(16).any(|window| window == 0xabcd_u128.to_be_bytes()));
     assert!(taken[0].windows(8).any(|window| window == 0xef_u64.to_be_bytes()));
+}
+
+#[tokio::test]
+async fn a_request_has_one_tenant() {
+    let (shipper, endpoint) = speaking(Protocol::Loki, vec![]).await;
+    let mut batch = logs(&["a", "b", "c", "d"]);
+    for (row, tenant) in [(1, "t1"), (2, "t1"), (3, "t2")] {
+        let start = batch.logs.meta.len() as u32;
+        push_pair(&mut batch.logs.meta, "tenant", tenant);
+        batch.logs.rows[row].meta = parsers::record::ByteRange { start, end: batch.logs.meta.len() as u32 };
+    }
+    shipper.ship(&batch).await.unwrap();
+    let tenants = endpoint.tenants.lock().unwrap().clone();
+    assert_eq!(tenants, [None, Some("t1".to_owned()), Some("t2".to_owned())]);
+    assert!(
+        contains(&endpoint.taken.lock().unwrap()[1], "b")
+            && contains(&endpoint.taken.lock().unwrap()[1], "c")
+    );
 }
 
 #[tokio::test]
