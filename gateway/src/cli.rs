@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use parsers::derived::Deriver;
+use parsers::stage::Pipeline;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -227,7 +228,10 @@ fn parse(path: Option<&Path>) -> Result<(), Failure> {
         message: errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
         code: 2,
     })?;
-    let mut view = parse_view::ParseView::new(&deriver);
+    // Lines on standard input have no path: the first files with stages are taken for theirs.
+    let staged = config.collect.files.iter().find(|files| !files.stages.is_empty());
+    let pipeline = staged.and_then(|files| Pipeline::new(&files.stages).ok()).unwrap_or_default();
+    let mut view = parse_view::ParseView::new(&deriver, pipeline);
     let mut input = std::io::stdin().lock();
     let mut output = std::io::stdout().lock();
     let mut line = Vec::new();

@@ -1,18 +1,21 @@
-//! What `trefoil parse` shows: for each line what the rules find in it, and a count at the end.
+//! What `trefoil parse` shows: for each line what stages do to it and what the rules find in it, and a count at the end.
 //!
 //! Reading the lines and writing the text happen elsewhere.
 
+mod stages;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use parsers::container::{ContainerLine, JoinLimits, Joiner};
+use parsers::container::{Carried, ContainerLine, JoinLimits, Joiner, Stream};
 use parsers::derived::{Derived, Deriver, Verdict};
 use parsers::record::ProblemKind;
+use parsers::stage::{Entry, Pipeline};
 
 use crate::trace_view::escape;
+use stages::Watching;
 
 /// Characters of a line's text that are shown: enough to know it again.
 const SHOWN_TEXT: usize = 160;
@@ -23,12 +26,15 @@ pub struct ParseView<'d> {
     joiner: Joiner,
     /// Bytes read so far.
     offset: u64,
+    pipeline: Pipeline,
+    /// Time of the last line.
+    time: u64,
     records: Records<'d>,
 }
 
 impl<'d> ParseView<'d> {
-    /// With these rules.
-    pub fn new(deriver: &'d Deriver) -> Self {
+    /// With these rules and stages.
+    pub fn new(deriver: &'d Deriver, pipeline: Pipeline) -> Self {
         let records = Records {
             deriver,
             derived: Derived::default(),
@@ -36,24 +42,30 @@ impl<'d> ParseView<'d> {
             linked: BTreeMap::new(),
             problems: BTreeMap::new(),
         };
-        Self { joiner: Joiner::new(JoinLimits::default()), offset: 0, records }
+        Self { joiner: Joiner::new(JoinLimits::default()), offset: 0, pipeline, time: 0, records }
     }
 
     /// Takes one line of input, with or without its newline; the text about the record that it ends. Empty for a partial
     /// line of a container file, whose rest is still to come.
     pub fn line(&mut self, raw: &[u8]) -> String {
-        let Self { joiner, offset, records } = self;
+        let Self { joiner, offset, pipeline, time, records } = self;
         let mut text = String::new();
-        joiner.push(raw, *offset, &mut |line| records.describe(&line, &mut text));
+        joiner.push(raw, *offset, &mut |line| records.take(&line, pipeline, time, &mut text));
         *offset = offset.saturating_add(raw.len() as u64);
         text
     }
 
-    /// The input has ended: the text about records whose last part never came. Empty if there are none.
+    /// The input has ended: the text about records whose last part never came, or that a stage held. Empty if there are none.
     pub fn finish(&mut self) -> String {
-        let Self { joiner, records, .. } = self;
+        let Self { joiner, offset, pipeline, time, records } = self;
         let mut text = String::new();
-        joiner.flush(&mut |line| records.describe(&line, &mut text));
+        joiner.flush(&mut |line| records.take(&line, pipeline, time, &mut text));
+        let mut watching = Watching { out: &mut text, entries: Vec::new() };
+        pipeline.flush(*time, *offset, &mut watching);
+        let entries = watching.entries;
+        for entry in &entries {
+            records.describe(&made(entry), &mut text);
+        }
         text
     }
 
@@ -73,7 +85,36 @@ struct Records<'d> {
     problems: BTreeMap<&'static str, u64>,
 }
 
+/// A line that stages made, as rules take it.
+fn made(entry: &Entry) -> ContainerLine<'_> {
+    ContainerLine {
+        time: Some(entry.time),
+        stream: Stream::Unknown,
+        text: entry.line.as_bytes(),
+        offset: entry.offset,
+        began: Carried::here(entry.offset),
+        truncated: entry.truncated,
+        problem: None,
+    }
+}
+
 impl Records<'_> {
+    fn take(&mut self, line: &ContainerLine<'_>, pipeline: &mut Pipeline, time: &mut u64, out: &mut String) {
+        *time = line.time.unwrap_or(*time);
+        if pipeline.is_empty() {
+            return self.describe(line, out);
+        }
+        let mut entry =
+            Entry { offset: line.offset, began: Some(line.began), ..Entry::new(*time, line.text) };
+        entry.labels.set("stream", line.stream.as_str());
+        let mut watching = Watching { out, entries: Vec::new() };
+        pipeline.run(entry, *time, &mut watching);
+        let entries = watching.entries;
+        for entry in &entries {
+            self.describe(&made(entry), out);
+        }
+    }
+
     fn describe(&mut self, line: &ContainerLine<'_>, out: &mut String) {
         self.count += 1;
         self.deriver.derive(line.text, &mut self.derived);

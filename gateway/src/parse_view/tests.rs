@@ -1,3 +1,5 @@
+use parsers::stage::{DropConfig, LogfmtConfig, Pipeline, StageConfig};
+
 use parsers::derived::{Deriver, RuleSpec};
 
 use super::ParseView;
@@ -12,7 +14,7 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 #[test]
 fn a_linked_line_shows_its_ids_and_every_finding() {
     let deriver = rules();
-    let mut view = ParseView::new(&deriver);
+    let mut view = ParseView::new(&deriver, Pipeline::default());
     let line = format!(
         r#"{{"level":"error","service":"web","trace_id":"{}","span_id":"00f067aa0ba902b7"}}"#,
         TRACE.to_uppercase()
@@ -30,14 +32,14 @@ fn a_linked_line_shows_its_ids_and_every_finding() {
 #[test]
 fn a_line_without_an_id_says_so() {
     let deriver = rules();
-    let mut view = ParseView::new(&deriver);
+    let mut view = ParseView::new(&deriver, Pipeline::default());
     assert_eq!(view.line(b"hello\n"), "1: hello\n   => not linked: no trace id found, severity unknown\n");
 }
 
 #[test]
 fn a_partial_record_is_described_when_it_is_whole() {
     let deriver = rules();
-    let mut view = ParseView::new(&deriver);
+    let mut view = ParseView::new(&deriver, Pipeline::default());
     assert_eq!(view.line(b"2024-01-01T00:00:00Z stdout P tid=4bf92f3577b34da6\n"), "");
     let expected = "\
 1: tid=4bf92f3577b34da6a3ce929d0e0e4736
@@ -54,7 +56,7 @@ fn a_partial_record_is_described_when_it_is_whole() {
 #[test]
 fn docker_wrapping_is_removed() {
     let deriver = rules();
-    let mut view = ParseView::new(&deriver);
+    let mut view = ParseView::new(&deriver, Pipeline::default());
     let text = view.line(br#"{"log":"hello\n","stream":"stdout","time":"2024-01-01T00:00:00Z"}"#);
     assert_eq!(text, "1: hello\n   => not linked: no trace id found, severity unknown\n");
 }
@@ -62,7 +64,7 @@ fn docker_wrapping_is_removed() {
 #[test]
 fn refused_ids_show_why_and_control_characters_are_escaped() {
     let deriver = rules();
-    let mut view = ParseView::new(&deriver);
+    let mut view = ParseView::new(&deriver, Pipeline::default());
     let expected = "\
 1: \\x1b[31m trace_id=not-an-id
    => not linked: no trace id found, severity unknown
@@ -75,7 +77,7 @@ fn refused_ids_show_why_and_control_characters_are_escaped() {
 #[test]
 fn a_line_after_container_lines_that_is_none_is_a_problem() {
     let deriver = rules();
-    let mut view = ParseView::new(&deriver);
+    let mut view = ParseView::new(&deriver, Pipeline::default());
     view.line(b"2024-01-01T00:00:00Z stdout F hello");
     assert!(
         view.line(b"stray")
@@ -86,7 +88,7 @@ fn a_line_after_container_lines_that_is_none_is_a_problem() {
 #[test]
 fn the_summary_has_a_share_for_each_rule() {
     let deriver = rules();
-    let mut view = ParseView::new(&deriver);
+    let mut view = ParseView::new(&deriver, Pipeline::default());
     assert_eq!(view.summary(), "0 lines, 0 linked (0.0 %)\n");
     view.line(format!("tid={TRACE}").as_bytes());
     view.line(format!("level=info trace_id={TRACE}").as_bytes());
@@ -101,4 +103,22 @@ problems
          1  a key for ids has a value that is not an id
 ";
     assert_eq!(view.summary(), expected);
+}
+
+#[test]
+fn each_stage_that_changes_something_is_shown_with_what_it_changes() {
+    let deriver = Deriver::new(&[]).unwrap();
+    let stages = [
+        StageConfig::Logfmt(LogfmtConfig { mapping: vec![("level".into(), None)], source: None }),
+        StageConfig::Labels(vec![("level".into(), None)]),
+        StageConfig::Drop(DropConfig { expression: Some("secret".into()), ..DropConfig::default() }),
+    ];
+    let mut view = ParseView::new(&deriver, Pipeline::new(&stages).unwrap());
+    let text = view.line(b"level=warn trace_id=4bf92f3577b34da6a3ce929d0e0e4736");
+    assert!(text.contains("[0] logfmt       extracted level = warn\n"), "{text}");
+    assert!(text.contains("[1] labels       label level = warn\n"), "{text}");
+    assert!(text.contains("=> trace 4bf92f3577b34da6a3ce929d0e0e4736"), "{text}");
+    let text = view.line(b"level=info secret");
+    assert!(text.contains("=> dropped: drop_stage\n"), "{text}");
+    assert!(view.summary().starts_with("1 line, 1 linked"), "{}", view.summary());
 }
