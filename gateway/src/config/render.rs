@@ -58,7 +58,7 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
         writeln!(
             out,
             "ship:\n  {key}:\n    url: {}\n    timeout: {}",
-            quoted(&ship.url),
+            quoted(&shown(&ship.url)),
             duration(ship.timeout)
         )?;
         headers(out, "    ", &ship.headers)?;
@@ -75,7 +75,7 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
         config.otlp.max_body_bytes
     )?;
     if let Some(prometheus) = &config.prometheus {
-        writeln!(out, "upstream:\n  prometheus:\n    url: {}", quoted(&prometheus.url))?;
+        writeln!(out, "upstream:\n  prometheus:\n    url: {}", quoted(&shown(&prometheus.url)))?;
         writeln!(out, "    timeout: {}", duration(prometheus.timeout))?;
         headers(out, "    ", &prometheus.headers)?;
         writeln!(out, "    labels:")?;
@@ -97,6 +97,15 @@ pub(super) fn flow(node: &Node) -> String {
             format!("{{{}}}", entries.iter().map(pair).collect::<Vec<_>>().join(", "))
         }
     }
+}
+
+/// A URL with its password, if it has one, hidden.
+fn shown(url: &str) -> String {
+    let hidden = reqwest::Url::parse(url).ok().filter(|url| url.password().is_some()).and_then(|mut url| {
+        url.set_password(Some("***")).ok()?;
+        Some(url.into())
+    });
+    hidden.unwrap_or_else(|| url.to_owned())
 }
 
 fn credentials(out: &mut String, credentials: Option<&Credentials>) -> std::fmt::Result {

@@ -98,6 +98,8 @@ fn an_agent_ships_to_one_server_and_its_secrets_are_not_shown() {
     assert_eq!(ship.headers, [("X-Scope-OrgID".to_owned(), "t1".to_owned())]);
     assert!(matches!(&ship.credentials, Some(Credentials::Basic { username, .. }) if username == "u"));
     assert!(!render(&config).contains("hush") && !format!("{config:?}").contains("hush"));
+    let in_url = load("ship: {loki: {url: 'https://12345:hush@l:3100/push'}}", "t.yaml", []).unwrap();
+    assert!(render(&in_url).contains("https://12345:***@l:3100/push"), "{}", render(&in_url));
     assert_eq!(
         mistakes("ship:\n  loki: {url: 'http://l'}\n  otlp: {url: 'http://o', bearer: x}\n"),
         [

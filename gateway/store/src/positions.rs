@@ -6,6 +6,9 @@ use std::sync::Arc;
 use parsers::record::{Batch, FileId, LogRow, Position};
 use rustc_hash::FxHashMap;
 
+#[cfg(test)]
+mod tests;
+
 /// More files than a node has; the longest untouched are forgotten first.
 const MAX_POSITIONS: usize = 100_000;
 
@@ -34,11 +37,21 @@ impl Positions {
             self.generation += 1;
         }
         if self.table.len() > MAX_POSITIONS {
-            let mut times: Vec<u64> = self.table.values().map(|p| p.time).collect();
-            let middle = times.len() / 2;
-            let (_, &mut cutoff, _) = times.select_nth_unstable(middle);
-            self.table.retain(|_, p| p.time >= cutoff);
+            self.forget(self.table.len() - MAX_POSITIONS / 2);
         }
+    }
+
+    /// Takes out this many, those first that have not moved for longest; any of them where times do not tell.
+    fn forget(&mut self, count: usize) {
+        let mut times: Vec<u64> = self.table.values().map(|p| p.time).collect();
+        let last = count.min(times.len()).saturating_sub(1);
+        let (older, &mut cutoff, _) = times.select_nth_unstable(last);
+        let mut at_cutoff = count - older.iter().filter(|time| **time < cutoff).count();
+        self.table.retain(|_, p| {
+            let goes = p.time < cutoff || (p.time == cutoff && at_cutoff > 0);
+            at_cutoff -= usize::from(goes && p.time == cutoff);
+            !goes
+        });
     }
 
     /// All positions of an agent.
@@ -56,21 +69,15 @@ impl Positions {
         if batch.positions.is_empty() || batch.logs.files.is_empty() {
             return None;
         }
-        let floors: Vec<u64> = batch
-            .logs
-            .files
-            .iter()
-            .map(|file| {
-                batch
-                    .positions
-                    .iter()
-                    .filter(|p| p.file == *file)
-                    .filter_map(|p| self.table.get(&(Arc::clone(&p.agent), p.file)))
-                    .map(|known| known.offset)
-                    .max()
-                    .unwrap_or(0)
-            })
-            .collect();
+        let mut known: FxHashMap<FileId, u64> = FxHashMap::default();
+        for p in &batch.positions {
+            if let Some(position) = self.table.get(&(Arc::clone(&p.agent), p.file)) {
+                let floor = known.entry(p.file).or_default();
+                *floor = position.offset.max(*floor);
+            }
+        }
+        let floors: Vec<u64> =
+            batch.logs.files.iter().map(|file| known.get(file).copied().unwrap_or(0)).collect();
         let repeated = |row: &LogRow| {
             let floor = (row.file as usize).checked_sub(1).and_then(|i| floors.get(i)).copied().unwrap_or(0);
             row.offset < floor

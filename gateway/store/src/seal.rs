@@ -64,9 +64,13 @@ fn sync(inner: &Inner) -> io::Result<()> {
         let mut writing = lock(&inner.writing);
         (std::mem::take(&mut writing.unsynced), writing.journal.take_dirty())
     };
-    old.iter().try_for_each(File::sync_data)?;
-    let Some(file) = current else { return Ok(()) };
-    file.and_then(|f| f.sync_data()).inspect_err(|_| lock(&inner.writing).journal.mark_dirty())
+    let current = current.map_or(Ok(()), |file| file.and_then(|f| f.sync_data()));
+    let current = current.inspect_err(|_| lock(&inner.writing).journal.mark_dirty());
+    let earlier = old.iter().try_for_each(File::sync_data);
+    if earlier.is_err() {
+        lock(&inner.writing).unsynced.extend(old);
+    }
+    earlier.and(current)
 }
 
 /// Lets a new head and a new journal take over, if the head is due and not too many wait; the old head waits to be sealed.
@@ -105,8 +109,10 @@ pub fn seal_frozen(inner: &Inner) -> io::Result<()> {
                 Err(error) => return Err(io::Error::other(error)),
             }
         }
-        // Positions may be ahead of the sealed journals: their rows are in journals that stay.
+        // Positions may be ahead of the sealed journals: their rows are in journals that stay, and must be on the disk before
+        // the positions are, since rows that a position covers are not taken again.
         let positions = lock(&inner.writing).positions.all();
+        sync(inner)?;
         manifest::write(&inner.options.dir, &Manifest { sealed: head.journals.1, positions })?;
         {
             let mut view = inner.view.write().unwrap_or_else(PoisonError::into_inner);

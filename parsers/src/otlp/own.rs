@@ -35,7 +35,9 @@ pub fn encode_own_logs(logs: &LogBatch, rows: Range<usize>, positions: &[Positio
         if last || !later.iter().any(|row| of_file(&row)) {
             write_position(position, out);
         } else if let Some(row) = rows.iter().rev().find(of_file) {
-            let offset = row.offset + 1;
+            // Records that stages let go at once share an offset: it counts when the last of them is sent.
+            let next = later.iter().find(of_file).map_or(u64::MAX, |row| row.offset);
+            let offset = row.offset.saturating_add(1).min(next);
             write_position(&Position { offset, resume: offset, held: [offset; 2], ..position.clone() }, out);
         }
     }

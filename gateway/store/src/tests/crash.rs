@@ -1,6 +1,8 @@
 //! A process that dies between any two steps of sealing or merging leaves files from which all comes back, once.
 
 use super::*;
+use crate::seal;
+use crate::store::lock;
 
 /// A data directory before and after its head was sealed.
 fn before_and_after(dir: &Path) -> (std::path::PathBuf, std::path::PathBuf, Answers) {
@@ -125,4 +127,16 @@ fn a_journal_cut_anywhere_keeps_whole_batches_before_the_cut() {
         assert!(records % 2 == 0 && records < 6, "{records} records at {cut}");
         assert!(!replayed.unreadable);
     }
+}
+
+#[test]
+fn positions_are_on_the_disk_after_the_rows_that_they_cover() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store.append(batch(0, 10)).unwrap();
+    seal::freeze(store.inner(), |_| true).unwrap();
+    // Rows that stay in a journal, and a position that the manifest will have.
+    store.append(batch(10, 10)).unwrap();
+    seal::seal_frozen(store.inner()).unwrap();
+    assert!(lock(&store.inner().writing).journal.take_dirty().is_none());
 }

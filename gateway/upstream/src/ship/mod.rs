@@ -39,8 +39,8 @@ const MAX_RETRY: Duration = Duration::from_mins(5);
 /// Bytes of an answer that are read: a partial success with its message.
 const ANSWER_BYTES: usize = 64 * 1024;
 
-/// Records of one batch that may be set aside. More refused ones mean that the server does not understand us at all, and
-/// then nothing is dropped.
+/// Records of one batch that may be set aside before the server has taken any of it. More refused ones mean that it does
+/// not understand us at all, and then nothing is dropped.
 const MAX_QUARANTINED: usize = 16;
 
 /// Metadata by which the tailer says which tenant a stage chose.
@@ -109,6 +109,8 @@ pub struct Shipper {
     client: Client,
     protocol: Protocol,
     url: Url,
+    /// The URL for people: a password in it stays between the server and us.
+    shown: String,
     credentials: Option<Credentials>,
     counters: Arc<Counters>,
 }
@@ -143,10 +145,14 @@ impl Shipper {
             let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| bad(error.to_string()))?;
             client = client.tls_certs_merge(certificates);
         }
+        let mut bare = url.clone();
+        // Only a URL that cannot have them refuses to lose them.
+        let _ = bare.set_username("").and_then(|()| bare.set_password(None));
         Ok(Self {
             client: client.build()?,
             protocol: options.protocol,
             url,
+            shown: bare.into(),
             credentials: options.credentials.clone(),
             counters,
         })
@@ -159,17 +165,20 @@ impl Shipper {
         let mut open = tenants(logs);
         open.reverse();
         let mut poisoned = Vec::new();
+        let mut any_taken = false;
         while let Some(rows) = open.pop() {
             if rows.is_empty() {
                 continue;
             }
             match self.send(logs, &batch.positions, rows.clone()).await {
                 Verdict::Taken => {
+                    any_taken = true;
                     self.counters.records.fetch_add(rows.len() as u64, Ordering::Relaxed);
                 }
                 Verdict::Poisoned(detail) if rows.len() == 1 => {
                     poisoned.push((rows.start, detail));
-                    if poisoned.len() > MAX_QUARANTINED {
+                    // Once a part is taken, offering all again would double it, and again with each try.
+                    if poisoned.len() > MAX_QUARANTINED && !any_taken {
                         let detail = poisoned.pop().map(|(_, detail)| detail).unwrap_or_default();
                         let detail = format!("the server refuses one record after another: {detail}");
                         return Err(Refused { busy: false, detail, retry_after: DEFAULT_RETRY });
@@ -252,7 +261,7 @@ impl Shipper {
         };
         let mut answer = match request.send().await {
             Ok(answer) => answer,
-            Err(error) => return failed(true, format!("{} does not answer: {error}", self.url)),
+            Err(error) => return failed(true, format!("{} does not answer: {error}", self.shown)),
         };
         self.counters.bytes.fetch_add(size, Ordering::Relaxed);
         let status = answer.status();
@@ -266,7 +275,7 @@ impl Shipper {
         }
         let retry_after = retry_after(answer.headers());
         let said = String::from_utf8_lossy(&read(&mut answer).await).chars().take(200).collect::<String>();
-        let detail = format!("{} answered {status}: {said}", self.url);
+        let detail = format!("{} answered {status}: {said}", self.shown);
         match status {
             StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
                 Verdict::Poisoned(detail)

@@ -23,7 +23,7 @@ fn of_label(name: &str) -> (&str, bool) {
 }
 
 /// The attribute that a metadata pair becomes, and whether it is the resource's: such a pair is the same on all rows of a
-/// stream.
+/// file.
 fn of_metadata(name: &str) -> (&str, bool) {
     match name {
         "pod_uid" => ("k8s.pod.uid", true),
@@ -35,12 +35,13 @@ fn of_metadata(name: &str) -> (&str, bool) {
     }
 }
 
-/// The request for these rows, grouped by stream; within a stream in their order.
+/// The request for these rows, grouped by stream and file, since files of one container differ in their restart; within these
+/// in their order.
 pub(super) fn request(logs: &LogBatch, rows: Range<usize>, out: &mut Vec<u8>) {
     let rows = logs.rows.get(rows).unwrap_or_default();
     let mut by_stream: Vec<&LogRow> = rows.iter().collect();
-    by_stream.sort_by_key(|row| row.stream);
-    for group in by_stream.chunk_by(|a, b| a.stream == b.stream) {
+    by_stream.sort_by_key(|row| (row.stream, row.file));
+    for group in by_stream.chunk_by(|a, b| (a.stream, a.file) == (b.stream, b.file)) {
         Writer::new(out).message(1, |out| resource_logs(logs, group, out));
     }
 }

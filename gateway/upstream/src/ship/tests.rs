@@ -217,6 +217,66 @@ async fn nothing_is_set_aside_where_the_endpoint_is_wrong_and_not_the_records() 
     }
 }
 
+#[tokio::test]
+async fn records_that_share_an_offset_survive_a_batch_in_parts() {
+    let (shipper, endpoint) = speaking(Protocol::Trefoil, vec![]).await;
+    let mut batch = logs(&["one", "two", "three", "poison"]);
+    batch.logs.rows[2].offset = batch.logs.rows[1].offset;
+    shipper.ship(&batch).await.unwrap();
+    let (mut known, mut lines) = (0, 0);
+    for body in endpoint.taken.lock().unwrap().iter() {
+        let walked = walk_logs(body, 0, None).unwrap();
+        lines += walked.logs.rows.iter().filter(|row| row.offset >= known).count();
+        known = walked.positions.iter().map(|position| position.offset).fold(known, u64::max);
+    }
+    assert_eq!(lines, 3);
+}
+
+#[tokio::test]
+async fn each_file_of_a_stream_keeps_its_resource() {
+    let (shipper, endpoint) = shipper(vec![]).await;
+    let mut batch = logs(&["before", "after"]);
+    batch.logs.files.push(FileId { device: 1, inode: 4, head: 5 });
+    for (row, restart) in ["restart-0", "restart-1"].into_iter().enumerate() {
+        let start = batch.logs.meta.len() as u32;
+        push_pair(&mut batch.logs.meta, "restart", restart);
+        let meta = parsers::record::ByteRange { start, end: batch.logs.meta.len() as u32 };
+        batch.logs.rows[row].meta = meta;
+        batch.logs.rows[row].file = row as u32 + 1;
+    }
+    shipper.ship(&batch).await.unwrap();
+    let walked = walk_logs(&endpoint.taken.lock().unwrap()[0], 0, None).unwrap();
+    let restarts: Vec<String> = walked
+        .logs
+        .rows
+        .iter()
+        .flat_map(|row| walked.logs.metadata(row).filter(|(name, _)| name.contains("restart")))
+        .map(|(_, value)| value.to_owned())
+        .collect();
+    assert_eq!(restarts, ["restart-0", "restart-1"]);
+}
+
+#[tokio::test]
+async fn many_poisoned_records_do_not_hold_up_those_that_are_taken() {
+    let (shipper, endpoint) = shipper(vec![]).await;
+    let mut lines = vec!["poison"; 40];
+    lines.splice(0..0, ["first"; 40]);
+    lines.push("last");
+    shipper.ship(&logs(&lines)).await.unwrap();
+    assert_eq!(shipper.counters.quarantined.load(Ordering::Relaxed), 40);
+    assert_eq!(shipper.counters.records.load(Ordering::Relaxed), 41);
+    assert!(contains(&endpoint.taken.lock().unwrap().concat(), "last"));
+}
+
+#[tokio::test]
+async fn a_password_in_the_url_is_not_told() {
+    let (mut shipper, _) = shipper(vec![404]).await;
+    let url = shipper.url.as_str().replace("http://", "http://me:s3cret@");
+    shipper = Shipper::new(&ShipOptions::new(Protocol::Otlp, url), Arc::default()).unwrap();
+    let detail = shipper.ship(&logs(&["a"])).await.unwrap_err().detail;
+    assert!(detail.contains("answered 404") && !detail.contains("s3cret"), "{detail}");
+}
+
 #[test]
 fn retry_after_is_seconds_or_a_date() {
     let told = |text: &str| {
