@@ -1,7 +1,10 @@
 //! `trefoil agent`: the tailer with a shipper behind it, and a small listener for probes and metrics.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use axum::Router;
@@ -21,6 +24,7 @@ use crate::app;
 use crate::config::Config;
 use crate::listener::{BindError, Listener};
 use serve::Metrics as _;
+use tail::position::PositionsFile;
 
 use crate::telemetry::Exposition;
 use crate::{sources, telemetry};
@@ -51,6 +55,14 @@ pub enum StartError {
     /// The positions file.
     #[error("collect.positions_dir: {0}")]
     Positions(#[from] std::io::Error),
+    /// The positions of another agent.
+    #[error("collect.import_positions: {}: {detail}", file.display())]
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
     /// A rule; `check-config` says the same.
     #[error("derive.rules: {0}")]
     Rule(String),
@@ -81,7 +93,10 @@ impl Agent {
         let deriver = Arc::new(deriver);
         let shipped = Arc::default();
         let shipper = Shipper::new(ship, Arc::clone(&shipped))?;
-        let positions = tail::position::PositionsFile::open(&config.collect.positions_dir)?;
+        let mut positions = PositionsFile::open(&config.collect.positions_dir)?;
+        if let Some(file) = config.collect.import_positions.as_deref().filter(|_| positions.is_empty()) {
+            import(file, &agent_name(&config), &mut positions)?;
+        }
         let known = positions.positions();
         let sink = Arc::new(tail::position::Noting::new(Arc::new(ShipperSink(shipper)), positions));
         let tailed = Arc::new(tail::Counters::default());
@@ -117,6 +132,27 @@ impl Agent {
         self.shutdown.cancel();
         self.tasks.wait().await;
     }
+}
+
+/// Takes over how far a Promtail was. Without its file, or when there is nothing to understand in it, nothing is started:
+/// every line on the node would be read again.
+fn import(file: &Path, agent: &str, positions: &mut PositionsFile) -> Result<(), StartError> {
+    let bad = |detail: String| StartError::Import { file: file.to_owned(), detail };
+    let text = std::fs::read_to_string(file).map_err(|error| bad(error.to_string()))?;
+    let read: Promtail = serde_saphyr::from_str(&text).map_err(|error| bad(error.to_string()))?;
+    let offsets = read.positions.into_iter().filter_map(|(path, offset)| Some((path, offset.parse().ok()?)));
+    let offsets: Vec<(String, u64)> = offsets.collect();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+    let noted = positions.import(agent, &offsets, now);
+    tracing::info!(file = %file.display(), noted, of = offsets.len(), "positions taken over");
+    Ok(())
+}
+
+/// A Promtail's positions file: offsets as text, journal cursors among them.
+#[derive(serde::Deserialize)]
+struct Promtail {
+    #[serde(default)]
+    positions: BTreeMap<String, String>,
 }
 
 /// By what name a gateway tells this agent's positions from those of others: the node's, or the machine's.

@@ -61,6 +61,13 @@ enum Command {
         /// The file.
         file: PathBuf,
     },
+    /// Turn another tool's configuration into one of ours, with notes on what has no counterpart.
+    Convert {
+        /// Whose configuration it is.
+        from: Tool,
+        /// The file.
+        file: PathBuf,
+    },
     /// Show one request: waterfall, log lines under their spans, metrics.
     Trace {
         /// The trace id, in any spelling.
@@ -72,6 +79,13 @@ enum Command {
         #[arg(long, env = "TREFOIL_URL", default_value = "http://127.0.0.1:8080")]
         url: String,
     },
+}
+
+/// Tools whose configurations can be converted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Tool {
+    /// Grafana Promtail.
+    Promtail,
 }
 
 /// What a person sees when a command fails.
@@ -101,6 +115,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Demo { config } => demo(config.as_deref()),
         Command::Parse { config } => parse(config.as_deref()),
         Command::CheckConfig { file } => check_config(&file),
+        Command::Convert { from: Tool::Promtail, file } => convert_promtail(&file),
         Command::Trace { id, json, url } => trace(&id, json, &url),
     }
 }
@@ -250,6 +265,18 @@ fn parse(path: Option<&Path>) -> Result<(), Failure> {
 fn check_config(file: &Path) -> Result<(), Failure> {
     let config: Config = config::load_file(Some(file))?;
     print!("{}", config::render(&config));
+    Ok(())
+}
+
+/// The new configuration goes to standard output, with the notes as comments above it.
+fn convert_promtail(file: &Path) -> Result<(), Failure> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| failed(format!("{name}: {error}")))?;
+    let converted = config::from_promtail(&text, &name).map_err(failed)?;
+    for note in &converted.notes {
+        println!("# {}", note.replace('\n', " "));
+    }
+    print!("{}", converted.yaml);
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! settings do lives in the crates that have them.
 
 mod node;
+mod promtail;
 mod reader;
 mod render;
 mod ship;
@@ -23,6 +24,7 @@ use parsers::stage::relabel::RelabelConfig;
 use upstream::ship::ShipOptions;
 
 pub use node::Place;
+pub use promtail::{Converted, from_promtail};
 pub use reader::Mistake;
 pub use render::render;
 
@@ -85,6 +87,8 @@ pub struct Collect {
     pub exclude: Vec<String>,
     /// `collect.positions_dir`: where `trefoil agent` keeps its positions (`serve` keeps them in the store)
     pub positions_dir: PathBuf,
+    /// `collect.import_positions`: a Promtail's positions file, read when `trefoil agent` has no positions of its own yet
+    pub import_positions: Option<PathBuf>,
     /// `collect.node`: label `node` of every stream
     pub node: Option<String>,
 }
@@ -307,6 +311,7 @@ fn collect(mut section: Section, mistakes: &mut Mistakes) -> Collect {
     let collect = Collect {
         files,
         exclude,
+        import_positions: section.value("import_positions", values::text, mistakes).map(PathBuf::from),
         positions_dir: section
             .value("positions_dir", values::text, mistakes)
             .unwrap_or_else(|| DATA_DIR.into())

@@ -45,6 +45,9 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
     }
     writeln!(out, "  exclude: {}", list(&config.collect.exclude))?;
     writeln!(out, "  positions_dir: {}", quoted(&config.collect.positions_dir.display().to_string()))?;
+    if let Some(file) = &config.collect.import_positions {
+        writeln!(out, "  import_positions: {}", quoted(&file.display().to_string()))?;
+    }
     if let Some(node) = &config.collect.node {
         writeln!(out, "  node: {}", quoted(node))?;
     }
@@ -143,9 +146,22 @@ fn list(items: &[String]) -> String {
     format!("[{}]", items.iter().map(|item| quoted(item)).collect::<Vec<_>>().join(", "))
 }
 
-/// YAML single quotes hold anything but control characters, which no setting has.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
+/// As YAML quotes a text: single quotes hold anything but control characters, for which there are escapes in double ones.
+pub(super) fn quoted(text: &str) -> String {
+    if !text.contains(char::is_control) {
+        return format!("'{}'", text.replace('\'', "''"));
+    }
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            c if c.is_control() => out.push_str(&format!("\\U{:08x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
 }
 
 /// The largest unit that divides.

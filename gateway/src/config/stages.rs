@@ -48,7 +48,7 @@ pub fn relabel(list: &[(String, Node)], mistakes: &mut Mistakes) -> Vec<RelabelC
 }
 
 /// The stages that there are.
-const STAGES: [&str; 25] = [
+pub(super) const STAGES: [&str; 25] = [
     "cri",
     "docker",
     "regex",

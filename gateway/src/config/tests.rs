@@ -157,3 +157,69 @@ fn mistakes_in_stages_are_told_at_their_lines() {
     assert!(found.iter().any(|m| m.contains("did you mean `source`?")), "{found:?}");
     assert!(found.iter().any(|m| m.starts_with("t.yaml:7: pipeline_stages[2].nope: ")), "{found:?}");
 }
+
+/// In the shape of the chart's defaults: pods through the API, a chain of relabelling, the usual stages.
+const PROMTAIL: &str = r#"
+server: {http_listen_port: 3101, log_level: info}
+positions: {filename: /run/promtail/positions.yaml}
+clients:
+  - url: http://loki-gateway/loki/api/v1/push
+    tenant_id: ops
+    backoff_config: {max_retries: 10}
+    external_labels: {cluster: c1}
+scrape_configs:
+  - job_name: kubernetes-pods
+    pipeline_stages:
+      - cri: {}
+      - json: {expressions: {level: level, traceID: trace.id}}
+      - labels: {level: , traceID: }
+      - match:
+          pipeline_name: x
+          selector: '{app="shop"}'
+          stages:
+            - multiline: {firstline: '^\d{4}', max_wait_time: 3s}
+            - geoip: {db: /x}
+      - eventlogmessage: {}
+      - metrics: {lines: {type: Counter, description: all, config: {match_all: true, action: inc}}}
+    kubernetes_sd_configs: [{role: pod}]
+    relabel_configs:
+      - {source_labels: [__meta_kubernetes_namespace], target_label: namespace}
+      - {source_labels: [__meta_kubernetes_pod_uid], target_label: __path__, replacement: '/var/log/pods/*$1/*.log'}
+  - job_name: system
+    static_configs:
+      - targets: [localhost]
+        labels: {job: varlogs, __path__: /var/log/*.log}
+  - job_name: journal
+    journal: {path: /var/log/journal}
+"#;
+
+#[test]
+fn a_promtail_configuration_becomes_one_that_loads_with_notes_on_the_rest() {
+    let converted = from_promtail(PROMTAIL, "p.yaml").unwrap();
+    let config = load(&converted.yaml, "new", []).unwrap_or_else(|m| panic!("{m:?}\n{}", converted.yaml));
+    assert_eq!(config.server.listen.to_string(), "0.0.0.0:3101");
+    let ship = config.ship.unwrap();
+    assert_eq!((ship.protocol, &*ship.url), (Protocol::Loki, "http://loki-gateway/loki/api/v1/push"));
+    assert_eq!(ship.headers, [("X-Scope-OrgID".to_owned(), "ops".to_owned())]);
+    let paths: Vec<&str> = config.collect.files.iter().map(|files| &*files.path).collect();
+    assert_eq!(paths, ["/var/log/pods/*/*/*.log", "/var/log/*.log"]);
+    let pods = &config.collect.files[0];
+    assert_eq!((pods.stages.len(), pods.relabel.len()), (5, 2));
+    assert_eq!(config.collect.files[1].relabel[1].replacement, "varlogs");
+    assert_eq!(config.collect.import_positions.unwrap().to_str(), Some("/run/promtail/positions.yaml"));
+    for (line, what) in [
+        (2, "server.log_level"),
+        (7, "clients.backoff_config"),
+        (14, "labels.traceID"),
+        (15, "match.pipeline_name"),
+        (21, "eventlogmessage"),
+        (26, "__path__"),
+        (32, "journal"),
+    ] {
+        let note = converted
+            .notes
+            .iter()
+            .find(|note| note.starts_with(&format!("p.yaml:{line}: ")) && note.contains(what));
+        assert!(note.is_some(), "{line} {what} in {:#?}", converted.notes);
+    }
+}

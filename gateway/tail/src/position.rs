@@ -14,6 +14,7 @@ use rustc_hash::FxHashMap;
 use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::identity;
 use crate::sink::{Refusal, Sink};
 
 /// First line of the file: what it is, and the version of its form.
@@ -67,6 +68,35 @@ impl PositionsFile {
     /// All positions.
     pub fn positions(&self) -> Vec<Position> {
         self.positions.values().cloned().collect()
+    }
+
+    /// Whether nothing was ever noted.
+    pub fn is_empty(&self) -> bool {
+        self.positions.is_empty()
+    }
+
+    /// Notes how far another reader was in these files, by path and offset. Files that are gone, or shorter than that, are left
+    /// out: they are read from their beginning. Gives how many were noted.
+    pub fn import(&mut self, agent: &str, read: &[(String, u64)], now: u64) -> usize {
+        let position = |(path, offset): &(String, u64)| {
+            let file = File::open(path).ok()?;
+            let stat = rustix::fs::fstat(&file).ok()?;
+            let head = identity::head_of_file(&file).ok()??;
+            let marker = identity::marker(&file, *offset).ok().filter(|_| *offset <= stat.st_size as u64)?;
+            Some(Position {
+                agent: agent.into(),
+                file: FileId { device: stat.st_dev, inode: stat.st_ino, head },
+                offset: *offset,
+                resume: *offset,
+                held: [*offset; 2],
+                marker,
+                path: path.as_str().into(),
+                time: now,
+            })
+        };
+        let positions: Vec<Position> = read.iter().filter_map(position).collect();
+        self.note(&positions);
+        positions.len()
     }
 
     /// Notes these; [`PositionsFile::write`] makes them last.

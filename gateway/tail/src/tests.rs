@@ -516,3 +516,19 @@ async fn a_refused_batch_is_offered_again_after_the_wait_that_was_asked_for() {
     assert_eq!(sink.lines.load(Ordering::Relaxed), 2);
     assert_eq!(counters.refusals.load(Ordering::Relaxed), 1);
 }
+
+#[test]
+fn what_another_reader_has_read_is_not_read_again() {
+    let mut world = World::new(1024);
+    world.append("0.log", &cri("stdout", "F", "read before"));
+    let offset = std::fs::metadata(world.path("0.log")).unwrap().len();
+    world.append("0.log", &cri("stdout", "F", "new"));
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = position::PositionsFile::open(folder.path()).unwrap();
+    let path = world.path("0.log").display().to_string();
+    assert_eq!(file.import("agent", &[(path, offset), ("/gone".to_owned(), 5)], world.now), 1);
+    world.positions = file.positions().into_iter().map(|position| (position.file, position)).collect();
+    world.restart();
+    world.settle();
+    assert_eq!(world.lines(), ["new"]);
+}
