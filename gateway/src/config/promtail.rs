@@ -202,7 +202,9 @@ impl Work {
             for (key, list) in [("relabel_configs", &all), ("pipeline_stages", &stages)] {
                 if !list.is_empty() {
                     let _ = writeln!(self.files, "      {key}:");
-                    list.iter().for_each(|item| self.files.push_str(&format!("        - {item}\n")));
+                    for item in list {
+                        let _ = writeln!(self.files, "        - {item}");
+                    }
                 }
             }
         }
