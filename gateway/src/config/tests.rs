@@ -148,6 +148,21 @@ fn promtails_stages_are_read_in_their_own_shape() {
 }
 
 #[test]
+fn a_stage_that_is_not_known_does_not_shift_the_mistakes_of_the_next() {
+    let found = stage_mistakes("pipeline_stages:\n- nope: {}\n- regex: {expression: '('}\n").1;
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[1].starts_with("t.yaml:3: pipeline_stages[1].regex: "), "{found:?}");
+}
+
+#[test]
+fn a_misspelt_action_of_match_is_not_taken_for_keep() {
+    let text = "pipeline_stages:\n- match:\n    selector: '{a=\"b\"}'\n    action: dorp\n    stages:\n    - cri: {}\n";
+    let found = stage_mistakes(text).1;
+    assert!(found.len() == 1 && found[0].starts_with("t.yaml:4: "), "{found:?}");
+    assert!(found[0].contains("`keep` or `drop`"), "{found:?}");
+}
+
+#[test]
 fn mistakes_in_stages_are_told_at_their_lines() {
     let text = "pipeline_stages:\n- regex: {expression: '('}\n- match:\n    selector: '{a=\"b\"}'\n    stages:\n\
                 \x20   - output: {sorce: x}\n- nope: {}\n";

@@ -70,9 +70,15 @@ pub fn walk_logs(body: &[u8], arrival: u64, deriver: Option<&Deriver>) -> Result
     while let Some((number, field)) = reader.read()? {
         match (number, field) {
             (1, Field::Bytes(message)) => walk.resource_logs(body, reader.range(message))?,
-            (own::POSITION, Field::Bytes(bytes)) => positions.push(own::read_position(bytes)),
-            (own::FILE, Field::Bytes(bytes)) => walk.batch.files.push(own::read_file(bytes)),
-            (own::RULE, Field::Bytes(name)) => walk.batch.rules.push(Text(name).cow().into()),
+            (own::POSITION, Field::Bytes(bytes)) if positions.len() < own::MAX_NAMED => {
+                positions.push(own::read_position(bytes));
+            }
+            (own::FILE, Field::Bytes(bytes)) if walk.batch.files.len() < own::MAX_NAMED => {
+                walk.batch.files.push(own::read_file(bytes));
+            }
+            (own::RULE, Field::Bytes(name)) if walk.batch.rules.len() < own::MAX_NAMED => {
+                walk.batch.rules.push(Text(name).cow().into());
+            }
             _ => {}
         }
     }
@@ -92,17 +98,20 @@ struct Walk<'d> {
 impl Walk<'_> {
     fn resource_logs(&mut self, body: &[u8], message: ByteRange) -> Result<(), WalkError> {
         let (mut resource, mut labels) = (&b""[..], None);
+        let mut shared = Vec::new();
         let mut reader = Reader::within(body, message);
         while let Some((number, field)) = reader.read()? {
             match (number, field) {
                 (1, Field::Bytes(bytes)) => resource = bytes,
-                (own::LABELS, Field::Bytes(bytes)) => labels = Some(own::read_labels(bytes)),
+                (own::LABELS, Field::Bytes(bytes)) => {
+                    let more = |name: &str, value: &str| push_pair(&mut shared, name, value);
+                    labels = Some(own::read_labels(bytes, more));
+                }
                 _ => {}
             }
         }
         let resource = decode_resource(resource).attributes;
         let stream = self.stream(labels.unwrap_or_else(|| labels_of(&resource)));
-        let mut shared = Vec::new();
         for (key, value) in &resource {
             if LABELS.iter().any(|(attribute, _)| attribute == key) {
                 continue;

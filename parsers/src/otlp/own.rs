@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::record::{FileId, Labels, LogBatch, LogRow, Pairs, Position, push_pair};
 
 use super::decode::fields;
-use super::{Field, Writer};
+use super::{Field, MAX_LABEL, Writer};
 
 /// In the request: a [`Position`], repeated.
 pub(super) const POSITION: u32 = 20_001;
@@ -23,6 +23,16 @@ pub(super) const LABELS: u32 = 20_001;
 pub(super) const ORIGIN: u32 = 20_001;
 /// In `LogRecord`: the metadata, as [`Pairs`].
 pub(super) const METADATA: u32 = 20_002;
+
+/// Most files, positions and rules that a request may name, each: many times what a node has. One can be four bytes on the wire
+/// and over a hundred in memory, so the body's own limit does not bound them.
+pub(super) const MAX_NAMED: usize = u16::MAX as usize;
+
+/// Bytes of an agent's name or of a path: `PATH_MAX`.
+const MAX_TEXT: usize = 4096;
+
+/// Labels of a stream; more of them are metadata. Loki takes 15.
+const MAX_LABELS: usize = 32;
 
 /// The request for some rows of a batch. Positions are those that hold once these rows are stored, if all rows before them
 /// are: a batch may go in parts, in order.
@@ -144,7 +154,7 @@ pub(super) fn read_position(bytes: &[u8]) -> Position {
         path: Arc::default(),
         time: 0,
     };
-    let text = |bytes: &[u8]| Arc::from(&*String::from_utf8_lossy(bytes));
+    let text = |bytes: &[u8]| Arc::from(&*String::from_utf8_lossy(bytes.get(..MAX_TEXT).unwrap_or(bytes)));
     fields(bytes, |number, field| match (number, field) {
         (1, Field::Bytes(agent)) => position.agent = text(agent),
         (2, Field::Bytes(file)) => position.file = read_file(file),
@@ -186,7 +196,15 @@ pub(super) fn read_origin(bytes: &[u8]) -> Origin {
     origin
 }
 
-/// Reads labels.
-pub(super) fn read_labels(bytes: &[u8]) -> Labels {
-    Labels::new(Pairs::new(bytes))
+/// Reads labels within [`MAX_LABELS`] and [`MAX_LABEL`]; `more` gets those that are not.
+pub(super) fn read_labels(bytes: &[u8], mut more: impl FnMut(&str, &str)) -> Labels {
+    let mut labels = Vec::new();
+    for (name, value) in Pairs::new(bytes) {
+        if labels.len() < MAX_LABELS && name.len() <= MAX_LABEL && value.len() <= MAX_LABEL {
+            labels.push((name, value));
+        } else {
+            more(name, value);
+        }
+    }
+    Labels::new(labels)
 }

@@ -157,3 +157,33 @@ fn deep_nesting_does_not_exhaust_the_stack() {
     }
     assert!(matches!(decode_value(&message), Value::Array(_)));
 }
+
+#[test]
+fn what_an_agent_tells_of_files_and_labels_is_bounded() {
+    let mut body = Vec::new();
+    for _ in 0..70_000 {
+        Writer::new(&mut body).always_bytes(own::POSITION, b"");
+        Writer::new(&mut body).always_bytes(own::FILE, b"");
+        Writer::new(&mut body).always_bytes(own::RULE, b"");
+    }
+    let mut path = Vec::new();
+    Writer::new(&mut path).bytes(6, &vec![b'x'; 1 << 20]);
+    let mut labels = Vec::new();
+    push_pair(&mut labels, "long", &"v".repeat(MAX_LABEL + 1));
+    (0..100).for_each(|n| push_pair(&mut labels, &format!("label_{n:03}"), "v"));
+    let mut first = Vec::new();
+    Writer::new(&mut first).always_bytes(own::POSITION, &path);
+    first.extend(body);
+    Writer::new(&mut first).message(1, |out| {
+        Writer::new(out).always_bytes(own::LABELS, &labels);
+        Writer::new(out).message(2, |out| Writer::new(out).message(2, |out| Writer::new(out).fixed64(1, 5)));
+    });
+    let walked = walk_logs(&first, 0, None).unwrap();
+    let named = [walked.positions.len(), walked.logs.files.len(), walked.logs.rules.len()];
+    assert!(named.iter().all(|named| *named < 70_000), "{named:?}");
+    assert!(walked.positions[0].path.len() < 10_000);
+    assert!(walked.logs.streams[0].len() < 100 && walked.logs.streams[0].get("long").is_none());
+    // What is no label is not lost.
+    let metadata = walked.logs.metadata(&walked.logs.rows[0]).count();
+    assert_eq!(walked.logs.streams[0].len() + metadata, 101);
+}
