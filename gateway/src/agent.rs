@@ -15,7 +15,7 @@ use parsers::record::Batch;
 use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use upstream::ship::Shipper;
+use upstream::ship::{Clock, Shipper};
 
 use crate::app;
 use crate::config::Config;
@@ -62,11 +62,9 @@ struct ShipperSink(Shipper);
 #[async_trait]
 impl tail::Sink for ShipperSink {
     async fn deliver(&self, batch: Arc<Batch>) -> Result<(), tail::Refusal> {
-        self.0.ship(&batch).await.map_err(|refused| tail::Refusal {
-            kind: if refused.busy { tail::RefusalKind::Busy } else { tail::RefusalKind::Failed },
-            detail: refused.detail,
-            retry_after: refused.retry_after,
-        })
+        // It returns when all of the batch is safe, and waits as long as the server does not take it.
+        self.0.ship(&batch).await;
+        Ok(())
     }
 }
 
@@ -80,7 +78,7 @@ impl Agent {
         })?;
         let deriver = Arc::new(deriver);
         let shipped = Arc::default();
-        let shipper = Shipper::new(ship, Arc::clone(&shipped))?;
+        let shipper = Shipper::new(ship, Arc::new(Clock), Arc::clone(&shipped))?;
         let positions = tail::position::PositionsFile::open(&config.collect.positions_dir)?;
         let known = positions.positions();
         let sink = Arc::new(tail::position::Noting::new(Arc::new(ShipperSink(shipper)), positions));
