@@ -24,6 +24,12 @@ pub enum MetricName {
     TailBehindBytes,
     /// Log records of an agent, by what the endpoint did with them.
     ShippedLogs,
+    /// Compressed bytes of an agent's requests that were answered.
+    ShippedBytes,
+    /// An agent's requests that had to be sent again.
+    ShipRetries,
+    /// Bytes of an agent's batches under way.
+    ShipInFlightBytes,
     /// Spans accepted from senders.
     ReceivedSpans,
     /// Log records accepted from senders.
@@ -116,7 +122,7 @@ pub const SIGNAL: &str = "signal";
 
 impl MetricName {
     /// Every metric, in the order of the list above.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::HttpRequests,
         Self::HttpRequestDuration,
         Self::TailLines,
@@ -126,6 +132,9 @@ impl MetricName {
         Self::TailDroppedLines,
         Self::TailBehindBytes,
         Self::ShippedLogs,
+        Self::ShippedBytes,
+        Self::ShipRetries,
+        Self::ShipInFlightBytes,
         Self::ReceivedSpans,
         Self::ReceivedLogs,
         Self::ReceivedSamples,
@@ -188,6 +197,23 @@ impl MetricName {
                 None,
                 &[OUTCOME],
                 "Log records that an agent sent, by what became of them",
+            ),
+            Self::ShippedBytes => row(
+                "shipped",
+                Counter,
+                Some(Bytes),
+                &[],
+                "Compressed bytes of an agent's requests that were answered",
+            ),
+            Self::ShipRetries => {
+                row("ship_retries", Counter, None, &[], "Requests of an agent that had to be sent again")
+            }
+            Self::ShipInFlightBytes => row(
+                "ship_in_flight",
+                Gauge,
+                Some(Bytes),
+                &[],
+                "Bytes of batches that an agent is sending and that are not yet acknowledged",
             ),
             Self::ReceivedSpans => row("received_spans", Counter, None, &[], "Spans accepted from senders"),
             Self::ReceivedLogs => {

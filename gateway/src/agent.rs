@@ -18,7 +18,7 @@ use parsers::record::Batch;
 use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use upstream::ship::Shipper;
+use upstream::ship::{Clock, Shipper};
 
 use crate::app;
 use crate::config::Config;
@@ -74,11 +74,9 @@ struct ShipperSink(Shipper);
 #[async_trait]
 impl tail::Sink for ShipperSink {
     async fn deliver(&self, batch: Arc<Batch>) -> Result<(), tail::Refusal> {
-        self.0.ship(&batch).await.map_err(|refused| tail::Refusal {
-            kind: if refused.busy { tail::RefusalKind::Busy } else { tail::RefusalKind::Failed },
-            detail: refused.detail,
-            retry_after: refused.retry_after,
-        })
+        // It returns when all of the batch is safe, and waits as long as the server does not take it.
+        self.0.ship(&batch).await;
+        Ok(())
     }
 }
 
@@ -92,7 +90,7 @@ impl Agent {
         })?;
         let deriver = Arc::new(deriver);
         let shipped = Arc::default();
-        let shipper = Shipper::new(ship, Arc::clone(&shipped))?;
+        let shipper = Shipper::new(ship, Arc::new(Clock), Arc::clone(&shipped))?;
         let mut positions = PositionsFile::open(&config.collect.positions_dir)?;
         if let Some(file) = config.collect.import_positions.as_deref().filter(|_| positions.is_empty()) {
             import(file, &agent_name(&config), &mut positions)?;

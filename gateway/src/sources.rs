@@ -100,5 +100,8 @@ pub fn shipper(counters: Arc<upstream::ship::Counters>) -> Source {
         for (outcome, counter) in outcomes {
             out.with(MetricName::ShippedLogs, vec![(OUTCOME, outcome.to_owned())], get(counter) as f64);
         }
+        out.put(MetricName::ShippedBytes, get(&counters.bytes));
+        out.put(MetricName::ShipRetries, get(&counters.retries));
+        out.put(MetricName::ShipInFlightBytes, get(&counters.in_flight));
     })
 }

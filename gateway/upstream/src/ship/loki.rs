@@ -35,7 +35,8 @@ fn stream(logs: &LogBatch, group: &[&LogRow], scratch: &mut String, out: &mut Ve
         scratch.push('=');
         quoted(value, scratch);
     }
-    scratch.push_str(if scratch.is_empty() { "{}" } else { "}" });
+    // Loki takes no stream without labels.
+    scratch.push_str(if scratch.is_empty() { "{service_name=\"unknown_service\"}" } else { "}" });
     Writer::new(out).bytes(1, scratch.as_bytes());
     for row in group {
         Writer::new(out).message(2, |out| entry(logs, row, scratch, out));

@@ -1,47 +1,44 @@
 //! Log batches to another server: a Trefoil, a Loki, or any OTLP/HTTP endpoint.
 //!
-//! A batch counts when the server has answered 2xx, and one of which the answer was lost is sent again. A Trefoil is told the
-//! files and offsets of the records, and stores each once; any other server may get some twice.
+//! A batch is done when the server has answered 2xx to all of it; until then it is sent again, for ever, after growing waits or
+//! those that the server asks for. Whoever brings batches waits meanwhile, so that reading stops and the files themselves are
+//! the buffer. A batch that the server finds fault with is halved until the record at fault stands alone; that one is set aside
+//! and counted. A Trefoil is told the files and offsets of the records, and stores each once; any other server may get some
+//! twice.
 
+mod answer;
+mod backoff;
+mod body;
 mod loki;
 mod options;
 mod otlp;
 #[cfg(test)]
 mod tests;
 
-use std::io::Write;
+use std::error::Error;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use parsers::otlp::{Field, Reader, encode_own_logs};
-use parsers::record::{Batch, LogBatch, LogRow, Position};
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Certificate, Client, Response, StatusCode, Url};
+use parsers::record::{Batch, LogBatch, LogRow};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Certificate, Client, RequestBuilder, Url};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
+use answer::Verdict;
+use backoff::Backoff;
+use body::Body;
+
+pub use backoff::{Clock, Timer};
 pub use options::{Credentials, Protocol, Secret, ShipOptions};
-
-/// Level of zstd: the fastest that still halves what the level below leaves.
-const ZSTD_LEVEL: i32 = 1;
 
 /// Time for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Wait where the server names none.
-const DEFAULT_RETRY: Duration = Duration::from_secs(1);
-
-/// Longest wait that a server may ask for: a clock that is off must not stop the shipping for a day.
-const MAX_RETRY: Duration = Duration::from_mins(5);
-
-/// Bytes of an answer that are read: a partial success with its message.
-const ANSWER_BYTES: usize = 64 * 1024;
-
-/// Records of one batch that may be set aside before the server has taken any of it. More refused ones mean that it does
-/// not understand us at all, and then nothing is dropped.
-const MAX_QUARANTINED: usize = 16;
+/// Records of one batch that may be set aside before the server has taken any of it. More refused ones mean that it does not
+/// understand us at all, and then nothing is dropped.
+const MAX_SINGLED_OUT: usize = 16;
 
 /// Metadata by which the tailer says which tenant a stage chose.
 const TENANT: &str = "tenant";
@@ -56,12 +53,18 @@ pub struct Counters {
     pub records: AtomicU64,
     /// Bytes sent, compressed.
     pub bytes: AtomicU64,
-    /// Requests that may be sent again later.
+    /// Requests that had to be sent again.
     pub retries: AtomicU64,
-    /// Records that the server refused for good, each alone; they are not sent again.
+    /// Records that the server refused for good; they are not sent again.
     pub quarantined: AtomicU64,
     /// Records that the server rejected in a partial success.
     pub rejected: AtomicU64,
+    /// Bytes of batches under way.
+    pub in_flight: AtomicU64,
+}
+
+fn count(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
 }
 
 /// Why nothing can be shipped at all.
@@ -91,41 +94,45 @@ pub enum BuildError {
     Client(#[from] reqwest::Error),
 }
 
-/// Why a batch was not taken. All of it has to be offered again.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{detail}")]
-pub struct Refused {
-    /// Whether the server is overloaded, or not there: time heals that. Otherwise a person has to look.
-    pub busy: bool,
-    /// For people.
-    pub detail: String,
-    /// When to try again at the earliest.
-    pub retry_after: Duration,
-}
-
 /// Sends log batches.
-#[derive(Debug)]
 pub struct Shipper {
     client: Client,
-    protocol: Protocol,
     url: Url,
     /// The URL for people: a password in it stays between the server and us.
     shown: String,
-    credentials: Option<Credentials>,
+    options: ShipOptions,
+    timer: Arc<dyn Timer>,
+    budget: Semaphore,
     counters: Arc<Counters>,
 }
 
-/// What a server said to one request.
-enum Verdict {
-    Taken,
-    /// These records are at fault, or their number.
-    Poisoned(String),
-    Refused(Refused),
+/// Bytes taken from the budget; given back at the end, however it comes.
+struct Held<'a> {
+    bytes: u64,
+    counters: &'a Counters,
+    _permit: Option<SemaphorePermit<'a>>,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.counters.in_flight.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// What happened to one batch so far.
+#[derive(Default)]
+struct Progress {
+    singled_out: usize,
+    taken: bool,
 }
 
 impl Shipper {
-    /// To a server.
-    pub fn new(options: &ShipOptions, counters: Arc<Counters>) -> Result<Self, BuildError> {
+    /// To a server; connects with the first batch.
+    pub fn new(
+        options: &ShipOptions,
+        timer: Arc<dyn Timer>,
+        counters: Arc<Counters>,
+    ) -> Result<Self, BuildError> {
         let url = options.endpoint()?;
         let mut map = HeaderMap::new();
         for (name, value) in &options.headers {
@@ -148,171 +155,146 @@ impl Shipper {
         let mut bare = url.clone();
         // Only a URL that cannot have them refuses to lose them.
         let _ = bare.set_username("").and_then(|()| bare.set_password(None));
-        Ok(Self {
-            client: client.build()?,
-            protocol: options.protocol,
-            url,
-            shown: bare.into(),
-            credentials: options.credentials.clone(),
-            counters,
-        })
+        let shown = bare.into();
+        let budget = Semaphore::new(options.budget() as usize);
+        Ok(Self { client: client.build()?, url, shown, options: options.clone(), timer, budget, counters })
     }
 
-    /// Sends the logs of a batch. If the server finds fault with them, they are halved until the record at fault stands
-    /// alone; that one is set aside and counted.
-    pub async fn ship(&self, batch: &Batch) -> Result<(), Refused> {
+    /// Sends the logs of a batch and returns when all of them are safe, or set aside. As long as the server does not take them
+    /// this does not return; to drop it is to give up.
+    pub async fn ship(&self, batch: &Batch) {
         let logs = &batch.logs;
+        let _held = self.reserve(logs.size()).await;
+        // In the order of the rows: a part that has been taken says that all before it have been.
         let mut open = tenants(logs);
         open.reverse();
-        let mut poisoned = Vec::new();
-        let mut any_taken = false;
+        let mut progress = Progress::default();
         while let Some(rows) = open.pop() {
             if rows.is_empty() {
                 continue;
             }
-            match self.send(logs, &batch.positions, rows.clone()).await {
-                Verdict::Taken => {
-                    any_taken = true;
-                    self.counters.records.fetch_add(rows.len() as u64, Ordering::Relaxed);
-                }
-                Verdict::Poisoned(detail) if rows.len() == 1 => {
-                    poisoned.push((rows.start, detail));
-                    // Once a part is taken, offering all again would double it, and again with each try.
-                    if poisoned.len() > MAX_QUARANTINED && !any_taken {
-                        let detail = poisoned.pop().map(|(_, detail)| detail).unwrap_or_default();
-                        let detail = format!("the server refuses one record after another: {detail}");
-                        return Err(Refused { busy: false, detail, retry_after: DEFAULT_RETRY });
-                    }
-                }
-                Verdict::Poisoned(_) => {
-                    let middle = rows.start + rows.len() / 2;
-                    open.push(middle..rows.end);
-                    open.push(rows.start..middle);
-                }
-                Verdict::Refused(refused) => {
-                    self.counters.retries.fetch_add(1, Ordering::Relaxed);
-                    return Err(refused);
-                }
+            let body = body::encode(self.options.protocol, logs, &batch.positions, rows.clone());
+            if body.plain > self.options.request_bytes && rows.len() > 1 {
+                halve(rows, &mut open);
+                continue;
             }
+            self.part(logs, rows, &body, &mut open, &mut progress).await;
         }
-        for (row, detail) in poisoned {
-            self.counters.quarantined.fetch_add(1, Ordering::Relaxed);
-            let row = logs.rows.get(row).map(|row| logs.record(row));
-            let (labels, source) = row.map(|row| (row.labels, row.source)).unwrap_or_default();
-            tracing::error!(
-                ?labels,
-                ?source,
-                "the server refuses a record, which is not sent again: {detail}"
-            );
-        }
-        Ok(())
     }
 
-    /// The body of a request, its type and its encoding.
-    fn body(
+    async fn reserve(&self, bytes: usize) -> Held<'_> {
+        // A batch larger than the whole budget goes when nothing else is under way.
+        let wanted = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.options.budget());
+        // It is never closed.
+        let permit = self.budget.acquire_many(wanted).await.ok();
+        count(&self.counters.in_flight, bytes as u64);
+        Held { bytes: bytes as u64, counters: &self.counters, _permit: permit }
+    }
+
+    /// Sends one request until it is taken, or has to be halved.
+    async fn part(
         &self,
         logs: &LogBatch,
-        positions: &[Position],
         rows: Range<usize>,
-    ) -> std::io::Result<(Vec<u8>, Option<&'static str>)> {
-        let mut plain = Vec::with_capacity(logs.size() + logs.size() / 4);
-        Ok(match self.protocol {
-            Protocol::Trefoil => {
-                encode_own_logs(logs, rows, positions, &mut plain);
-                (zstd::bulk::compress(&plain, ZSTD_LEVEL)?, Some("zstd"))
+        body: &Body,
+        open: &mut Vec<Range<usize>>,
+        progress: &mut Progress,
+    ) {
+        let tenant = logs.rows.get(rows.start).and_then(|row| tenant(logs, row));
+        let mut backoff = Backoff::new();
+        loop {
+            let (reason, asked) = match self.send(body, tenant).await {
+                Verdict::Taken { rejected, reason } => {
+                    progress.taken = true;
+                    let rejected = rejected.min(rows.len() as u64);
+                    count(&self.counters.records, rows.len() as u64 - rejected);
+                    if rejected > 0 {
+                        count(&self.counters.rejected, rejected);
+                        tracing::warn!(rejected, "the server rejected records: {reason}");
+                    }
+                    return;
+                }
+                Verdict::Poisoned { reason, rest_kept } => {
+                    // Once it takes some of this batch, what it refuses is at fault, however much that is.
+                    let understood = progress.taken || progress.singled_out < MAX_SINGLED_OUT;
+                    // All of a backlog may be out of the server's limits: the sound records were taken all the same.
+                    let whole = rest_kept && progress.singled_out >= MAX_SINGLED_OUT;
+                    if whole || (rows.len() == 1 && (understood || rest_kept)) {
+                        progress.singled_out += 1;
+                        self.set_aside(logs, rows, &reason);
+                        return;
+                    }
+                    if rows.len() > 1 && understood {
+                        halve(rows, open);
+                        return;
+                    }
+                    (format!("it refuses one record after another: {reason}"), None)
+                }
+                Verdict::Later { reason, asked } => (reason, asked),
+            };
+            count(&self.counters.retries, 1);
+            let wait = backoff.wait(asked);
+            let (wait_ms, records) = (wait.as_millis() as u64, rows.len());
+            tracing::warn!(wait_ms, records, "{} does not take records: {reason}", self.shown);
+            self.timer.wait(wait).await;
+        }
+    }
+
+    fn set_aside(&self, logs: &LogBatch, rows: Range<usize>, reason: &str) {
+        let records = rows.len();
+        count(&self.counters.quarantined, records as u64);
+        let first = logs.rows.get(rows.start).map(|row| logs.record(row));
+        let (labels, source) = first.map(|row| (row.labels, row.source)).unwrap_or_default();
+        tracing::error!(
+            ?labels,
+            ?source,
+            records,
+            "the server refuses records, which are not sent again: {reason}"
+        );
+    }
+
+    async fn send(&self, body: &Body, tenant: Option<&str>) -> Verdict {
+        let later = |reason| Verdict::Later { reason, asked: None };
+        let mut request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/x-protobuf");
+        if let Some(encoding) = body.encoding {
+            request = request.header(CONTENT_ENCODING, encoding);
+        }
+        if let Some(tenant) = tenant {
+            request = request.header(TENANT_HEADER, tenant);
+        }
+        let request = match self.known(request.body(body.bytes.clone())) {
+            Ok(request) => request,
+            Err(detail) => return later(detail),
+        };
+        match request.send().await {
+            Ok(answer) => {
+                count(&self.counters.bytes, body.bytes.len() as u64);
+                answer::verdict(answer, self.options.protocol != Protocol::Loki).await
             }
-            Protocol::Otlp => {
-                otlp::request(logs, rows, &mut plain);
-                (gzip(&plain)?, Some("gzip"))
+            Err(error) => {
+                let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+                later(format!("{}{cause}", error.without_url()))
             }
-            Protocol::Loki => {
-                loki::request(logs, rows, &mut plain);
-                // Snappy is part of Loki's protocol, and not told in a header.
-                (snap::raw::Encoder::new().compress_vec(&plain)?, None)
+        }
+    }
+
+    /// The request with our credentials.
+    fn known(&self, request: RequestBuilder) -> Result<RequestBuilder, String> {
+        Ok(match &self.options.credentials {
+            None => request,
+            Some(Credentials::Bearer(token)) => request.bearer_auth(token.read()?),
+            Some(Credentials::Basic { username, password }) => {
+                request.basic_auth(username, Some(password.read()?))
             }
         })
     }
+}
 
-    async fn send(&self, logs: &LogBatch, positions: &[Position], rows: Range<usize>) -> Verdict {
-        let failed = |busy, detail| Verdict::Refused(Refused { busy, detail, retry_after: DEFAULT_RETRY });
-        let (body, encoding) = match self.body(logs, positions, rows.clone()) {
-            Ok(body) => body,
-            Err(error) => return failed(false, format!("compressing failed: {error}")),
-        };
-        let size = body.len() as u64;
-        let mut request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/x-protobuf");
-        if let Some(encoding) = encoding {
-            request = request.header(CONTENT_ENCODING, encoding);
-        }
-        if let Some(tenant) = logs.rows.get(rows.start).and_then(|row| tenant(logs, row)) {
-            request = request.header(TENANT_HEADER, tenant);
-        }
-        let request = request.body(body);
-        let request = match &self.credentials {
-            None => Ok(request),
-            Some(Credentials::Bearer(token)) => token.read().map(|token| request.bearer_auth(token)),
-            Some(Credentials::Basic { username, password }) => {
-                password.read().map(|password| request.basic_auth(username, Some(password)))
-            }
-        };
-        let request = match request {
-            Ok(request) => request,
-            Err(detail) => return failed(false, detail),
-        };
-        let mut answer = match request.send().await {
-            Ok(answer) => answer,
-            Err(error) => return failed(true, format!("{} does not answer: {error}", self.shown)),
-        };
-        self.counters.bytes.fetch_add(size, Ordering::Relaxed);
-        let status = answer.status();
-        if status.is_success() {
-            // The records are taken, whatever comes of the answer's body.
-            let said = read(&mut answer).await;
-            if self.protocol != Protocol::Loki {
-                self.note_rejections(&said);
-            }
-            return Verdict::Taken;
-        }
-        let retry_after = retry_after(answer.headers());
-        let said = String::from_utf8_lossy(&read(&mut answer).await).chars().take(200).collect::<String>();
-        let detail = format!("{} answered {status}: {said}", self.shown);
-        match status {
-            StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
-                Verdict::Poisoned(detail)
-            }
-            StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::INTERNAL_SERVER_ERROR
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => {
-                let retry_after = retry_after.unwrap_or(DEFAULT_RETRY).min(MAX_RETRY);
-                Verdict::Refused(Refused { busy: true, detail, retry_after })
-            }
-            // A wrong path or credential says nothing of the records: they wait until somebody has put it right.
-            _ => failed(false, detail),
-        }
-    }
-
-    /// `ExportLogsServiceResponse.partial_success`.
-    fn note_rejections(&self, answer: &[u8]) {
-        let mut reader = Reader::new(answer);
-        while let Ok(Some((number, field))) = reader.read() {
-            let (1, Field::Bytes(partial)) = (number, field) else { continue };
-            let mut reader = Reader::new(partial);
-            let (mut rejected, mut message) = (0, String::new());
-            while let Ok(Some((number, field))) = reader.read() {
-                match (number, field) {
-                    (1, Field::Varint(count)) => rejected = count,
-                    (2, Field::Bytes(text)) => message = String::from_utf8_lossy(text).into_owned(),
-                    _ => {}
-                }
-            }
-            if rejected > 0 {
-                self.counters.rejected.fetch_add(rejected, Ordering::Relaxed);
-                tracing::warn!(rejected, "the server rejected records: {message}");
-            }
-        }
-    }
+/// Puts both halves on the stack, the first on top.
+fn halve(rows: Range<usize>, open: &mut Vec<Range<usize>>) {
+    let middle = rows.start + rows.len() / 2;
+    open.push(middle..rows.end);
+    open.push(rows.start..middle);
 }
 
 /// The tenant that a stage chose for a record.
@@ -333,32 +315,4 @@ fn tenants(logs: &LogBatch) -> Vec<Range<usize>> {
         runs.push(start..start + run.len());
     }
     runs
-}
-
-fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
-    encoder.write_all(body)?;
-    encoder.finish()
-}
-
-/// The beginning of an answer's body.
-async fn read(answer: &mut Response) -> Vec<u8> {
-    let mut body = Vec::new();
-    while let Ok(Some(chunk)) = answer.chunk().await {
-        body.extend(chunk.iter().take(ANSWER_BYTES - body.len()));
-        if body.len() == ANSWER_BYTES {
-            break;
-        }
-    }
-    body
-}
-
-/// `Retry-After`, in seconds or as a date.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::parse(text).ok()?;
-    Some(SystemTime::from(date.timestamp()).duration_since(SystemTime::now()).unwrap_or_default())
 }

@@ -10,6 +10,12 @@ use super::BuildError;
 /// A request that takes longer will not be answered: gateways give up after 30 s themselves.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Bytes of one request before compression: gRPC's default limit, which Loki's own parts have between them.
+const REQUEST_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes of all batches under way: a few of the greatest.
+const IN_FLIGHT_BYTES: u32 = 16 * 1024 * 1024;
+
 /// What the server speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
@@ -91,6 +97,10 @@ pub struct ShipOptions {
     pub ca_file: Option<PathBuf>,
     /// For one request.
     pub timeout: Duration,
+    /// Bytes of a request before compression. A single record that is larger goes alone.
+    pub request_bytes: usize,
+    /// Bytes of all batches under way; who brings more waits.
+    pub in_flight_bytes: u32,
 }
 
 impl ShipOptions {
@@ -103,7 +113,14 @@ impl ShipOptions {
             credentials: None,
             ca_file: None,
             timeout: DEFAULT_TIMEOUT,
+            request_bytes: REQUEST_BYTES,
+            in_flight_bytes: IN_FLIGHT_BYTES,
         }
+    }
+
+    /// Permits of the budget: a semaphore holds no more than an eighth of the address space.
+    pub(super) fn budget(&self) -> u32 {
+        self.in_flight_bytes.clamp(1, u32::MAX >> 4)
     }
 
     pub(super) fn endpoint(&self) -> Result<Url, BuildError> {
