@@ -9,7 +9,7 @@ use memchr::memchr;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Bytes of the first line that count: a CRI line begins with a time in nanoseconds, so that this is ample.
-const HEAD_BYTES: usize = 256;
+pub(crate) const HEAD_BYTES: usize = 256;
 
 /// Bytes before an offset that its marker covers.
 const MARKER_BYTES: usize = 32;
@@ -23,12 +23,16 @@ pub fn head_of_line(line: &[u8]) -> u64 {
 pub fn head_of_file(file: &File) -> io::Result<Option<u64>> {
     let mut bytes = [0; HEAD_BYTES];
     let read = read_up_to(file, &mut bytes, 0)?;
-    let bytes = bytes.get(..read).unwrap_or_default();
-    Ok(match memchr(b'\n', bytes) {
+    Ok(head_of(bytes.get(..read).unwrap_or_default()))
+}
+
+/// The hash of the first line of a file that begins with these bytes, [`HEAD_BYTES`] at most; `None` while it is too short to tell.
+pub(crate) fn head_of(bytes: &[u8]) -> Option<u64> {
+    match memchr(b'\n', bytes) {
         Some(end) => bytes.get(..end).map(head_of_line),
-        None if read == HEAD_BYTES => Some(head_of_line(bytes)),
+        None if bytes.len() >= HEAD_BYTES => Some(head_of_line(bytes)),
         None => None,
-    })
+    }
 }
 
 /// The hash of the bytes before an offset.

@@ -14,6 +14,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::discovery::{Discovery, Found, Look};
 use crate::options::TailOptions;
 use crate::reading::batch::Filling;
+use crate::reading::compressed;
 use crate::reading::origin::origin;
 use crate::reading::{Chain, Generation, Means};
 use crate::report::{Counters, Lost};
@@ -279,9 +280,19 @@ impl Tailer {
             |generation: &Generation| generation.id().is_some_and(|id| self.positions.contains_key(&id));
         let resumed = listed.iter().position(|(generation, ..)| known(generation));
         let read_before = self.read_before.contains(&path);
-        if read_before && resumed.is_none() && !listed.is_empty() {
+        let unpacked = if read_before { self.unpack(&path, resumed.is_some()) } else { None };
+        if read_before && resumed.is_none() && unpacked.is_none() && !listed.is_empty() {
             tracing::warn!(path = &*path, "the file that was read before is gone: what it got since is lost");
             chain.origin.report.lose(Lost::RotatedAway, 1);
+        }
+        for (mut generation, position) in unpacked.into_iter().flatten() {
+            if let Some(position) = position
+                && !generation.resume(&position)
+            {
+                tracing::warn!(path = &*path, "the file is not what it was: reading from its beginning");
+                self.counters.position_mismatches.fetch_add(1, Ordering::Relaxed);
+            }
+            chain.generations.push_back(generation);
         }
         for (at, (mut generation, asked_for, live)) in listed.into_iter().enumerate() {
             let wanted = match resumed {
@@ -302,6 +313,38 @@ impl Tailer {
         }
         self.counters.arrived(Arc::clone(&chain.origin.report));
         self.chains.insert(path, chain);
+    }
+}
+
+impl Tailer {
+    /// What was compressed since an earlier run: from the file that was being read then, which is told by its first line, with how
+    /// far it was. `None` if that file is not among them. Where a file that is not compressed was being read, too, only what
+    /// is half joined can be missing.
+    fn unpack(&mut self, path: &Arc<str>, plain_too: bool) -> Option<Vec<(Generation, Option<Position>)>> {
+        let mut found: Option<Vec<(Generation, Option<Position>)>> = None;
+        for compressed in compressed::list(path) {
+            let known =
+                self.positions.values().find(|p| p.path == *path && p.file.head == compressed.id.head);
+            let position = known.map(|position| position.file).and_then(|file| self.positions.remove(&file));
+            // Older than what was being read, or read before the file that is not compressed was begun.
+            let wanted = position.is_some() || (found.is_some() && !plain_too);
+            if !wanted {
+                continue;
+            }
+            let found = found.get_or_insert_default();
+            if position.as_ref().is_some_and(|position| compressed.unpacked_size() == Some(position.resume)) {
+                continue;
+            }
+            let id = position.as_ref().map_or(compressed.id, |position| position.file);
+            match compressed.unpack().and_then(|file| Generation::unpacked(file, id)) {
+                Ok(generation) => found.push((generation, position)),
+                Err(error) => {
+                    tracing::warn!(path = &**path, %error, "a compressed log file cannot be read");
+                    self.counters.read_errors.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+        found
     }
 }
 

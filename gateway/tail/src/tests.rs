@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use parsers::derived::Deriver;
 use parsers::record::{Batch, FileId, Position};
 use parsers::stage::relabel::{Relabel, RelabelAction, RelabelConfig};
@@ -124,6 +126,8 @@ enum Deed {
     Step(u8),
     Refuse,
     Restart,
+    /// The reader ends, all rotated files but the newest are compressed, and it starts again.
+    CompressedWhileDown,
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
@@ -135,6 +139,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         3 => (1..3u8).prop_map(Deed::Step),
         1 => Just(Deed::Refuse),
         1 => Just(Deed::Restart),
+        1 => Just(Deed::CompressedWhileDown),
     ]
 }
 
@@ -207,6 +212,19 @@ impl Model {
             }
             Deed::Refuse => world.refusing = !world.refusing,
             Deed::Restart => world.restart(),
+            Deed::CompressedWhileDown => {
+                for n in 1..self.rotations {
+                    let plain = world.path(&format!("0.log.{n:08}"));
+                    if let Ok(bytes) = std::fs::read(&plain) {
+                        let packed = File::create(plain.with_extension(format!("{n:08}.gz"))).unwrap();
+                        let mut packed = GzEncoder::new(packed, Compression::fast());
+                        packed.write_all(&bytes).unwrap();
+                        packed.finish().unwrap();
+                        std::fs::remove_file(plain).unwrap();
+                    }
+                }
+                world.restart();
+            }
         }
     }
 }

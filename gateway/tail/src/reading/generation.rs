@@ -24,6 +24,8 @@ pub struct Generation {
     file: File,
     device: u64,
     inode: u64,
+    /// Whether device and inode are of the file that this was before it was compressed.
+    unpacked: bool,
     head: Option<u64>,
     /// Where the next line begins.
     offset: u64,
@@ -56,9 +58,31 @@ impl Generation {
             inode: stat.st_ino,
             size: stat.st_size as u64,
             file,
+            unpacked: false,
             head,
             offset: 0,
             scanned: 0,
+            delivered: 0,
+            held: [0; 2],
+            drained: false,
+            noted: None,
+            safe: 0,
+            slot: (0, 0),
+        })
+    }
+
+    /// What was unpacked of a file that is known as this one.
+    pub fn unpacked(file: File, id: FileId) -> io::Result<Self> {
+        let size = rustix::fs::fstat(&file)?.st_size as u64;
+        Ok(Self {
+            file,
+            device: id.device,
+            inode: id.inode,
+            unpacked: true,
+            head: Some(id.head),
+            offset: 0,
+            scanned: 0,
+            size,
             delivered: 0,
             held: [0; 2],
             drained: false,
@@ -78,9 +102,10 @@ impl Generation {
         (self.device, self.inode)
     }
 
-    /// Whether this is the file with that device and inode. While it is open here, no other file can have them.
+    /// Whether this is the file with that device and inode. While it is open here, no other file can have them; those of a
+    /// file that was compressed are free for others.
     pub fn is(&self, device: u64, inode: u64) -> bool {
-        self.device == device && self.inode == inode
+        !self.unpacked && self.device == device && self.inode == inode
     }
 
     /// Goes on where an earlier reader was. `false`, and reading from the beginning, if the marker says that the file is not

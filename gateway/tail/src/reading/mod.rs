@@ -5,6 +5,7 @@
 
 pub(crate) mod batch;
 mod chain;
+pub(crate) mod compressed;
 mod generation;
 mod held;
 pub(crate) mod origin;
