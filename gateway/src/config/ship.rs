@@ -46,16 +46,33 @@ fn server(mut section: Section, protocol: Protocol, mistakes: &mut Mistakes) -> 
     if let Some(timeout) = section.value("timeout", values::duration, mistakes) {
         options.timeout = timeout;
     }
+    one_of(&section, &["bearer_token", "bearer_token_file", "basic_auth"], mistakes);
     let bearer = secret(&mut section, "bearer_token", "bearer_token_file", mistakes);
-    let basic = section.optional_section("basic_auth", mistakes).and_then(|mut basic| {
+    let path = section.path("basic_auth");
+    let place = section.peek("basic_auth").map(|node| node.place.clone());
+    let basic = place.zip(section.optional_section("basic_auth", mistakes)).and_then(|(place, mut basic)| {
+        one_of(&basic, &["password", "password_file"], mistakes);
         let username = basic.value("username", values::text, mistakes);
         let password = secret(&mut basic, "password", "password_file", mistakes);
         basic.end(mistakes);
+        if username.is_none() || password.is_none() {
+            mistakes.push(&place, &path, "expected a `username` and a `password` or `password_file`");
+        }
         Some(Credentials::Basic { username: username?, password: password? })
     });
     options.credentials = basic.or(bearer.map(Credentials::Bearer));
     section.end(mistakes);
     url.map(|_| options)
+}
+
+/// Only one of these may be given: none is passed over in silence.
+fn one_of(section: &Section, keys: &[&str], mistakes: &mut Mistakes) {
+    let given = keys.iter().filter_map(|key| Some((key, section.peek(key)?)));
+    for (key, node) in given.skip(1) {
+        let expected = keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+        let detail = format!("expected only one of {expected}; another one is given, too");
+        mistakes.push(&node.place, &section.path(key), detail);
+    }
 }
 
 fn secret(

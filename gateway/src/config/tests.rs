@@ -110,6 +110,26 @@ fn an_agent_ships_to_one_server_and_its_secrets_are_not_shown() {
 }
 
 #[test]
+fn credentials_that_would_be_passed_over_are_mistakes() {
+    let found = |server: &str| mistakes(&format!("ship:\n  loki:\n    url: http://l\n{server}"));
+    let both = found("    bearer_token: x\n    basic_auth: {username: u, password: p}\n");
+    assert!(
+        both.len() == 1 && both[0].starts_with("t.yaml:5: ship.loki.basic_auth: expected only one of"),
+        "{both:?}"
+    );
+    let two = found("    basic_auth: {username: u, password: p, password_file: /p}\n");
+    assert!(
+        two.len() == 1 && two[0].contains("ship.loki.basic_auth.password_file: expected only one"),
+        "{two:?}"
+    );
+    let half = found("    basic_auth: {password: p}\n");
+    assert_eq!(
+        half,
+        ["t.yaml:4: ship.loki.basic_auth: expected a `username` and a `password` or `password_file`"]
+    );
+}
+
+#[test]
 fn what_check_config_prints_is_read_back_to_the_same() {
     let text = "server: {listen: 0.0.0.0:8080, external_url: 'http://t:1'}\nstore: {dir: /d, retention: {logs: 90m}, sync: batch}\n\
                 collect: {files: [{path: '/x/*.log', pipeline_stages: [{match: {selector: '{a=\"b\"}', stages: [{drop: {expression: \"it's\"}}]}}, {metrics: {n: {type: Counter, config: {match_all: true, action: inc}}}}], relabel_configs: [{source_labels: [pod], target_label: p}]}], exclude: ['/x/y*'], node: n1}\n\

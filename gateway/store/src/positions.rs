@@ -72,8 +72,11 @@ impl Positions {
         let mut known: FxHashMap<FileId, u64> = FxHashMap::default();
         for p in &batch.positions {
             if let Some(position) = self.table.get(&(Arc::clone(&p.agent), p.file)) {
+                // The very same move, to the time of its noting, comes with a batch that is sent again: then the records that
+                // end where the file did are repeats, too. With any other they are what stages had held back.
+                let above = u64::from(position == p);
                 let floor = known.entry(p.file).or_default();
-                *floor = position.offset.max(*floor);
+                *floor = position.offset.saturating_add(above).max(*floor);
             }
         }
         let floors: Vec<u64> =

@@ -10,6 +10,10 @@ use super::pipeline::{Context, Flow};
 /// Label values remembered, as Promtail has it.
 const DEFAULT_LABELS: u64 = 10_000;
 
+/// Seconds that a reader is slowed at most. It takes many lines at once, thousands perhaps, and has to wait for all of them, or
+/// the limit would be none; what takes longer than this is a mistake in the configuration.
+const MAX_DEBT: f64 = 3_600.0;
+
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
     tokens: f64,
@@ -96,8 +100,7 @@ impl Limit {
         if self.drop {
             return Flow::Drop(Arc::clone(&self.reason));
         }
-        // Debt is bounded: a caller that cannot wait is not made to wait longer and longer.
-        bucket.tokens = (bucket.tokens - 1.0).max(-self.burst);
+        bucket.tokens = (bucket.tokens - 1.0).max(-MAX_DEBT * self.rate);
         let wait = (-bucket.tokens / self.rate * 1e9).max(0.0) as u64;
         drop(buckets);
         context.out.wait(wait);

@@ -43,10 +43,28 @@ fn a_request_of_very_many_files_is_told_from_repeats_at_once() {
                 .collect(),
             ..Default::default()
         },
-        positions: (0..FILES).map(|inode| position(inode, inode)).collect(),
+        positions: (0..FILES).map(|inode| position(inode, 1)).collect(),
         ..Batch::default()
     };
-    positions.apply(&batch.positions);
+    positions.apply(&(0..FILES).map(|inode| position(inode, 0)).collect::<Vec<_>>());
     let (fresh, repeats) = positions.without_repeats(&batch).unwrap();
     assert_eq!((fresh.logs.rows.len() as u64, repeats), (FILES / 2, FILES / 2));
+}
+
+#[test]
+fn a_record_at_the_end_of_its_file_is_new_with_a_new_move_and_a_repeat_with_the_same() {
+    let batch = |time| Batch {
+        logs: parsers::record::LogBatch {
+            files: vec![position(1, 0).file],
+            rows: vec![LogRow { file: 1, offset: 10, ..LogRow::default() }],
+            ..Default::default()
+        },
+        positions: vec![position(1, time)],
+        ..Batch::default()
+    };
+    let mut positions = Positions::default();
+    positions.apply(&batch(1).positions);
+    assert_eq!(positions.without_repeats(&batch(2)), None, "a stage held it back until then");
+    positions.apply(&batch(2).positions);
+    assert_eq!(positions.without_repeats(&batch(2)).map(|(_, repeats)| repeats), Some(1));
 }

@@ -11,6 +11,9 @@ use parsers::record::{LogBatch, LogRow, Severity, SpanId, TraceId};
 
 /// Metadata that is the same on all lines of a file: the file's name says them all.
 const OF_FILE: [&str; 3] = ["filename", "pod_uid", "restart"];
+const TRACE_ID: &str = "trace_id";
+const SPAN_ID: &str = "span_id";
+const LEVEL: &str = "detected_level";
 const NANOS: u64 = 1_000_000_000;
 
 /// The request for these rows, grouped by stream and file; within these in their order.
@@ -69,19 +72,30 @@ fn entry(logs: &LogBatch, row: &LogRow, scratch: &mut String, out: &mut Vec<u8>)
         Ok(line) => writer.bytes(2, line.as_bytes()),
         Err(_) => writer.bytes(2, String::from_utf8_lossy(line).as_bytes()),
     }
-    if let Some(id) = TraceId::new(row.trace, row.spelling) {
+    let (trace, span) = (TraceId::new(row.trace, row.spelling), SpanId::new(row.span));
+    let level = Some(row.severity).filter(|severity| *severity != Severity::Unknown);
+    if let Some(id) = trace {
         digits(scratch, id);
-        pair(out, "trace_id", scratch);
+        pair(out, TRACE_ID, scratch);
     }
-    if let Some(id) = SpanId::new(row.span) {
+    if let Some(id) = span {
         digits(scratch, id);
-        pair(out, "span_id", scratch);
+        pair(out, SPAN_ID, scratch);
     }
-    if row.severity != Severity::Unknown {
-        pair(out, "detected_level", row.severity.as_str());
+    if let Some(level) = level {
+        pair(out, LEVEL, level.as_str());
     }
-    for (name, value) in logs.metadata(row).filter(|(name, _)| !OF_FILE.contains(name)) {
-        pair(out, name, value);
+    for (name, value) in logs.metadata(row) {
+        // Names that a stage gave, too, are said once.
+        let said = match name {
+            TRACE_ID => trace.is_some(),
+            SPAN_ID => span.is_some(),
+            LEVEL => level.is_some(),
+            name => OF_FILE.contains(&name),
+        };
+        if !said {
+            pair(out, name, value);
+        }
     }
 }
 

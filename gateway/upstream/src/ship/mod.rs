@@ -166,7 +166,11 @@ impl Shipper {
         let logs = &batch.logs;
         let _held = self.reserve(logs.size()).await;
         // In the order of the rows: a part that has been taken says that all before it have been.
-        let mut open = tenants(logs);
+        let mut open = match self.options.protocol {
+            // It keeps the tenant as metadata.
+            Protocol::Trefoil => std::iter::once(0..logs.rows.len()).collect(),
+            Protocol::Loki | Protocol::Otlp => tenants(logs),
+        };
         open.reverse();
         let mut progress = Progress::default();
         while let Some(rows) = open.pop() {
@@ -200,10 +204,11 @@ impl Shipper {
         open: &mut Vec<Range<usize>>,
         progress: &mut Progress,
     ) {
-        let tenant = logs.rows.get(rows.start).and_then(|row| tenant(logs, row));
+        let first = logs.rows.get(rows.start).filter(|_| self.options.protocol != Protocol::Trefoil);
+        let tenant = first.and_then(|row| tenant(logs, row)).map(sendable);
         let mut backoff = Backoff::new();
         loop {
-            let (reason, asked) = match self.send(body, tenant).await {
+            let (reason, asked) = match self.send(body, tenant.as_deref()).await {
                 Verdict::Taken { rejected, reason } => {
                     progress.taken = true;
                     let rejected = rejected.min(rows.len() as u64);
@@ -300,6 +305,11 @@ fn halve(rows: Range<usize>, open: &mut Vec<Range<usize>>) {
 /// The tenant that a stage chose for a record.
 fn tenant<'a>(logs: &'a LogBatch, row: &LogRow) -> Option<&'a str> {
     logs.metadata(row).find(|(name, _)| *name == TENANT).map(|(_, value)| value)
+}
+
+/// A tenant as a header can carry it: a line may have named it, and no line may stop the shipping.
+fn sendable(tenant: &str) -> String {
+    tenant.chars().map(|c| if matches!(c, '!'..='~') { c } else { '_' }).collect()
 }
 
 /// Runs of rows of one tenant each; a request has one.

@@ -189,6 +189,21 @@ fn limit_without_drop_slows_the_reader_and_loses_nothing() {
 }
 
 #[test]
+fn limit_without_drop_holds_however_many_lines_the_reader_takes_at_once() {
+    let mut pipeline = pipeline(&[limit(false, None)]);
+    let mut taken = Taken::default();
+    let mut now = NOW;
+    for _ in 0..10 {
+        for _ in 0..1_000 {
+            pipeline.run(Entry::new(now, b"x"), now, &mut taken);
+        }
+        now += taken.waits.last().copied().unwrap_or_default();
+    }
+    let rate = taken.entries.len() as f64 / ((now - NOW) as f64 / SECOND as f64);
+    assert!(rate < 2.1, "{rate} lines a second, and 2 are allowed");
+}
+
+#[test]
 fn limit_by_label_counts_each_value_apart() {
     let stages = [json(&["ns"]), StageConfig::Labels(vec![(text("ns"), None)]), limit(true, Some("ns"))];
     let mut pipeline = pipeline(&stages);

@@ -121,3 +121,49 @@ async fn each_file_of_a_stream_keeps_its_resource() {
         .collect();
     assert_eq!(restarts, ["restart-0", "restart-1"]);
 }
+
+/// One line with this metadata beside what lines have.
+fn with(pairs: &[(&str, &str)]) -> Batch {
+    let mut batch = batch(&["hello"]);
+    for (name, value) in pairs {
+        push_pair(&mut batch.logs.meta, name, value);
+    }
+    batch.logs.rows[0].meta.end = batch.logs.meta.len() as u32;
+    batch
+}
+
+#[tokio::test]
+async fn a_tenant_that_no_header_can_carry_does_not_stop_the_shipping() {
+    let Bench { shipper, endpoint, waits } = bench(Protocol::Loki, &[], |_| ()).await;
+    let batch = with(&[("tenant", "b\u{f6}s\nX-Evil: 1")]);
+    tokio::select! {
+        biased;
+        () = shipper.ship(&batch) => {}
+        () = async {
+            while waits.0.lock().unwrap().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        } => panic!("it is tried again and again"),
+    }
+    assert_eq!(*endpoint.tenants.lock().unwrap(), [Some("b_s_X-Evil:_1".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_trefoil_gets_a_batch_whole_whatever_its_tenants() {
+    let Bench { shipper, endpoint, .. } = bench(Protocol::Trefoil, &[], |_| ()).await;
+    let mut batch = batch(&["a", "b"]);
+    push_pair(&mut batch.logs.meta, "tenant", "t1");
+    batch.logs.rows[1].meta.end = batch.logs.meta.len() as u32;
+    shipper.ship(&batch).await;
+    assert_eq!(*endpoint.tenants.lock().unwrap(), [None]);
+}
+
+#[tokio::test]
+async fn a_loki_is_told_each_name_once() {
+    let Bench { shipper, endpoint, .. } = bench(Protocol::Loki, &[], |_| ()).await;
+    let by_a_stage = "by-a-stage";
+    let names = ["trace_id", "span_id", "detected_level", "other"];
+    shipper.ship(&with(&names.map(|name| (name, by_a_stage)))).await;
+    let body = &endpoint.taken.lock().unwrap()[0];
+    assert_eq!(memchr::memmem::find_iter(body, by_a_stage).count(), 1);
+}
