@@ -35,6 +35,23 @@ pub(crate) fn head_of(bytes: &[u8]) -> Option<u64> {
     }
 }
 
+/// Truncations of one file that are told apart; after so many the count begins again.
+const MAX_CUTS: u64 = 256;
+
+/// The head of a file that was truncated so many times: what is written after a truncation is another file, even if it begins
+/// with the same line.
+pub fn after_cuts(head: u64, cuts: u64) -> u64 {
+    match cuts % MAX_CUTS {
+        0 => head,
+        cuts => head ^ xxh3_64(&cuts.to_le_bytes()),
+    }
+}
+
+/// How many truncations lie between a file's first line and a head that was noted of it; `None` if it is another file's.
+pub fn cuts_between(noted: u64, head: u64) -> Option<u64> {
+    (0..MAX_CUTS).find(|cuts| after_cuts(head, *cuts) == noted)
+}
+
 /// The hash of the bytes before an offset.
 pub fn marker(file: &File, offset: u64) -> io::Result<u64> {
     let start = offset.saturating_sub(MARKER_BYTES as u64);

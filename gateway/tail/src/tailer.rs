@@ -152,7 +152,7 @@ impl Tailer {
     fn read_range(&mut self, range: (Bound<&Arc<str>>, Bound<&Arc<str>>), more: &mut bool) -> bool {
         let now = self.filling.observed;
         for (path, chain) in self.chains.range_mut::<Arc<str>, _>(range) {
-            if now < chain.look_at {
+            if now < chain.look_at.max(chain.wait_until) {
                 continue;
             }
             let was_ended = chain.ended;
@@ -276,9 +276,11 @@ impl Tailer {
         };
         let pipeline = source.map(|source| source.pipeline.fork()).unwrap_or_default();
         let mut chain = Chain::new(Arc::clone(&path), origin, self.options.max_line, pipeline);
-        let known =
-            |generation: &Generation| generation.id().is_some_and(|id| self.positions.contains_key(&id));
-        let resumed = listed.iter().position(|(generation, ..)| known(generation));
+        let mut listed = listed;
+        let resumed = listed.iter_mut().position(|(generation, ..)| self.settle(generation));
+        listed.iter_mut().skip(resumed.map_or(0, |at| at + 1)).for_each(|(generation, ..)| {
+            self.settle(generation);
+        });
         let read_before = self.read_before.contains(&path);
         let unpacked = if read_before { self.unpack(&path, resumed.is_some()) } else { None };
         if read_before && resumed.is_none() && unpacked.is_none() && !listed.is_empty() {
@@ -317,6 +319,17 @@ impl Tailer {
 }
 
 impl Tailer {
+    /// Whether a position was noted of the file; it is taken for the last one that was written under its identity.
+    fn settle(&self, generation: &mut Generation) -> bool {
+        let mut of_file: Vec<&Position> = self
+            .positions
+            .values()
+            .filter(|position| generation.is(position.file.device, position.file.inode))
+            .collect();
+        of_file.sort_unstable_by_key(|position| std::cmp::Reverse(position.time));
+        of_file.iter().any(|position| generation.is_of(position.file))
+    }
+
     /// What was compressed since an earlier run: from the file that was being read then, which is told by its first line, with how
     /// far it was. `None` if that file is not among them. Where a file that is not compressed was being read, too, only what
     /// is half joined can be missing.

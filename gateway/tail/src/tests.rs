@@ -412,6 +412,40 @@ fn a_truncated_file_is_read_from_its_beginning_and_counted() {
 }
 
 #[test]
+fn what_follows_a_truncation_is_another_file_even_if_it_begins_alike() {
+    let mut world = World::new(1024);
+    let write = |world: &World, lines: &[&str]| {
+        File::create(world.path("0.log")).unwrap();
+        for line in lines {
+            world.append("0.log", format!("{line}\n").as_bytes());
+        }
+    };
+    let place = |batch: &Batch, row: usize| (batch.logs.files[0], batch.logs.rows[row].offset);
+    write(&world, &["banner", "one", "two"]);
+    world.settle();
+    write(&world, &["banner"]);
+    world.settle();
+    // The reader is down while the file is cut again, and grows beyond what it was.
+    write(&world, &["banner", "three", "four", "five"]);
+    // To any reader this is the file of before, grown: the banner stands where it stood.
+    world.restart();
+    world.settle();
+    world.append("0.log", b"six\n");
+    world.restart();
+    world.settle();
+    let expected = ["banner", "one", "two", "banner", "three", "four", "five", "six"];
+    assert_eq!(world.lines(), expected);
+    // A store tells records by file and offset: none may look like another.
+    let mut places: Vec<_> = Vec::new();
+    for batch in &world.taken {
+        places.extend((0..batch.logs.rows.len()).map(|row| place(batch, row)));
+    }
+    places.sort_unstable();
+    places.dedup();
+    assert_eq!(places.len(), expected.len());
+}
+
+#[test]
 fn a_file_rotated_twice_while_behind_is_read_through_its_descriptor() {
     let mut world = World::new(1024);
     world.append("0.log", &cri("stdout", "F", "one"));

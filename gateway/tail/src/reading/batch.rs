@@ -38,7 +38,7 @@ impl Origin {
 }
 
 /// Metadata by which a shipper knows the tenant that a stage chose.
-const TENANT: &str = "tenant";
+const TENANT: &str = "trefoil.tenant";
 
 /// The batch being filled.
 pub(crate) struct Filling {

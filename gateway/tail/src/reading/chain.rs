@@ -12,6 +12,7 @@ use parsers::stage::{Entry, Metric, Output, Pipeline};
 use super::batch::{Filling, Origin};
 use super::generation::{Generation, RawLine};
 use super::held::{Place, output, place};
+use crate::identity;
 use crate::report::{Counters, Lost};
 
 /// Nanoseconds until a file that has just been read is looked at again.
@@ -33,6 +34,8 @@ pub(crate) struct Chain {
     pub ended: bool,
     /// When to look for growth again: at once after some, ever later while there is none.
     pub look_at: u64,
+    /// Until when a stage wants nothing more.
+    pub wait_until: u64,
     rest: u64,
     joiner: Joiner,
     pipeline: Pipeline,
@@ -100,6 +103,7 @@ impl Chain {
             nameless: None,
             ended: false,
             look_at: 0,
+            wait_until: 0,
             rest: 0,
             joiner: Joiner::new(JoinLimits { max_line }),
             pipeline,
@@ -124,13 +128,13 @@ impl Chain {
             return false;
         }
         let head = head();
-        same.any(|id| head == Some(id.head))
+        same.any(|id| head.is_some_and(|head| identity::cuts_between(id.head, head).is_some()))
     }
 
     /// Reads on, until there is nothing more or about `budget` bytes were read. Gives how many.
     pub fn read(&mut self, means: &mut Means<'_>, budget: u64) -> io::Result<u64> {
         let mut total = 0;
-        while total < budget && self.look_at <= means.filling.observed {
+        while total < budget && self.wait_until <= means.filling.observed {
             let Some(at) = self.generations.iter().position(|generation| !generation.drained) else { break };
             let Some(generation) = self.generations.get_mut(at) else { break };
             generation.look()?;
@@ -231,7 +235,7 @@ impl Chain {
         };
         generation.slot = slot;
         if wait > 0 {
-            self.look_at = now + wait;
+            self.wait_until = now + wait;
         }
         let read = read?;
         if read > 0 {

@@ -27,6 +27,8 @@ pub struct Generation {
     /// Whether device and inode are of the file that this was before it was compressed.
     unpacked: bool,
     head: Option<u64>,
+    /// How many times it was truncated.
+    cuts: u64,
     /// Where the next line begins.
     offset: u64,
     /// There is no newline between `offset` and this.
@@ -60,6 +62,7 @@ impl Generation {
             file,
             unpacked: false,
             head,
+            cuts: 0,
             offset: 0,
             scanned: 0,
             delivered: 0,
@@ -80,6 +83,7 @@ impl Generation {
             inode: id.inode,
             unpacked: true,
             head: Some(id.head),
+            cuts: 0,
             offset: 0,
             scanned: 0,
             size,
@@ -94,7 +98,20 @@ impl Generation {
 
     /// Who it is; `None` before its first line is complete (or long enough to tell).
     pub fn id(&self) -> Option<FileId> {
-        self.head.map(|head| FileId { device: self.device, inode: self.inode, head })
+        self.head.map(|head| self.id_of(head))
+    }
+
+    fn id_of(&self, head: u64) -> FileId {
+        let head = identity::after_cuts(head, self.cuts);
+        FileId { device: self.device, inode: self.inode, head }
+    }
+
+    /// Takes itself for the file that a position was noted of, if it begins as that one did.
+    pub fn is_of(&mut self, known: FileId) -> bool {
+        let same = self.is(known.device, known.inode);
+        let cuts = self.head.filter(|_| same).and_then(|head| identity::cuts_between(known.head, head));
+        self.cuts = cuts.unwrap_or(self.cuts);
+        cuts.is_some()
     }
 
     /// Device and inode.
@@ -115,6 +132,9 @@ impl Generation {
         let holds = delivered <= self.size
             && resume <= delivered
             && identity::marker(&self.file, resume).is_ok_and(|now| now == marker);
+        if !holds {
+            self.cuts += 1;
+        }
         if holds {
             (self.offset, self.scanned, self.delivered, self.safe) = (resume, resume, delivered, resume);
             self.held = held;
@@ -163,6 +183,7 @@ impl Generation {
     pub fn start_anew(&mut self) {
         (self.head, self.offset, self.scanned, self.delivered, self.safe) = (None, 0, 0, 0, 0);
         self.held = [0; 2];
+        self.cuts += 1;
         self.noted = None;
         self.slot = (0, 0);
     }
@@ -243,7 +264,7 @@ impl Generation {
 
     fn give(&mut self, line: RawLine<'_>, take: &mut dyn FnMut(RawLine<'_>, FileId)) {
         let head = *self.head.get_or_insert_with(|| identity::head_of_line(line.bytes));
-        take(line, FileId { device: self.device, inode: self.inode, head });
+        take(line, self.id_of(head));
     }
 
     /// Whether all of it is acknowledged and no half-joined record begins in it.

@@ -41,7 +41,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_SINGLED_OUT: usize = 16;
 
 /// Metadata by which the tailer says which tenant a stage chose.
-const TENANT: &str = "tenant";
+const TENANT: &str = "trefoil.tenant";
 
 /// Header by which Loki and its kin tell tenants apart.
 const TENANT_HEADER: &str = "X-Scope-OrgID";

@@ -71,7 +71,7 @@ async fn a_request_has_one_tenant() {
     let mut batch = batch(&["a", "b", "c", "d"]);
     for (row, tenant) in [(1, "t1"), (2, "t1"), (3, "t2")] {
         let start = batch.logs.meta.len() as u32;
-        push_pair(&mut batch.logs.meta, "tenant", tenant);
+        push_pair(&mut batch.logs.meta, TENANT, tenant);
         batch.logs.rows[row].meta = ByteRange { start, end: batch.logs.meta.len() as u32 };
     }
     shipper.ship(&batch).await;
@@ -135,7 +135,7 @@ fn with(pairs: &[(&str, &str)]) -> Batch {
 #[tokio::test]
 async fn a_tenant_that_no_header_can_carry_does_not_stop_the_shipping() {
     let Bench { shipper, endpoint, waits } = bench(Protocol::Loki, &[], |_| ()).await;
-    let batch = with(&[("tenant", "b\u{f6}s\nX-Evil: 1")]);
+    let batch = with(&[(TENANT, "b\u{f6}s\nX-Evil: 1")]);
     tokio::select! {
         biased;
         () = shipper.ship(&batch) => {}
@@ -152,7 +152,7 @@ async fn a_tenant_that_no_header_can_carry_does_not_stop_the_shipping() {
 async fn a_trefoil_gets_a_batch_whole_whatever_its_tenants() {
     let Bench { shipper, endpoint, .. } = bench(Protocol::Trefoil, &[], |_| ()).await;
     let mut batch = batch(&["a", "b"]);
-    push_pair(&mut batch.logs.meta, "tenant", "t1");
+    push_pair(&mut batch.logs.meta, TENANT, "t1");
     batch.logs.rows[1].meta.end = batch.logs.meta.len() as u32;
     shipper.ship(&batch).await;
     assert_eq!(*endpoint.tenants.lock().unwrap(), [None]);
