@@ -38,7 +38,7 @@ enum Command {
         #[arg(long)]
         data_dir: Option<PathBuf>,
     },
-    /// Tail container logs and ship them to a Trefoil or another OTLP endpoint.
+    /// Tail container logs and ship them to a Trefoil, a Loki or an OTLP endpoint.
     Agent {
         /// Configuration file with a `ship` section.
         #[arg(long, env = "TREFOIL_CONFIG")]
@@ -50,9 +50,9 @@ enum Command {
         #[arg(long)]
         config: Option<PathBuf>,
     },
-    /// Show what each rule finds in each line of standard input.
+    /// Show what each stage does to each line of standard input, and each rule finds in it.
     Parse {
-        /// Configuration file with rules of your own.
+        /// Configuration file with stages and rules of your own.
         #[arg(long, env = "TREFOIL_CONFIG")]
         config: Option<PathBuf>,
     },

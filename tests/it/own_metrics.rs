@@ -1,11 +1,15 @@
 //! Promise: `/metrics` exposes what the list of metric names says, under exactly these names and labels, in OpenMetrics.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use dashboards::metric_names::{MetricKind, MetricName};
-use tests::harness::Http;
-use tests::program::Program;
+use tests::harness::{Http, Process, free_port, until};
+use tests::program::{Program, binary};
+
+const SOON: Duration = Duration::from_mins(1);
 
 /// Family of each `# TYPE` line, with its type.
 fn families(text: &str) -> BTreeMap<&str, &str> {
@@ -39,6 +43,24 @@ async fn every_metric_is_in_the_list_and_exposed_as_it_says() -> Result<()> {
     ensure!(answer.status == 200, "{}", answer.status);
     ensure!(answer.content_type.starts_with("application/openmetrics-text"), "{}", answer.content_type);
     let text = answer.text();
+    ensure!(text.ends_with("# EOF\n"), "the end is marked");
+
+    // An agent has metrics that a gateway has not.
+    let port = free_port()?;
+    let config = folder.path().join("agent.yaml");
+    std::fs::write(
+        &config,
+        format!(
+            "server: {{listen: '127.0.0.1:{port}'}}\ncollect: {{files: [], positions_dir: '{}'}}\nship: {{trefoil: {{url: '{base}'}}}}\n",
+            folder.path().join("positions").display()
+        ),
+    )?;
+    let mut command = Command::new(binary()?);
+    command.arg("agent").arg("--config").arg(&config);
+    let _agent = Process::start("trefoil agent", &mut command, &folder.path().join("agent.out"))?;
+    let url = format!("http://127.0.0.1:{port}/metrics");
+    let answer = until("the agent's metrics", SOON, || http.get(&url)).await?;
+    let text = text.trim_end_matches("# EOF\n").to_owned() + &answer.text();
     ensure!(text.ends_with("# EOF\n"), "the end is marked");
 
     let (families, labels) = (families(&text), labels(&text));
