@@ -9,7 +9,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use parsers::container::{Carried, ContainerLine, JoinLimits, Joiner, Stream};
+use parsers::container::{ContainerLine, JoinLimits, Joiner};
 use parsers::derived::{Derived, Deriver, Verdict};
 use parsers::record::ProblemKind;
 use parsers::stage::{Entry, Pipeline};
@@ -64,7 +64,7 @@ impl<'d> ParseView<'d> {
         pipeline.flush(*time, *offset, &mut watching);
         let entries = watching.entries;
         for entry in &entries {
-            records.describe(&made(entry), &mut text);
+            records.describe(&entry.as_line(), &mut text);
         }
         text
     }
@@ -85,19 +85,6 @@ struct Records<'d> {
     problems: BTreeMap<&'static str, u64>,
 }
 
-/// A line that stages made, as rules take it.
-fn made(entry: &Entry) -> ContainerLine<'_> {
-    ContainerLine {
-        time: Some(entry.time),
-        stream: Stream::Unknown,
-        text: entry.line.as_bytes(),
-        offset: entry.offset,
-        began: Carried::here(entry.offset),
-        truncated: entry.truncated,
-        problem: None,
-    }
-}
-
 impl Records<'_> {
     fn take(&mut self, line: &ContainerLine<'_>, pipeline: &mut Pipeline, time: &mut u64, out: &mut String) {
         *time = line.time.unwrap_or(*time);
@@ -111,7 +98,7 @@ impl Records<'_> {
         pipeline.run(entry, *time, &mut watching);
         let entries = watching.entries;
         for entry in &entries {
-            self.describe(&made(entry), out);
+            self.describe(&entry.as_line(), out);
         }
     }
 

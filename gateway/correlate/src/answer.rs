@@ -305,7 +305,7 @@ pub enum AbsentReason {
     SampledOut,
     /// Retention dropped it.
     Expired,
-    /// The source keeps nothing of that time (any more).
+    /// The source was asked for another time, since nothing tells the trace's own.
     OutsideWindow,
     /// The source failed or cannot be reached.
     SourceDown,

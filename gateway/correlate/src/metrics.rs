@@ -59,6 +59,11 @@ pub(crate) async fn ask(
         futures::future::join(asking.exemplars(id, window), asking.links(workloads, window)).await;
     let mut findings = links;
     match exemplars {
+        Ok(list) if list.is_empty() && window.is_none() => {
+            let detail =
+                format!("nothing tells the time of the trace: {} was asked for the last hour", reader.name());
+            findings.absent.push(absence(AbsentSignal::Exemplars, AbsentReason::OutsideWindow, detail));
+        }
         Ok(list) => findings.exemplars = list,
         Err(error) => findings.absent.push(failed(AbsentSignal::Exemplars, &error)),
     }

@@ -294,7 +294,8 @@ impl Store {
     }
 
     /// Merges small segments now, instead of waiting for the background to come to it.
-    pub fn merge(&self) {
+    #[cfg(test)]
+    pub(crate) fn merge(&self) {
         let mut passed_over = Default::default();
         while merge::merge_once(&self.0.inner, &mut passed_over) {}
     }

@@ -1,6 +1,6 @@
 //! A line on its way through a pipeline, with all that stages may read and change.
 
-use crate::container::Carried;
+use crate::container::{Carried, ContainerLine, Stream};
 
 /// Bytes that a value made by a stage may have. Values grow in templates and replacements; this stops one that doubles
 /// itself in each stage.
@@ -99,6 +99,21 @@ impl Entry {
     pub(super) fn extract_labels(&mut self) {
         for (name, value) in self.labels.iter() {
             self.extracted.set(name, value);
+        }
+    }
+}
+
+impl Entry {
+    /// As the derived fields' rules take a line.
+    pub fn as_line(&self) -> ContainerLine<'_> {
+        ContainerLine {
+            time: Some(self.time),
+            stream: Stream::Unknown,
+            text: self.line.as_bytes(),
+            offset: self.offset,
+            began: Carried::here(self.offset),
+            truncated: self.truncated,
+            problem: None,
         }
     }
 }

@@ -111,6 +111,11 @@ async fn every_empty_part_has_its_reason() {
     let never = [("spans", "never_seen"), ("logs", "never_seen"), ("exemplars", "never_seen")];
     assert_eq!(reasons(&nothing.absent), [&never[..], &[("metrics", "not_configured")]].concat());
 
+    // Without a record nobody knows when the trace was, and the server was asked for the last hour only.
+    let server = Server::Answers { series: Vec::new(), exemplars: Vec::new() };
+    let unknown = answer(TraceRecords::default(), Some(server)).await;
+    assert!(reasons(&unknown.absent).contains(&("exemplars", "outside_window")), "{:?}", unknown.absent);
+
     let fates = vec![Fate::Expired { signal: Signal::Traces, newest: 9 }];
     let expired = answer(TraceRecords { fates, ..with_log() }, None).await;
     assert_eq!(reasons(&expired.absent)[0], ("spans", "expired"));

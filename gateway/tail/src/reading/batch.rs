@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use parsers::container::{Carried, ContainerLine, Stream};
+use parsers::container::{ContainerLine, Stream};
 use parsers::derived::{Derived, Deriver, LineSource};
 use parsers::record::{FileId, Labels, LogBatch, TraceId, push_pair};
 use parsers::stage::{Entry, Fields};
@@ -114,16 +114,7 @@ impl Filling {
         if entry.truncated > 0 {
             origin.report.lose(Lost::LineTooLong, entry.truncated);
         }
-        let line = ContainerLine {
-            time: Some(entry.time),
-            stream: Stream::Unknown,
-            text: entry.line.as_bytes(),
-            offset: entry.offset,
-            began: Carried::here(entry.offset),
-            truncated: entry.truncated,
-            problem: None,
-        };
-        self.row(origin, stream, file, &line, &entry.metadata);
+        self.row(origin, stream, file, &entry.as_line(), &entry.metadata);
     }
 
     /// A trace id that a line names, for what is counted of the line.

@@ -9,6 +9,8 @@ use std::ops::Range;
 use parsers::otlp::Writer;
 use parsers::record::{LogBatch, LogRow, Severity, SpanId, TraceId};
 
+use super::TENANT;
+
 /// Metadata that is the same on all lines of a file: the file's name says them all.
 const OF_FILE: [&str; 3] = ["filename", "pod_uid", "restart"];
 const TRACE_ID: &str = "trace_id";
@@ -91,6 +93,8 @@ fn entry(logs: &LogBatch, row: &LogRow, scratch: &mut String, out: &mut Vec<u8>)
             TRACE_ID => trace.is_some(),
             SPAN_ID => span.is_some(),
             LEVEL => level.is_some(),
+            // In the request's header.
+            TENANT => true,
             name => OF_FILE.contains(&name),
         };
         if !said {

@@ -77,6 +77,7 @@ async fn a_request_has_one_tenant() {
     shipper.ship(&batch).await;
     let tenants = endpoint.tenants.lock().unwrap().clone();
     assert_eq!(tenants, [None, Some("t1".to_owned()), Some("t2".to_owned())]);
+    assert!(endpoint.taken.lock().unwrap().iter().all(|body| !contains(body, TENANT)));
     assert!(
         contains(&endpoint.taken.lock().unwrap()[1], "b")
             && contains(&endpoint.taken.lock().unwrap()[1], "c")
