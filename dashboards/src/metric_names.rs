@@ -18,10 +18,24 @@ pub enum MetricName {
     TailLinkedLines,
     /// Container log bytes that will never be read.
     TailLostBytes,
+    /// How many times container log bytes were lost.
+    TailLosses,
     /// Lines that stages dropped on purpose.
     TailDroppedLines,
     /// Container log bytes written but not yet delivered.
     TailBehindBytes,
+    /// Age of the oldest line that is not delivered.
+    TailLag,
+    /// Files that are read.
+    TailFiles,
+    /// What went wrong and mended itself.
+    TailTroubles,
+    /// Folders that are polled.
+    TailUnwatchedFolders,
+    /// Configurations read while running.
+    ConfigReloads,
+    /// Whether the configuration in force is the newest.
+    ConfigCurrent,
     /// Log records of an agent, by what the endpoint did with them.
     ShippedLogs,
     /// Compressed bytes of an agent's requests that were answered.
@@ -115,22 +129,34 @@ pub const STATUS: &str = "status";
 pub const RULE: &str = "rule";
 /// Why something was lost, rejected or refused.
 pub const REASON: &str = "reason";
-/// `taken`, `rejected` by a partial success, or `set_aside` since the endpoint refused the record alone.
+/// Of shipped records `taken`, `rejected` by a partial success, or `set_aside` since the endpoint refused the record alone; of
+/// configurations `taken` or `refused`.
 pub const OUTCOME: &str = "outcome";
+/// `open` or `waiting`.
+pub const STATE: &str = "state";
+/// Which kind of trouble.
+pub const KIND: &str = "kind";
 /// `logs`, `traces` or `metrics`, as retention names them.
 pub const SIGNAL: &str = "signal";
 
 impl MetricName {
     /// Every metric, in the order of the list above.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 36] = [
         Self::HttpRequests,
         Self::HttpRequestDuration,
         Self::TailLines,
         Self::TailBytes,
         Self::TailLinkedLines,
         Self::TailLostBytes,
+        Self::TailLosses,
         Self::TailDroppedLines,
         Self::TailBehindBytes,
+        Self::TailLag,
+        Self::TailFiles,
+        Self::TailTroubles,
+        Self::TailUnwatchedFolders,
+        Self::ConfigReloads,
+        Self::ConfigCurrent,
         Self::ShippedLogs,
         Self::ShippedBytes,
         Self::ShipRetries,
@@ -190,6 +216,55 @@ impl MetricName {
                 Some(Bytes),
                 &[],
                 "Container log bytes written but not yet delivered",
+            ),
+            Self::TailLosses => row(
+                "tail_losses",
+                Counter,
+                None,
+                &["namespace", "pod", "container", REASON],
+                "Times that container log bytes were lost, also where nobody knows how many",
+            ),
+            Self::TailLag => row(
+                "tail_lag",
+                Gauge,
+                Some(Seconds),
+                &[],
+                "Age of the oldest line that is not delivered yet, of the container that is furthest behind",
+            ),
+            Self::TailFiles => row(
+                "tail_files",
+                Gauge,
+                None,
+                &[STATE],
+                "Files that are open, and files that wait until others are closed",
+            ),
+            Self::TailTroubles => row(
+                "tail_troubles",
+                Counter,
+                None,
+                &[KIND],
+                "Truncated files, positions that did not hold, lost events, read errors, refused batches",
+            ),
+            Self::TailUnwatchedFolders => row(
+                "tail_unwatched_folders",
+                Gauge,
+                None,
+                &[],
+                "Folders that cannot be watched; if there are any, all are polled",
+            ),
+            Self::ConfigReloads => row(
+                "config_reloads",
+                Counter,
+                None,
+                &[OUTCOME],
+                "Configurations read while running, by whether they were taken",
+            ),
+            Self::ConfigCurrent => row(
+                "config_current",
+                Gauge,
+                None,
+                &[],
+                "1 if the configuration file is in force as it is, 0 if it was refused",
             ),
             Self::ShippedLogs => row(
                 "shipped_logs",

@@ -1,9 +1,10 @@
 //! `trefoil agent`: the tailer with a shipper behind it, and a small listener for probes and metrics.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -13,29 +14,66 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use parsers::derived::Deriver;
 use parsers::record::Batch;
 use prometheus_client::registry::Registry;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use upstream::ship::{Clock, Shipper};
 
-use crate::app;
-use crate::config::Config;
-use crate::listener::{BindError, Listener};
 use serve::Metrics as _;
 use tail::position::PositionsFile;
 
+use crate::collected::Collected;
+use crate::config::Config;
+use crate::listener::{BindError, Listener};
+use crate::reload::Reload;
 use crate::telemetry::Exposition;
-use crate::{sources, telemetry};
+use crate::{app, reload, sources, telemetry};
 
 /// The DaemonSet half.
 #[derive(Debug)]
 pub struct Agent {
     /// Where probes and metrics are.
     pub main: SocketAddr,
+    reloadable: Arc<Reloadable>,
+    reloads: Arc<reload::Counters>,
     shutdown: CancellationToken,
     tasks: TaskTracker,
+}
+
+/// What another configuration can change while the agent runs.
+struct Reloadable {
+    plans: watch::Sender<tail::Plan>,
+    shippers: watch::Sender<Arc<Shipper>>,
+    shipped: Arc<upstream::ship::Counters>,
+    agent: String,
+    current: Mutex<Config>,
+}
+
+impl fmt::Debug for Reloadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reloadable").field("agent", &self.agent).finish_non_exhaustive()
+    }
+}
+
+impl Reload for Reloadable {
+    fn reload(&self, config: Config) -> Result<Vec<&'static str>, String> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let ship = config.ship.as_ref().ok_or_else(|| StartError::NoShip.to_string())?;
+        let plan = app::plan(&config, &self.agent)?;
+        if config.ship != current.ship {
+            let shipper = Shipper::new(ship, Arc::new(Clock), Arc::clone(&self.shipped));
+            self.shippers.send_replace(Arc::new(shipper.map_err(|error| format!("ship: {error}"))?));
+        }
+        self.plans.send_replace(plan);
+        let waiting = [
+            ("server", config.server != current.server),
+            ("collect.positions_dir", config.collect.positions_dir != current.collect.positions_dir),
+        ];
+        *current = config;
+        Ok(waiting.into_iter().filter_map(|(section, changed)| changed.then_some(section)).collect())
+    }
 }
 
 /// Why it does not start.
@@ -68,15 +106,21 @@ pub enum StartError {
     Rule(String),
 }
 
-/// Ships the logs of a batch.
-struct ShipperSink(Shipper);
+/// Ships the logs of a batch to whatever the newest configuration names.
+struct ShipperSink(watch::Receiver<Arc<Shipper>>);
 
 #[async_trait]
 impl tail::Sink for ShipperSink {
     async fn deliver(&self, batch: Arc<Batch>) -> Result<(), tail::Refusal> {
-        // It returns when all of the batch is safe, and waits as long as the server does not take it.
-        self.0.ship(&batch).await;
-        Ok(())
+        let mut shippers = self.0.clone();
+        loop {
+            let shipper = Arc::clone(&shippers.borrow_and_update());
+            tokio::select! {
+                // It returns when all of the batch is safe, and waits as long as the server does not take it.
+                () = shipper.ship(&batch) => return Ok(()),
+                Ok(()) = shippers.changed() => {}
+            }
+        }
     }
 }
 
@@ -85,44 +129,52 @@ impl Agent {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let ship = config.ship.as_ref().ok_or(StartError::NoShip)?;
         let listener = Listener::bind(config.server.listen, "probes and metrics", "server.listen").await?;
-        let deriver = Deriver::new(&config.rules).map_err(|errors| {
-            StartError::Rule(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-        })?;
-        let deriver = Arc::new(deriver);
+        let agent = agent_name(&config);
+        let (plans, following) = watch::channel(app::plan(&config, &agent).map_err(StartError::Rule)?);
         let shipped = Arc::default();
         let shipper = Shipper::new(ship, Arc::new(Clock), Arc::clone(&shipped))?;
+        let (shippers, newest) = watch::channel(Arc::new(shipper));
         let mut positions = PositionsFile::open(&config.collect.positions_dir)?;
         if let Some(file) = config.collect.import_positions.as_deref().filter(|_| positions.is_empty()) {
-            import(file, &agent_name(&config), &mut positions)?;
+            import(file, &agent, &mut positions)?;
         }
         let known = positions.positions();
-        let sink = Arc::new(tail::position::Noting::new(Arc::new(ShipperSink(shipper)), positions));
+        let sink = Arc::new(tail::position::Noting::new(Arc::new(ShipperSink(newest)), positions));
         let tailed = Arc::new(tail::Counters::default());
 
+        let reloads = Arc::<reload::Counters>::default();
         let mut registry = Registry::default();
         telemetry::register(
             &mut registry,
-            vec![sources::tail(Arc::clone(&tailed), Arc::clone(&deriver)), sources::shipper(shipped)],
+            vec![
+                sources::tail(Arc::clone(&tailed)),
+                sources::shipper(Arc::clone(&shipped)),
+                sources::reloads(Arc::clone(&reloads)),
+            ],
         );
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let main = listener.address;
-        tasks.spawn(
-            listener.serve(
-                router(Arc::new(Exposition { registry, tailed: Arc::clone(&tailed) })),
-                shutdown.clone(),
-            ),
-        );
-        let options = app::tail_options(&config, &agent_name(&config));
+        let collected = serve::collect_router(Arc::new(Collected(Arc::clone(&tailed))));
+        let surfaces =
+            router(Arc::new(Exposition { registry, tailed: Arc::clone(&tailed) })).merge(collected);
+        tasks.spawn(listener.serve(surfaces, shutdown.clone()));
         // Positions are written until the tailer has ended.
         let tailing_done = CancellationToken::new();
         tasks.spawn(Arc::clone(&sink).keep_writing(tailing_done.clone()));
         let stop = shutdown.clone();
         tasks.spawn(async move {
-            tail::run(options, deriver, sink, known, tailed, stop).await;
+            tail::run(following, sink, known, tailed, stop).await;
             tailing_done.cancel();
         });
         tasks.close();
-        Ok(Self { main, shutdown, tasks })
+        let reloadable = Reloadable { plans, shippers, shipped, agent, current: Mutex::new(config) };
+        Ok(Self { main, reloadable: Arc::new(reloadable), reloads, shutdown, tasks })
+    }
+
+    /// Takes another configuration at SIGHUP and when the file changes.
+    pub fn keep_reloading(&self, source: reload::Source) {
+        let (program, counters) = (Arc::clone(&self.reloadable), Arc::clone(&self.reloads));
+        self.tasks.spawn(reload::keep_reloading(Some(source), program, counters, self.shutdown.clone()));
     }
 
     /// Stops reading, lets what is under way end, and returns. What was not acknowledged is read again by the next run.

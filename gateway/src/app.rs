@@ -1,7 +1,7 @@
 //! The one composition root: every part is made here, in the order in which data flows, and nowhere else.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use axum::body::{Body, Bytes};
@@ -15,15 +15,18 @@ use prometheus_client::registry::Registry;
 use receive::otlp::{Otlp, OtlpOptions};
 use store::read::{MetricRead, ReadError};
 use store::{Keep, Retention, Store, StoreOptions, SyncPolicy};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use upstream::prometheus::{ForwardError, Prometheus, PrometheusOptions};
 
+use crate::collected::Collected;
 use crate::config::{self, Config};
 use crate::listener::{BindError, Listener};
 use crate::own_spans::OwnSpans;
+use crate::reload::Reload;
 use crate::sinks::StoreSink;
-use crate::{sources, telemetry};
+use crate::{reload, sources, telemetry};
 
 /// Who reads the files, in positions that the store keeps: the program itself.
 const LOCAL_AGENT: &str = "local";
@@ -38,8 +41,33 @@ pub struct App {
     /// OTLP HTTP.
     pub otlp_http: SocketAddr,
     store: Store,
+    reloadable: Arc<Reloadable>,
+    reloads: Arc<reload::Counters>,
     shutdown: CancellationToken,
     tasks: TaskTracker,
+}
+
+/// What another configuration can change while the gateway runs.
+#[derive(Debug)]
+struct Reloadable {
+    plans: watch::Sender<tail::Plan>,
+    current: Mutex<Config>,
+}
+
+impl Reload for Reloadable {
+    fn reload(&self, config: Config) -> Result<Vec<&'static str>, String> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = [
+            ("server", config.server != current.server),
+            ("store", config.store != current.store),
+            ("receive", config.otlp != current.otlp),
+            ("derive (for what is received)", config.rules != current.rules),
+            ("upstream", config.prometheus != current.prometheus),
+        ];
+        self.plans.send_replace(plan(&config, LOCAL_AGENT)?);
+        *current = config;
+        Ok(waiting.into_iter().filter_map(|(section, changed)| changed.then_some(section)).collect())
+    }
 }
 
 /// Why it does not start.
@@ -70,22 +98,22 @@ impl App {
         let http = Listener::bind(config.otlp.http, "OTLP HTTP", "receive.otlp.http").await?;
         let addresses = (main.address, grpc.address, http.address);
 
-        let deriver = Deriver::new(&config.rules).map_err(|errors| {
-            StartError::Rule(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-        })?;
-        let deriver = Arc::new(deriver);
+        let plan = plan(&config, LOCAL_AGENT).map_err(StartError::Rule)?;
+        let deriver = Arc::clone(&plan.1);
+        let (plans, following) = watch::channel(plan);
         let options = store_options(&config.store);
         let store = tokio::task::spawn_blocking(move || Store::open(options)).await??;
         let prometheus =
             config.prometheus.as_ref().map(|settings| Prometheus::new(prometheus_options(settings)));
         let prometheus = prometheus.transpose()?;
 
+        let reloads = Arc::<reload::Counters>::default();
         let tailed = Arc::new(tail::Counters::default());
         let received = Arc::new(receive::Counters::default());
         let sink = Arc::new(StoreSink(store.clone()));
         let otlp_options =
             OtlpOptions { max_body: config.otlp.max_body_bytes as usize, ..OtlpOptions::default() };
-        let otlp = Otlp::new(sink.clone(), Arc::clone(&received), Some(Arc::clone(&deriver)), otlp_options);
+        let otlp = Otlp::new(sink.clone(), Arc::clone(&received), Some(deriver), otlp_options);
 
         let metrics = prometheus.clone().map(|server| Arc::new(server) as Arc<dyn MetricRead>);
         let traces: Arc<dyn store::read::TraceRead> = Arc::new(store.clone());
@@ -96,9 +124,10 @@ impl App {
         telemetry::register(
             &mut registry,
             vec![
-                sources::tail(Arc::clone(&tailed), Arc::clone(&deriver)),
+                sources::tail(Arc::clone(&tailed)),
                 sources::receivers(received),
                 sources::store(store.clone()),
+                sources::reloads(Arc::clone(&reloads)),
             ],
         );
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -112,6 +141,7 @@ impl App {
             reads: serve::Reads::default(),
             prometheus: prometheus.map(|server| Arc::new(Forwarding(server)) as Arc<dyn serve::Forward>),
             readiness: Arc::new(Ready(store.clone())),
+            collecting: Arc::new(Collected(Arc::clone(&tailed))),
             metrics: Arc::new(telemetry::Exposition { registry, tailed: Arc::clone(&tailed) }),
             own,
             external_url: config.server.external_url.clone(),
@@ -122,16 +152,17 @@ impl App {
         tasks.spawn(grpc.serve(otlp.grpc().fallback(Otlp::grpc_unimplemented), shutdown.clone()));
         tasks.spawn(http.serve(otlp.http(), shutdown.clone()));
         let positions = store.positions(LOCAL_AGENT);
-        tasks.spawn(tail::run(
-            tail_options(&config, LOCAL_AGENT),
-            deriver,
-            sink,
-            positions,
-            tailed,
-            shutdown.clone(),
-        ));
+        tasks.spawn(tail::run(following, sink, positions, tailed, shutdown.clone()));
         tasks.close();
-        Ok(Self { main: addresses.0, otlp_grpc: addresses.1, otlp_http: addresses.2, store, shutdown, tasks })
+        let reloadable = Arc::new(Reloadable { plans, current: Mutex::new(config) });
+        let (main, otlp_grpc, otlp_http) = addresses;
+        Ok(Self { main, otlp_grpc, otlp_http, store, reloadable, reloads, shutdown, tasks })
+    }
+
+    /// Takes another configuration at SIGHUP and when the file changes.
+    pub fn keep_reloading(&self, source: Option<reload::Source>) {
+        let (program, counters) = (Arc::clone(&self.reloadable), Arc::clone(&self.reloads));
+        self.tasks.spawn(reload::keep_reloading(source, program, counters, self.shutdown.clone()));
     }
 
     /// Stops taking new work, lets what is under way end, seals nothing: the journal has it all.
@@ -160,15 +191,19 @@ fn store_options(settings: &config::Store) -> StoreOptions {
     }
 }
 
-/// What `collect` says, for `serve` and `agent` alike.
-/// What to tail, by an agent of this name.
-pub(crate) fn tail_options(config: &Config, agent: &str) -> tail::TailOptions {
-    tail::TailOptions {
+/// What to tail and how, by an agent of this name; `serve` and `agent` do it alike. An error names the rules at fault;
+/// `check-config` says the same.
+pub(crate) fn plan(config: &Config, agent: &str) -> Result<tail::Plan, String> {
+    let deriver = Deriver::new(&config.rules)
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    let options = tail::TailOptions {
         files: config.collect.files.iter().map(source).collect(),
         exclude: config.collect.exclude.clone(),
         node: config.collect.node.as_deref().map(Arc::from),
+        max_files: tail::files_allowed(),
         ..tail::TailOptions::new(agent)
-    }
+    };
+    Ok((options, Arc::new(deriver)))
 }
 
 /// The configuration has been read, so its stages and rules can be compiled; what could not would be none.

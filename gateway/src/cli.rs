@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::config::{self, Config, LoadError};
-use crate::{demo, parse_view, trace_view};
+use crate::{demo, parse_view, reload, trace_view};
 
 /// Log, trace and metric correlation gateway.
 #[derive(Debug, Parser)]
@@ -155,10 +155,14 @@ async fn stop_signal() {
 }
 
 fn serve(path: Option<&Path>, data_dir: Option<PathBuf>) -> Result<(), Failure> {
+    let adjust = move |config: &mut Config| {
+        if let Some(dir) = &data_dir {
+            config.store.dir.clone_from(dir);
+        }
+    };
+    let source = path.map(|path| reload::Source::new(path, adjust.clone()));
     let mut config = config::load_file(path)?;
-    if let Some(dir) = data_dir {
-        config.store.dir = dir;
-    }
+    adjust(&mut config);
     start_logging("info");
     runtime()?.block_on(async {
         let running = App::start(config).await.map_err(failed)?;
@@ -168,6 +172,7 @@ fn serve(path: Option<&Path>, data_dir: Option<PathBuf>) -> Result<(), Failure> 
             running.otlp_grpc,
             running.otlp_http
         );
+        running.keep_reloading(source);
         stop_signal().await;
         tracing::info!("stopping");
         running.stop().await;
@@ -176,11 +181,13 @@ fn serve(path: Option<&Path>, data_dir: Option<PathBuf>) -> Result<(), Failure> 
 }
 
 fn agent(path: &Path) -> Result<(), Failure> {
+    let source = reload::Source::new(path, |_| {});
     let config = config::load_file(Some(path))?;
     start_logging("info");
     runtime()?.block_on(async {
         let running = crate::agent::Agent::start(config).await.map_err(failed)?;
         tracing::info!("tailing; health on {}", running.main);
+        running.keep_reloading(source);
         stop_signal().await;
         tracing::info!("stopping");
         running.stop().await;

@@ -5,11 +5,13 @@
 pub mod agent;
 pub mod app;
 pub mod cli;
+mod collected;
 pub mod config;
 pub mod demo;
 pub mod listener;
 mod own_spans;
 pub mod parse_view;
+pub mod reload;
 mod sinks;
 mod sources;
 pub mod telemetry;

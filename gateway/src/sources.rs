@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use dashboards::metric_names::{MetricName, OUTCOME, REASON, RULE, SIGNAL};
-use parsers::derived::Deriver;
+use dashboards::metric_names::{KIND, MetricName, OUTCOME, REASON, RULE, SIGNAL, STATE};
 use store::Store;
 use tail::Lost;
 
+use crate::reload;
 use crate::telemetry::Source;
 
 fn get(counter: &AtomicU64) -> u64 {
@@ -15,34 +16,55 @@ fn get(counter: &AtomicU64) -> u64 {
 }
 
 /// The tailer.
-pub fn tail(counters: Arc<tail::Counters>, deriver: Arc<Deriver>) -> Source {
+pub fn tail(counters: Arc<tail::Counters>) -> Source {
     Box::new(move |out| {
         out.put(MetricName::TailLines, get(&counters.lines));
         out.put(MetricName::TailBytes, get(&counters.bytes));
         out.put(MetricName::TailBehindBytes, counters.behind());
-        for (name, linked) in deriver.rule_names().iter().zip(counters.linked()) {
-            if linked > 0 {
-                out.with(MetricName::TailLinkedLines, vec![(RULE, name.to_string())], linked as f64);
-            }
+        out.with(MetricName::TailLag, Vec::new(), counters.lag(now()) as f64 / 1e9);
+        for (name, linked) in counters.linked() {
+            out.with(MetricName::TailLinkedLines, vec![(RULE, name.to_string())], linked as f64);
         }
         for (reason, dropped) in counters.dropped_lines() {
             out.with(MetricName::TailDroppedLines, vec![(REASON, reason)], dropped as f64);
         }
-        for container in counters.containers() {
+        let containers = counters.containers();
+        let open = containers.iter().map(|container| get(&container.open)).sum();
+        let files = [("open", open), ("waiting", get(&counters.waiting_files))];
+        for (state, count) in files {
+            out.with(MetricName::TailFiles, vec![(STATE, state.to_owned())], count as f64);
+        }
+        let troubles = [
+            ("truncated_file", &counters.truncations),
+            ("position_mismatch", &counters.position_mismatches),
+            ("event_overflow", &counters.event_overflows),
+            ("read_error", &counters.read_errors),
+            ("refused_batch", &counters.refusals),
+        ];
+        for (kind, counter) in troubles {
+            out.with(MetricName::TailTroubles, vec![(KIND, kind.to_owned())], get(counter) as f64);
+        }
+        out.put(MetricName::TailUnwatchedFolders, get(&counters.unwatched_folders));
+        for container in containers {
             for reason in Lost::ALL {
-                let lost = container.lost(reason);
-                if lost > 0 {
+                let losses = container.losses(reason);
+                if losses > 0 {
                     let labels = vec![
                         ("namespace", container.namespace.to_string()),
                         ("pod", container.pod.to_string()),
                         ("container", container.container.to_string()),
                         (REASON, reason.as_str().to_owned()),
                     ];
-                    out.with(MetricName::TailLostBytes, labels, lost as f64);
+                    out.with(MetricName::TailLosses, labels.clone(), losses as f64);
+                    out.with(MetricName::TailLostBytes, labels, container.lost(reason) as f64);
                 }
             }
         }
     })
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
 }
 
 /// The store.
@@ -103,5 +125,15 @@ pub fn shipper(counters: Arc<upstream::ship::Counters>) -> Source {
         out.put(MetricName::ShippedBytes, get(&counters.bytes));
         out.put(MetricName::ShipRetries, get(&counters.retries));
         out.put(MetricName::ShipInFlightBytes, get(&counters.in_flight));
+    })
+}
+
+/// Configurations read while running.
+pub fn reloads(counters: Arc<reload::Counters>) -> Source {
+    Box::new(move |out| {
+        for (outcome, counter) in [("taken", &counters.taken), ("refused", &counters.refused)] {
+            out.with(MetricName::ConfigReloads, vec![(OUTCOME, outcome.to_owned())], get(counter) as f64);
+        }
+        out.put(MetricName::ConfigCurrent, u64::from(!counters.outdated.load(Ordering::Relaxed)));
     })
 }

@@ -15,7 +15,10 @@ use store::read::{
 };
 use tower::ServiceExt as _;
 
-use crate::{DEFAULT_REQUEST_TIMEOUT, OwnRequests, OwnSpans, PartState, Readiness, Reads, State, router};
+use crate::{
+    CollectedFile, Collecting, DEFAULT_REQUEST_TIMEOUT, OwnRequests, OwnSpans, PartState, Readiness, Reads,
+    State, router,
+};
 
 /// Holds nothing, and is waiting for its journal.
 pub(crate) struct Nothing;
@@ -33,6 +36,12 @@ impl TraceRead for Nothing {
     }
     fn services(&self, _: Window) -> Result<Vec<(String, Vec<String>)>, ReadError> {
         Ok(Vec::new())
+    }
+}
+
+impl Collecting for Nothing {
+    fn files(&self) -> Vec<CollectedFile> {
+        Vec::new()
     }
 }
 
@@ -147,6 +156,7 @@ pub(crate) fn state(traces: Arc<dyn TraceRead>, logs: Arc<dyn LogRead>) -> State
         reads: Reads::default(),
         prometheus: None,
         readiness: Arc::new(Nothing),
+        collecting: Arc::new(Nothing),
         metrics: Arc::new(Text(registry)),
         own,
         external_url: None,

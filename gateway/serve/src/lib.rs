@@ -5,6 +5,7 @@
 mod admin;
 mod blocking;
 mod bounds;
+mod collect;
 #[cfg(test)]
 mod fakes;
 mod grafana;
@@ -27,6 +28,7 @@ use tower_http::compression::CompressionLayer;
 
 pub use admin::{PartState, Readiness};
 pub use blocking::Reads;
+pub use collect::{CollectedFile, Collecting, FileLoss, router as collect_router};
 pub use native::openapi;
 pub use own::{OwnRequests, OwnSpans};
 pub use prometheus::{Forward, ForwardFailure};
@@ -56,6 +58,8 @@ pub struct State {
     pub prometheus: Option<Arc<dyn Forward>>,
     /// Which parts of the gateway are ready.
     pub readiness: Arc<dyn Readiness>,
+    /// What is read of log files.
+    pub collecting: Arc<dyn Collecting>,
     /// What `/metrics` says.
     pub metrics: Arc<dyn Metrics>,
     /// Counts and spans of the requests to these surfaces.

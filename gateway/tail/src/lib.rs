@@ -19,8 +19,8 @@ mod tailer;
 mod tests;
 
 pub use line_metrics::LineMetrics;
-pub use options::{DEFAULT_BATCH_BYTES, DEFAULT_FILES, Source, TailOptions};
-pub use report::{ContainerReport, Counters, Lost};
-pub use run::run;
+pub use options::{DEFAULT_BATCH_BYTES, DEFAULT_FILES, Source, TailOptions, files_allowed};
+pub use report::{ContainerReport, Counters, Loss, Lost};
+pub use run::{Plan, run};
 pub use sink::{Refusal, RefusalKind, Sink};
 pub use tailer::{Step, Tailer};

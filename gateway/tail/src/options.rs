@@ -5,6 +5,7 @@ use std::sync::Arc;
 use parsers::container::DEFAULT_MAX_LINE;
 use parsers::stage::Pipeline;
 use parsers::stage::relabel::Relabel;
+use rustix::process::{Resource, Rlimit};
 
 /// Where the kubelet keeps the logs of containers.
 pub const DEFAULT_FILES: &str = "/var/log/pods/*/*/*.log";
@@ -25,6 +26,22 @@ const DEFAULT_POLL: u64 = 1_000_000_000;
 
 /// Nanoseconds that a file without a name is read on: its writer may outlive it for a moment.
 const DEFAULT_LINGER: u64 = 5_000_000_000;
+
+/// Files open at once, where nobody says how many: half of what a process may open on most machines.
+const DEFAULT_MAX_FILES: usize = 512;
+
+/// Files that the rest of a program may need open.
+const OTHER_FILES: u64 = 256;
+
+/// How many files this process may read at once, once it has asked for as many as it may have.
+pub fn files_allowed() -> usize {
+    let limits = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limits.maximum, maximum: limits.maximum };
+    // Where that is not allowed, the limit stays what it was.
+    let _ = rustix::process::setrlimit(Resource::Nofile, raised);
+    let allowed = rustix::process::getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(allowed.saturating_sub(OTHER_FILES).max(allowed / 2)).unwrap_or(usize::MAX)
+}
 
 /// Files that are read alike.
 #[derive(Debug, Clone)]
@@ -67,6 +84,8 @@ pub struct TailOptions {
     pub poll_every: u64,
     /// Nanoseconds without growth after which a file without a name is left.
     pub linger: u64,
+    /// Files open at once; others wait until some are closed.
+    pub max_files: usize,
 }
 
 impl TailOptions {
@@ -83,6 +102,7 @@ impl TailOptions {
             reconcile_every: DEFAULT_RECONCILE,
             poll_every: DEFAULT_POLL,
             linger: DEFAULT_LINGER,
+            max_files: DEFAULT_MAX_FILES,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use parsers::derived::Deriver;
 use parsers::record::{Batch, Position};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::options::TailOptions;
@@ -19,43 +20,43 @@ const BUSY_PAUSE: Duration = Duration::from_millis(50);
 /// Between sweeps while nothing comes: a thousand idle files cost a few thousand calls a second at most.
 const IDLE_PAUSE: Duration = Duration::from_millis(250);
 
+/// Between looks at the files while a batch waits: often enough that nothing is rotated away twice between two of them.
+const LOOK_WHILE_WAITING: Duration = Duration::from_millis(500);
+
 /// First wait after a refusal that names none.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 
 /// Longest wait after refusals, unless the sink asks for more.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
-/// Tails until shutdown. What the sink has not taken by then is read again by the next run.
+/// What to read and how, and the rules that find ids.
+pub type Plan = (TailOptions, Arc<Deriver>);
+
+/// Tails until shutdown, by another plan whenever one comes. What the sink has not taken by then is read again by the next run.
 pub async fn run(
-    options: TailOptions,
-    deriver: Arc<Deriver>,
+    mut plans: watch::Receiver<Plan>,
     sink: Arc<dyn Sink>,
     positions: Vec<Position>,
     counters: Arc<Counters>,
     shutdown: CancellationToken,
 ) {
+    let (options, deriver) = plans.borrow_and_update().clone();
     let mut tailer = Tailer::new(options, deriver, positions, Arc::clone(&counters));
     let mut pause = BUSY_PAUSE;
     while !shutdown.is_cancelled() {
-        // Disks may be slow: reading has a thread of its own.
-        let stepped = tokio::task::spawn_blocking(move || {
-            let step = tailer.step(now());
-            (tailer, step)
-        });
-        let step;
-        (tailer, step) = match stepped.await {
-            Ok(stepped) => stepped,
-            Err(error) => {
-                tracing::error!(%error, "tailing has ended");
-                return;
-            }
-        };
+        if plans.has_changed().unwrap_or(false) {
+            let (options, deriver) = plans.borrow_and_update().clone();
+            tailer.reconfigure(options, deriver);
+        }
+        let Some((back, step)) = aside(tailer, |tailer| tailer.step(now())).await else { return };
+        tailer = back;
         match step {
             Step::Deliver(batch) => {
-                if !deliver(&*sink, batch, &counters, &shutdown).await {
+                let Some(back) = deliver_watching(tailer, &*sink, batch, &counters, &shutdown).await else {
                     return;
-                }
-                tailer.acknowledged();
+                };
+                tailer = back;
+                tailer.acknowledged(now());
                 pause = BUSY_PAUSE;
             }
             Step::Again => {}
@@ -65,6 +66,37 @@ pub async fn run(
                     () = tokio::time::sleep(pause) => {}
                     () = shutdown.cancelled() => {}
                 }
+            }
+        }
+    }
+}
+
+/// Disks may be slow: reading has a thread of its own. `None` if it has failed, and tailing with it.
+async fn aside<T: Send + 'static>(
+    mut tailer: Tailer,
+    work: impl FnOnce(&mut Tailer) -> T + Send + 'static,
+) -> Option<(Tailer, T)> {
+    let worked = tokio::task::spawn_blocking(move || {
+        let result = work(&mut tailer);
+        (tailer, result)
+    });
+    worked.await.inspect_err(|error| tracing::error!(%error, "tailing has ended")).ok()
+}
+
+/// Delivers; for as long as that takes, keeps an eye on the files. `None` at shutdown.
+async fn deliver_watching(
+    mut tailer: Tailer,
+    sink: &dyn Sink,
+    batch: Arc<Batch>,
+    counters: &Counters,
+    shutdown: &CancellationToken,
+) -> Option<Tailer> {
+    let mut delivering = std::pin::pin!(deliver(sink, batch, counters, shutdown));
+    loop {
+        tokio::select! {
+            taken = &mut delivering => return taken.then_some(tailer),
+            () = tokio::time::sleep(LOOK_WHILE_WAITING) => {
+                (tailer, ()) = aside(tailer, |tailer| tailer.watch(now())).await?;
             }
         }
     }

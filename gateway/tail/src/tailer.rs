@@ -1,23 +1,24 @@
 //! The four parts together, one step at a time. A step reads files and folders and never waits; what it gives has to be
 //! delivered and acknowledged before it reads on.
 
+mod earlier;
+mod finding;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use parsers::derived::Deriver;
-use parsers::record::{Batch, FileId, Position};
-use rustc_hash::{FxHashMap, FxHashSet};
+use parsers::record::{Batch, Position};
+use rustc_hash::FxHashSet;
 
-use crate::discovery::{Discovery, Found, Look};
+use self::earlier::Earlier;
+use crate::discovery::Discovery;
 use crate::options::TailOptions;
 use crate::reading::batch::Filling;
-use crate::reading::compressed;
-use crate::reading::origin::origin;
-use crate::reading::{Chain, Generation, Means};
-use crate::report::{Counters, Lost};
+use crate::reading::{Chain, Means};
+use crate::report::Counters;
 
 /// Bytes read from one container before the next has its turn.
 const TURN: u64 = 256 * 1024;
@@ -45,9 +46,9 @@ pub struct Tailer {
     discovery: Discovery,
     chains: BTreeMap<Arc<str>, Chain>,
     /// Of earlier runs, until their files are found.
-    positions: FxHashMap<FileId, Position>,
-    /// Paths that an earlier run has read.
-    read_before: FxHashSet<Arc<str>>,
+    earlier: Earlier,
+    /// Paths of files that are read under another path.
+    twins: FxHashSet<Arc<str>>,
     filling: Filling,
     buffer: Vec<u8>,
     /// Chains that moved since the last batch.
@@ -56,7 +57,10 @@ pub struct Tailer {
     /// Whose turn was last.
     turn: Option<Arc<str>>,
     last_batch: Option<u64>,
-    rules: usize,
+    /// Names of the rules, by their indexes.
+    rules: Arc<[Arc<str>]>,
+    /// What to read from the next batch on, and how.
+    next: Option<(TailOptions, Arc<Deriver>)>,
     counters: Arc<Counters>,
 }
 
@@ -68,13 +72,15 @@ impl Tailer {
         positions: Vec<Position>,
         counters: Arc<Counters>,
     ) -> Self {
-        let rules = deriver.rule_names().len();
+        let rules = deriver.rule_names().into();
+        let mut earlier = Earlier::default();
+        earlier.extend(positions);
         let discovery = Discovery::new(&options, Arc::clone(&counters));
         Self {
             discovery,
             chains: BTreeMap::new(),
-            read_before: positions.iter().map(|position| Arc::clone(&position.path)).collect(),
-            positions: positions.into_iter().map(|position| (position.file, position)).collect(),
+            earlier,
+            twins: FxHashSet::default(),
             filling: Filling::new(deriver),
             buffer: vec![0; READ_BYTES.max(options.max_line + WRAPPING)],
             moved: BTreeSet::new(),
@@ -82,6 +88,7 @@ impl Tailer {
             turn: None,
             last_batch: None,
             rules,
+            next: None,
             counters,
             options,
         }
@@ -93,6 +100,13 @@ impl Tailer {
             return Step::Deliver(Arc::clone(batch));
         }
         self.filling.observed = now;
+        if self.next.is_some() {
+            // What was read the old way goes first.
+            if let Some(batch) = self.seal(now) {
+                return Step::Deliver(batch);
+            }
+            self.change();
+        }
         if let Some(look) = self.discovery.look(now) {
             self.found(look, now);
         }
@@ -106,14 +120,36 @@ impl Tailer {
         if full { Step::Again } else { Step::Idle(!self.moved.is_empty()) }
     }
 
-    /// The batch that [`Tailer::step`] gave is safe.
-    pub fn acknowledged(&mut self) {
-        if self.waiting.take().is_none() {
-            return;
+    /// Looks for files, and how long they are, while a batch waits for its acknowledgement: what is rotated away meanwhile
+    /// must be open by then.
+    pub fn watch(&mut self, now: u64) {
+        if let Some(look) = self.discovery.look(now) {
+            self.found(look, now);
         }
+        for chain in self.chains.values_mut() {
+            // An error comes again when it is read.
+            let _ = chain.look(now);
+        }
+    }
+
+    /// Reads other files, or reads them another way, from the next batch on. How far each file was read is kept. `agent`
+    /// stays what it was.
+    pub fn reconfigure(&mut self, options: TailOptions, deriver: Arc<Deriver>) {
+        self.next = Some((TailOptions { agent: Arc::clone(&self.options.agent), ..options }, deriver));
+    }
+
+    /// The batch that [`Tailer::step`] gave is safe. `now` is in nanoseconds since the epoch.
+    pub fn acknowledged(&mut self, now: u64) {
+        if self.waiting.take().is_some() {
+            self.let_go(now);
+        }
+    }
+
+    /// Closes what is read to its end and safe.
+    fn let_go(&mut self, now: u64) {
         let mut ended = Vec::new();
         for (path, chain) in &mut self.chains {
-            chain.acknowledged();
+            chain.acknowledged(now);
             if chain.ended && chain.generations.is_empty() {
                 ended.push(Arc::clone(path));
             }
@@ -174,7 +210,7 @@ impl Tailer {
             let moved = read > 0 || chain.ended != was_ended || self.filling.logs.rows.len() > rows;
             chain.rest(moved, now);
             if moved {
-                chain.report();
+                chain.report(now);
                 self.moved.insert(Arc::clone(path));
                 self.turn = Some(Arc::clone(path));
             }
@@ -199,177 +235,11 @@ impl Tailer {
         let batch = Batch { logs: self.filling.take(), positions, ..Batch::default() };
         self.last_batch = Some(now);
         if batch.is_empty() {
+            self.let_go(now);
             return None;
         }
         let batch = Arc::new(batch);
         self.waiting = Some(Arc::clone(&batch));
         Some(batch)
     }
-
-    /// Opens what is new and notes what is gone.
-    fn found(&mut self, look: Look, now: u64) {
-        for (path, chain) in &mut self.chains {
-            let looked_at = look.folders.as_ref().is_none_or(|folders| {
-                Path::new(&**path).parent().is_some_and(|folder| folders.contains(folder))
-            });
-            if looked_at && !look.chains.contains_key(path) {
-                chain.nameless.get_or_insert(now);
-                chain.look_at = 0;
-                self.moved.insert(Arc::clone(path));
-            }
-        }
-        for (path, files) in look.chains {
-            let mut listed: Vec<(Generation, bool, bool)> = Vec::new();
-            let mut there = FxHashSet::default();
-            for file in in_order(&path, files) {
-                there.extend(rustix::fs::stat(&file.path).map(|stat| (stat.st_dev, stat.st_ino)));
-                match self.open(&path, &file) {
-                    Ok(Some(generation)) => {
-                        listed.push((generation, file.asked_for, &*path == file.path.as_os_str()));
-                    }
-                    Ok(None) => {}
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                    Err(error) => {
-                        tracing::warn!(path = %file.path.display(), %error, "a log file cannot be opened now");
-                        self.counters.read_errors.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
-            }
-            match self.chains.get_mut(&path) {
-                Some(chain) => {
-                    chain.done.retain(|id| there.contains(&(id.device, id.inode)));
-                    chain.nameless = None;
-                    chain.ended = false;
-                    chain.look_at = 0;
-                    chain.generations.extend(listed.into_iter().map(|(generation, ..)| generation));
-                }
-                None => self.start(path, listed),
-            }
-        }
-    }
-
-    /// The file, unless its chain knows it.
-    fn open(&self, path: &Arc<str>, file: &Found) -> std::io::Result<Option<Generation>> {
-        let Some(chain) = self.chains.get(path) else {
-            return Generation::open(&file.path).map(Some);
-        };
-        let stat = rustix::fs::stat(&file.path)?;
-        if chain.knows(stat.st_dev, stat.st_ino, || {
-            Generation::open(&file.path).ok().and_then(|opened| opened.id()).map(|id| id.head)
-        }) {
-            return Ok(None);
-        }
-        let generation = Generation::open(&file.path)?;
-        // Between the two looks another file may have taken the name.
-        let (device, inode) = generation.place();
-        let known = chain.knows(device, inode, || generation.id().map(|id| id.head));
-        Ok((!known).then_some(generation))
-    }
-
-    /// A container is seen for the first time in this run: it goes on where an earlier run was, with all that was rotated
-    /// since.
-    fn start(&mut self, path: Arc<str>, listed: Vec<(Generation, bool, bool)>) {
-        let source = self.discovery.source(&path).and_then(|at| self.options.files.get(at));
-        let relabel = source.map(|source| &source.relabel).filter(|relabel| !relabel.is_empty());
-        let Some(origin) = origin(&path, self.options.node.as_deref(), self.rules, relabel) else {
-            return;
-        };
-        let pipeline = source.map(|source| source.pipeline.fork()).unwrap_or_default();
-        let mut chain = Chain::new(Arc::clone(&path), origin, self.options.max_line, pipeline);
-        let mut listed = listed;
-        let resumed = listed.iter_mut().position(|(generation, ..)| self.settle(generation));
-        listed.iter_mut().skip(resumed.map_or(0, |at| at + 1)).for_each(|(generation, ..)| {
-            self.settle(generation);
-        });
-        let read_before = self.read_before.contains(&path);
-        let unpacked = if read_before { self.unpack(&path, resumed.is_some()) } else { None };
-        if read_before && resumed.is_none() && unpacked.is_none() && !listed.is_empty() {
-            tracing::warn!(path = &*path, "the file that was read before is gone: what it got since is lost");
-            chain.origin.report.lose(Lost::RotatedAway, 1);
-        }
-        for (mut generation, position) in unpacked.into_iter().flatten() {
-            if let Some(position) = position
-                && !generation.resume(&position)
-            {
-                tracing::warn!(path = &*path, "the file is not what it was: reading from its beginning");
-                self.counters.position_mismatches.fetch_add(1, Ordering::Relaxed);
-            }
-            chain.generations.push_back(generation);
-        }
-        for (at, (mut generation, asked_for, live)) in listed.into_iter().enumerate() {
-            let wanted = match resumed {
-                Some(first) => at >= first,
-                None => read_before || asked_for || live,
-            };
-            if !wanted {
-                chain.done.extend(generation.id());
-                continue;
-            }
-            if let Some(position) = generation.id().and_then(|id| self.positions.remove(&id))
-                && !generation.resume(&position)
-            {
-                tracing::warn!(path = &*path, "the file is not what it was: reading from its beginning");
-                self.counters.position_mismatches.fetch_add(1, Ordering::Relaxed);
-            }
-            chain.generations.push_back(generation);
-        }
-        self.counters.arrived(Arc::clone(&chain.origin.report));
-        self.chains.insert(path, chain);
-    }
-}
-
-impl Tailer {
-    /// Whether a position was noted of the file; it is taken for the last one that was written under its identity.
-    fn settle(&self, generation: &mut Generation) -> bool {
-        let mut of_file: Vec<&Position> = self
-            .positions
-            .values()
-            .filter(|position| generation.is(position.file.device, position.file.inode))
-            .collect();
-        of_file.sort_unstable_by_key(|position| std::cmp::Reverse(position.time));
-        of_file.iter().any(|position| generation.is_of(position.file))
-    }
-
-    /// What was compressed since an earlier run: from the file that was being read then, which is told by its first line, with how
-    /// far it was. `None` if that file is not among them. Where a file that is not compressed was being read, too, only what
-    /// is half joined can be missing.
-    fn unpack(&mut self, path: &Arc<str>, plain_too: bool) -> Option<Vec<(Generation, Option<Position>)>> {
-        let mut found: Option<Vec<(Generation, Option<Position>)>> = None;
-        for compressed in compressed::list(path) {
-            let known =
-                self.positions.values().find(|p| p.path == *path && p.file.head == compressed.id.head);
-            let position = known.map(|position| position.file).and_then(|file| self.positions.remove(&file));
-            // Older than what was being read, or read before the file that is not compressed was begun.
-            let wanted = position.is_some() || (found.is_some() && !plain_too);
-            if !wanted {
-                continue;
-            }
-            let found = found.get_or_insert_default();
-            if position.as_ref().is_some_and(|position| compressed.unpacked_size() == Some(position.resume)) {
-                continue;
-            }
-            let id = position.as_ref().map_or(compressed.id, |position| position.file);
-            match compressed.unpack().and_then(|file| Generation::unpacked(file, id)) {
-                Ok(generation) => found.push((generation, position)),
-                Err(error) => {
-                    tracing::warn!(path = &**path, %error, "a compressed log file cannot be read");
-                    self.counters.read_errors.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        }
-        found
-    }
-}
-
-/// Oldest first: by the time of the last write, and the one being written last.
-fn in_order(live: &str, files: Vec<Found>) -> Vec<Found> {
-    let mut keyed: Vec<_> = files
-        .into_iter()
-        .map(|file| {
-            let written = std::fs::metadata(&file.path).and_then(|metadata| metadata.modified()).ok();
-            ((file.path.as_os_str() == live, written, file.path.clone()), file)
-        })
-        .collect();
-    keyed.sort_by(|a, b| a.0.cmp(&b.0));
-    keyed.into_iter().map(|(_, file)| file).collect()
 }

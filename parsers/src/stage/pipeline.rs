@@ -1,5 +1,7 @@
 //! The stages in their order: compiling, running, and what they hold back.
 
+use std::sync::Arc;
+
 use crate::container::Carried;
 
 use super::config::{MatchAction, StageConfig};
@@ -73,7 +75,7 @@ pub(super) enum Flow {
     /// It goes on.
     Next,
     /// It does not, and is counted under this.
-    Drop(std::sync::Arc<str>),
+    Drop(Arc<str>),
 }
 
 /// What stages need and do not own.
@@ -110,7 +112,7 @@ enum Stage {
     StaticLabels(StaticLabels),
     StructuredMetadata(StructuredMetadata),
     Tenant(Tenant),
-    Match { selector: Selector, reason: std::sync::Arc<str>, stages: Option<Vec<Named>> },
+    Match { selector: Selector, reason: Arc<str>, stages: Option<Vec<Named>> },
     Drop(Drop),
     Sampling(Sampling),
     Limit(Limit),
@@ -132,6 +134,8 @@ struct Named {
 #[derive(Debug, Clone, Default)]
 pub struct Pipeline {
     stages: Vec<Named>,
+    /// What they were compiled from.
+    configs: Arc<[StageConfig]>,
 }
 
 impl Pipeline {
@@ -139,7 +143,16 @@ impl Pipeline {
     pub fn new(configs: &[StageConfig]) -> Result<Self, Vec<StageError>> {
         let mut compiler = Compiler { at: Vec::new(), count: 0, errors: Vec::new() };
         let stages = compiler.stages(configs);
-        if compiler.errors.is_empty() { Ok(Self { stages }) } else { Err(compiler.errors) }
+        if compiler.errors.is_empty() {
+            Ok(Self { stages, configs: configs.into() })
+        } else {
+            Err(compiler.errors)
+        }
+    }
+
+    /// Whether it does the same, whatever either remembers.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.configs == other.configs
     }
 
     /// The same stages for another container: they remember nothing yet. Rate limits and the chance of
@@ -217,7 +230,7 @@ fn drive(
         let flow = match stage {
             Stage::Match { selector, reason, stages } => match stages {
                 _ if !selector.matches(&entry) => Flow::Next,
-                None => Flow::Drop(std::sync::Arc::clone(reason)),
+                None => Flow::Drop(Arc::clone(reason)),
                 Some(stages) => {
                     entry.extract_labels();
                     return drive(stages, depth + 1, entry, context, &mut |entry, context| {

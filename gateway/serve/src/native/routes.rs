@@ -1,4 +1,4 @@
-//! `GET /api/v1/traces/{id}`, and `/openapi.json`, which describes it.
+//! `GET /api/v1/traces/{id}`, and `/openapi.json`, which describes it and what else there is under `/api/v1`.
 
 use axum::extract::{Path, State as Extract};
 use axum::http::StatusCode;
@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::response::TraceBody;
-use crate::State;
+use crate::{State, collect};
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -23,7 +23,7 @@ use crate::State;
 struct Document;
 
 fn described() -> OpenApiRouter<State> {
-    OpenApiRouter::with_openapi(Document::openapi()).routes(routes!(trace))
+    OpenApiRouter::with_openapi(Document::openapi()).routes(routes!(trace)).routes(routes!(collect::files))
 }
 
 /// The description of this surface.

@@ -18,8 +18,11 @@ use crate::report::Counters;
 use glob::name_matches;
 use watch::Watches;
 
-/// Endings of rotated files that are not text any more.
-const COMPRESSED: [&str; 5] = [".gz", ".bz2", ".xz", ".zst", ".tmp"];
+/// Endings of rotated files that are not text any more, nor can be unpacked.
+const NOT_TEXT: [&str; 4] = [".bz2", ".xz", ".zst", ".tmp"];
+
+/// Ending of compressed generations.
+const GZ: &str = ".gz";
 
 /// Nanoseconds between looks at all folders, for each of them.
 const RECONCILE_A_FOLDER: u64 = 3_000_000;
@@ -41,6 +44,8 @@ pub type Chains = BTreeMap<Arc<str>, Vec<Found>>;
 pub struct Look {
     /// Chains that have files in the folders looked at.
     pub chains: Chains,
+    /// Compressed generations of chains, in the order of their names.
+    pub compressed: BTreeMap<Arc<str>, Vec<PathBuf>>,
     /// The folders looked at, or `None` for all: chains there that are not listed have no file any more.
     pub folders: Option<BTreeSet<PathBuf>>,
 }
@@ -57,6 +62,8 @@ pub struct Discovery {
     last_full: Option<u64>,
     /// Folders at the last look at all.
     folders: usize,
+    /// Folders that files are linked from, by the folder in which they really are.
+    links: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
     counters: Arc<Counters>,
 }
 
@@ -72,6 +79,7 @@ impl Discovery {
             poll_every: options.poll_every,
             last_full: None,
             folders: 0,
+            links: BTreeMap::new(),
             counters,
         }
     }
@@ -96,15 +104,17 @@ impl Discovery {
         if changes.folders.is_empty() {
             return None;
         }
-        let mut chains = Chains::new();
-        for folder in &changes.folders {
-            self.list(folder, &mut chains);
+        let linked = changes.folders.iter().filter_map(|folder| self.links.get(folder)).flatten().cloned();
+        let folders: BTreeSet<PathBuf> = linked.chain(changes.folders.iter().cloned()).collect();
+        let mut look = Look::default();
+        for folder in &folders {
+            self.list(folder, &mut look);
         }
-        Some(Look { chains, folders: Some(changes.folders) })
+        self.watch_links();
+        Some(Look { folders: Some(folders), ..look })
     }
 
     fn look_at_all(&mut self) -> Look {
-        let mut chains = Chains::new();
         let mut folders = BTreeSet::new();
         let mut with_files = BTreeSet::new();
         for glob in &self.globs {
@@ -112,57 +122,103 @@ impl Discovery {
                 walk(Path::new("/"), parts, &mut folders, &mut with_files);
             }
         }
-        let mut unwatched = 0;
         // Watches come before the listing, so that what is created in between is told by one of the two.
-        for folder in &folders {
-            if !self.watches.add(folder) {
-                unwatched += 1;
-            }
+        let mut unwatched = folders.iter().filter(|folder| !self.watches.add(folder)).count() as u64;
+        let mut look = Look::default();
+        self.links.clear();
+        for folder in &with_files {
+            self.list(folder, &mut look);
         }
+        unwatched += self.watch_links();
+        self.folders = folders.len() + self.links.len();
+        folders.extend(self.links.keys().cloned());
         self.watches.retain(&folders);
-        self.folders = folders.len();
         if unwatched > 0 && !self.polling {
             tracing::warn!(
-                "{unwatched} folders cannot be watched (fs.inotify.max_user_watches?): all are polled instead"
+                "{unwatched} folders cannot be watched (fs.inotify.max_user_watches? a network file system?): all are polled instead"
             );
         }
         self.polling = unwatched > 0;
         self.counters.unwatched_folders.store(unwatched, Ordering::Relaxed);
-        for folder in &with_files {
-            self.list(folder, &mut chains);
-        }
-        Look { chains, folders: None }
+        look
     }
 
-    fn list(&self, folder: &Path, chains: &mut Chains) {
+    /// Watches the folders in which linked files really are. Gives how many cannot be watched.
+    fn watch_links(&mut self) -> u64 {
+        self.links.keys().filter(|folder| !self.watches.add(folder)).count() as u64
+    }
+
+    fn list(&mut self, folder: &Path, look: &mut Look) {
         // A folder that is gone holds nothing.
         let Ok(entries) = std::fs::read_dir(folder) else { return };
         for entry in entries.flatten() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            let Ok(kind) = entry.file_type() else { continue };
+            if kind.is_dir() {
                 continue;
             }
-            let (path, name) = (entry.path(), entry.file_name());
-            let (Some(text), Some(name)) = (path.to_str(), name.to_str()) else { continue };
-            if COMPRESSED.iter().any(|ending| name.ends_with(ending)) {
-                continue;
+            let path = entry.path();
+            let Some(live) = self.list_file(folder, &path, None, look) else { continue };
+            if kind.is_symlink() && *live == path {
+                self.follow(folder, &path, &live, look);
             }
-            let live = folder.join(live_name(name));
-            let Some(live) = live.to_str() else { continue };
-            let asked_for = self.covers(text);
-            if asked_for || self.covers(live) {
-                chains.entry(Arc::from(live)).or_default().push(Found { path, asked_for });
+        }
+        look.compressed.values_mut().for_each(|files| files.sort());
+    }
+
+    /// A file belongs to the chain of its name, or to the one that it is found for. Gives the path of that chain.
+    fn list_file(
+        &self,
+        folder: &Path,
+        path: &Path,
+        of: Option<&Arc<str>>,
+        look: &mut Look,
+    ) -> Option<Arc<str>> {
+        let (text, name) = (path.to_str()?, path.file_name()?.to_str()?);
+        if NOT_TEXT.iter().any(|ending| name.ends_with(ending)) {
+            return None;
+        }
+        let live: Arc<str> = match of {
+            Some(live) => Arc::clone(live),
+            None => folder.join(live_name(name)).to_str()?.into(),
+        };
+        let asked_for = of.is_none() && self.covers(text);
+        if !asked_for && !self.covers(&live) {
+            return None;
+        }
+        if name.ends_with(GZ) {
+            // One that is asked for by this very name would be read as text.
+            look.compressed.entry(Arc::clone(&live)).or_default().push(path.to_owned());
+        } else {
+            let found = Found { path: path.to_owned(), asked_for };
+            look.chains.entry(Arc::clone(&live)).or_default().push(found);
+        }
+        Some(live)
+    }
+
+    /// What a link leads to is rotated where it really is.
+    fn follow(&mut self, folder: &Path, link: &Path, live: &Arc<str>, look: &mut Look) {
+        let Ok(target) = std::fs::canonicalize(link) else { return };
+        let (Some(there), Some(name)) = (target.parent(), target.file_name().and_then(|name| name.to_str()))
+        else {
+            return;
+        };
+        self.links.entry(there.to_owned()).or_default().insert(folder.to_owned());
+        for entry in std::fs::read_dir(there).into_iter().flatten().flatten() {
+            let file = entry.file_name();
+            if file.to_str().is_some_and(|file| file != name && live_name(file) == name) {
+                self.list_file(there, &entry.path(), Some(live), look);
             }
         }
     }
 
-    /// Which of the sources a file belongs to.
+    /// Which of the sources a file belongs to; `None` if it is not to be read.
     pub fn source(&self, path: &str) -> Option<usize> {
-        self.globs.iter().position(|glob| glob.matches(path))
+        let excluded = self.exclude.iter().any(|glob| glob.matches(path));
+        self.globs.iter().position(|glob| glob.matches(path)).filter(|_| !excluded)
     }
 
     fn covers(&self, path: &str) -> bool {
-        self.globs.iter().any(|glob| glob.matches(path))
-            && !self.exclude.iter().any(|glob| glob.matches(path))
+        self.source(path).is_some()
     }
 }
 

@@ -10,6 +10,22 @@ use rustc_hash::FxHashMap;
 /// Room for the events of one read: a few hundred names.
 const EVENT_BYTES: usize = 16 * 1024;
 
+/// File systems, by their magic numbers in `statfs(2)`, on which others write without this kernel's knowledge: NFS, SMB (two),
+/// CIFS, 9P, FUSE, Ceph, Lustre, AFS, VirtualBox folders; and overlay, whose lower layers change without events.
+const SHARED: [u64; 11] = [
+    0x6969,
+    0x517B,
+    0xFE53_4D42,
+    0xFF53_4D42,
+    0x0102_1997,
+    0x6573_5546,
+    0x00C3_6400,
+    0x0BD0_0BD0,
+    0x5346_414F,
+    0x786F_4256,
+    0x794C_7630,
+];
+
 /// What has changed since the last look.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
@@ -26,6 +42,8 @@ pub(super) struct Watches {
     inotify: Option<Inotify>,
     folders: FxHashMap<WatchDescriptor, PathBuf>,
     known: FxHashMap<PathBuf, WatchDescriptor>,
+    /// Those on file systems that others write, too.
+    shared: BTreeSet<PathBuf>,
     buffer: Vec<u8>,
 }
 
@@ -39,14 +57,18 @@ impl Watches {
             inotify,
             folders: FxHashMap::default(),
             known: FxHashMap::default(),
+            shared: BTreeSet::new(),
             buffer: vec![0; EVENT_BYTES],
         }
     }
 
-    /// Watches a folder; `false` if that cannot be had. A folder that is gone needs no watch.
+    /// Watches a folder; `false` if that cannot be had, or does not tell all. A folder that is gone needs no watch.
     pub fn add(&mut self, folder: &Path) -> bool {
         if self.known.contains_key(folder) {
-            return true;
+            return !self.shared.contains(folder);
+        }
+        if rustix::fs::statfs(folder).is_ok_and(|stat| SHARED.contains(&(stat.f_type as u64))) {
+            self.shared.insert(folder.to_owned());
         }
         let Some(inotify) = &self.inotify else { return false };
         let mask = WatchMask::CREATE
@@ -60,7 +82,7 @@ impl Watches {
             Ok(watch) => {
                 self.folders.insert(watch.clone(), folder.to_owned());
                 self.known.insert(folder.to_owned(), watch);
-                true
+                !self.shared.contains(folder)
             }
             Err(error) => matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
         }
@@ -68,6 +90,7 @@ impl Watches {
 
     /// Forgets folders that were not seen any more.
     pub fn retain(&mut self, seen: &BTreeSet<PathBuf>) {
+        self.shared.retain(|folder| seen.contains(folder));
         let Some(inotify) = &self.inotify else { return };
         let folders = &mut self.folders;
         self.known.retain(|folder, watch| {

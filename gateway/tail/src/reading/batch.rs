@@ -9,7 +9,7 @@ use parsers::record::{FileId, Labels, LogBatch, TraceId, push_pair};
 use parsers::stage::{Entry, Fields};
 use rustc_hash::FxHashMap;
 
-use crate::report::{ContainerReport, Lost};
+use crate::report::ContainerReport;
 
 /// What is said once for all rows of one container in one batch.
 pub(crate) struct Origin {
@@ -26,9 +26,17 @@ pub(crate) struct Origin {
 impl Origin {
     /// A line as stages take it.
     pub fn entry(&self, line: &ContainerLine<'_>, now: u64) -> Entry {
+        if std::str::from_utf8(line.text).is_err() {
+            self.report.invalid_utf8.fetch_add(1, Ordering::Relaxed);
+        }
         let labels = self.labels.get(line.stream as usize).map(|labels| labels.iter().collect());
+        let labels: Fields = labels.unwrap_or_default();
+        // Stages may take any label, and the path, for their source.
+        let mut extracted = labels.clone();
+        extracted.set("filename", &*self.report.path);
         Entry {
-            labels: labels.unwrap_or_default(),
+            labels,
+            extracted,
             offset: line.offset,
             began: Some(line.began),
             truncated: line.truncated,
@@ -64,6 +72,11 @@ impl Filling {
         }
     }
 
+    /// Other rules from the next line on.
+    pub fn derive_by(&mut self, deriver: Arc<Deriver>) {
+        self.deriver = deriver;
+    }
+
     /// The records so far; the next batch begins.
     pub fn take(&mut self) -> LogBatch {
         self.number += 1;
@@ -85,9 +98,6 @@ impl Filling {
         let stream = self.stream(origin, line.stream);
         let report = &origin.report;
         report.lines.fetch_add(1, Ordering::Relaxed);
-        if line.truncated > 0 {
-            report.lose(Lost::LineTooLong, line.truncated);
-        }
         let replaced;
         let line = if std::str::from_utf8(line.text).is_ok() {
             *line
@@ -111,9 +121,6 @@ impl Filling {
             streams.len() as u32 - 1
         });
         origin.report.lines.fetch_add(1, Ordering::Relaxed);
-        if entry.truncated > 0 {
-            origin.report.lose(Lost::LineTooLong, entry.truncated);
-        }
         self.row(origin, stream, file, &entry.as_line(), &entry.metadata);
     }
 

@@ -5,15 +5,16 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use parsers::container::{Carried, JoinLimits, Joiner};
+use parsers::container::{Carried, ContainerLine, JoinLimits, Joiner};
 use parsers::record::{FileId, Position};
 use parsers::stage::{Entry, Metric, Output, Pipeline};
+use rustc_hash::FxHashSet;
 
 use super::batch::{Filling, Origin};
-use super::generation::{Generation, RawLine};
+use super::generation::{Cut, Generation, RawLine};
 use super::held::{Place, output, place};
 use crate::identity;
-use crate::report::{Counters, Lost};
+use crate::report::{Counters, Loss, Lost};
 
 /// Nanoseconds until a file that has just been read is looked at again.
 const FIRST_REST: u64 = 50_000_000;
@@ -21,13 +22,24 @@ const FIRST_REST: u64 = 50_000_000;
 /// The same for a file that has long been quiet: what its first line waits, which thousands of quiet files make worth it.
 const LAST_REST: u64 = 1_000_000_000;
 
+/// Heads of files that are remembered: a kubelet keeps five files of a container, other rotations some weeks of days.
+const HEADS_KEPT: usize = 64;
+
 /// Files of one chain.
 pub(crate) struct Chain {
     pub path: Arc<str>,
+    /// Where its container writes, if that is elsewhere: what a position says.
+    pub live: Arc<str>,
+    /// Compressed files, by device and inode, that need no more looking into.
+    pub compressed: FxHashSet<(u64, u64)>,
     pub generations: VecDeque<Generation>,
     /// Files that are done with, or never to be read, and perhaps still there.
     pub done: Vec<FileId>,
     pub origin: Origin,
+    /// Heads of the files that were read, or are not to be: what is compressed later is told by them.
+    heads: VecDeque<u64>,
+    /// A copy of the file being written, as `copytruncate` makes one.
+    copy: Option<Generation>,
     /// Since when its files have no name any more.
     pub nameless: Option<u64>,
     /// Whether nothing will come any more.
@@ -37,6 +49,7 @@ pub(crate) struct Chain {
     /// Until when a stage wants nothing more.
     pub wait_until: u64,
     rest: u64,
+    max_line: usize,
     joiner: Joiner,
     pipeline: Pipeline,
     /// Files read before the one being read.
@@ -96,15 +109,20 @@ pub(crate) struct Means<'a> {
 impl Chain {
     pub fn new(path: Arc<str>, origin: Origin, max_line: usize, pipeline: Pipeline) -> Self {
         Self {
+            live: Arc::clone(&path),
             path,
+            compressed: FxHashSet::default(),
             generations: VecDeque::new(),
             done: Vec::new(),
             origin,
+            heads: VecDeque::new(),
+            copy: None,
             nameless: None,
             ended: false,
             look_at: 0,
             wait_until: 0,
             rest: 0,
+            max_line,
             joiner: Joiner::new(JoinLimits { max_line }),
             pipeline,
             file: 0,
@@ -131,6 +149,66 @@ impl Chain {
         same.any(|id| head.is_some_and(|head| identity::cuts_between(id.head, head).is_some()))
     }
 
+    /// A file is read from now on.
+    pub fn add(&mut self, generation: Generation) {
+        self.generations.push_back(generation);
+    }
+
+    /// Whether nothing was read yet of the file being written.
+    pub fn last_is_unread(&self) -> bool {
+        self.generations.back().is_some_and(|last| last.offset() == 0)
+    }
+
+    /// A file is read from now on, before the one being written.
+    pub fn add_before_last(&mut self, generation: Generation) {
+        self.generations.back_mut().into_iter().for_each(Generation::forget_size);
+        self.generations.insert(self.generations.len().saturating_sub(1), generation);
+    }
+
+    /// A file is done with, or not to be read.
+    pub fn pass(&mut self, id: FileId) {
+        self.done.push(id);
+        self.keep_head(id.head);
+    }
+
+    /// Remembers that what begins like this needs no reading.
+    pub fn keep_head(&mut self, head: u64) {
+        if self.heads.len() == HEADS_KEPT {
+            self.heads.pop_front();
+        }
+        self.heads.push_back(head);
+    }
+
+    /// Whether what begins like this is being read, was read, or is not to be.
+    pub fn has_head(&self, head: u64) -> bool {
+        let noted = self.heads.iter().any(|noted| identity::cuts_between(*noted, head).is_some());
+        noted || self.generations.iter().any(|generation| generation.head() == Some(head))
+    }
+
+    /// A file appeared that begins like one of this chain, under a name that rotation gives: a copy, which may outlive what was
+    /// not read yet of the other.
+    pub fn keep_copy(&mut self, copy: Generation) {
+        self.copy = Some(copy);
+    }
+
+    /// Lines are read another way from now on: those that were not delivered, and those that half-joined records need, are
+    /// read again.
+    pub fn change(&mut self, origin: Origin, pipeline: Pipeline) {
+        self.origin = origin;
+        if self.pipeline.is_like(&pipeline) {
+            return;
+        }
+        for generation in &mut self.generations {
+            let before = generation.offset();
+            generation.go_back();
+            let again = before.saturating_sub(generation.offset());
+            self.origin.report.bytes.fetch_sub(again, Ordering::Relaxed);
+        }
+        self.joiner = Joiner::new(JoinLimits { max_line: self.max_line });
+        self.pipeline = pipeline;
+        (self.file, self.look_at, self.wait_until) = (0, 0, 0);
+    }
+
     /// Reads on, until there is nothing more or about `budget` bytes were read. Gives how many.
     pub fn read(&mut self, means: &mut Means<'_>, budget: u64) -> io::Result<u64> {
         let mut total = 0;
@@ -138,12 +216,18 @@ impl Chain {
             let Some(at) = self.generations.iter().position(|generation| !generation.drained) else { break };
             let Some(generation) = self.generations.get_mut(at) else { break };
             generation.look()?;
-            if generation.is_cut() {
-                self.start_anew(at, means);
+            if self.copy.is_some() {
+                generation.compare();
+            }
+            if let Some(cut) = generation.cut() {
+                self.start_anew(at, cut, means);
                 continue;
             }
             let read = self.lines(at, means, Some(budget - total))?;
             total += read;
+            if self.generations.get(at).is_some_and(|generation| generation.cut().is_some()) {
+                continue;
+            }
             if !self.generations.get(at).is_some_and(Generation::at_end) {
                 if read == 0 {
                     break;
@@ -153,9 +237,15 @@ impl Chain {
             match self.generations.len() - at {
                 2.. => {
                     let mut written = false;
-                    for later in self.generations.iter_mut().skip(at + 1) {
+                    let mut cut = None;
+                    for (at, later) in self.generations.iter_mut().enumerate().skip(at + 1) {
                         later.look()?;
                         written |= later.size() > 0;
+                        cut = cut.or(later.cut().map(|cut| (at, cut)));
+                    }
+                    if let Some((later, cut)) = cut {
+                        self.start_anew(later, cut, means);
+                        continue;
                     }
                     if !written {
                         break;
@@ -207,10 +297,12 @@ impl Chain {
         let (filling, counters) = (&mut *means.filling, means.counters);
         let mut wait = 0;
         let take = &mut |line: RawLine<'_>, id: FileId| {
-            if line.cut > 0 {
-                origin.report.lose(Lost::LineTooLong, line.cut);
-            }
-            joiner.push(line.bytes, line.offset, &mut |record| {
+            joiner.push(line.bytes, line.offset, &mut |mut record| {
+                record.truncated += line.cut;
+                origin.report.newest.store(record.time.unwrap_or(now), Ordering::Relaxed);
+                if record.truncated > 0 && record.offset >= delivered {
+                    origin.report.lose(too_long(&record, id, line.end(), now));
+                }
                 if pipeline.is_empty() {
                     if record.offset >= delivered {
                         let file = filling.file(&mut slot, id);
@@ -287,15 +379,52 @@ impl Chain {
         }
     }
 
-    /// The file is shorter than what was read of it: reading starts at its beginning.
-    fn start_anew(&mut self, at: usize, means: &mut Means<'_>) {
-        self.flush(at, means);
-        let Some(generation) = self.generations.get_mut(at) else { return };
-        let unread = generation.unfinished();
+    /// The file is another one than before: reading starts at its beginning, after what a copy still has of the other.
+    fn start_anew(&mut self, at: usize, cut: Cut, means: &mut Means<'_>) {
+        if self.go_on_in_copy(at) {
+            return;
+        }
         means.counters.truncations.fetch_add(1, Ordering::Relaxed);
-        self.origin.report.lose(Lost::Truncated, unread);
-        tracing::warn!(path = &*self.path, unread, "the file was truncated: reading from its beginning");
+        if self.generations.iter().take(at).all(|before| before.drained) {
+            self.flush(at, means);
+        }
+        self.lose_rest(at, cut, means.filling.observed);
+        let Some(generation) = self.generations.get_mut(at) else { return };
+        let head = generation.head();
         generation.start_anew();
+        if let Some(head) = head {
+            self.keep_head(head);
+        }
+    }
+
+    /// Puts the copy of a file that was cut before what was written since.
+    fn go_on_in_copy(&mut self, at: usize) -> bool {
+        let Some(generation) = self.generations.get_mut(at) else { return false };
+        let head = generation.head();
+        let Some(copy) = self.copy.take_if(|copy| generation.is_copied_by(copy)) else { return false };
+        let copy = generation.continued_by(copy);
+        tracing::info!(path = &*self.path, "the file was copied and cut: reading on in its copy");
+        generation.start_anew();
+        self.generations.insert(at, copy);
+        if let Some(head) = head {
+            self.keep_head(head);
+        }
+        true
+    }
+
+    /// What was not read of a file that is another one now is lost.
+    fn lose_rest(&mut self, at: usize, cut: Cut, time: u64) {
+        let Some(generation) = self.generations.get(at) else { return };
+        let (file, from) = (generation.id(), generation.offset());
+        let to = match cut {
+            Cut::Shrunk(size) => Some(size.max(from)),
+            Cut::Rewritten => None,
+        };
+        let bytes = to.map_or(0, |to| to - from);
+        tracing::warn!(path = &*self.path, from, bytes, "the file was truncated: reading from its beginning");
+        if to != Some(from) {
+            self.origin.report.lose(Loss { reason: Lost::Truncated, file, from, to, bytes, time });
+        }
     }
 
     /// How far each file is, where that has changed since the last batch.
@@ -325,28 +454,73 @@ impl Chain {
             let (offset, resume, held) = noted;
             let marker = generation.marker(resume)?;
             generation.noted = Some(noted);
-            let (agent, path) = (Arc::clone(agent), Arc::clone(&self.path));
+            let (agent, path) = (Arc::clone(agent), Arc::clone(&self.live));
             out.push(Position { agent, file, offset, resume, held, marker, path, time: now });
         }
         Ok(())
     }
 
+    /// What is safe of each file, for whoever goes on with it later.
+    pub fn noted(&self, agent: &Arc<str>) -> Vec<Position> {
+        let generations = self.generations.iter();
+        let position = |generation: &Generation| {
+            let ((offset, resume, held), file) = (generation.noted?, generation.id()?);
+            let marker = generation.marker(resume).ok()?;
+            let (agent, path) = (Arc::clone(agent), Arc::clone(&self.live));
+            Some(Position { agent, file, offset, resume, held, marker, path, time: self.grown })
+        };
+        generations.filter_map(position).collect()
+    }
+
     /// What was noted is safe: files that are read to their ends can be closed.
-    pub fn acknowledged(&mut self) {
+    pub fn acknowledged(&mut self, now: u64) {
         for generation in &mut self.generations {
             if let Some((_, resume, _)) = generation.noted {
+                let moved = resume.saturating_sub(generation.safe);
+                self.origin.report.acknowledged.fetch_add(moved, Ordering::Relaxed);
                 generation.safe = resume;
             }
         }
         while self.generations.front().is_some_and(Generation::is_finished) {
-            self.done.extend(self.generations.pop_front().and_then(|generation| generation.id()));
+            if let Some(id) = self.generations.pop_front().and_then(|generation| generation.id()) {
+                self.pass(id);
+            }
         }
-        self.report();
+        self.report(now);
     }
 
-    /// Counts what is written but not acknowledged.
-    pub fn report(&self) {
-        let behind = self.generations.iter().map(|g| g.size().saturating_sub(g.safe)).sum();
-        self.origin.report.behind.store(behind, Ordering::Relaxed);
+    /// Looks how long the files are by now, without reading them.
+    pub fn look(&mut self, now: u64) -> io::Result<()> {
+        self.generations.iter_mut().try_for_each(Generation::look)?;
+        if self.copy.is_some() {
+            self.generations.iter_mut().for_each(Generation::compare);
+            if let Some(at) = self.generations.iter().position(|generation| generation.cut().is_some()) {
+                self.go_on_in_copy(at);
+            }
+        }
+        self.report(now);
+        Ok(())
     }
+
+    /// Counts what is written but not acknowledged, and notes since when.
+    pub fn report(&self, now: u64) {
+        let report = &self.origin.report;
+        let behind: u64 = self.generations.iter().map(|g| g.size().saturating_sub(g.safe)).sum();
+        // A line that was begun cannot be delivered before it is complete.
+        let begun = self.generations.back().filter(|last| last.at_end()).map_or(0, Generation::unfinished);
+        report.behind.store(behind, Ordering::Relaxed);
+        report.open.store(self.generations.len() as u64, Ordering::Relaxed);
+        if behind <= begun {
+            report.waiting_since.store(0, Ordering::Relaxed);
+        } else if report.waiting_since.load(Ordering::Relaxed) == 0 {
+            report.waiting_since.store(now, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What a record lost that was longer than the limit. `end` is where the file goes on after it.
+fn too_long(record: &ContainerLine<'_>, id: FileId, end: u64, time: u64) -> Loss {
+    let from = if record.began.files_back == 0 { record.began.offset } else { 0 };
+    let (reason, bytes) = (Lost::LineTooLong, record.truncated);
+    Loss { reason, file: Some(id), from, to: Some(end), bytes, time }
 }

@@ -4,19 +4,15 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use flate2::read::MultiGzDecoder;
 use parsers::record::FileId;
 
-use crate::discovery::live_name;
 use crate::identity;
 
 /// A runtime rotates files of tens of megabytes; what unpacks to more is not one of them.
 const MAX_UNPACKED: u64 = 1 << 30;
-
-/// Ending of compressed generations.
-const GZ: &str = ".gz";
 
 /// A compressed generation.
 #[derive(Debug)]
@@ -26,26 +22,9 @@ pub struct Compressed {
     pub id: FileId,
 }
 
-/// The compressed generations of a chain, oldest first, by their names. Those that cannot be read are left out.
-pub fn list(live: &str) -> Vec<Compressed> {
-    let live = Path::new(live);
-    let (Some(folder), Some(name)) = (live.parent(), live.file_name().and_then(|name| name.to_str())) else {
-        return Vec::new();
-    };
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> = entries
-        .map(|entry| entry.path())
-        .filter(|path| {
-            let file = path.file_name().and_then(|file| file.to_str());
-            file.is_some_and(|file| file.ends_with(GZ) && file != name && live_name(file) == name)
-        })
-        .collect();
-    paths.sort();
-    paths.into_iter().filter_map(|path| Compressed::open(path).ok().flatten()).collect()
-}
-
 impl Compressed {
-    fn open(path: PathBuf) -> io::Result<Option<Self>> {
+    /// Looks into a file; `None` while too little is in it to tell what it is.
+    pub fn open(path: PathBuf) -> io::Result<Option<Self>> {
         let file = File::open(&path)?;
         let metadata = file.metadata()?;
         let mut head = Vec::new();

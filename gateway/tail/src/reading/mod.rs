@@ -11,4 +11,4 @@ mod held;
 pub(crate) mod origin;
 
 pub(crate) use chain::{Chain, Means};
-pub use generation::{Generation, RawLine};
+pub use generation::{Cut, Generation, RawLine};

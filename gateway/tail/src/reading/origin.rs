@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use parsers::container::{PodPath, Stream};
 use parsers::record::{Labels, push_pair};
@@ -11,18 +10,28 @@ use parsers::stage::relabel::{Relabel, discovered, strip};
 use super::batch::Origin;
 use crate::report::ContainerReport;
 
+/// A report of a file, named by where its container writes.
+pub(crate) fn report(path: &Arc<str>, live: &str, rules: &Arc<[Arc<str>]>) -> ContainerReport {
+    let names =
+        PodPath::parse(live).map_or(["", "", stem(live)], |pod| [pod.namespace, pod.pod, pod.container]);
+    ContainerReport::new(path, names, Arc::clone(rules))
+}
+
+fn stem(path: &str) -> &str {
+    Path::new(path).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
+}
+
 /// Labels namespace, pod, container, stream and service_name of a container's file, filename and service_name of any other;
 /// node for all if it is known. Relabelling sees these and what Prometheus' discovery would say, and may change them all;
-/// `None` if it says that the file is not to be read.
+/// `None` if it says that the file is not to be read. `path` is where the container writes, whatever file is read.
 pub(crate) fn origin(
     path: &Arc<str>,
     node: Option<&str>,
-    rules: usize,
     relabel: Option<&Relabel>,
+    report: ContainerReport,
 ) -> Option<Origin> {
     let mut metadata = Vec::new();
     let pod = PodPath::parse(path);
-    let stem = Path::new(&**path).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     if let Some(pod) = &pod {
         if let Some(uid) = pod.uid {
             push_pair(&mut metadata, "pod_uid", uid);
@@ -41,7 +50,7 @@ pub(crate) fn origin(
                 ("container", pod.container),
                 ("service_name", pod.container),
             ]),
-            None => pairs.extend([("filename", &**path), ("service_name", stem)]),
+            None => pairs.extend([("filename", &**path), ("service_name", stem(path))]),
         }
         let Some(relabel) = relabel else { return Some(Arc::new(Labels::new(pairs))) };
         let mut labels = discovered(path, node);
@@ -56,13 +65,5 @@ pub(crate) fn origin(
     });
     let [Some(stdout), Some(stderr), Some(unknown)] = labels else { return None };
     let labels = [stdout, stderr, unknown];
-    let report = ContainerReport {
-        path: Arc::clone(path),
-        namespace: pod.map_or("", |pod| pod.namespace).into(),
-        pod: pod.map_or("", |pod| pod.pod).into(),
-        container: pod.map_or(stem, |pod| pod.container).into(),
-        linked: (0..rules).map(|_| AtomicU64::new(0)).collect(),
-        ..ContainerReport::default()
-    };
     Some(Origin { labels, metadata, report: Arc::new(report), slots: (0, [None; 3]) })
 }

@@ -1,0 +1,117 @@
+//! Another configuration while the program runs: at SIGHUP, and when the file has changed. What is wrong with it is said, and
+//! the one before goes on; what it cannot change without a restart is said, too.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{self, Config, LoadError};
+
+/// Between looks at the file: a mounted ConfigMap changes a minute late anyway.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// What became of configurations while running.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Those that were taken.
+    pub taken: AtomicU64,
+    /// Those that were refused.
+    pub refused: AtomicU64,
+    /// Whether the last one was refused.
+    pub outdated: AtomicBool,
+}
+
+/// Takes another configuration. Gives the sections that stay what they were until a restart, or why it cannot be taken at all.
+pub trait Reload: Send + Sync {
+    /// Goes over to it.
+    fn reload(&self, config: Config) -> Result<Vec<&'static str>, String>;
+}
+
+/// The configuration file, and what the command line puts over it.
+pub struct Source {
+    path: PathBuf,
+    adjust: Box<dyn Fn(&mut Config) + Send + Sync>,
+    /// As it was read last.
+    text: Vec<u8>,
+}
+
+impl Source {
+    /// A file that has just been read.
+    pub fn new(path: &Path, adjust: impl Fn(&mut Config) + Send + Sync + 'static) -> Self {
+        let text = std::fs::read(path).unwrap_or_default();
+        Self { path: path.to_owned(), adjust: Box::new(adjust), text }
+    }
+
+    /// Whether the file says something else than when it was read last. One that cannot be read for a moment says nothing.
+    fn has_changed(&mut self) -> bool {
+        match std::fs::read(&self.path) {
+            Ok(text) if text != self.text => {
+                self.text = text;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn load(&self) -> Result<Config, LoadError> {
+        let mut config = config::load_file(Some(&self.path))?;
+        (self.adjust)(&mut config);
+        Ok(config)
+    }
+}
+
+/// Reloads until shutdown. Without a file there is nothing to read again.
+pub async fn keep_reloading(
+    mut source: Option<Source>,
+    program: Arc<dyn Reload>,
+    counters: Arc<Counters>,
+    shutdown: CancellationToken,
+) {
+    let mut hangups = match signal(SignalKind::hangup()) {
+        Ok(hangups) => hangups,
+        Err(error) => {
+            tracing::warn!(%error, "SIGHUP cannot be caught: the configuration is not read again");
+            return;
+        }
+    };
+    loop {
+        let asked = tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = hangups.recv() => true,
+            () = tokio::time::sleep(LOOK_EVERY) => false,
+        };
+        let Some(source) = &mut source else {
+            if asked {
+                tracing::warn!("there is no configuration file to read again (--config)");
+            }
+            continue;
+        };
+        if source.has_changed() || asked {
+            take(source, &*program, &counters);
+        }
+    }
+}
+
+fn take(source: &Source, program: &dyn Reload, counters: &Counters) {
+    let file = source.path.display();
+    let taken = source.load().map_err(|error| error.to_string()).and_then(|config| program.reload(config));
+    counters.outdated.store(taken.is_err(), Ordering::Relaxed);
+    match taken {
+        Ok(waiting) => {
+            counters.taken.fetch_add(1, Ordering::Relaxed);
+            tracing::info!(%file, "the configuration was read again");
+            if !waiting.is_empty() {
+                let sections = waiting.join(", ");
+                tracing::warn!(%file, "what has changed under {sections} takes effect at the next start");
+            }
+        }
+        Err(error) => {
+            counters.refused.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(%file, "the changed configuration is refused, the one before goes on: {error}");
+        }
+    }
+}
