@@ -7,11 +7,12 @@ use std::sync::atomic::Ordering;
 
 use parsers::container::{Carried, JoinLimits, Joiner};
 use parsers::record::{FileId, Position};
-use parsers::stage::{Entry, Metric, Output, Pipeline};
+use parsers::stage::Pipeline;
 
 use super::batch::{Filling, Origin};
 use super::generation::{Generation, RawLine};
 use super::held::{Place, output, place};
+use super::out::Out;
 use crate::identity;
 use crate::report::{Counters, Lost};
 
@@ -43,45 +44,6 @@ pub(crate) struct Chain {
     file: u64,
     /// When it last grew.
     grown: u64,
-}
-
-/// Takes what the stages make of the lines of one file.
-struct Out<'a> {
-    filling: &'a mut Filling,
-    origin: &'a mut Origin,
-    slot: &'a mut (u64, u32),
-    id: FileId,
-    /// Records below this were delivered before; their lines were read again only for those that follow.
-    delivered: u64,
-    counters: &'a Counters,
-    /// How long a stage wants nothing more.
-    wait: &'a mut u64,
-}
-
-impl Output for Out<'_> {
-    fn entry(&mut self, entry: Entry) {
-        if entry.offset >= self.delivered {
-            let file = self.filling.file(self.slot, self.id);
-            self.filling.push_entry(self.origin, file, entry);
-        }
-    }
-
-    fn dropped(&mut self, reason: &str, entry: &Entry) {
-        if entry.offset >= self.delivered {
-            self.counters.dropped(reason);
-        }
-    }
-
-    fn metric(&mut self, metric: &Metric, value: f64, entry: &Entry) {
-        if entry.offset >= self.delivered {
-            let trace = self.filling.trace_of(entry.line.as_bytes());
-            self.counters.line_metrics.count(metric, value, entry, trace, self.filling.observed);
-        }
-    }
-
-    fn wait(&mut self, nanos: u64) {
-        *self.wait = (*self.wait).max(nanos);
-    }
 }
 
 /// What reading needs and does not own.
