@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -24,10 +25,11 @@ use crate::app;
 use crate::config::Config;
 use crate::listener::{BindError, Listener};
 use serve::Metrics as _;
+use tail::feed::{Means, standard_input};
 use tail::position::PositionsFile;
 
 use crate::telemetry::Exposition;
-use crate::{sources, telemetry};
+use crate::{feeds, sources, telemetry};
 
 /// The DaemonSet half.
 #[derive(Debug)]
@@ -66,6 +68,9 @@ pub enum StartError {
     /// A rule; `check-config` says the same.
     #[error("derive.rules: {0}")]
     Rule(String),
+    /// Standard input.
+    #[error(transparent)]
+    Input(#[from] tail::feed::InputError),
 }
 
 /// Ships the logs of a batch.
@@ -85,10 +90,7 @@ impl Agent {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let ship = config.ship.as_ref().ok_or(StartError::NoShip)?;
         let listener = Listener::bind(config.server.listen, "probes and metrics", "server.listen").await?;
-        let deriver = Deriver::new(&config.rules).map_err(|errors| {
-            StartError::Rule(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-        })?;
-        let deriver = Arc::new(deriver);
+        let deriver = rules(&config)?;
         let shipped = Arc::default();
         let shipper = Shipper::new(ship, Arc::new(Clock), Arc::clone(&shipped))?;
         let mut positions = PositionsFile::open(&config.collect.positions_dir)?;
@@ -130,6 +132,36 @@ impl Agent {
         self.shutdown.cancel();
         self.tasks.wait().await;
     }
+}
+
+fn rules(config: &Config) -> Result<Arc<Deriver>, StartError> {
+    let deriver = Deriver::new(&config.rules).map_err(|errors| {
+        StartError::Rule(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    })?;
+    Ok(Arc::new(deriver))
+}
+
+/// Ships standard input instead of files, to its end or until the shutdown, and returns when the server has all of it. It has no
+/// listener, so that it runs beside an agent on the same node.
+pub async fn ship_stdin(config: &Config, shutdown: CancellationToken) -> Result<(), StartError> {
+    let ship = config.ship.as_ref().ok_or(StartError::NoShip)?;
+    let shipped = Arc::default();
+    let shipper = Shipper::new(ship, Arc::new(Clock), Arc::clone(&shipped))?;
+    let means = Means {
+        deriver: rules(config)?,
+        sink: Arc::new(ShipperSink(shipper)),
+        counters: Arc::default(),
+        shutdown,
+    };
+    let options = feeds::options(&config.collect.stdin, config, &agent_name(config));
+    standard_input(std::io::stdin(), &options, means).await?;
+    let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    tracing::info!(
+        records = of(&shipped.records),
+        refused = of(&shipped.quarantined),
+        "standard input is shipped"
+    );
+    Ok(())
 }
 
 /// Takes over how far a Promtail was. Without its file, or when there is nothing to understand in it, nothing is started:

@@ -44,6 +44,10 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
         }
     }
     writeln!(out, "  exclude: {}", list(&config.collect.exclude))?;
+    if config.collect.stdin != super::Feed::default() {
+        writeln!(out, "  stdin:")?;
+        config.collect.stdin.render("    ", out);
+    }
     writeln!(out, "  positions_dir: {}", quoted(&config.collect.positions_dir.display().to_string()))?;
     if let Some(file) = &config.collect.import_positions {
         writeln!(out, "  import_positions: {}", quoted(&file.display().to_string()))?;

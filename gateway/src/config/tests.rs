@@ -132,7 +132,7 @@ fn credentials_that_would_be_passed_over_are_mistakes() {
 #[test]
 fn what_check_config_prints_is_read_back_to_the_same() {
     let text = "server: {listen: 0.0.0.0:8080, external_url: 'http://t:1'}\nstore: {dir: /d, retention: {logs: 90m}, sync: batch}\n\
-                collect: {files: [{path: '/x/*.log', pipeline_stages: [{match: {selector: '{a=\"b\"}', stages: [{drop: {expression: \"it's\"}}]}}, {metrics: {n: {type: Counter, config: {match_all: true, action: inc}}}}], relabel_configs: [{source_labels: [pod], target_label: p}]}], exclude: ['/x/y*'], node: n1}\n\
+                collect: {files: [{path: '/x/*.log', pipeline_stages: [{match: {selector: '{a=\"b\"}', stages: [{drop: {expression: \"it's\"}}]}}, {metrics: {n: {type: Counter, config: {match_all: true, action: inc}}}}], relabel_configs: [{source_labels: [pod], target_label: p}]}], exclude: ['/x/y*'], node: n1, stdin: {labels: {job: x}, pipeline_stages: [{docker: {}}]}}\n\
                 derive: {rules: [{name: \"it's\", regex: 'a=(?P<trace_id>\\w+)'}]}\nship: {trefoil: {url: 'http://t:8080', bearer_token_file: /token, timeout: 5s}}\n\
                 upstream: {prometheus: {url: 'http://p:9090/prefix/', timeout: 500ms, labels: {service: [svc]}}}\n";
     let config = load(text, "t.yaml", []).unwrap();

@@ -69,10 +69,7 @@ pub(crate) fn relabelled<'a>(
     relabel: &Relabel,
 ) -> Option<Arc<Labels>> {
     let mut all = discovered;
-    labels
-        .into_iter()
-        .filter(|(_, value)| !value.is_empty())
-        .for_each(|(name, value)| all.set(name, value));
+    labels.into_iter().filter(|(_, value)| !value.is_empty()).for_each(|(name, value)| all.set(name, value));
     relabel.apply(&mut all).then(|| {
         strip(&mut all);
         Arc::new(Labels::new(all.iter()))
