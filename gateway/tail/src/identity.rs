@@ -61,6 +61,12 @@ pub fn marker(file: &File, offset: u64) -> io::Result<u64> {
     Ok(xxh3_64(bytes.get(..read).unwrap_or_default()))
 }
 
+/// The marker of the offset after these bytes, which stand at `start`; `None` if it covers more than them.
+pub(crate) fn marker_of(bytes: &[u8], start: u64) -> Option<u64> {
+    let from = bytes.len().checked_sub(MARKER_BYTES).or((start == 0).then_some(0))?;
+    bytes.get(from..).map(xxh3_64)
+}
+
 /// Fills the buffer from an offset, as far as the file goes.
 pub(crate) fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut read = 0;

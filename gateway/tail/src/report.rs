@@ -13,7 +13,8 @@ use crate::line_metrics::LineMetrics;
 pub enum Lost {
     /// A record was longer than the limit and lost its end.
     LineTooLong,
-    /// A file was cut before it was read to its end.
+    /// A file was cut, and there is no copy of it. What it got after the last look at it is not known: such losses count one
+    /// byte each.
     Truncated,
     /// A file went while nobody was reading. How much was in it is not known: such losses count one byte each.
     RotatedAway,

@@ -293,6 +293,7 @@ impl Tailer {
             {
                 tracing::warn!(path = &*path, "the file is not what it was: reading from its beginning");
                 self.counters.position_mismatches.fetch_add(1, Ordering::Relaxed);
+                chain.origin.report.lose(Lost::Truncated, 1);
             }
             chain.generations.push_back(generation);
         }
@@ -310,6 +311,7 @@ impl Tailer {
             {
                 tracing::warn!(path = &*path, "the file is not what it was: reading from its beginning");
                 self.counters.position_mismatches.fetch_add(1, Ordering::Relaxed);
+                chain.origin.report.lose(Lost::Truncated, 1);
             }
             chain.generations.push_back(generation);
         }

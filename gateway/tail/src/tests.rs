@@ -412,6 +412,40 @@ fn a_truncated_file_is_read_from_its_beginning_and_counted() {
 }
 
 #[test]
+fn a_file_that_is_truncated_and_grows_beyond_what_it_was_is_read_from_its_beginning() {
+    let mut world = World::new(1024);
+    world.append("0.log", b"first\n");
+    world.settle();
+    File::create(world.path("0.log")).unwrap();
+    world.append("0.log", b"second\nand a third that is longer than the first\n");
+    world.settle();
+    assert_eq!(world.lines(), ["first", "second", "and a third that is longer than the first"]);
+    assert_eq!(world.counters.truncations.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn what_is_lost_with_a_truncation_is_counted_as_far_as_it_was_seen() {
+    let mut world = World::new(1024);
+    world.append("0.log", b"first\n");
+    world.settle();
+    world.append("0.log", b"seen, but not complete");
+    world.settle();
+    File::create(world.path("0.log")).unwrap();
+    world.append("0.log", b"second\n");
+    world.settle();
+    assert_eq!(world.lines(), ["first", "second"]);
+    let lost = |world: &World| world.counters.containers()[0].lost(Lost::Truncated);
+    assert_eq!(lost(&world), "seen, but not complete".len() as u64);
+    // While nobody looks, it can have had anything.
+    File::create(world.path("0.log")).unwrap();
+    world.append("0.log", b"third\n");
+    world.restart();
+    world.settle();
+    assert_eq!(world.lines(), ["first", "second", "third"]);
+    assert!(lost(&world) + world.counters.containers()[0].lost(Lost::RotatedAway) > 0);
+}
+
+#[test]
 fn what_follows_a_truncation_is_another_file_even_if_it_begins_alike() {
     let mut world = World::new(1024);
     let write = |world: &World, lines: &[&str]| {

@@ -100,7 +100,7 @@ impl Chain {
             let Some(at) = self.generations.iter().position(|generation| !generation.drained) else { break };
             let Some(generation) = self.generations.get_mut(at) else { break };
             generation.look()?;
-            if generation.is_cut() {
+            if generation.is_cut()? {
                 self.start_anew(at, means);
                 continue;
             }
@@ -253,9 +253,10 @@ impl Chain {
     fn start_anew(&mut self, at: usize, means: &mut Means<'_>) {
         self.flush(at, means);
         let Some(generation) = self.generations.get_mut(at) else { return };
-        let unread = generation.unfinished();
+        let unread = generation.unread_when_cut();
         means.counters.truncations.fetch_add(1, Ordering::Relaxed);
-        self.origin.report.lose(Lost::Truncated, unread);
+        // What was written after the last look is not known.
+        self.origin.report.lose(Lost::Truncated, unread.max(1));
         tracing::warn!(path = &*self.path, unread, "the file was truncated: reading from its beginning");
         generation.start_anew();
     }

@@ -35,6 +35,10 @@ pub struct Generation {
     scanned: u64,
     /// As last seen.
     size: u64,
+    /// As seen before that.
+    seen: u64,
+    /// The marker of `offset`, as it was when that was read.
+    mark: u64,
     /// Rows below this were delivered before.
     pub(super) delivered: u64,
     /// Records of each output from here on are given to stages, though they were delivered before.
@@ -59,6 +63,8 @@ impl Generation {
             device: stat.st_dev,
             inode: stat.st_ino,
             size: stat.st_size as u64,
+            seen: 0,
+            mark: 0,
             file,
             unpacked: false,
             head,
@@ -87,6 +93,8 @@ impl Generation {
             offset: 0,
             scanned: 0,
             size,
+            seen: 0,
+            mark: 0,
             delivered: 0,
             held: [0; 2],
             drained: false,
@@ -137,6 +145,7 @@ impl Generation {
         }
         if holds {
             (self.offset, self.scanned, self.delivered, self.safe) = (resume, resume, delivered, resume);
+            self.mark = marker;
             self.held = held;
             self.noted = Some((delivered, resume, held));
         }
@@ -160,13 +169,17 @@ impl Generation {
 
     /// Looks at its length.
     pub fn look(&mut self) -> io::Result<()> {
+        self.seen = self.size;
         self.size = rustix::fs::fstat(&self.file)?.st_size as u64;
         Ok(())
     }
 
-    /// Whether it is shorter than what was read of it.
-    pub fn is_cut(&self) -> bool {
-        self.size < self.scanned
+    /// Whether it is shorter than what was read of it, or grew to more after it was.
+    pub fn is_cut(&self) -> io::Result<bool> {
+        if self.size < self.scanned {
+            return Ok(true);
+        }
+        Ok(self.size > self.scanned && self.offset > 0 && self.marker(self.offset)? != self.mark)
     }
 
     /// Whether there is nothing that was not looked at.
@@ -175,13 +188,19 @@ impl Generation {
     }
 
     /// Bytes of a line that was begun.
-    pub fn unfinished(&self) -> u64 {
+    fn unfinished(&self) -> u64 {
         self.scanned - self.offset
+    }
+
+    /// Bytes that were there, as far as is known, and are not read yet; to be asked when it was just found to be cut.
+    pub fn unread_when_cut(&self) -> u64 {
+        self.seen.max(self.scanned) - self.offset
     }
 
     /// It was cut: it is a new file in an old inode.
     pub fn start_anew(&mut self) {
         (self.head, self.offset, self.scanned, self.delivered, self.safe) = (None, 0, 0, 0, 0);
+        (self.seen, self.mark) = (0, 0);
         self.held = [0; 2];
         self.cuts += 1;
         self.noted = None;
@@ -216,6 +235,9 @@ impl Generation {
             }
             self.offset = start + at as u64;
             self.scanned = start + read as u64;
+            if let Some(read) = bytes.get(..at).filter(|read| !read.is_empty()) {
+                self.mark = identity::marker_of(read, start).map_or_else(|| self.marker(self.offset), Ok)?;
+            }
             self.size = self.size.max(self.scanned);
             if read < buffer.len() {
                 break;
@@ -242,6 +264,7 @@ impl Generation {
         let cut = end - self.offset - bytes.len() as u64;
         self.give(RawLine { bytes, offset: self.offset, cut }, take);
         (self.offset, self.scanned) = (end + 1, end + 1);
+        self.mark = self.marker(self.offset)?;
         Ok(true)
     }
 
@@ -259,6 +282,7 @@ impl Generation {
         let bytes = buffer.get(..read).unwrap_or_default();
         self.give(RawLine { bytes, offset: self.offset, cut: length.saturating_sub(read as u64) }, take);
         (self.offset, self.scanned) = (self.size, self.size);
+        self.mark = self.marker(self.offset)?;
         Ok(length)
     }
 
