@@ -26,10 +26,11 @@ use crate::config::Config;
 use crate::listener::{BindError, Listener};
 use serve::Metrics as _;
 use tail::feed::{Means, standard_input};
-use tail::position::PositionsFile;
+use tail::position::{Noting, PositionsFile};
 
+use crate::feeds::{self, Feeds};
 use crate::telemetry::Exposition;
-use crate::{feeds, sources, telemetry};
+use crate::{sources, telemetry};
 
 /// The DaemonSet half.
 #[derive(Debug)]
@@ -98,7 +99,7 @@ impl Agent {
             import(file, &agent_name(&config), &mut positions)?;
         }
         let known = positions.positions();
-        let sink = Arc::new(tail::position::Noting::new(Arc::new(ShipperSink(shipper)), positions));
+        let sink = Arc::new(Noting::new(Arc::new(ShipperSink(shipper)), positions));
         let tailed = Arc::new(tail::Counters::default());
 
         let mut registry = Registry::default();
@@ -118,9 +119,16 @@ impl Agent {
         // Positions are written until the tailer has ended.
         let tailing_done = CancellationToken::new();
         tasks.spawn(Arc::clone(&sink).keep_writing(tailing_done.clone()));
+        let means = Means {
+            deriver: Arc::clone(&deriver),
+            sink: Arc::<Noting>::clone(&sink),
+            counters: Arc::clone(&tailed),
+            shutdown: shutdown.clone(),
+        };
+        let feeds = Feeds::new(&config, &agent_name(&config)).run(known.clone(), means);
         let stop = shutdown.clone();
         tasks.spawn(async move {
-            tail::run(options, deriver, sink, known, tailed, stop).await;
+            tokio::join!(tail::run(options, deriver, sink, known, tailed, stop), feeds);
             tailing_done.cancel();
         });
         tasks.close();
@@ -170,13 +178,23 @@ fn import(file: &Path, agent: &str, positions: &mut PositionsFile) -> Result<(),
     let bad = |detail: String| StartError::Import { file: file.to_owned(), detail };
     let text = std::fs::read_to_string(file).map_err(|error| bad(error.to_string()))?;
     let read: Promtail = serde_saphyr::from_str(&text).map_err(|error| bad(error.to_string()))?;
+    let cursors: Vec<String> = read
+        .positions
+        .iter()
+        .filter(|(key, _)| key.starts_with(CURSOR))
+        .map(|(_, text)| text.clone())
+        .collect();
     let offsets = read.positions.into_iter().filter_map(|(path, offset)| Some((path, offset.parse().ok()?)));
     let offsets: Vec<(String, u64)> = offsets.collect();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
-    let noted = positions.import(agent, &offsets, now);
+    let mut noted = positions.import(agent, &offsets, now);
+    noted += cursors.iter().filter(|cursor| positions.import_cursor(agent, cursor, now)).count();
     tracing::info!(file = %file.display(), noted, of = offsets.len(), "positions taken over");
     Ok(())
 }
+
+/// By what keys with cursors begin in a Promtail's positions file.
+const CURSOR: &str = "cursor-";
 
 /// A Promtail's positions file: offsets as text, journal cursors among them.
 #[derive(serde::Deserialize)]

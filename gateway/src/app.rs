@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use upstream::prometheus::{ForwardError, Prometheus, PrometheusOptions};
 
 use crate::config::{self, Config};
+use crate::feeds::Feeds;
 use crate::listener::{BindError, Listener};
 use crate::own_spans::OwnSpans;
 use crate::sinks::StoreSink;
@@ -122,6 +123,13 @@ impl App {
         tasks.spawn(grpc.serve(otlp.grpc().fallback(Otlp::grpc_unimplemented), shutdown.clone()));
         tasks.spawn(http.serve(otlp.http(), shutdown.clone()));
         let positions = store.positions(LOCAL_AGENT);
+        let means = tail::feed::Means {
+            deriver: Arc::clone(&deriver),
+            sink: Arc::<StoreSink>::clone(&sink),
+            counters: Arc::clone(&tailed),
+            shutdown: shutdown.clone(),
+        };
+        tasks.spawn(Feeds::new(&config, LOCAL_AGENT).run(positions.clone(), means));
         tasks.spawn(tail::run(
             tail_options(&config, LOCAL_AGENT),
             deriver,

@@ -1,14 +1,21 @@
-//! `collect.stdin`: what is collected besides files.
+//! `collect.stdin` and `collect.journal`: what is collected besides files.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use parsers::stage::StageConfig;
 use parsers::stage::relabel::RelabelConfig;
 
-use super::Files;
 use super::node::{Kind, Node};
-use super::reader::{Mistakes, Section};
-use super::render::quoted;
+use super::reader::{Mistakes, Section, scalar};
+use super::render::{duration, list, quoted};
+use super::{Files, values};
+
+/// Found in the `PATH`.
+const JOURNALCTL: &str = "journalctl";
+/// As Promtail: a shift's worth.
+const MAX_AGE: Duration = Duration::from_hours(7);
 
 /// What is done to the records of a source that is not a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,4 +85,66 @@ pub(super) fn stdin(mut section: Section, mistakes: &mut Mistakes) -> Feed {
     let feed = Feed::take(&mut section, mistakes);
     section.end(mistakes);
     feed
+}
+
+/// `collect.journal`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Journal {
+    /// `path`: the journal's folder, if not the machine's own
+    pub directory: Option<PathBuf>,
+    /// `max_age`: how far back a first run goes
+    pub max_age: Duration,
+    /// `json`: whether a record is the whole entry
+    pub json: bool,
+    /// `matches`: such as `_SYSTEMD_UNIT=ssh.service`; all of them have to hold
+    pub matches: Vec<String>,
+    /// `journalctl`: the program
+    pub program: PathBuf,
+    /// `labels`, `relabel_configs`, `pipeline_stages`
+    pub feed: Feed,
+}
+
+impl Journal {
+    pub(super) fn render(&self, indent: &str, out: &mut String) {
+        if let Some(directory) = &self.directory {
+            let _ = writeln!(out, "{indent}path: {}", quoted(&directory.display().to_string()));
+        }
+        let _ = writeln!(out, "{indent}max_age: {}\n{indent}json: {}", duration(self.max_age), self.json);
+        let _ = writeln!(out, "{indent}matches: {}", list(&self.matches));
+        let _ = writeln!(out, "{indent}journalctl: {}", quoted(&self.program.display().to_string()));
+        self.feed.render(indent, out);
+    }
+}
+
+/// `collect.journal`
+pub(super) fn journal(mut section: Section, mistakes: &mut Mistakes) -> Journal {
+    let mut matches = Vec::new();
+    for (path, node) in section.list("matches", mistakes).unwrap_or_default() {
+        matches.extend(scalar(&node, &path, a_match, mistakes));
+    }
+    let journal = Journal {
+        directory: section.value("path", values::text, mistakes).map(PathBuf::from),
+        max_age: section.value("max_age", values::duration, mistakes).unwrap_or(MAX_AGE),
+        json: section.value("json", values::boolean, mistakes).unwrap_or_default(),
+        matches,
+        program: section
+            .value("journalctl", values::text, mistakes)
+            .unwrap_or_else(|| JOURNALCTL.into())
+            .into(),
+        feed: Feed::take(&mut section, mistakes),
+    };
+    section.end(mistakes);
+    journal
+}
+
+/// `FIELD=value`; anything else `journalctl` might take for an option.
+fn a_match(text: &str) -> Result<String, String> {
+    let field = text.split_once('=').map(|(field, _)| field);
+    let valid = |field: &str| {
+        !field.is_empty() && field.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    };
+    match field {
+        Some(field) if valid(field) => Ok(text.to_owned()),
+        _ => Err("a match such as `_SYSTEMD_UNIT=ssh.service`".into()),
+    }
 }

@@ -24,7 +24,7 @@ use parsers::stage::StageConfig;
 use parsers::stage::relabel::RelabelConfig;
 use upstream::ship::ShipOptions;
 
-pub use feeds::Feed;
+pub use feeds::{Feed, Journal};
 pub use node::Place;
 pub use promtail::{Converted, from_promtail};
 pub use reader::Mistake;
@@ -89,6 +89,8 @@ pub struct Collect {
     pub exclude: Vec<String>,
     /// `collect.stdin`: what `trefoil agent --stdin` does with the lines
     pub stdin: Feed,
+    /// `collect.journal`
+    pub journal: Option<Journal>,
     /// `collect.positions_dir`: where `trefoil agent` keeps its positions (`serve` keeps them in the store)
     pub positions_dir: PathBuf,
     /// `collect.import_positions`: a Promtail's positions file, read when `trefoil agent` has no positions of its own yet
@@ -313,9 +315,11 @@ fn collect(mut section: Section, mistakes: &mut Mistakes) -> Collect {
         exclude.extend(scalar(&node, &path, values::text, mistakes));
     }
     let stdin = section.optional_section("stdin", mistakes);
+    let journal = section.optional_section("journal", mistakes);
     let collect = Collect {
         files,
         exclude,
+        journal: journal.map(|section| feeds::journal(section, mistakes)),
         stdin: stdin.map(|section| feeds::stdin(section, mistakes)).unwrap_or_default(),
         import_positions: section.value("import_positions", values::text, mistakes).map(PathBuf::from),
         positions_dir: section

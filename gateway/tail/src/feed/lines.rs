@@ -39,7 +39,11 @@ pub(super) struct Lines {
 impl Lines {
     /// `None` if relabelling says that nothing is to be read.
     pub fn new(name: &'static str, options: &FeedOptions, means: &Means) -> Option<Self> {
-        let base = options.base(name);
+        let mut base = options.base(name);
+        if base.get("service_name").is_none() {
+            let job = base.get("job").unwrap_or(name).to_owned();
+            base.set("service_name", job);
+        }
         let labels = [Stream::Stdout, Stream::Stderr, Stream::Unknown].map(|stream| {
             let pairs = base.iter().chain([("stream", stream.as_str())]);
             if options.relabel.is_empty() {
@@ -84,20 +88,20 @@ impl Lines {
 
     fn line(&mut self, line: &[u8], making: &mut Making<'_>) {
         let Self { joiner, origin, pipeline, slot, id, offset, .. } = self;
-        let mut to = Records { origin, pipeline, slot, id: *id };
+        let mut to = To { origin, pipeline, slot, id: *id };
         joiner.push(line, *offset, &mut |record| to.put(&record, making));
     }
 }
 
 /// Where a line goes.
-struct Records<'a> {
+struct To<'a> {
     origin: &'a mut Origin,
     pipeline: &'a mut Pipeline,
     slot: &'a mut (u64, u32),
     id: FileId,
 }
 
-impl Records<'_> {
+impl To<'_> {
     fn put(&mut self, record: &ContainerLine<'_>, making: &mut Making<'_>) {
         if self.pipeline.is_empty() {
             let file = making.filling.file(self.slot, self.id);
@@ -145,7 +149,7 @@ impl Assemble for Lines {
     fn idle(&mut self, making: &mut Making<'_>) {
         let Self { origin, pipeline, slot, id, offset, .. } = self;
         let (now, offset) = (making.filling.observed, *offset);
-        let mut to = Records { origin, pipeline, slot, id: *id };
+        let mut to = To { origin, pipeline, slot, id: *id };
         to.through(making, |pipeline, out| pipeline.idle(now, offset, out));
     }
 
@@ -155,7 +159,7 @@ impl Assemble for Lines {
         }
         let Self { joiner, origin, pipeline, slot, id, offset, .. } = self;
         let (now, at) = (making.filling.observed, *offset);
-        let mut to = Records { origin, pipeline, slot, id: *id };
+        let mut to = To { origin, pipeline, slot, id: *id };
         // What was half joined has a place before the position that was noted meanwhile: it is given the one behind.
         joiner.flush(&mut |record| to.put(&ContainerLine { offset: at, ..record }, making));
         to.through(making, |pipeline, out| pipeline.flush(now, at, out));

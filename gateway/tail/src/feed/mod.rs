@@ -4,9 +4,12 @@
 //! stages and rules that files have, and offers them to the [`Sink`]. While the sink takes nothing the pump takes
 //! nothing, the queue fills, and the source stops reading.
 
+mod inlet;
+mod journal;
 mod lines;
 mod pump;
 mod standard_input;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +29,8 @@ use crate::report::{ContainerReport, Counters};
 use crate::run::now;
 use crate::sink::Sink;
 
+pub(crate) use journal::journal_position;
+pub use journal::{JournalOptions, journal};
 pub use standard_input::{InputError, standard_input};
 
 /// Device of what is no file: no disk has this number.
@@ -64,7 +69,7 @@ impl FeedOptions {
         }
     }
 
-    /// The labels that all records of the source have, unless others are configured: this `job`, `service_name` as `job`, the
+    /// The labels that all records of the source have: those configured, and unless they are among them this `job` and the
     /// node.
     fn base(&self, job: &str) -> Fields {
         let mut labels = Fields::default();
@@ -74,10 +79,6 @@ impl FeedOptions {
         }
         for (name, value) in &self.labels {
             labels.set(name, value.as_str());
-        }
-        if labels.get("service_name").is_none() {
-            let job = labels.get("job").unwrap_or(job).to_owned();
-            labels.set("service_name", job);
         }
         labels
     }

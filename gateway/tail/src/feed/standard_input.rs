@@ -47,7 +47,10 @@ pub async fn standard_input(
         loop {
             let chunk = tokio::select! {
                 chunk = read.recv() => chunk,
-                () = shutdown.cancelled() => None,
+                () = shutdown.cancelled(), if !read.is_closed() => {
+                    read.close();
+                    continue;
+                }
             };
             match chunk {
                 Some(Ok(bytes)) => {

@@ -10,8 +10,10 @@ use parsers::record::{Batch, LogRecord, Severity};
 use parsers::stage::{FirstLine, MultilineConfig, StageConfig};
 use proptest::prelude::*;
 
+use super::inlet::{Inlet, Place, Record};
 use super::lines::Lines;
-use super::pump::{Assemble, Making};
+use super::pump::{Assemble, Making, Pump};
+use super::streams::Streams;
 use super::*;
 use crate::reading::batch::Filling;
 use crate::report::Lost;
@@ -73,6 +75,12 @@ fn options() -> FeedOptions {
     FeedOptions { labels: vec![("job".into(), "batch".into())], ..FeedOptions::new("a") }
 }
 
+fn numbered_lines_begin_records() -> Pipeline {
+    let firstline = FirstLine::Expression("^\\d".into());
+    let multiline = MultilineConfig { firstline, max_wait_time: None, max_lines: None };
+    Pipeline::new(&[StageConfig::Multiline(multiline)]).unwrap()
+}
+
 #[tokio::test]
 async fn lines_of_any_kind_are_delivered_with_their_ids_and_the_last_one_without_its_newline() {
     let text = "plain trace_id=4bf92f3577b34da6a3ce929d0e0e4736\n\
@@ -96,13 +104,7 @@ async fn lines_of_any_kind_are_delivered_with_their_ids_and_the_last_one_without
 
 #[tokio::test]
 async fn a_record_of_several_lines_is_held_until_it_is_whole_and_let_go_at_the_end() {
-    let multiline = MultilineConfig {
-        firstline: FirstLine::Expression("^\\d".into()),
-        max_wait_time: None,
-        max_lines: None,
-    };
-    let pipeline = Pipeline::new(&[StageConfig::Multiline(multiline)]).unwrap();
-    let options = FeedOptions { pipeline, ..options() };
+    let options = FeedOptions { pipeline: numbered_lines_begin_records(), ..options() };
     let (sink, _) = read(Cursor::new("1 a\n b\n2 c\n d"), &options).await;
     assert_eq!(sink.lines(), ["1 a\n b", "2 c\n d"]);
     // Their places grow, so that a server which stores each once takes both.
@@ -155,6 +157,77 @@ async fn a_sink_that_takes_nothing_stops_the_reading_and_a_shutdown_does_not_wai
     shutdown.cancel();
     assert!(matches!(running.await.unwrap(), Err(InputError::NotTaken)));
     assert!(read.load(Ordering::Relaxed) <= 10 * 64 * 1024);
+}
+
+/// The record of this number, by this sender.
+fn record(number: u64, sender: &str, text: &str) -> Record {
+    let file = FileId { device: NO_DEVICE, inode: 1, head: 1 };
+    let place = Place { file, number, cursor: format!("c{number}").into() };
+    let labels = [("sender", sender)].into_iter().collect();
+    Record { time: Some(1), text: text.into(), labels, place: Some(place), ..Record::default() }
+}
+
+#[tokio::test]
+async fn reading_starts_again_before_the_oldest_record_that_a_stage_holds_of_any_stream() {
+    let sink = Arc::new(Taken::default());
+    let means = means(&sink);
+    let options = FeedOptions { pipeline: numbered_lines_begin_records(), ..options() };
+    let mut streams = Streams::new("x", "x", &options, &[], &means);
+    let mut filling = Filling::new(Arc::clone(&means.deriver));
+    let (inlet, mut queue) = Inlet::new();
+    let mut made = Vec::new();
+    // What comes in; the records that come out; where reading would start again, and the place noted.
+    for (read, out, noted) in [
+        // The first was never through: there is no place to start again at.
+        (Some(record(1, "a", "1 a")), vec![], None),
+        (Some(record(2, "b", "no beginning")), vec!["no beginning"], None),
+        (Some(record(3, "a", " more of a")), vec![], None),
+        (Some(record(4, "a", "2 a")), vec!["1 a\n more of a"], Some(("c3", 5))),
+        (Some(record(5, "b", "3 b")), vec![], Some(("c3", 6))),
+        (None, vec!["2 a", "3 b"], Some(("c5", 6))),
+    ] {
+        let mut wait = 0;
+        let mut making = Making { filling: &mut filling, counters: &means.counters, wait: &mut wait };
+        match read {
+            Some(record) => {
+                inlet.put(record).await;
+                streams.take(queue.recv().await.unwrap(), &mut making);
+            }
+            None => streams.flush(&mut making),
+        }
+        let mut positions = Vec::new();
+        streams.positions(1, &mut positions);
+        let logs = filling.take();
+        let mut lines: Vec<String> =
+            logs.rows.iter().map(|row| String::from_utf8(logs.line(row).to_vec()).unwrap()).collect();
+        lines.sort();
+        assert_eq!(lines, out);
+        assert_eq!(positions.last().map(|p| (&*p.path, p.offset)), noted);
+        made.extend(logs.rows.iter().map(|row| row.offset));
+    }
+    // None is below what was noted before it.
+    assert_eq!(made, [2, 4, 6, 6]);
+}
+
+#[tokio::test]
+async fn what_senders_name_becomes_no_labels_without_end_and_cut_characters_go() {
+    let sink = Arc::new(Taken::default());
+    let means = means(&sink);
+    let streams = Streams::new("x", "x", &options(), &[], &means);
+    let (inlet, queue) = Inlet::new();
+    let pump = tokio::spawn(Pump::new(streams, means, 1000).run(queue));
+    for n in 1..=1200 {
+        let mut sent = record(n, &n.to_string(), "ä");
+        sent.text.truncate(1);
+        sent.truncated = 1;
+        assert!(inlet.put(sent).await);
+    }
+    drop(inlet);
+    assert!(pump.await.unwrap());
+    let records = sink.records();
+    let named = records.iter().filter(|r| r.labels.get("sender").is_some()).count();
+    assert_eq!((records.len(), named), (1200, 1000));
+    assert!(records.iter().all(|r| r.line.is_empty() && r.labels.get("job") == Some("batch")));
 }
 
 proptest! {
