@@ -39,6 +39,17 @@ pub enum Step {
     Idle(bool),
 }
 
+/// What a file is to those that were read before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// No copy of any.
+    Itself,
+    /// A copy of one that was cut: it takes its part.
+    InPlace,
+    /// Just a copy.
+    Copy,
+}
+
 /// Reads files. Plain state: time comes with each step, batches go out as values.
 pub struct Tailer {
     options: TailOptions,
@@ -241,7 +252,7 @@ impl Tailer {
                     chain.nameless = None;
                     chain.ended = false;
                     chain.look_at = 0;
-                    chain.generations.extend(listed.into_iter().map(|(generation, ..)| generation));
+                    listed.into_iter().for_each(|(generation, _, live)| chain.add(generation, live));
                 }
                 None => self.start(path, listed),
             }
@@ -277,10 +288,16 @@ impl Tailer {
         let pipeline = source.map(|source| source.pipeline.fork()).unwrap_or_default();
         let mut chain = Chain::new(Arc::clone(&path), origin, self.options.max_line, pipeline);
         let mut listed = listed;
-        let resumed = listed.iter_mut().position(|(generation, ..)| self.settle(generation));
-        listed.iter_mut().skip(resumed.map_or(0, |at| at + 1)).for_each(|(generation, ..)| {
-            self.settle(generation);
-        });
+        let settled: Vec<bool> = listed.iter_mut().map(|(generation, ..)| self.settle(generation)).collect();
+        let places: Vec<Option<FileId>> = listed.iter().map(|(generation, ..)| generation.id()).collect();
+        let standings = self.settle_copies(&path, &mut listed, &settled);
+        let copies =
+            places.into_iter().zip(&standings).filter(|(_, standing)| **standing != Standing::Itself);
+        chain.done.extend(copies.filter_map(|(place, _)| place));
+        let resumed = settled
+            .iter()
+            .zip(&standings)
+            .position(|(settled, standing)| *settled || *standing == Standing::InPlace);
         let read_before = self.read_before.contains(&path);
         let unpacked = if read_before { self.unpack(&path, resumed.is_some()) } else { None };
         if read_before && resumed.is_none() && unpacked.is_none() && !listed.is_empty() {
@@ -298,6 +315,9 @@ impl Tailer {
             chain.generations.push_back(generation);
         }
         for (at, (mut generation, asked_for, live)) in listed.into_iter().enumerate() {
+            if standings.get(at) == Some(&Standing::Copy) {
+                continue;
+            }
             let wanted = match resumed {
                 Some(first) => at >= first,
                 None => read_before || asked_for || live,
@@ -330,6 +350,35 @@ impl Tailer {
             .collect();
         of_file.sort_unstable_by_key(|position| std::cmp::Reverse(position.time));
         of_file.iter().any(|position| generation.is_of(position.file))
+    }
+
+    /// Which files are copies of those that were read before. One takes the part of a file that was cut since.
+    fn settle_copies(
+        &self,
+        path: &str,
+        listed: &mut [(Generation, bool, bool)],
+        settled: &[bool],
+    ) -> Vec<Standing> {
+        let mut standings = vec![Standing::Itself; listed.len()];
+        for position in self.positions.values().filter(|position| *position.path == *path) {
+            let FileId { device, inode, .. } = position.file;
+            let mut taken = listed.iter().any(|(file, ..)| file.is(device, inode) && file.holds(position));
+            let cut = !taken;
+            for (((file, _, live), settled), standing) in listed.iter_mut().zip(settled).zip(&mut standings) {
+                if *live || *settled || *standing != Standing::Itself || !file.is_copy_of(position) {
+                    continue;
+                }
+                *standing = if taken { Standing::Copy } else { Standing::InPlace };
+                if !taken {
+                    file.stand_for(position.file);
+                }
+                taken = true;
+            }
+            for (file, ..) in listed.iter_mut().filter(|(file, ..)| cut && taken && file.is(device, inode)) {
+                file.follow(position.file);
+            }
+        }
+        standings
     }
 
     /// What was compressed since an earlier run: from the file that was being read then, which is told by its first line, with how

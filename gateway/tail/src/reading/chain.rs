@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,6 +14,7 @@ use super::batch::{Filling, Origin};
 use super::generation::{Generation, RawLine};
 use super::held::{Place, output, place};
 use super::out::Out;
+use crate::discovery::live_name;
 use crate::identity;
 use crate::report::{Counters, Lost};
 
@@ -249,8 +251,39 @@ impl Chain {
         }
     }
 
+    /// A file that is new: the one being written, or one that was rotated. There is nothing new in a copy of one that is open.
+    pub fn add(&mut self, new: Generation, live: bool) {
+        if !live && self.generations.iter().any(|known| known.is_copied_in(&new).unwrap_or(false)) {
+            self.done.extend(new.id());
+            return;
+        }
+        let current = rustix::fs::stat(&*self.path).ok().filter(|_| !live);
+        let before =
+            current.and_then(|stat| self.generations.iter().position(|g| g.is(stat.st_dev, stat.st_ino)));
+        self.generations.insert(before.unwrap_or(self.generations.len()), new);
+    }
+
+    /// A file was cut: what it had and was not read yet stands in a copy of it, if whoever cut it has made one.
+    fn go_on_in_copy(&mut self, at: usize) -> bool {
+        let Some(generation) = self.generations.get_mut(at) else { return false };
+        let copies = siblings(&self.path).filter_map(|path| Generation::open(&path).ok());
+        let copies = copies.filter(|copy| generation.is_copied_in(copy).unwrap_or(false));
+        let Some(copy) = copies.max_by_key(Generation::size) else { return false };
+        if copy.size() < generation.offset() {
+            return false;
+        }
+        self.done.extend(copy.id());
+        let copy = generation.goes_on_in(copy);
+        self.generations.insert(at, copy);
+        true
+    }
+
     /// The file is shorter than what was read of it: reading starts at its beginning.
     fn start_anew(&mut self, at: usize, means: &mut Means<'_>) {
+        if self.go_on_in_copy(at) {
+            means.counters.truncations.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         self.flush(at, means);
         let Some(generation) = self.generations.get_mut(at) else { return };
         let unread = generation.unread_when_cut();
@@ -312,4 +345,15 @@ impl Chain {
         let behind = self.generations.iter().map(|g| g.size().saturating_sub(g.safe)).sum();
         self.origin.report.behind.store(behind, Ordering::Relaxed);
     }
+}
+
+/// The rotated files of a chain that are not compressed.
+fn siblings(live: &str) -> impl Iterator<Item = PathBuf> {
+    let live = Path::new(live);
+    let entries =
+        live.parent().and_then(|folder| std::fs::read_dir(folder).ok()).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(move |path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        path != live && name.is_some_and(|name| live.file_name().is_some_and(|live| live == live_name(name)))
+    })
 }

@@ -24,7 +24,7 @@ pub struct Generation {
     file: File,
     device: u64,
     inode: u64,
-    /// Whether device and inode are of the file that this was before it was compressed.
+    /// Whether device and inode are of the file of which this is a copy, or that was compressed to this.
     unpacked: bool,
     head: Option<u64>,
     /// How many times it was truncated.
@@ -122,13 +122,62 @@ impl Generation {
         cuts.is_some()
     }
 
+    /// Whether another file holds what this one does, or did before it was cut: as far as this was read, or, of a copy that is
+    /// still being made, as far as that goes.
+    pub fn is_copied_in(&self, other: &Self) -> io::Result<bool> {
+        if self.head.is_none() || self.head != other.head {
+            return Ok(false);
+        }
+        if other.size <= self.size && self.marker(other.size)? == other.marker(other.size)? {
+            return Ok(true);
+        }
+        Ok(self.offset > 0 && self.offset <= other.size && other.marker(self.offset)? == self.mark)
+    }
+
+    /// This file was cut, and a copy of it was made before: the copy takes its part, as far as it was read.
+    pub fn goes_on_in(&mut self, copy: Self) -> Self {
+        let (device, inode, size) = (self.device, self.inode, copy.size);
+        let copy = Self { file: copy.file, device, inode, unpacked: true, size, seen: size, ..*self };
+        self.start_anew();
+        copy
+    }
+
+    /// Whether it holds what the file did of which a position was noted, and begins as that one did.
+    pub fn is_copy_of(&self, known: &Position) -> bool {
+        self.head.is_some_and(|head| identity::cuts_between(known.file.head, head).is_some())
+            && self.holds(known)
+    }
+
+    /// Takes the part of a file of which it is a copy.
+    pub fn stand_for(&mut self, known: FileId) {
+        let cuts = self.head.and_then(|head| identity::cuts_between(known.head, head));
+        (self.device, self.inode, self.unpacked) = (known.device, known.inode, true);
+        self.cuts = cuts.unwrap_or_default();
+    }
+
+    /// A copy has taken the part of the file that a position was noted of: what stands in this one now is another file, even
+    /// if it begins with the same line.
+    pub fn follow(&mut self, known: FileId) {
+        if self.id() == Some(known) {
+            self.cuts += 1;
+        }
+    }
+
+    /// Whether what was noted of a file is true of this one.
+    pub fn holds(&self, known: &Position) -> bool {
+        let Position { resume, offset: delivered, marker, .. } = *known;
+        delivered <= self.size
+            && resume <= delivered
+            && identity::marker(&self.file, resume).is_ok_and(|now| now == marker)
+    }
+
     /// Device and inode.
     pub fn place(&self) -> (u64, u64) {
         (self.device, self.inode)
     }
 
     /// Whether this is the file with that device and inode. While it is open here, no other file can have them; those of a
-    /// file that was compressed are free for others.
+    /// file that was compressed, or copied and cut, are free for others.
     pub fn is(&self, device: u64, inode: u64) -> bool {
         !self.unpacked && self.device == device && self.inode == inode
     }
@@ -137,9 +186,7 @@ impl Generation {
     /// what it was.
     pub fn resume(&mut self, from: &Position) -> bool {
         let Position { resume, offset: delivered, held, marker, .. } = *from;
-        let holds = delivered <= self.size
-            && resume <= delivered
-            && identity::marker(&self.file, resume).is_ok_and(|now| now == marker);
+        let holds = self.holds(from);
         if !holds {
             self.cuts += 1;
         }
