@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -22,10 +23,12 @@ use tokio_util::task::TaskTracker;
 use upstream::ship::{Clock, Shipper};
 
 use serve::Metrics as _;
-use tail::position::PositionsFile;
+use tail::feed::{Means, standard_input};
+use tail::position::{Noting, PositionsFile};
 
 use crate::collected::Collected;
 use crate::config::Config;
+use crate::feeds::{self, Feeds};
 use crate::listener::{BindError, Listener};
 use crate::reload::Reload;
 use crate::telemetry::Exposition;
@@ -69,6 +72,7 @@ impl Reload for Reloadable {
         self.plans.send_replace(plan);
         let waiting = [
             ("server", config.server != current.server),
+            ("collect.journal", config.collect.journal != current.collect.journal),
             ("collect.positions_dir", config.collect.positions_dir != current.collect.positions_dir),
         ];
         *current = config;
@@ -104,6 +108,9 @@ pub enum StartError {
     /// A rule; `check-config` says the same.
     #[error("derive.rules: {0}")]
     Rule(String),
+    /// Standard input.
+    #[error(transparent)]
+    Input(#[from] tail::feed::InputError),
 }
 
 /// Ships the logs of a batch to whatever the newest configuration names.
@@ -130,7 +137,9 @@ impl Agent {
         let ship = config.ship.as_ref().ok_or(StartError::NoShip)?;
         let listener = Listener::bind(config.server.listen, "probes and metrics", "server.listen").await?;
         let agent = agent_name(&config);
-        let (plans, following) = watch::channel(app::plan(&config, &agent).map_err(StartError::Rule)?);
+        let plan = app::plan(&config, &agent).map_err(StartError::Rule)?;
+        let deriver = Arc::clone(&plan.1);
+        let (plans, following) = watch::channel(plan);
         let shipped = Arc::default();
         let shipper = Shipper::new(ship, Arc::new(Clock), Arc::clone(&shipped))?;
         let (shippers, newest) = watch::channel(Arc::new(shipper));
@@ -139,7 +148,7 @@ impl Agent {
             import(file, &agent, &mut positions)?;
         }
         let known = positions.positions();
-        let sink = Arc::new(tail::position::Noting::new(Arc::new(ShipperSink(newest)), positions));
+        let sink = Arc::new(Noting::new(Arc::new(ShipperSink(newest)), positions));
         let tailed = Arc::new(tail::Counters::default());
 
         let reloads = Arc::<reload::Counters>::default();
@@ -161,9 +170,16 @@ impl Agent {
         // Positions are written until the tailer has ended.
         let tailing_done = CancellationToken::new();
         tasks.spawn(Arc::clone(&sink).keep_writing(tailing_done.clone()));
+        let means = Means {
+            deriver,
+            sink: Arc::<Noting>::clone(&sink),
+            counters: Arc::clone(&tailed),
+            shutdown: shutdown.clone(),
+        };
+        let feeds = Feeds::new(&config, &agent).run(known.clone(), means);
         let stop = shutdown.clone();
         tasks.spawn(async move {
-            tail::run(following, sink, known, tailed, stop).await;
+            tokio::join!(tail::run(following, sink, known, tailed, stop), feeds);
             tailing_done.cancel();
         });
         tasks.close();
@@ -184,19 +200,50 @@ impl Agent {
     }
 }
 
+/// Ships standard input instead of files, to its end or until the shutdown, and returns when the server has all of it. It has no
+/// listener, so that it runs beside an agent on the same node.
+pub async fn ship_stdin(config: &Config, shutdown: CancellationToken) -> Result<(), StartError> {
+    let ship = config.ship.as_ref().ok_or(StartError::NoShip)?;
+    let shipped = Arc::default();
+    let shipper = Shipper::new(ship, Arc::new(Clock), Arc::clone(&shipped))?;
+    let (_shippers, newest) = watch::channel(Arc::new(shipper));
+    let agent = agent_name(config);
+    let (_, deriver) = app::plan(config, &agent).map_err(StartError::Rule)?;
+    let means = Means { deriver, sink: Arc::new(ShipperSink(newest)), counters: Arc::default(), shutdown };
+    let options = feeds::options(&config.collect.stdin, config, &agent);
+    standard_input(std::io::stdin(), &options, means).await?;
+    let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    tracing::info!(
+        records = of(&shipped.records),
+        refused = of(&shipped.quarantined),
+        "standard input is shipped"
+    );
+    Ok(())
+}
+
 /// Takes over how far a Promtail was. Without its file, or when there is nothing to understand in it, nothing is started:
 /// every line on the node would be read again.
 fn import(file: &Path, agent: &str, positions: &mut PositionsFile) -> Result<(), StartError> {
     let bad = |detail: String| StartError::Import { file: file.to_owned(), detail };
     let text = std::fs::read_to_string(file).map_err(|error| bad(error.to_string()))?;
     let read: Promtail = serde_saphyr::from_str(&text).map_err(|error| bad(error.to_string()))?;
+    let cursors: Vec<String> = read
+        .positions
+        .iter()
+        .filter(|(key, _)| key.starts_with(CURSOR))
+        .map(|(_, text)| text.clone())
+        .collect();
     let offsets = read.positions.into_iter().filter_map(|(path, offset)| Some((path, offset.parse().ok()?)));
     let offsets: Vec<(String, u64)> = offsets.collect();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
-    let noted = positions.import(agent, &offsets, now);
+    let mut noted = positions.import(agent, &offsets, now);
+    noted += cursors.iter().filter(|cursor| positions.import_cursor(agent, cursor, now)).count();
     tracing::info!(file = %file.display(), noted, of = offsets.len(), "positions taken over");
     Ok(())
 }
+
+/// By what keys with cursors begin in a Promtail's positions file.
+const CURSOR: &str = "cursor-";
 
 /// A Promtail's positions file: offsets as text, journal cursors among them.
 #[derive(serde::Deserialize)]

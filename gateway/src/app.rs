@@ -22,6 +22,7 @@ use upstream::prometheus::{ForwardError, Prometheus, PrometheusOptions};
 
 use crate::collected::Collected;
 use crate::config::{self, Config};
+use crate::feeds::Feeds;
 use crate::listener::{BindError, Listener};
 use crate::own_spans::OwnSpans;
 use crate::reload::Reload;
@@ -60,6 +61,7 @@ impl Reload for Reloadable {
         let waiting = [
             ("server", config.server != current.server),
             ("store", config.store != current.store),
+            ("collect.journal", config.collect.journal != current.collect.journal),
             ("receive", config.otlp != current.otlp),
             ("derive (for what is received)", config.rules != current.rules),
             ("upstream", config.prometheus != current.prometheus),
@@ -113,7 +115,7 @@ impl App {
         let sink = Arc::new(StoreSink(store.clone()));
         let otlp_options =
             OtlpOptions { max_body: config.otlp.max_body_bytes as usize, ..OtlpOptions::default() };
-        let otlp = Otlp::new(sink.clone(), Arc::clone(&received), Some(deriver), otlp_options);
+        let otlp = Otlp::new(sink.clone(), Arc::clone(&received), Some(Arc::clone(&deriver)), otlp_options);
 
         let metrics = prometheus.clone().map(|server| Arc::new(server) as Arc<dyn MetricRead>);
         let traces: Arc<dyn store::read::TraceRead> = Arc::new(store.clone());
@@ -152,6 +154,13 @@ impl App {
         tasks.spawn(grpc.serve(otlp.grpc().fallback(Otlp::grpc_unimplemented), shutdown.clone()));
         tasks.spawn(http.serve(otlp.http(), shutdown.clone()));
         let positions = store.positions(LOCAL_AGENT);
+        let means = tail::feed::Means {
+            deriver,
+            sink: Arc::<StoreSink>::clone(&sink),
+            counters: Arc::clone(&tailed),
+            shutdown: shutdown.clone(),
+        };
+        tasks.spawn(Feeds::new(&config, LOCAL_AGENT).run(positions.clone(), means));
         tasks.spawn(tail::run(following, sink, positions, tailed, shutdown.clone()));
         tasks.close();
         let reloadable = Arc::new(Reloadable { plans, current: Mutex::new(config) });

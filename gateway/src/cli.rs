@@ -43,6 +43,9 @@ enum Command {
         /// Configuration file with a `ship` section.
         #[arg(long, env = "TREFOIL_CONFIG")]
         config: PathBuf,
+        /// Ship standard input instead, and end with it.
+        #[arg(long)]
+        stdin: bool,
     },
     /// Serve, plus a small shop of services that log, trace and count for real.
     Demo {
@@ -111,7 +114,8 @@ fn failed(error: impl std::fmt::Display) -> Failure {
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Serve { config, data_dir } => serve(config.as_deref(), data_dir),
-        Command::Agent { config } => agent(&config),
+        Command::Agent { config, stdin: false } => agent(&config),
+        Command::Agent { config, stdin: true } => ship_stdin(&config),
         Command::Demo { config } => demo(config.as_deref()),
         Command::Parse { config } => parse(config.as_deref()),
         Command::CheckConfig { file } => check_config(&file),
@@ -192,6 +196,20 @@ fn agent(path: &Path) -> Result<(), Failure> {
         tracing::info!("stopping");
         running.stop().await;
         Ok(())
+    })
+}
+
+fn ship_stdin(path: &Path) -> Result<(), Failure> {
+    let config = config::load_file(Some(path))?;
+    start_logging("info");
+    runtime()?.block_on(async {
+        let shutdown = CancellationToken::new();
+        let stop = shutdown.clone();
+        tokio::spawn(async move {
+            stop_signal().await;
+            stop.cancel();
+        });
+        crate::agent::ship_stdin(&config, shutdown).await.map_err(failed)
     })
 }
 

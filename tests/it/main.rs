@@ -20,4 +20,6 @@ mod manifests;
 #[cfg(test)]
 mod own_metrics;
 #[cfg(test)]
+mod sources;
+#[cfg(test)]
 mod tidy;

@@ -55,14 +55,18 @@ impl Program {
 
     /// As [`Program::start`], with further sections of the configuration; `store` must be one of them.
     pub async fn start_configured(data: &Path, logs: &Path, sections: &str) -> Result<Self> {
+        Self::start_collecting(data, &format!("files: [{{path: '{}'}}]", logs.display()), sections).await
+    }
+
+    /// As [`Program::start_configured`], with what `collect` says in place of files.
+    pub async fn start_collecting(data: &Path, collect: &str, sections: &str) -> Result<Self> {
         std::fs::create_dir_all(data)?;
         let config = data.with_extension("yaml");
         std::fs::write(
             &config,
             format!(
-                "server: {{listen: '127.0.0.1:0'}}\ncollect: {{files: [{{path: '{}'}}]}}\n\
-                 receive: {{otlp: {{grpc: '127.0.0.1:0', http: '127.0.0.1:0'}}}}\n{sections}",
-                logs.display()
+                "server: {{listen: '127.0.0.1:0'}}\ncollect: {{{collect}}}\n\
+                 receive: {{otlp: {{grpc: '127.0.0.1:0', http: '127.0.0.1:0'}}}}\n{sections}"
             ),
         )?;
         let mut child = Command::new(binary()?)

@@ -3,6 +3,7 @@
 //! Raw text becomes a located tree ([`node`]), which is read key by key ([`reader`]); nothing is silently ignored. What the
 //! settings do lives in the crates that have them.
 
+mod feeds;
 mod node;
 mod promtail;
 mod reader;
@@ -23,6 +24,7 @@ use parsers::stage::StageConfig;
 use parsers::stage::relabel::RelabelConfig;
 use upstream::ship::ShipOptions;
 
+pub use feeds::{Feed, Journal};
 pub use node::Place;
 pub use promtail::{Converted, from_promtail};
 pub use reader::Mistake;
@@ -85,6 +87,10 @@ pub struct Collect {
     pub files: Vec<Files>,
     /// `collect.exclude`
     pub exclude: Vec<String>,
+    /// `collect.stdin`: what `trefoil agent --stdin` does with the lines
+    pub stdin: Feed,
+    /// `collect.journal`
+    pub journal: Option<Journal>,
     /// `collect.positions_dir`: where `trefoil agent` keeps its positions (`serve` keeps them in the store)
     pub positions_dir: PathBuf,
     /// `collect.import_positions`: a Promtail's positions file, read when `trefoil agent` has no positions of its own yet
@@ -308,9 +314,13 @@ fn collect(mut section: Section, mistakes: &mut Mistakes) -> Collect {
     for (path, node) in section.list("exclude", mistakes).unwrap_or_default() {
         exclude.extend(scalar(&node, &path, values::text, mistakes));
     }
+    let stdin = section.optional_section("stdin", mistakes);
+    let journal = section.optional_section("journal", mistakes);
     let collect = Collect {
         files,
         exclude,
+        journal: journal.map(|section| feeds::journal(section, mistakes)),
+        stdin: stdin.map(|section| feeds::stdin(section, mistakes)).unwrap_or_default(),
         import_positions: section.value("import_positions", values::text, mistakes).map(PathBuf::from),
         positions_dir: section
             .value("positions_dir", values::text, mistakes)

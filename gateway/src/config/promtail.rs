@@ -28,7 +28,7 @@ pub fn from_promtail(text: &str, name: &str) -> Result<Converted, String> {
     let Kind::Map(entries) = &root.kind else {
         return Err(format!("{name}: expected a mapping, came {}", root.kind.describe()));
     };
-    let mut work = Work { notes: Vec::new(), files: String::new(), exclude: Vec::new(), labels: Vec::new() };
+    let mut work = Work::default();
     let (mut server, mut ship, mut positions) = (String::new(), String::new(), None);
     // Labels of the clients belong to every file, so clients are read first.
     for (key, place, node) in entries {
@@ -65,6 +65,7 @@ pub fn from_promtail(text: &str, name: &str) -> Result<Converted, String> {
     if !work.exclude.is_empty() {
         yaml.push_str(&format!("  exclude: [{}]\n", work.exclude.join(", ")));
     }
+    yaml.push_str(&work.journal);
     yaml.push_str("  positions_dir: /var/lib/trefoil\n");
     if let Some(file) = positions {
         yaml.push_str(&format!("  import_positions: {}\n", quoted(&file)));
@@ -77,9 +78,11 @@ pub fn from_promtail(text: &str, name: &str) -> Result<Converted, String> {
     Ok(Converted { yaml, notes })
 }
 
+#[derive(Default)]
 struct Work {
     notes: Vec<String>,
     files: String,
+    journal: String,
     exclude: Vec<String>,
     /// Labels that every stream has, as relabelling rules.
     labels: Vec<String>,
@@ -151,8 +154,14 @@ impl Work {
     }
 
     fn job(&mut self, node: &Node) {
-        let known =
-            ["job_name", "pipeline_stages", "relabel_configs", "static_configs", "kubernetes_sd_configs"];
+        let known = [
+            "job_name",
+            "pipeline_stages",
+            "relabel_configs",
+            "static_configs",
+            "kubernetes_sd_configs",
+            "journal",
+        ];
         let job = node.get("job_name").and_then(Node::text).unwrap_or_default().to_owned();
         self.rest(node, &format!("scrape_configs.{job}"), &known);
         let mut targets: Vec<(String, Vec<String>)> = Vec::new();
@@ -199,15 +208,40 @@ impl Work {
         for (path, labels) in targets {
             let _ = writeln!(self.files, "    - path: {}", quoted(&path));
             let all = [&self.labels[..], &labels[..], &rules[..]].concat();
-            for (key, list) in [("relabel_configs", &all), ("pipeline_stages", &stages)] {
-                if !list.is_empty() {
-                    let _ = writeln!(self.files, "      {key}:");
-                    for item in list {
-                        let _ = writeln!(self.files, "        - {item}");
-                    }
-                }
+            lists("      ", &all, &stages, &mut self.files);
+        }
+        if let Some(journal) = node.get("journal") {
+            if self.journal.is_empty() {
+                self.journal = self.journal(journal, &job, &rules, &stages);
+            } else {
+                self.note(&journal.place, &job, "one journal is read: this one is left out");
             }
         }
+    }
+
+    fn journal(&mut self, node: &Node, job: &str, rules: &[String], stages: &[String]) -> String {
+        let path = format!("scrape_configs.{job}.journal");
+        self.rest(node, &path, &["path", "max_age", "json", "matches", "labels"]);
+        let mut out = String::from("  journal:\n");
+        for key in ["path", "max_age", "json"] {
+            if let Some(value) = node.get(key) {
+                let _ = writeln!(out, "    {key}: {}", flow(value));
+            }
+        }
+        if let Some(matches) = node.get("matches").and_then(Node::text) {
+            let matches: Vec<String> = matches.split_whitespace().map(quoted).collect();
+            let _ = writeln!(out, "    matches: [{}]", matches.join(", "));
+        }
+        self.feed(node, rules, stages, &mut out);
+        out
+    }
+
+    /// Labels, rules and stages of a source that is not a file.
+    fn feed(&self, node: &Node, rules: &[String], stages: &[String], out: &mut String) {
+        if let Some(labels) = node.get("labels") {
+            let _ = writeln!(out, "    labels: {}", flow(labels));
+        }
+        lists("    ", &[&self.labels[..], rules].concat(), stages, out);
     }
 
     /// The stages that are known here, less what has no meaning here.
@@ -255,6 +289,17 @@ impl Work {
                 if let Kind::List(list) = &mut inner.kind {
                     *list = self.stages(list, job);
                 }
+            }
+        }
+    }
+}
+
+fn lists(indent: &str, rules: &[String], stages: &[String], out: &mut String) {
+    for (key, list) in [("relabel_configs", rules), ("pipeline_stages", stages)] {
+        if !list.is_empty() {
+            let _ = writeln!(out, "{indent}{key}:");
+            for item in list {
+                let _ = writeln!(out, "{indent}  - {item}");
             }
         }
     }

@@ -44,6 +44,14 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
         }
     }
     writeln!(out, "  exclude: {}", list(&config.collect.exclude))?;
+    if config.collect.stdin != super::Feed::default() {
+        writeln!(out, "  stdin:")?;
+        config.collect.stdin.render("    ", out);
+    }
+    if let Some(journal) = &config.collect.journal {
+        writeln!(out, "  journal:")?;
+        journal.render("    ", out);
+    }
     writeln!(out, "  positions_dir: {}", quoted(&config.collect.positions_dir.display().to_string()))?;
     if let Some(file) = &config.collect.import_positions {
         writeln!(out, "  import_positions: {}", quoted(&file.display().to_string()))?;
@@ -142,7 +150,7 @@ fn headers(out: &mut String, indent: &str, headers: &[(String, String)]) -> std:
     writeln!(out, "{indent}headers: {{{}}}", names.join(", "))
 }
 
-fn list(items: &[String]) -> String {
+pub(super) fn list(items: &[String]) -> String {
     format!("[{}]", items.iter().map(|item| quoted(item)).collect::<Vec<_>>().join(", "))
 }
 
@@ -165,7 +173,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// The largest unit that divides.
-fn duration(duration: Duration) -> String {
+pub(super) fn duration(duration: Duration) -> String {
     let millis = duration.as_millis();
     for (unit, name) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")] {
         if millis > 0 && millis.is_multiple_of(unit) {

@@ -132,7 +132,7 @@ fn credentials_that_would_be_passed_over_are_mistakes() {
 #[test]
 fn what_check_config_prints_is_read_back_to_the_same() {
     let text = "server: {listen: 0.0.0.0:8080, external_url: 'http://t:1'}\nstore: {dir: /d, retention: {logs: 90m}, sync: batch}\n\
-                collect: {files: [{path: '/x/*.log', pipeline_stages: [{match: {selector: '{a=\"b\"}', stages: [{drop: {expression: \"it's\"}}]}}, {metrics: {n: {type: Counter, config: {match_all: true, action: inc}}}}], relabel_configs: [{source_labels: [pod], target_label: p}]}], exclude: ['/x/y*'], node: n1}\n\
+                collect: {files: [{path: '/x/*.log', pipeline_stages: [{match: {selector: '{a=\"b\"}', stages: [{drop: {expression: \"it's\"}}]}}, {metrics: {n: {type: Counter, config: {match_all: true, action: inc}}}}], relabel_configs: [{source_labels: [pod], target_label: p}]}], exclude: ['/x/y*'], node: n1, stdin: {labels: {job: x}, pipeline_stages: [{docker: {}}]}, journal: {path: /j, max_age: 12h, json: true, matches: [A=b], labels: {x: y}}}\n\
                 derive: {rules: [{name: \"it's\", regex: 'a=(?P<trace_id>\\w+)'}]}\nship: {trefoil: {url: 'http://t:8080', bearer_token_file: /token, timeout: 5s}}\n\
                 upstream: {prometheus: {url: 'http://p:9090/prefix/', timeout: 500ms, labels: {service: [svc]}}}\n";
     let config = load(text, "t.yaml", []).unwrap();
@@ -225,7 +225,9 @@ scrape_configs:
       - targets: [localhost]
         labels: {job: varlogs, __path__: /var/log/*.log}
   - job_name: journal
-    journal: {path: /var/log/journal}
+    journal: {path: /var/log/journal, max_age: 12h, matches: _TRANSPORT=kernel PRIORITY=3, labels: {job: j}, odd: 1}
+    relabel_configs: [{source_labels: [__journal__systemd_unit], target_label: unit}]
+    pipeline_stages: [{drop: {expression: x}}]
 "#;
 
 #[test]
@@ -241,6 +243,13 @@ fn a_promtail_configuration_becomes_one_that_loads_with_notes_on_the_rest() {
     let pods = &config.collect.files[0];
     assert_eq!((pods.stages.len(), pods.relabel.len()), (5, 2));
     assert_eq!(config.collect.files[1].relabel[1].replacement, "varlogs");
+    let journal = config.collect.journal.unwrap();
+    assert_eq!(journal.directory.unwrap().to_str(), Some("/var/log/journal"));
+    assert_eq!((journal.max_age.as_secs(), journal.matches.len()), (12 * 3600, 2));
+    assert_eq!(
+        (journal.feed.labels.len(), journal.feed.relabel().len(), journal.feed.stages().len()),
+        (1, 2, 1)
+    );
     assert_eq!(config.collect.import_positions.unwrap().to_str(), Some("/run/promtail/positions.yaml"));
     for (line, what) in [
         (2, "server.log_level"),
@@ -249,7 +258,7 @@ fn a_promtail_configuration_becomes_one_that_loads_with_notes_on_the_rest() {
         (15, "match.pipeline_name"),
         (21, "eventlogmessage"),
         (26, "__path__"),
-        (32, "journal"),
+        (32, "journal.odd"),
     ] {
         let note = converted
             .notes

@@ -64,3 +64,8 @@ pub fn url(text: &str) -> Result<String, String> {
 pub fn text(text: &str) -> Result<String, String> {
     if text.trim().is_empty() { Err("some text".into()) } else { Ok(text.to_owned()) }
 }
+
+/// `true` or `false`.
+pub fn boolean(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| "`true` or `false`".into())
+}

@@ -6,6 +6,7 @@
 //! [`Sink`].
 
 pub mod discovery;
+pub mod feed;
 pub mod identity;
 mod line_metrics;
 mod options;

@@ -99,6 +99,15 @@ impl PositionsFile {
         positions.len()
     }
 
+    /// Notes how far another reader was in the journal.
+    pub fn import_cursor(&mut self, agent: &str, cursor: &str, now: u64) -> bool {
+        let position = crate::feed::journal_position(agent, cursor, now);
+        position.is_some_and(|position| {
+            self.note(&[position]);
+            true
+        })
+    }
+
     /// Notes these; [`PositionsFile::write`] makes them last.
     pub fn note(&mut self, moved: &[Position]) {
         let now = moved.iter().map(|position| position.time).max().unwrap_or_default();
@@ -129,7 +138,10 @@ impl PositionsFile {
         for (path, mut files) in by_path {
             files.sort_unstable_by(|a, b| b.cmp(a));
             let newest = files.first().map_or(now, |(time, _)| *time);
-            let gone = now.saturating_sub(newest) > KEPT_WITHOUT_PATH && !Path::new(&*path).exists();
+            // What is no file has no path, and may be quiet for long.
+            let gone = now.saturating_sub(newest) > KEPT_WITHOUT_PATH
+                && path.starts_with('/')
+                && !Path::new(&*path).exists();
             for (_, file) in files.into_iter().skip(if gone { 0 } else { KEPT_PER_PATH }) {
                 self.positions.remove(&file);
             }

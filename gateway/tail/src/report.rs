@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parsers::container::ContainerLine;
 use parsers::derived::RuleIndex;
 use parsers::record::FileId;
 
@@ -52,6 +53,15 @@ pub struct Loss {
     pub bytes: u64,
     /// When it was noticed, in nanoseconds since the epoch.
     pub time: u64,
+}
+
+impl Loss {
+    /// What a record lost that was longer than the limit. `end` is where its file goes on after it.
+    pub(crate) fn of_line(record: &ContainerLine<'_>, file: FileId, end: u64, time: u64) -> Self {
+        let from = if record.began.files_back == 0 { record.began.offset } else { 0 };
+        let (reason, bytes) = (Lost::LineTooLong, record.truncated);
+        Self { reason, file: Some(file), from, to: Some(end), bytes, time }
+    }
 }
 
 /// One container's (or one plain file's) figures, over all its generations and since the start.

@@ -103,7 +103,7 @@ async fn deliver_watching(
 }
 
 /// Offers the batch until it is taken; `false` at shutdown.
-async fn deliver(
+pub(crate) async fn deliver(
     sink: &dyn Sink,
     batch: Arc<Batch>,
     counters: &Counters,
@@ -130,6 +130,6 @@ async fn deliver(
     }
 }
 
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
 }

@@ -85,7 +85,7 @@ impl World {
                 false
             }
             Step::Again => true,
-            _ => false,
+            Step::Idle(_) => false,
         }
     }
 
@@ -442,6 +442,112 @@ fn a_truncated_file_is_read_from_its_beginning_and_counted() {
     world.settle();
     assert_eq!(world.lines(), ["first, and rather long", "second"]);
     assert_eq!(world.counters.truncations.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_file_that_is_truncated_and_grows_beyond_what_it_was_is_read_from_its_beginning() {
+    let mut world = World::new(1024);
+    world.append("0.log", b"first\n");
+    world.settle();
+    File::create(world.path("0.log")).unwrap();
+    world.append("0.log", b"second\nand a third that is longer than the first\n");
+    world.settle();
+    assert_eq!(world.lines(), ["first", "second", "and a third that is longer than the first"]);
+    assert_eq!(world.counters.truncations.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn what_is_lost_with_a_truncation_is_counted_as_far_as_it_was_seen() {
+    let mut world = World::new(1024);
+    world.append("0.log", b"first\n");
+    world.settle();
+    world.append("0.log", b"seen, but not complete");
+    world.settle();
+    File::create(world.path("0.log")).unwrap();
+    world.append("0.log", b"second\n");
+    world.settle();
+    assert_eq!(world.lines(), ["first", "second"]);
+    let lost = |world: &World| world.counters.containers()[0].lost(Lost::Truncated);
+    assert_eq!(lost(&world), "seen, but not complete".len() as u64);
+    // While nobody looks, it can have had anything.
+    File::create(world.path("0.log")).unwrap();
+    world.append("0.log", b"third\n");
+    world.restart();
+    world.settle();
+    assert_eq!(world.lines(), ["first", "second", "third"]);
+    let lost = |reason| world.counters.containers()[0].losses(reason);
+    assert!(lost(Lost::Truncated) + lost(Lost::RotatedAway) > 0);
+}
+
+#[test]
+fn a_file_that_is_copied_and_truncated_is_read_once_though_the_reader_is_behind_or_down() {
+    let mut world = World::new(1024);
+    let copy = |world: &World, n: u32| {
+        std::fs::copy(world.path("0.log"), world.path(&format!("0.log.{n}"))).unwrap();
+        File::create(world.path("0.log")).unwrap();
+    };
+    let mut expected = Vec::new();
+    let mut line = |world: &World, flag: &str, text: &str| {
+        world.append("0.log", &cri("stdout", flag, text));
+        expected.push(text.to_owned());
+    };
+    line(&world, "F", "one");
+    world.settle();
+    // A copy is seen before the file is cut, and has nothing new.
+    std::fs::copy(world.path("0.log"), world.path("0.log.0")).unwrap();
+    world.settle();
+    copy(&world, 1);
+    world.settle();
+    line(&world, "F", "two");
+    world.settle();
+    // Behind.
+    line(&world, "F", "three");
+    copy(&world, 2);
+    line(&world, "F", "four, which is longer than what was there before it was cut");
+    world.settle();
+    // Down, and down again before all was read.
+    line(&world, "F", "five");
+    copy(&world, 3);
+    line(&world, "F", "six");
+    world.restart();
+    world.refusing = true;
+    world.step();
+    world.restart();
+    world.settle();
+    line(&world, "F", "seven");
+    world.settle();
+    assert_eq!(world.lines(), expected);
+    let report = &world.counters.containers()[0];
+    assert_eq!((report.lost(Lost::Truncated), report.lost(Lost::RotatedAway)), (0, 0));
+}
+
+#[test]
+fn a_record_goes_on_after_its_file_was_copied_and_truncated() {
+    let mut world = World::new(1024);
+    world.append("0.log", &cri("stdout", "P", "one, "));
+    world.settle();
+    std::fs::copy(world.path("0.log"), world.path("0.log.1")).unwrap();
+    File::create(world.path("0.log")).unwrap();
+    world.append("0.log", &cri("stdout", "F", "and the same one"));
+    world.settle();
+    assert_eq!(world.lines(), ["one, and the same one"]);
+}
+
+#[test]
+fn a_copy_of_a_file_that_always_begins_alike_is_read_once() {
+    let mut world = World::new(1024);
+    world.append("0.log", b"banner\none\n");
+    world.settle();
+    for n in 1..4 {
+        world.append("0.log", format!("{n}\n").as_bytes());
+        std::fs::copy(world.path("0.log"), world.path(&format!("0.log.{n}"))).unwrap();
+        File::create(world.path("0.log")).unwrap();
+        world.append("0.log", format!("banner\nagain {n}\n").as_bytes());
+        world.restart();
+        world.settle();
+    }
+    let expected = ["banner one 1", "banner again 1 2", "banner again 2 3", "banner again 3"];
+    assert_eq!(world.lines().join(" ").replace(" banner", "\nbanner").lines().collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::record::normalise::Context;
 use crate::record::{IdError, Severity};
 
 pub(crate) use keyed::by_keys;
-pub(crate) use level::of_key_value as severity_of_level;
+pub use level::{of_key_value as severity_of_level, syslog as severity_of_syslog};
 
 /// The layout that a hit was found in; its name is that of the built-in rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::fakes::{Nothing, ask, state};
 
 struct Three;
 
@@ -20,13 +21,10 @@ impl Collecting for Three {
 }
 
 async fn get(query: &str) -> (u16, serde_json::Value) {
-    use tower::ServiceExt as _;
-    let request = axum::http::Request::get(format!("/api/v1/collect/files{query}"));
-    let request = request.body(axum::body::Body::empty()).unwrap();
-    let answer = router(Arc::new(Three)).oneshot(request).await.unwrap();
-    let status = answer.status().as_u16();
-    let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
-    (status, serde_json::from_slice(&body).unwrap_or_default())
+    let mut state = state(Arc::new(Nothing), Arc::new(Nothing));
+    state.collecting = Arc::new(Three);
+    let (status, body) = ask(state, &format!("/api/v1/collect/files{query}"), &[]).await;
+    (status.as_u16(), serde_json::from_str(&body).unwrap_or_default())
 }
 
 #[tokio::test]

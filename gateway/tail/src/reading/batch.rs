@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 
 use parsers::container::{ContainerLine, Stream};
 use parsers::derived::{Derived, Deriver, LineSource};
-use parsers::record::{FileId, Labels, LogBatch, TraceId, push_pair};
+use parsers::line::severity_of_level;
+use parsers::record::{FileId, Labels, LogBatch, LogRow, Severity, SpanId, TraceId, push_pair};
 use parsers::stage::{Entry, Fields};
 use rustc_hash::FxHashMap;
 
@@ -41,6 +42,52 @@ impl Origin {
             began: Some(line.began),
             truncated: line.truncated,
             ..Entry::new(line.time.unwrap_or(now), line.text)
+        }
+    }
+}
+
+/// What a source or a stage knows of a record in fields of its own: it counts more than what the line says.
+#[derive(Debug, Default)]
+struct Known {
+    trace: Option<TraceId>,
+    span: Option<SpanId>,
+    severity: Severity,
+}
+
+impl Known {
+    /// Takes the ids and the level out of the metadata; what is none stays.
+    fn take(metadata: &mut Fields) -> Self {
+        let mut known = Self::default();
+        if metadata.is_empty() {
+            return known;
+        }
+        let span = |text: &str| SpanId::from_hex(text.as_bytes()).ok();
+        known.trace = metadata.get("trace_id").and_then(|text| TraceId::from_spelling(text.as_bytes()).ok());
+        known.span = metadata.get("span_id").and_then(span).filter(|_| known.trace.is_some());
+        known.severity = metadata
+            .get("detected_level")
+            .map_or(Severity::Unknown, |text| severity_of_level(text.as_bytes()));
+        let taken = [
+            ("trace_id", known.trace.is_some()),
+            ("span_id", known.span.is_some()),
+            ("detected_level", known.severity != Severity::Unknown),
+        ];
+        for (name, _) in taken.into_iter().filter(|(_, taken)| *taken) {
+            metadata.remove(name);
+        }
+        known
+    }
+
+    fn overrule(&self, row: &mut LogRow) {
+        if let Some(trace) = self.trace {
+            if row.trace != trace.bits() {
+                (row.rule, row.span) = (0, 0);
+            }
+            (row.trace, row.spelling) = (trace.bits(), trace.spelling());
+            row.span = self.span.map_or(row.span, SpanId::bits);
+        }
+        if self.severity != Severity::Unknown {
+            row.severity = self.severity;
         }
     }
 }
@@ -121,7 +168,11 @@ impl Filling {
             streams.len() as u32 - 1
         });
         origin.report.lines.fetch_add(1, Ordering::Relaxed);
+        let known = Known::take(&mut entry.metadata);
         self.row(origin, stream, file, &entry.as_line(), &entry.metadata);
+        if let Some(row) = self.logs.rows.last_mut() {
+            known.overrule(row);
+        }
     }
 
     /// A trace id that a line names, for what is counted of the line.

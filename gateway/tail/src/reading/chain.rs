@@ -5,14 +5,15 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use parsers::container::{Carried, ContainerLine, JoinLimits, Joiner};
+use parsers::container::{Carried, JoinLimits, Joiner};
 use parsers::record::{FileId, Position};
-use parsers::stage::{Entry, Metric, Output, Pipeline};
+use parsers::stage::Pipeline;
 use rustc_hash::FxHashSet;
 
 use super::batch::{Filling, Origin};
 use super::generation::{Cut, Generation, RawLine};
 use super::held::{Place, output, place};
+use super::out::Out;
 use crate::identity;
 use crate::report::{Counters, Loss, Lost};
 
@@ -56,45 +57,6 @@ pub(crate) struct Chain {
     file: u64,
     /// When it last grew.
     grown: u64,
-}
-
-/// Takes what the stages make of the lines of one file.
-struct Out<'a> {
-    filling: &'a mut Filling,
-    origin: &'a mut Origin,
-    slot: &'a mut (u64, u32),
-    id: FileId,
-    /// Records below this were delivered before; their lines were read again only for those that follow.
-    delivered: u64,
-    counters: &'a Counters,
-    /// How long a stage wants nothing more.
-    wait: &'a mut u64,
-}
-
-impl Output for Out<'_> {
-    fn entry(&mut self, entry: Entry) {
-        if entry.offset >= self.delivered {
-            let file = self.filling.file(self.slot, self.id);
-            self.filling.push_entry(self.origin, file, entry);
-        }
-    }
-
-    fn dropped(&mut self, reason: &str, entry: &Entry) {
-        if entry.offset >= self.delivered {
-            self.counters.dropped(reason);
-        }
-    }
-
-    fn metric(&mut self, metric: &Metric, value: f64, entry: &Entry) {
-        if entry.offset >= self.delivered {
-            let trace = self.filling.trace_of(entry.line.as_bytes());
-            self.counters.line_metrics.count(metric, value, entry, trace, self.filling.observed);
-        }
-    }
-
-    fn wait(&mut self, nanos: u64) {
-        *self.wait = (*self.wait).max(nanos);
-    }
 }
 
 /// What reading needs and does not own.
@@ -301,7 +263,7 @@ impl Chain {
                 record.truncated += line.cut;
                 origin.report.newest.store(record.time.unwrap_or(now), Ordering::Relaxed);
                 if record.truncated > 0 && record.offset >= delivered {
-                    origin.report.lose(too_long(&record, id, line.end(), now));
+                    origin.report.lose(Loss::of_line(&record, id, line.end(), now));
                 }
                 if pipeline.is_empty() {
                     if record.offset >= delivered {
@@ -417,14 +379,13 @@ impl Chain {
         let Some(generation) = self.generations.get(at) else { return };
         let (file, from) = (generation.id(), generation.offset());
         let to = match cut {
-            Cut::Shrunk(size) => Some(size.max(from)),
-            Cut::Rewritten => None,
+            Cut::Shrunk(size) if size > from => Some(size),
+            // What was written after the last look, if anything was, nobody knows.
+            Cut::Shrunk(_) | Cut::Rewritten => None,
         };
         let bytes = to.map_or(0, |to| to - from);
         tracing::warn!(path = &*self.path, from, bytes, "the file was truncated: reading from its beginning");
-        if to != Some(from) {
-            self.origin.report.lose(Loss { reason: Lost::Truncated, file, from, to, bytes, time });
-        }
+        self.origin.report.lose(Loss { reason: Lost::Truncated, file, from, to, bytes, time });
     }
 
     /// How far each file is, where that has changed since the last batch.
@@ -516,11 +477,4 @@ impl Chain {
             report.waiting_since.store(now, Ordering::Relaxed);
         }
     }
-}
-
-/// What a record lost that was longer than the limit. `end` is where the file goes on after it.
-fn too_long(record: &ContainerLine<'_>, id: FileId, end: u64, time: u64) -> Loss {
-    let from = if record.began.files_back == 0 { record.began.offset } else { 0 };
-    let (reason, bytes) = (Lost::LineTooLong, record.truncated);
-    Loss { reason, file: Some(id), from, to: Some(end), bytes, time }
 }

@@ -9,6 +9,7 @@ pub(crate) mod compressed;
 mod generation;
 mod held;
 pub(crate) mod origin;
+pub(crate) mod out;
 
 pub(crate) use chain::{Chain, Means};
 pub use generation::{Cut, Generation, RawLine};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parsers::container::{PodPath, Stream};
 use parsers::record::{Labels, push_pair};
+use parsers::stage::Fields;
 use parsers::stage::relabel::{Relabel, discovered, strip};
 
 use super::batch::Origin;
@@ -52,18 +53,26 @@ pub(crate) fn origin(
             ]),
             None => pairs.extend([("filename", &**path), ("service_name", stem(path))]),
         }
-        let Some(relabel) = relabel else { return Some(Arc::new(Labels::new(pairs))) };
-        let mut labels = discovered(path, node);
-        pairs
-            .into_iter()
-            .filter(|(_, value)| !value.is_empty())
-            .for_each(|(name, value)| labels.set(name, value));
-        relabel.apply(&mut labels).then(|| {
-            strip(&mut labels);
-            Arc::new(Labels::new(labels.iter()))
-        })
+        match relabel {
+            None => Some(Arc::new(Labels::new(pairs))),
+            Some(relabel) => relabelled(discovered(path, node), pairs, relabel),
+        }
     });
     let [Some(stdout), Some(stderr), Some(unknown)] = labels else { return None };
     let labels = [stdout, stderr, unknown];
     Some(Origin { labels, metadata, report: Arc::new(report), slots: (0, [None; 3]) })
+}
+
+/// The labels that rules make of these, seeing also what was discovered; `None` if they say that nothing is to be read.
+pub(crate) fn relabelled<'a>(
+    discovered: Fields,
+    labels: impl IntoIterator<Item = (&'a str, &'a str)>,
+    relabel: &Relabel,
+) -> Option<Arc<Labels>> {
+    let mut all = discovered;
+    labels.into_iter().filter(|(_, value)| !value.is_empty()).for_each(|(name, value)| all.set(name, value));
+    relabel.apply(&mut all).then(|| {
+        strip(&mut all);
+        Arc::new(Labels::new(all.iter()))
+    })
 }

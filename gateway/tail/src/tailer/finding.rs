@@ -232,7 +232,9 @@ impl Tailer {
             if last.iter().any(|last| noted.contains(&last.file)) {
                 last.clear();
             }
-            unread.into_iter().for_each(|generation| chain.add(generation));
+            for generation in unread {
+                chain.add(generation);
+            }
         }
         if let Some(lost) = last.first().filter(|_| !settled.is_empty()) {
             let (reason, file, from) = (Lost::RotatedAway, Some(lost.file), lost.resume);
