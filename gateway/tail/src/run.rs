@@ -37,25 +37,24 @@ pub async fn run(
     let mut tailer = Tailer::new(options, deriver, positions, Arc::clone(&counters));
     let mut pause = BUSY_PAUSE;
     while !shutdown.is_cancelled() {
-        // Disks may be slow: reading has a thread of its own.
-        let stepped = tokio::task::spawn_blocking(move || {
-            let step = tailer.step(now());
-            (tailer, step)
-        });
-        let step;
-        (tailer, step) = match stepped.await {
-            Ok(stepped) => stepped,
-            Err(error) => {
-                tracing::error!(%error, "tailing has ended");
-                return;
-            }
-        };
+        let Some((mut stepped, step)) = with(tailer, |tailer| tailer.step(now())).await else { return };
         match step {
             Step::Deliver(batch) => {
-                if !deliver(&*sink, batch, &counters, &shutdown).await {
+                let mut delivery = std::pin::pin!(deliver(&*sink, batch, &counters, &shutdown));
+                let taken = loop {
+                    tokio::select! {
+                        taken = &mut delivery => break taken,
+                        // What comes and is rotated meanwhile has to be opened before it is compressed or deleted.
+                        () = tokio::time::sleep(IDLE_PAUSE) => {
+                            let Some((looked, ())) = with(stepped, |tailer| tailer.look(now())).await else { return };
+                            stepped = looked;
+                        }
+                    }
+                };
+                if !taken {
                     return;
                 }
-                tailer.acknowledged();
+                stepped.acknowledged();
                 pause = BUSY_PAUSE;
             }
             Step::Again => {}
@@ -67,7 +66,20 @@ pub async fn run(
                 }
             }
         }
+        tailer = stepped;
     }
+}
+
+/// Disks may be slow: what looks at them has a thread of its own.
+async fn with<T: Send + 'static>(
+    mut tailer: Tailer,
+    act: impl FnOnce(&mut Tailer) -> T + Send + 'static,
+) -> Option<(Tailer, T)> {
+    let acted = tokio::task::spawn_blocking(move || {
+        let result = act(&mut tailer);
+        (tailer, result)
+    });
+    acted.await.inspect_err(|error| tracing::error!(%error, "tailing has ended")).ok()
 }
 
 /// Offers the batch until it is taken; `false` at shutdown.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -21,6 +21,9 @@ use crate::report::{Counters, Lost};
 
 /// Bytes read from one container before the next has its turn.
 const TURN: u64 = 256 * 1024;
+
+/// Nanoseconds between looks at how far behind reading is, while a batch is not taken: an outage shows in the figures soon.
+const COUNT_EVERY: u64 = 1_000_000_000;
 
 /// Room in the buffer for what the runtime writes before a line of the greatest length.
 const WRAPPING: usize = 4096;
@@ -67,6 +70,8 @@ pub struct Tailer {
     /// Whose turn was last.
     turn: Option<Arc<str>>,
     last_batch: Option<u64>,
+    /// When files were last looked at only for how far behind reading is.
+    last_count: u64,
     rules: usize,
     counters: Arc<Counters>,
 }
@@ -92,6 +97,7 @@ impl Tailer {
             waiting: None,
             turn: None,
             last_batch: None,
+            last_count: 0,
             rules,
             counters,
             options,
@@ -100,13 +106,11 @@ impl Tailer {
 
     /// Looks for files and reads what is new. `now` is in nanoseconds since the epoch.
     pub fn step(&mut self, now: u64) -> Step {
+        self.look(now);
         if let Some(batch) = &self.waiting {
             return Step::Deliver(Arc::clone(batch));
         }
         self.filling.observed = now;
-        if let Some(look) = self.discovery.look(now) {
-            self.found(look, now);
-        }
         let full = self.read_round();
         let due = self.last_batch.is_none_or(|last| now.saturating_sub(last) >= self.options.flush_after);
         if (full || (due && !self.moved.is_empty()))
@@ -115,6 +119,17 @@ impl Tailer {
             return Step::Deliver(batch);
         }
         if full { Step::Again } else { Step::Idle(!self.moved.is_empty()) }
+    }
+
+    /// Opens what is new, and while a batch is under way counts what comes, but reads nothing.
+    pub fn look(&mut self, now: u64) {
+        if let Some(look) = self.discovery.look(now) {
+            self.found(look, now);
+        }
+        if self.waiting.is_some() && now.saturating_sub(self.last_count) >= COUNT_EVERY {
+            self.last_count = now;
+            self.chains.values_mut().for_each(Chain::count);
+        }
     }
 
     /// The batch that [`Tailer::step`] gave is safe.
@@ -252,9 +267,18 @@ impl Tailer {
                     chain.nameless = None;
                     chain.ended = false;
                     chain.look_at = 0;
-                    listed.into_iter().for_each(|(generation, _, live)| chain.add(generation, live));
+                    let packed = look.packed.get(&path).map(Vec::as_slice).unwrap_or_default();
+                    let new: Vec<_> = listed.iter().map(|(generation, ..)| generation).collect();
+                    let unread = chain.packed(packed, &new, &self.counters);
+                    let listed = listed.into_iter().map(|(generation, _, live)| (generation, live));
+                    for (generation, live) in unread.into_iter().map(|unread| (unread, false)).chain(listed) {
+                        chain.add(generation, live);
+                    }
                 }
-                None => self.start(path, listed),
+                None => {
+                    let packed = look.packed.get(&path).cloned().unwrap_or_default();
+                    self.start(path, listed, packed);
+                }
             }
         }
     }
@@ -279,7 +303,7 @@ impl Tailer {
 
     /// A container is seen for the first time in this run: it goes on where an earlier run was, with all that was rotated
     /// since.
-    fn start(&mut self, path: Arc<str>, listed: Vec<(Generation, bool, bool)>) {
+    fn start(&mut self, path: Arc<str>, listed: Vec<(Generation, bool, bool)>, packed: Vec<PathBuf>) {
         let source = self.discovery.source(&path).and_then(|at| self.options.files.get(at));
         let relabel = source.map(|source| &source.relabel).filter(|relabel| !relabel.is_empty());
         let Some(origin) = origin(&path, self.options.node.as_deref(), self.rules, relabel) else {
@@ -287,6 +311,8 @@ impl Tailer {
         };
         let pipeline = source.map(|source| source.pipeline.fork()).unwrap_or_default();
         let mut chain = Chain::new(Arc::clone(&path), origin, self.options.max_line, pipeline);
+        // Of these, what is wanted is unpacked below.
+        chain.packed.extend(packed);
         let mut listed = listed;
         let settled: Vec<bool> = listed.iter_mut().map(|(generation, ..)| self.settle(generation)).collect();
         let places: Vec<Option<FileId>> = listed.iter().map(|(generation, ..)| generation.id()).collect();
@@ -323,7 +349,7 @@ impl Tailer {
                 None => read_before || asked_for || live,
             };
             if !wanted {
-                chain.done.extend(generation.id());
+                chain.leave(&generation);
                 continue;
             }
             if let Some(position) = generation.id().and_then(|id| self.positions.remove(&id))

@@ -21,6 +21,9 @@ use watch::Watches;
 /// Endings of rotated files that are not text any more.
 const COMPRESSED: [&str; 5] = [".gz", ".bz2", ".xz", ".zst", ".tmp"];
 
+/// Ending of those that are read all the same if nobody saw them before.
+pub(crate) const GZ: &str = ".gz";
+
 /// Nanoseconds between looks at all folders, for each of them.
 const RECONCILE_A_FOLDER: u64 = 3_000_000;
 
@@ -36,11 +39,16 @@ pub struct Found {
 /// The files of one chain: the one being written, and rotated ones, under the path of the former.
 pub type Chains = BTreeMap<Arc<str>, Vec<Found>>;
 
+/// Compressed files, under the path of the file that was once written.
+pub type Packed = BTreeMap<Arc<str>, Vec<PathBuf>>;
+
 /// What a look gave.
 #[derive(Debug, Default)]
 pub struct Look {
     /// Chains that have files in the folders looked at.
     pub chains: Chains,
+    /// Compressed files of the same folders, by the path of the file that was once written; in the order of their names.
+    pub packed: Packed,
     /// The folders looked at, or `None` for all: chains there that are not listed have no file any more.
     pub folders: Option<BTreeSet<PathBuf>>,
 }
@@ -96,15 +104,15 @@ impl Discovery {
         if changes.folders.is_empty() {
             return None;
         }
-        let mut chains = Chains::new();
+        let (mut chains, mut packed) = (Chains::new(), Packed::new());
         for folder in &changes.folders {
-            self.list(folder, &mut chains);
+            self.list(folder, &mut chains, &mut packed);
         }
-        Some(Look { chains, folders: Some(changes.folders) })
+        Some(Look { chains, packed, folders: Some(changes.folders) })
     }
 
     fn look_at_all(&mut self) -> Look {
-        let mut chains = Chains::new();
+        let (mut chains, mut packed) = (Chains::new(), Packed::new());
         let mut folders = BTreeSet::new();
         let mut with_files = BTreeSet::new();
         for glob in &self.globs {
@@ -129,12 +137,12 @@ impl Discovery {
         self.polling = unwatched > 0;
         self.counters.unwatched_folders.store(unwatched, Ordering::Relaxed);
         for folder in &with_files {
-            self.list(folder, &mut chains);
+            self.list(folder, &mut chains, &mut packed);
         }
-        Look { chains, folders: None }
+        Look { chains, packed, folders: None }
     }
 
-    fn list(&self, folder: &Path, chains: &mut Chains) {
+    fn list(&self, folder: &Path, chains: &mut Chains, packed: &mut Packed) {
         // A folder that is gone holds nothing.
         let Ok(entries) = std::fs::read_dir(folder) else { return };
         for entry in entries.flatten() {
@@ -143,11 +151,14 @@ impl Discovery {
             }
             let (path, name) = (entry.path(), entry.file_name());
             let (Some(text), Some(name)) = (path.to_str(), name.to_str()) else { continue };
-            if COMPRESSED.iter().any(|ending| name.ends_with(ending)) {
-                continue;
-            }
             let live = folder.join(live_name(name));
             let Some(live) = live.to_str() else { continue };
+            if COMPRESSED.iter().any(|ending| name.ends_with(ending)) {
+                if name.ends_with(GZ) && self.covers(live) {
+                    packed.entry(Arc::from(live)).or_default().push(path);
+                }
+                continue;
+            }
             let asked_for = self.covers(text);
             if asked_for || self.covers(live) {
                 chains.entry(Arc::from(live)).or_default().push(Found { path, asked_for });
@@ -167,8 +178,13 @@ impl Discovery {
 }
 
 /// The name under which a rotated file was written: `0.log` for `0.log.20260101-000000`, `app.log` for `app.log-20260101` and
-/// `app.log.1`, `access` for `access.1`; itself for any other name.
+/// `app.log.1`, `access` for `access.1` and `access.1.gz`; itself for any other name.
 pub fn live_name(name: &str) -> &str {
+    if let Some(rotated) = name.strip_suffix(GZ)
+        && live_name(rotated) != rotated
+    {
+        return live_name(rotated);
+    }
     if let Some((stem, rest)) = name.split_once(".log")
         && rest.starts_with(['.', '-'])
     {

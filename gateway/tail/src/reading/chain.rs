@@ -9,8 +9,10 @@ use std::sync::atomic::Ordering;
 use parsers::container::{Carried, JoinLimits, Joiner};
 use parsers::record::{FileId, Position};
 use parsers::stage::Pipeline;
+use rustc_hash::FxHashSet;
 
 use super::batch::{Filling, Origin};
+use super::compressed::{Compressed, oldest_first};
 use super::generation::{Generation, RawLine};
 use super::held::{Place, output, place};
 use super::out::Out;
@@ -24,12 +26,19 @@ const FIRST_REST: u64 = 50_000_000;
 /// The same for a file that has long been quiet: what its first line waits, which thousands of quiet files make worth it.
 const LAST_REST: u64 = 1_000_000_000;
 
+/// First lines that are remembered of files that are done with: a kubelet keeps five files of a container, others some weeks'.
+const HEADS_KEPT: usize = 64;
+
 /// Files of one chain.
 pub(crate) struct Chain {
     pub path: Arc<str>,
     pub generations: VecDeque<Generation>,
     /// Files that are done with, or never to be read, and perhaps still there.
     pub done: Vec<FileId>,
+    /// Compressed files that were looked at.
+    pub packed: FxHashSet<PathBuf>,
+    /// First lines of the files that are done with, as [`Generation::head`] has them.
+    heads: VecDeque<u64>,
     pub origin: Origin,
     /// Since when its files have no name any more.
     pub nameless: Option<u64>,
@@ -63,6 +72,8 @@ impl Chain {
             path,
             generations: VecDeque::new(),
             done: Vec::new(),
+            packed: FxHashSet::default(),
+            heads: VecDeque::new(),
             origin,
             nameless: None,
             ended: false,
@@ -254,13 +265,55 @@ impl Chain {
     /// A file that is new: the one being written, or one that was rotated. There is nothing new in a copy of one that is open.
     pub fn add(&mut self, new: Generation, live: bool) {
         if !live && self.generations.iter().any(|known| known.is_copied_in(&new).unwrap_or(false)) {
-            self.done.extend(new.id());
+            self.leave(&new);
             return;
         }
         let current = rustix::fs::stat(&*self.path).ok().filter(|_| !live);
         let before =
             current.and_then(|stat| self.generations.iter().position(|g| g.is(stat.st_dev, stat.st_ino)));
         self.generations.insert(before.unwrap_or(self.generations.len()), new);
+    }
+
+    /// The files among these compressed ones that were written, rotated and compressed before anybody saw them. `new` are
+    /// files that were found with them.
+    pub fn packed(
+        &mut self,
+        packed: &[PathBuf],
+        new: &[&Generation],
+        counters: &Counters,
+    ) -> Vec<Generation> {
+        self.packed.retain(|path| packed.contains(path));
+        let mut unseen: Vec<PathBuf> =
+            packed.iter().filter(|path| !self.packed.contains(*path)).cloned().collect();
+        oldest_first(&mut unseen);
+        let mut unread = Vec::new();
+        for path in unseen {
+            // One that is still being written cannot be read yet, and its original is still there.
+            let Ok(file) = Compressed::open(path.clone()) else { continue };
+            self.packed.insert(path);
+            let Some(file) = file else { continue };
+            let open = self.generations.iter().chain(new.iter().copied()).filter_map(Generation::head);
+            if self.heads.iter().copied().chain(open).any(|head| head == file.id.head) {
+                continue;
+            }
+            match file.unpack().and_then(|unpacked| Generation::unpacked(unpacked, file.id)) {
+                Ok(generation) => unread.push(generation),
+                Err(error) => {
+                    tracing::warn!(path = &*self.path, %error, "a compressed log file cannot be read");
+                    counters.read_errors.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+        unread
+    }
+
+    /// A file is done with.
+    pub fn leave(&mut self, generation: &Generation) {
+        self.done.extend(generation.id());
+        if self.heads.len() == HEADS_KEPT {
+            self.heads.pop_front();
+        }
+        self.heads.extend(generation.head());
     }
 
     /// A file was cut: what it had and was not read yet stands in a copy of it, if whoever cut it has made one.
@@ -334,8 +387,17 @@ impl Chain {
                 generation.safe = resume;
             }
         }
-        while self.generations.front().is_some_and(Generation::is_finished) {
-            self.done.extend(self.generations.pop_front().and_then(|generation| generation.id()));
+        while let Some(generation) = self.generations.pop_front_if(|generation| generation.is_finished()) {
+            self.leave(&generation);
+        }
+        self.report();
+    }
+
+    /// Looks how long its files are, to count what is written.
+    pub fn count(&mut self) {
+        for generation in &mut self.generations {
+            // One that cannot be looked at cannot be read, which is told then.
+            let _ = generation.look();
         }
         self.report();
     }

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use parsers::record::FileId;
 
-use crate::discovery::live_name;
+use crate::discovery::{GZ, live_name};
 use crate::identity;
 
 /// A runtime rotates files of tens of megabytes; what unpacks to more is not one of them.
 const MAX_UNPACKED: u64 = 1 << 30;
 
-/// Ending of compressed generations.
-const GZ: &str = ".gz";
+/// Digits of a number that is no date.
+const NUMBER_DIGITS: usize = 4;
 
 /// A compressed generation.
 #[derive(Debug)]
@@ -40,12 +40,25 @@ pub fn list(live: &str) -> Vec<Compressed> {
             file.is_some_and(|file| file.ends_with(GZ) && file != name && live_name(file) == name)
         })
         .collect();
-    paths.sort();
+    oldest_first(&mut paths);
     paths.into_iter().filter_map(|path| Compressed::open(path).ok().flatten()).collect()
 }
 
+/// Sorts rotated files by what their names say: dates grow, and short numbers do the more often a file was rotated.
+pub fn oldest_first(paths: &mut [PathBuf]) {
+    paths.sort_by_key(|path| (std::cmp::Reverse(number(path)), path.clone()));
+}
+
+/// How often a file was rotated, where its name says that.
+fn number(path: &Path) -> Option<u32> {
+    let name = path.file_name()?.to_str()?;
+    let digits = name.strip_suffix(GZ).unwrap_or(name).rsplit('.').next()?;
+    digits.parse().ok().filter(|_| digits.len() <= NUMBER_DIGITS)
+}
+
 impl Compressed {
-    fn open(path: PathBuf) -> io::Result<Option<Self>> {
+    /// Looks into one; `None` while its first line is too short to tell.
+    pub fn open(path: PathBuf) -> io::Result<Option<Self>> {
         let file = File::open(&path)?;
         let metadata = file.metadata()?;
         let mut head = Vec::new();

@@ -35,7 +35,7 @@ pub struct Generation {
     scanned: u64,
     /// As last seen.
     size: u64,
-    /// As seen before that.
+    /// At most, before that.
     seen: u64,
     /// The marker of `offset`, as it was when that was read.
     mark: u64,
@@ -107,6 +107,11 @@ impl Generation {
     /// Who it is; `None` before its first line is complete (or long enough to tell).
     pub fn id(&self) -> Option<FileId> {
         self.head.map(|head| self.id_of(head))
+    }
+
+    /// The hash of its first line, if that is complete, or long enough to tell.
+    pub fn head(&self) -> Option<u64> {
+        self.head
     }
 
     fn id_of(&self, head: u64) -> FileId {
@@ -216,14 +221,14 @@ impl Generation {
 
     /// Looks at its length.
     pub fn look(&mut self) -> io::Result<()> {
-        self.seen = self.size;
+        self.seen = self.seen.max(self.size);
         self.size = rustix::fs::fstat(&self.file)?.st_size as u64;
         Ok(())
     }
 
-    /// Whether it is shorter than what was read of it, or grew to more after it was.
+    /// Whether it is shorter than it was, or grew to more after that.
     pub fn is_cut(&self) -> io::Result<bool> {
-        if self.size < self.scanned {
+        if self.size < self.scanned.max(self.seen) {
             return Ok(true);
         }
         Ok(self.size > self.scanned && self.offset > 0 && self.marker(self.offset)? != self.mark)
