@@ -603,6 +603,57 @@ fn a_file_rotated_twice_while_behind_is_read_through_its_descriptor() {
 }
 
 #[test]
+fn what_is_written_rotated_and_compressed_while_nothing_is_taken_is_read() {
+    let mut world = World::new(1024);
+    world.append("0.log", &cri("stdout", "F", "one"));
+    world.settle();
+    world.append("0.log", &cri("stdout", "F", "two"));
+    world.refusing = true;
+    world.step();
+    for n in 1..=3 {
+        std::fs::rename(world.path("0.log"), world.path(&format!("0.log.{n}"))).unwrap();
+        world.append("0.log", &cri("stdout", "F", &format!("after {n}")));
+        world.step();
+        // As one that is full does it.
+        if n > 1 {
+            std::fs::remove_file(world.path(&format!("0.log.{}", n - 1))).unwrap();
+        }
+    }
+    assert!(world.counters.behind() > 100);
+    world.settle();
+    assert_eq!(world.lines(), ["one", "two", "after 1", "after 2", "after 3"]);
+}
+
+#[test]
+fn what_was_compressed_before_a_reader_that_runs_had_seen_it_is_read() {
+    for numbered in [false, true] {
+        let mut world = World::new(1024);
+        world.append("0.log", &cri("stdout", "F", "one"));
+        world.settle();
+        let compressed = |world: &World, n: u32, text: &str| {
+            let name = if numbered { format!("0.log.{}.gz", 4 - n) } else { format!("0.log.2026010{n}.gz") };
+            let packed = File::create(world.path(&name)).unwrap();
+            let mut packed = GzEncoder::new(packed, Compression::fast());
+            packed.write_all(&cri("stdout", "F", text)).unwrap();
+            packed.finish().unwrap();
+        };
+        // Between two looks of a reader that got no time: the file it knows was rotated and compressed, and two after it.
+        std::fs::remove_file(world.path("0.log")).unwrap();
+        compressed(&world, 1, "one");
+        compressed(&world, 2, "two");
+        compressed(&world, 3, "three");
+        world.append("0.log", &cri("stdout", "F", "four"));
+        world.settle();
+        world.append("0.log", &cri("stdout", "F", "five"));
+        world.settle();
+        assert_eq!(world.lines(), ["one", "two", "three", "four", "five"], "{numbered}");
+        world.restart();
+        world.settle();
+        assert_eq!(world.lines().len(), 5);
+    }
+}
+
+#[test]
 fn a_folder_that_vanishes_ends_its_container_after_what_it_left_was_read() {
     let mut world = World::new(1024);
     world.append("0.log", &cri("stdout", "F", "one"));

@@ -44,7 +44,7 @@ pub type Chains = BTreeMap<Arc<str>, Vec<Found>>;
 pub struct Look {
     /// Chains that have files in the folders looked at.
     pub chains: Chains,
-    /// Compressed generations of chains, in the order of their names.
+    /// Compressed generations of chains, oldest first by their names.
     pub compressed: BTreeMap<Arc<str>, Vec<PathBuf>>,
     /// The folders looked at, or `None` for all: chains there that are not listed have no file any more.
     pub folders: Option<BTreeSet<PathBuf>>,
@@ -162,7 +162,7 @@ impl Discovery {
                 self.follow(folder, &path, &live, look);
             }
         }
-        look.compressed.values_mut().for_each(|files| files.sort());
+        look.compressed.values_mut().for_each(|files| oldest_first(files));
     }
 
     /// A file belongs to the chain of its name, or to the one that it is found for. Gives the path of that chain.
@@ -223,8 +223,13 @@ impl Discovery {
 }
 
 /// The name under which a rotated file was written: `0.log` for `0.log.20260101-000000`, `app.log` for `app.log-20260101` and
-/// `app.log.1`, `access` for `access.1`; itself for any other name.
+/// `app.log.1`, `access` for `access.1` and `access.1.gz`; itself for any other name.
 pub fn live_name(name: &str) -> &str {
+    if let Some(rotated) = name.strip_suffix(GZ)
+        && live_name(rotated) != rotated
+    {
+        return live_name(rotated);
+    }
     if let Some((stem, rest)) = name.split_once(".log")
         && rest.starts_with(['.', '-'])
     {
@@ -236,6 +241,21 @@ pub fn live_name(name: &str) -> &str {
         }
         _ => name,
     }
+}
+
+/// Digits of a number that is no date.
+const NUMBER_DIGITS: usize = 4;
+
+/// Sorts rotated files by what their names say: dates grow, and short numbers do the more often a file was rotated.
+fn oldest_first(paths: &mut [PathBuf]) {
+    paths.sort_by_cached_key(|path| (std::cmp::Reverse(number(path)), path.clone()));
+}
+
+/// How often a file was rotated, where its name says that.
+fn number(path: &Path) -> Option<u32> {
+    let name = path.file_name()?.to_str()?;
+    let digits = name.strip_suffix(GZ).unwrap_or(name).rsplit('.').next()?;
+    digits.parse().ok().filter(|_| digits.len() <= NUMBER_DIGITS)
 }
 
 /// Goes down the folders of a glob. `folders` gets all on the way, `with_files` those at its end.

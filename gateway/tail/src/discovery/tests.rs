@@ -20,6 +20,9 @@ fn a_rotated_file_is_told_by_its_name() {
         ("app.log-20260101", "app.log"),
         ("app.log.1", "app.log"),
         ("access.1", "access"),
+        ("syslog.2.gz", "syslog"),
+        ("0.log.20260101-000000.gz", "0.log"),
+        ("backup.gz", "backup.gz"),
         ("syslog", "syslog"),
         ("a.logger", "a.logger"),
     ] {

@@ -27,13 +27,6 @@ struct Opened {
     asked_for: bool,
 }
 
-/// A file that is read apart from its chain, since it belongs before what was read of that already.
-struct Stray {
-    path: PathBuf,
-    live: Arc<str>,
-    generation: Generation,
-}
-
 impl Tailer {
     /// Opens what is new and notes what is gone.
     pub(super) fn found(&mut self, look: Look, now: u64) {
@@ -155,7 +148,7 @@ impl Tailer {
                 Some(_) if chain.last_is_unread() => chain.add_before_last(generation),
                 Some(id) => {
                     chain.pass(id);
-                    strays.push(Stray { path: file, live: Arc::clone(path), generation });
+                    strays.push((file, generation));
                 }
                 // Whose it is cannot be told before its first line is complete.
                 None => {}
@@ -171,23 +164,28 @@ impl Tailer {
                     packed.unpack().and_then(|file| Generation::unpacked(file, packed.id, packed.id.head));
                 let Ok(generation) = unpacked else { continue };
                 chain.keep_head(packed.id.head);
-                strays.push(Stray { path: file.clone(), live: Arc::clone(path), generation });
+                strays.push((file.clone(), generation));
             }
             chain.compressed.insert(place);
         }
-        for stray in strays {
-            self.start_stray(stray);
-        }
+        self.start_strays(path, strays);
     }
 
-    /// A file that was missed while it was written, and that was rotated since.
-    fn start_stray(&mut self, stray: Stray) {
-        let Some(path) = stray.path.to_str().map(Arc::from) else { return };
-        let Some((origin, pipeline)) = self.origin(&path, &stray.live, None) else { return };
-        tracing::info!(path = &*path, "a rotated file that was not seen while it was written is read now");
+    /// Files that were missed while they were written, and that were rotated since. They belong before what was read of their
+    /// chain already, so that they make one of their own.
+    fn start_strays(&mut self, live: &Arc<str>, strays: Vec<(PathBuf, Generation)>) {
+        let first = strays.first().and_then(|(path, _)| path.to_str()).map(Arc::<str>::from);
+        let Some(path) = first else { return };
+        let Some((origin, pipeline)) = self.origin(&path, live, None) else { return };
+        tracing::info!(
+            path = &*path,
+            "rotated files that were not seen while they were written are read now"
+        );
         let mut chain = Chain::new(Arc::clone(&path), origin, self.options.max_line, pipeline);
-        chain.live = stray.live;
-        chain.add(stray.generation);
+        chain.live = Arc::clone(live);
+        for (_, generation) in strays {
+            chain.add(generation);
+        }
         self.counters.arrived(Arc::clone(&chain.origin.report));
         self.chains.insert(path, chain);
     }
