@@ -69,6 +69,9 @@ pub enum StartError {
     /// A rule; `check-config` says the same.
     #[error("derive.rules: {0}")]
     Rule(String),
+    /// A port for syslog.
+    #[error(transparent)]
+    Syslog(#[from] feeds::SyslogError),
     /// Standard input.
     #[error(transparent)]
     Input(#[from] tail::feed::InputError),
@@ -91,6 +94,7 @@ impl Agent {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let ship = config.ship.as_ref().ok_or(StartError::NoShip)?;
         let listener = Listener::bind(config.server.listen, "probes and metrics", "server.listen").await?;
+        let feeds = Feeds::bind(&config, &agent_name(&config)).await?;
         let deriver = rules(&config)?;
         let shipped = Arc::default();
         let shipper = Shipper::new(ship, Arc::new(Clock), Arc::clone(&shipped))?;
@@ -125,7 +129,7 @@ impl Agent {
             counters: Arc::clone(&tailed),
             shutdown: shutdown.clone(),
         };
-        let feeds = Feeds::new(&config, &agent_name(&config)).run(known.clone(), means);
+        let feeds = feeds.run(known.clone(), means);
         let stop = shutdown.clone();
         tasks.spawn(async move {
             tokio::join!(tail::run(options, deriver, sink, known, tailed, stop), feeds);

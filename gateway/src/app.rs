@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use upstream::prometheus::{ForwardError, Prometheus, PrometheusOptions};
 
 use crate::config::{self, Config};
-use crate::feeds::Feeds;
+use crate::feeds::{Feeds, SyslogError};
 use crate::listener::{BindError, Listener};
 use crate::own_spans::OwnSpans;
 use crate::sinks::StoreSink;
@@ -49,6 +49,9 @@ pub enum StartError {
     /// A port.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A port for syslog.
+    #[error(transparent)]
+    Syslog(#[from] SyslogError),
     /// The data directory.
     #[error("store.dir: {0}")]
     Store(#[from] store::OpenError),
@@ -70,6 +73,7 @@ impl App {
         let grpc = Listener::bind(config.otlp.grpc, "OTLP gRPC", "receive.otlp.grpc").await?;
         let http = Listener::bind(config.otlp.http, "OTLP HTTP", "receive.otlp.http").await?;
         let addresses = (main.address, grpc.address, http.address);
+        let feeds = Feeds::bind(&config, LOCAL_AGENT).await?;
 
         let deriver = Deriver::new(&config.rules).map_err(|errors| {
             StartError::Rule(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
@@ -129,7 +133,7 @@ impl App {
             counters: Arc::clone(&tailed),
             shutdown: shutdown.clone(),
         };
-        tasks.spawn(Feeds::new(&config, LOCAL_AGENT).run(positions.clone(), means));
+        tasks.spawn(feeds.run(positions.clone(), means));
         tasks.spawn(tail::run(
             tail_options(&config, LOCAL_AGENT),
             deriver,

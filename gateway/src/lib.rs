@@ -7,7 +7,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod demo;
-mod feeds;
+pub mod feeds;
 pub mod listener;
 mod own_spans;
 pub mod parse_view;
