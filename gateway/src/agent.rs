@@ -73,6 +73,7 @@ impl Reload for Reloadable {
         let waiting = [
             ("server", config.server != current.server),
             ("collect.journal", config.collect.journal != current.collect.journal),
+            ("collect.syslog", config.collect.syslog != current.collect.syslog),
             ("collect.positions_dir", config.collect.positions_dir != current.collect.positions_dir),
         ];
         *current = config;
@@ -108,6 +109,9 @@ pub enum StartError {
     /// A rule; `check-config` says the same.
     #[error("derive.rules: {0}")]
     Rule(String),
+    /// A port for syslog.
+    #[error(transparent)]
+    Syslog(#[from] feeds::SyslogError),
     /// Standard input.
     #[error(transparent)]
     Input(#[from] tail::feed::InputError),
@@ -137,6 +141,7 @@ impl Agent {
         let ship = config.ship.as_ref().ok_or(StartError::NoShip)?;
         let listener = Listener::bind(config.server.listen, "probes and metrics", "server.listen").await?;
         let agent = agent_name(&config);
+        let feeds = Feeds::bind(&config, &agent).await?;
         let plan = app::plan(&config, &agent).map_err(StartError::Rule)?;
         let deriver = Arc::clone(&plan.1);
         let (plans, following) = watch::channel(plan);
@@ -176,7 +181,7 @@ impl Agent {
             counters: Arc::clone(&tailed),
             shutdown: shutdown.clone(),
         };
-        let feeds = Feeds::new(&config, &agent).run(known.clone(), means);
+        let feeds = feeds.run(known.clone(), means);
         let stop = shutdown.clone();
         tasks.spawn(async move {
             tokio::join!(tail::run(following, sink, known, tailed, stop), feeds);

@@ -22,7 +22,7 @@ use upstream::prometheus::{ForwardError, Prometheus, PrometheusOptions};
 
 use crate::collected::Collected;
 use crate::config::{self, Config};
-use crate::feeds::Feeds;
+use crate::feeds::{Feeds, SyslogError};
 use crate::listener::{BindError, Listener};
 use crate::own_spans::OwnSpans;
 use crate::reload::Reload;
@@ -62,6 +62,7 @@ impl Reload for Reloadable {
             ("server", config.server != current.server),
             ("store", config.store != current.store),
             ("collect.journal", config.collect.journal != current.collect.journal),
+            ("collect.syslog", config.collect.syslog != current.collect.syslog),
             ("receive", config.otlp != current.otlp),
             ("derive (for what is received)", config.rules != current.rules),
             ("upstream", config.prometheus != current.prometheus),
@@ -78,6 +79,9 @@ pub enum StartError {
     /// A port.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A port for syslog.
+    #[error(transparent)]
+    Syslog(#[from] SyslogError),
     /// The data directory.
     #[error("store.dir: {0}")]
     Store(#[from] store::OpenError),
@@ -99,6 +103,7 @@ impl App {
         let grpc = Listener::bind(config.otlp.grpc, "OTLP gRPC", "receive.otlp.grpc").await?;
         let http = Listener::bind(config.otlp.http, "OTLP HTTP", "receive.otlp.http").await?;
         let addresses = (main.address, grpc.address, http.address);
+        let feeds = Feeds::bind(&config, LOCAL_AGENT).await?;
 
         let plan = plan(&config, LOCAL_AGENT).map_err(StartError::Rule)?;
         let deriver = Arc::clone(&plan.1);
@@ -160,7 +165,7 @@ impl App {
             counters: Arc::clone(&tailed),
             shutdown: shutdown.clone(),
         };
-        tasks.spawn(Feeds::new(&config, LOCAL_AGENT).run(positions.clone(), means));
+        tasks.spawn(feeds.run(positions.clone(), means));
         tasks.spawn(tail::run(following, sink, positions, tailed, shutdown.clone()));
         tasks.close();
         let reloadable = Arc::new(Reloadable { plans, current: Mutex::new(config) });

@@ -8,7 +8,7 @@ pub mod cli;
 mod collected;
 pub mod config;
 pub mod demo;
-mod feeds;
+pub mod feeds;
 pub mod listener;
 mod own_spans;
 pub mod parse_view;

@@ -1,6 +1,7 @@
 //! Promise: what does not come from files arrives as they do: each record once, with its ids, labels and stages.
 
 use std::io::Write;
+use std::net::{TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use tests::harness::{Http, Process, until};
+use tests::harness::{Http, Process, free_port, until};
 use tests::node::Faulty;
 use tests::program::{Program, binary};
 
@@ -184,10 +185,10 @@ impl Journal {
                 bytes,
                 "__CURSOR=s=5a1e;i={n:x};b=b007;m=1;t=1;x=1\n__REALTIME_TIMESTAMP={micros}\nPRIORITY={}\n\
                  _TRANSPORT=journal\n_HOSTNAME=host-1\n_PID={n}\nSYSLOG_IDENTIFIER=cartd\n_SYSTEMD_UNIT=cart@1.service\n",
-                if n % 2 == 0 { 3 } else { 6 }
+                if n.is_multiple_of(2) { 3 } else { 6 }
             )?;
             let message = format!("trace_id={TRACE} n={n}\n and more");
-            write!(bytes, "MESSAGE\n")?;
+            writeln!(bytes, "MESSAGE")?;
             bytes.extend((message.len() as u64).to_le_bytes());
             write!(bytes, "{message}\n\n")?;
         }
@@ -285,4 +286,66 @@ async fn a_gateway_that_is_killed_goes_on_in_the_journal_where_its_store_is() ->
         gateway.kill().await?;
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn syslog_of_every_form_arrives_with_what_it_says_of_itself() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let http = Http::new()?;
+    let (tcp, udp) = (free_port()?, free_port()?);
+    let collect = format!(
+        "files: [], syslog: [{{listen: 'tcp://127.0.0.1:{tcp}', use_incoming_timestamp: true, labels: {{site: a}}, \
+         relabel_configs: [{{source_labels: [__syslog_message_facility], target_label: facility}}, \
+         {{source_labels: [__syslog_message_sd_origin_1_ip], target_label: ip}}]}}, \
+         {{listen: 'udp://127.0.0.1:{udp}', pipeline_stages: [{{drop: {{expression: noise}}}}]}}]"
+    );
+    let data = folder.path().join("data");
+    let gateway =
+        Program::start_collecting(&data, &collect, &format!("store: {{dir: '{}'}}\n", data.display()))
+            .await?;
+    let counted = format!(
+        "<165>1 2026-01-02T03:04:05Z web-1 shop 77 ID1 [opentelemetry trace_id=\"{TRACE}\" span_id=\"00f067aa0ba902b7\"]\
+         [origin@1 ip=\"10.0.0.1\"] two\nlines"
+    );
+    let mut connection = TcpStream::connect(("127.0.0.1", tcp))?;
+    write!(connection, "{} {counted}<11>Jan  2 03:04:06 web-2 cron[9]: by line\n", counted.len())?;
+    // Not complete when the connection ends.
+    write!(connection, "<14>1 2026-01-02T03:04:07Z web-3 shop - - - the last")?;
+    drop(connection);
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    socket.send_to(b"<14>noise", ("127.0.0.1", udp))?;
+    socket.send_to(format!("<12>app: trace_id={TRACE} by datagram\n").as_bytes(), ("127.0.0.1", udp))?;
+
+    let found = until("the messages", SOON, || async {
+        let found = stored(&http, &gateway, "{job=\"syslog\"}").await?;
+        ensure!(found.len() >= 4, "{found:?}");
+        Ok(found)
+    })
+    .await?;
+    let datagram = format!("trace_id={TRACE} by datagram");
+    let lines = ["two\nlines", "by line", "the last", &datagram];
+    let of = |record: usize| found.iter().find(|s| s.line == lines[record]).context(record);
+    ensure!(found.len() == lines.len(), "{found:?}");
+    for (record, name, value) in [
+        (0, "service_name", "shop"),
+        (0, "host", "web-1"),
+        (0, "site", "a"),
+        (0, "facility", "local4"),
+        (0, "ip", "10.0.0.1"),
+        (0, "trace_id", TRACE),
+        (0, "span_id", "00f067aa0ba902b7"),
+        (0, "detected_level", "info"),
+        (0, "proc_id", "77"),
+        (0, "msg_id", "ID1"),
+        (1, "host", "web-2"),
+        (1, "service_name", "cron"),
+        (1, "detected_level", "error"),
+        (2, "host", "web-3"),
+        (3, "service_name", "app"),
+        (3, "detected_level", "warn"),
+        (3, "trace_id", TRACE),
+    ] {
+        ensure!(of(record)?.labels[name] == value, "{name} of {record}: {}", of(record)?.labels);
+    }
+    gateway.stop().await
 }

@@ -1,11 +1,13 @@
-//! `collect.stdin` and `collect.journal`: what is collected besides files.
+//! `collect.stdin`, `collect.journal` and `collect.syslog`: what is collected besides files.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use parsers::stage::StageConfig;
 use parsers::stage::relabel::RelabelConfig;
+use tail::feed::Transport;
 
 use super::node::{Kind, Node};
 use super::reader::{Mistakes, Section, scalar};
@@ -16,6 +18,13 @@ use super::{Files, values};
 const JOURNALCTL: &str = "journalctl";
 /// As Promtail: a shift's worth.
 const MAX_AGE: Duration = Duration::from_hours(7);
+
+/// As Promtail; RFC 5424 wants 2 KiB at least, and this where it can be.
+const MAX_MESSAGE: u64 = 8 << 10;
+/// The longest message that may be asked for: what a line of a file may have.
+const MAX_MAX_MESSAGE: u64 = 256 << 10;
+/// As Promtail.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What is done to the records of a source that is not a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -147,4 +156,89 @@ fn a_match(text: &str) -> Result<String, String> {
         Some(field) if valid(field) => Ok(text.to_owned()),
         _ => Err("a match such as `_SYSTEMD_UNIT=ssh.service`".into()),
     }
+}
+
+/// Where to listen for syslog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listen {
+    /// `tcp://` or `udp://`
+    pub transport: Transport,
+    /// What follows it
+    pub address: SocketAddr,
+}
+
+impl std::fmt::Display for Listen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let transport = match self.transport {
+            Transport::Tcp => "tcp",
+            Transport::Udp => "udp",
+        };
+        write!(f, "{transport}://{}", self.address)
+    }
+}
+
+/// An element of `collect.syslog`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Syslog {
+    /// `listen`
+    pub listen: Listen,
+    /// `use_incoming_timestamp`: the message's own time, not that of its arrival
+    pub use_incoming_timestamp: bool,
+    /// `max_message_bytes`
+    pub max_message_bytes: u64,
+    /// `idle_timeout` of a connection
+    pub idle_timeout: Duration,
+    /// `labels`, `relabel_configs`, `pipeline_stages`
+    pub feed: Feed,
+}
+
+impl Syslog {
+    pub(super) fn render(&self, indent: &str, out: &mut String) {
+        let _ = writeln!(out, "{indent}- listen: {}", quoted(&self.listen.to_string()));
+        let _ = writeln!(out, "{indent}  use_incoming_timestamp: {}", self.use_incoming_timestamp);
+        let _ = writeln!(out, "{indent}  max_message_bytes: {}", self.max_message_bytes);
+        let _ = writeln!(out, "{indent}  idle_timeout: {}", duration(self.idle_timeout));
+        self.feed.render(&format!("{indent}  "), out);
+    }
+}
+
+/// `collect.syslog`
+pub(super) fn syslog(list: &[(String, Node)], mistakes: &mut Mistakes) -> Vec<Syslog> {
+    let mut sources = Vec::new();
+    for (path, node) in list {
+        let mut section = Section::new(Some(node.clone()), path, mistakes);
+        if section.peek("listen").is_none() && matches!(node.kind, Kind::Map(_)) {
+            mistakes.push(&node.place, &section.path("listen"), format!("expected {LISTEN}"));
+        }
+        let address = section.value("listen", listen, mistakes);
+        let use_incoming_timestamp = section.value("use_incoming_timestamp", values::boolean, mistakes);
+        let max_message_bytes = section.value("max_message_bytes", max_message, mistakes);
+        let idle_timeout = section.value("idle_timeout", values::duration, mistakes);
+        let feed = Feed::take(&mut section, mistakes);
+        section.end(mistakes);
+        sources.extend(address.map(|listen| Syslog {
+            listen,
+            use_incoming_timestamp: use_incoming_timestamp.unwrap_or_default(),
+            max_message_bytes: max_message_bytes.unwrap_or(MAX_MESSAGE),
+            idle_timeout: idle_timeout.unwrap_or(IDLE_TIMEOUT),
+            feed,
+        }));
+    }
+    sources
+}
+
+const LISTEN: &str = "where to listen, such as `tcp://0.0.0.0:1514` or `udp://0.0.0.0:1514`";
+
+fn listen(text: &str) -> Result<Listen, String> {
+    let (transport, address) = match text.split_once("://") {
+        Some(("tcp", address)) => (Transport::Tcp, address),
+        Some(("udp", address)) => (Transport::Udp, address),
+        _ => return Err(LISTEN.into()),
+    };
+    Ok(Listen { transport, address: values::address(address).map_err(|_| LISTEN)? })
+}
+
+fn max_message(text: &str) -> Result<u64, String> {
+    let expected = || "a size from `480` to `256KiB`".to_owned();
+    values::bytes(text).ok().filter(|bytes| (480..=MAX_MAX_MESSAGE).contains(bytes)).ok_or_else(expected)
 }

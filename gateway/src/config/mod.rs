@@ -24,7 +24,7 @@ use parsers::stage::StageConfig;
 use parsers::stage::relabel::RelabelConfig;
 use upstream::ship::ShipOptions;
 
-pub use feeds::{Feed, Journal};
+pub use feeds::{Feed, Journal, Listen, Syslog};
 pub use node::Place;
 pub use promtail::{Converted, from_promtail};
 pub use reader::Mistake;
@@ -91,6 +91,8 @@ pub struct Collect {
     pub stdin: Feed,
     /// `collect.journal`
     pub journal: Option<Journal>,
+    /// `collect.syslog`
+    pub syslog: Vec<Syslog>,
     /// `collect.positions_dir`: where `trefoil agent` keeps its positions (`serve` keeps them in the store)
     pub positions_dir: PathBuf,
     /// `collect.import_positions`: a Promtail's positions file, read when `trefoil agent` has no positions of its own yet
@@ -320,6 +322,7 @@ fn collect(mut section: Section, mistakes: &mut Mistakes) -> Collect {
         files,
         exclude,
         journal: journal.map(|section| feeds::journal(section, mistakes)),
+        syslog: feeds::syslog(&section.list("syslog", mistakes).unwrap_or_default(), mistakes),
         stdin: stdin.map(|section| feeds::stdin(section, mistakes)).unwrap_or_default(),
         import_positions: section.value("import_positions", values::text, mistakes).map(PathBuf::from),
         positions_dir: section

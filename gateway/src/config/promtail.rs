@@ -66,6 +66,9 @@ pub fn from_promtail(text: &str, name: &str) -> Result<Converted, String> {
         yaml.push_str(&format!("  exclude: [{}]\n", work.exclude.join(", ")));
     }
     yaml.push_str(&work.journal);
+    if !work.syslog.is_empty() {
+        yaml.push_str(&format!("  syslog:\n{}", work.syslog));
+    }
     yaml.push_str("  positions_dir: /var/lib/trefoil\n");
     if let Some(file) = positions {
         yaml.push_str(&format!("  import_positions: {}\n", quoted(&file)));
@@ -83,6 +86,7 @@ struct Work {
     notes: Vec<String>,
     files: String,
     journal: String,
+    syslog: String,
     exclude: Vec<String>,
     /// Labels that every stream has, as relabelling rules.
     labels: Vec<String>,
@@ -161,6 +165,7 @@ impl Work {
             "static_configs",
             "kubernetes_sd_configs",
             "journal",
+            "syslog",
         ];
         let job = node.get("job_name").and_then(Node::text).unwrap_or_default().to_owned();
         self.rest(node, &format!("scrape_configs.{job}"), &known);
@@ -210,6 +215,10 @@ impl Work {
             let all = [&self.labels[..], &labels[..], &rules[..]].concat();
             lists("      ", &all, &stages, &mut self.files);
         }
+        if let Some(syslog) = node.get("syslog") {
+            let syslog = self.syslog(syslog, &job, &rules, &stages);
+            self.syslog.push_str(&syslog);
+        }
         if let Some(journal) = node.get("journal") {
             if self.journal.is_empty() {
                 self.journal = self.journal(journal, &job, &rules, &stages);
@@ -217,6 +226,37 @@ impl Work {
                 self.note(&journal.place, &job, "one journal is read: this one is left out");
             }
         }
+    }
+
+    fn syslog(&mut self, node: &Node, job: &str, rules: &[String], stages: &[String]) -> String {
+        let path = format!("scrape_configs.{job}.syslog");
+        let known = [
+            "listen_address",
+            "listen_protocol",
+            "idle_timeout",
+            "use_incoming_timestamp",
+            "max_message_length",
+            // Structured data is always seen by rules, and both formats are understood at once.
+            "label_structured_data",
+            "syslog_format",
+            "labels",
+        ];
+        self.rest(node, &path, &known);
+        let text = |key| node.get(key).and_then(Node::text);
+        let (protocol, address) =
+            (text("listen_protocol").unwrap_or("tcp"), text("listen_address").unwrap_or_default());
+        let mut out = format!("    - listen: {}\n", quoted(&format!("{protocol}://{address}")));
+        for (from, to) in [
+            ("idle_timeout", "idle_timeout"),
+            ("use_incoming_timestamp", "use_incoming_timestamp"),
+            ("max_message_length", "max_message_bytes"),
+        ] {
+            if let Some(value) = node.get(from) {
+                let _ = writeln!(out, "      {to}: {}", flow(value));
+            }
+        }
+        self.feed("      ", node, rules, stages, &mut out);
+        out
     }
 
     fn journal(&mut self, node: &Node, job: &str, rules: &[String], stages: &[String]) -> String {
@@ -232,16 +272,16 @@ impl Work {
             let matches: Vec<String> = matches.split_whitespace().map(quoted).collect();
             let _ = writeln!(out, "    matches: [{}]", matches.join(", "));
         }
-        self.feed(node, rules, stages, &mut out);
+        self.feed("    ", node, rules, stages, &mut out);
         out
     }
 
     /// Labels, rules and stages of a source that is not a file.
-    fn feed(&self, node: &Node, rules: &[String], stages: &[String], out: &mut String) {
+    fn feed(&self, indent: &str, node: &Node, rules: &[String], stages: &[String], out: &mut String) {
         if let Some(labels) = node.get("labels") {
-            let _ = writeln!(out, "    labels: {}", flow(labels));
+            let _ = writeln!(out, "{indent}labels: {}", flow(labels));
         }
-        lists("    ", &[&self.labels[..], rules].concat(), stages, out);
+        lists(indent, &[&self.labels[..], rules].concat(), stages, out);
     }
 
     /// The stages that are known here, less what has no meaning here.

@@ -52,6 +52,10 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
         writeln!(out, "  journal:")?;
         journal.render("    ", out);
     }
+    if !config.collect.syslog.is_empty() {
+        writeln!(out, "  syslog:")?;
+        config.collect.syslog.iter().for_each(|source| source.render("    ", out));
+    }
     writeln!(out, "  positions_dir: {}", quoted(&config.collect.positions_dir.display().to_string()))?;
     if let Some(file) = &config.collect.import_positions {
         writeln!(out, "  import_positions: {}", quoted(&file.display().to_string()))?;

@@ -132,7 +132,7 @@ fn credentials_that_would_be_passed_over_are_mistakes() {
 #[test]
 fn what_check_config_prints_is_read_back_to_the_same() {
     let text = "server: {listen: 0.0.0.0:8080, external_url: 'http://t:1'}\nstore: {dir: /d, retention: {logs: 90m}, sync: batch}\n\
-                collect: {files: [{path: '/x/*.log', pipeline_stages: [{match: {selector: '{a=\"b\"}', stages: [{drop: {expression: \"it's\"}}]}}, {metrics: {n: {type: Counter, config: {match_all: true, action: inc}}}}], relabel_configs: [{source_labels: [pod], target_label: p}]}], exclude: ['/x/y*'], node: n1, stdin: {labels: {job: x}, pipeline_stages: [{docker: {}}]}, journal: {path: /j, max_age: 12h, json: true, matches: [A=b], labels: {x: y}}}\n\
+                collect: {files: [{path: '/x/*.log', pipeline_stages: [{match: {selector: '{a=\"b\"}', stages: [{drop: {expression: \"it's\"}}]}}, {metrics: {n: {type: Counter, config: {match_all: true, action: inc}}}}], relabel_configs: [{source_labels: [pod], target_label: p}]}], exclude: ['/x/y*'], node: n1, stdin: {labels: {job: x}, pipeline_stages: [{docker: {}}]}, journal: {path: /j, max_age: 12h, json: true, matches: [A=b], labels: {x: y}}, syslog: [{listen: 'udp://127.0.0.1:5', use_incoming_timestamp: true, max_message_bytes: 64KiB, idle_timeout: 1h, labels: {y: z}, relabel_configs: [{action: labeldrop, regex: x}]}, {listen: 'tcp://:6'}]}\n\
                 derive: {rules: [{name: \"it's\", regex: 'a=(?P<trace_id>\\w+)'}]}\nship: {trefoil: {url: 'http://t:8080', bearer_token_file: /token, timeout: 5s}}\n\
                 upstream: {prometheus: {url: 'http://p:9090/prefix/', timeout: 500ms, labels: {service: [svc]}}}\n";
     let config = load(text, "t.yaml", []).unwrap();
@@ -145,6 +145,16 @@ fn what_check_config_prints_is_read_back_to_the_same() {
     }
     again.prometheus.as_mut().unwrap().labels = config.prometheus.as_ref().unwrap().labels.clone();
     assert_eq!(config, again);
+}
+
+#[test]
+fn sources_besides_files_are_checked_key_by_key() {
+    let text = "collect:\n  stdin: {labels: {a-b: c}}\n  journal: {matches: ['--file=x', A=b], path: ''}\n  syslog:\n\
+                \x20   - {listen: 'tls://x:1'}\n    - {max_message_bytes: 1GiB}\n    - {listen: 'tcp://:0', lables: {}}\n";
+    let found = mistakes(text);
+    let places: Vec<&str> = found.iter().map(|mistake| mistake.split(':').nth(1).unwrap()).collect();
+    assert_eq!(places, ["2", "3", "3", "5", "6", "6", "7"], "{found:#?}");
+    assert!(found[3].contains("such as `tcp://0.0.0.0:1514`"), "{}", found[3]);
 }
 
 /// A list of stages as Promtail's configurations have them, read and compiled; the mistakes.
@@ -228,6 +238,15 @@ scrape_configs:
     journal: {path: /var/log/journal, max_age: 12h, matches: _TRANSPORT=kernel PRIORITY=3, labels: {job: j}, odd: 1}
     relabel_configs: [{source_labels: [__journal__systemd_unit], target_label: unit}]
     pipeline_stages: [{drop: {expression: x}}]
+  - job_name: sys
+    syslog:
+      listen_address: 0.0.0.0:1514
+      listen_protocol: udp
+      label_structured_data: true
+      max_message_length: 16384
+      labels: {job: syslog}
+      use_rfc5424_message: true
+    relabel_configs: [{source_labels: [__syslog_message_hostname], target_label: host}]
 "#;
 
 #[test]
@@ -250,6 +269,8 @@ fn a_promtail_configuration_becomes_one_that_loads_with_notes_on_the_rest() {
         (journal.feed.labels.len(), journal.feed.relabel().len(), journal.feed.stages().len()),
         (1, 2, 1)
     );
+    let [syslog] = &config.collect.syslog[..] else { panic!("{:?}", config.collect.syslog) };
+    assert_eq!((syslog.listen.to_string(), syslog.max_message_bytes), ("udp://0.0.0.0:1514".into(), 16384));
     assert_eq!(config.collect.import_positions.unwrap().to_str(), Some("/run/promtail/positions.yaml"));
     for (line, what) in [
         (2, "server.log_level"),
@@ -259,6 +280,7 @@ fn a_promtail_configuration_becomes_one_that_loads_with_notes_on_the_rest() {
         (21, "eventlogmessage"),
         (26, "__path__"),
         (32, "journal.odd"),
+        (42, "syslog.use_rfc5424_message"),
     ] {
         let note = converted
             .notes

@@ -10,6 +10,7 @@ mod lines;
 mod pump;
 mod standard_input;
 mod streams;
+mod syslog;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +32,7 @@ use crate::sink::Sink;
 pub(crate) use journal::journal_position;
 pub use journal::{JournalOptions, journal};
 pub use standard_input::{InputError, standard_input};
+pub use syslog::{Syslog, SyslogOptions, Transport};
 
 /// Device of what is no file: no disk has this number.
 const NO_DEVICE: u64 = u64::MAX;

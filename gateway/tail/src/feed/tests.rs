@@ -9,6 +9,8 @@ use async_trait::async_trait;
 use parsers::record::{Batch, LogRecord, Severity};
 use parsers::stage::{FirstLine, MultilineConfig, StageConfig};
 use proptest::prelude::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::inlet::{Inlet, Place, Record};
 use super::lines::Lines;
@@ -228,6 +230,66 @@ async fn what_senders_name_becomes_no_labels_without_end_and_cut_characters_go()
     let named = records.iter().filter(|r| r.labels.get("sender").is_some()).count();
     assert_eq!((records.len(), named), (1200, 1000));
     assert!(records.iter().all(|r| r.line.is_empty() && r.labels.get("job") == Some("batch")));
+}
+
+fn listening(transport: Transport) -> SyslogOptions {
+    SyslogOptions {
+        transport,
+        address: "127.0.0.1:0".parse().unwrap(),
+        use_incoming_timestamp: false,
+        max_message_bytes: 20,
+        idle_timeout: Duration::from_mins(1),
+        feed: options(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_on_which_nothing_comes_is_closed_and_what_was_begun_is_kept() {
+    let sink = Arc::new(Taken::default());
+    let means = means(&sink);
+    let (shutdown, counters) = (means.shutdown.clone(), Arc::clone(&means.counters));
+    let syslog = Syslog::bind(listening(Transport::Tcp)).await.unwrap();
+    let address = syslog.address;
+    let running = tokio::spawn(syslog.run(means));
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all("<9>a: 34567890123456789012345\n<9>b: begun".as_bytes()).await.unwrap();
+    let mut nothing = Vec::new();
+    connection.read_to_end(&mut nothing).await.unwrap();
+    shutdown.cancel();
+    running.await.unwrap();
+    assert_eq!(sink.lines(), ["34567890123456", "begun"]);
+    assert_eq!(counters.containers()[0].lost(Lost::LineTooLong), 9);
+    let record = &sink.records()[0];
+    assert_eq!((record.severity, record.labels.get("service_name")), (Severity::Fatal, Some("a")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_sink_takes_nothing_a_sender_waits() {
+    let sink = Arc::new(Taken { refusals: AtomicUsize::new(usize::MAX), ..Taken::default() });
+    let means = means(&sink);
+    let (shutdown, counters) = (means.shutdown.clone(), Arc::clone(&means.counters));
+    let syslog = Syslog::bind(listening(Transport::Tcp)).await.unwrap();
+    let address = syslog.address;
+    let running = tokio::spawn(syslog.run(means));
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&sent);
+    // It ends when the connection is closed.
+    let sending = tokio::spawn(async move {
+        let lines = "<9>a: x\n".repeat(1000);
+        while connection.write_all(lines.as_bytes()).await.is_ok() {
+            counted.fetch_add(lines.len(), Ordering::Relaxed);
+        }
+    });
+    while counters.refusals.load(Ordering::Relaxed) < 20 {
+        tokio::task::yield_now().await;
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    // What is read is held as records: a batch, and as much again that waits. The rest is in the kernel's buffers.
+    assert!(counters.bytes.load(Ordering::Relaxed) < 200_000, "{counters:?}");
+    shutdown.cancel();
+    running.await.unwrap();
+    sending.await.unwrap();
 }
 
 proptest! {
