@@ -308,7 +308,7 @@ async fn syslog_of_every_form_arrives_with_what_it_says_of_itself() -> Result<()
          [origin@1 ip=\"10.0.0.1\"] two\nlines"
     );
     let mut connection = TcpStream::connect(("127.0.0.1", tcp))?;
-    write!(connection, "{} {counted}<11>Jan  2 03:04:06 web-2 cron[9]: by line\n", counted.len())?;
+    writeln!(connection, "{} {counted}<11>Jan  2 03:04:06 web-2 cron[9]: by line", counted.len())?;
     // Not complete when the connection ends.
     write!(connection, "<14>1 2026-01-02T03:04:07Z web-3 shop - - - the last")?;
     drop(connection);
