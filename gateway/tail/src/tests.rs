@@ -703,6 +703,42 @@ impl Sink for Reluctant {
     }
 }
 
+/// Takes no batch, ever.
+struct Deaf;
+
+#[async_trait::async_trait]
+impl Sink for Deaf {
+    async fn deliver(&self, _: Arc<Batch>) -> Result<(), Refusal> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_file_is_known_by_is_noted_before_its_first_line_is_sent() {
+    let mut world = World::new(1024);
+    world.append("0.log", &cri("stdout", "F", "one"));
+    world.refusing = true;
+    let folder = tempfile::tempdir().unwrap();
+    let open = || position::PositionsFile::open(folder.path()).unwrap();
+    let noting = position::Noting::new(Arc::new(Deaf), open());
+    let Step::Deliver(batch) = world.tailer.step(world.now) else { panic!("there is a line") };
+    tokio::select! {
+        _ = noting.deliver(Arc::clone(&batch)) => panic!("it was not taken"),
+        () = async { while open().is_empty() { tokio::task::yield_now().await; } } => {}
+    }
+    // The agent was killed, and the file has been compressed since.
+    world.positions = open().positions().into_iter().map(|position| (position.file, position)).collect();
+    let bytes = std::fs::read(world.path("0.log")).unwrap();
+    let mut packed = GzEncoder::new(File::create(world.path("0.log.1.gz")).unwrap(), Compression::fast());
+    packed.write_all(&bytes).unwrap();
+    packed.finish().unwrap();
+    File::create(world.path("0.log")).unwrap();
+    world.restart();
+    world.settle();
+    assert_eq!(world.lines(), ["one"]);
+    assert_eq!(world.taken[0].logs.files, batch.logs.files);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_refused_batch_is_offered_again_after_the_wait_that_was_asked_for() {
     let world = World::new(1024);
