@@ -6,6 +6,7 @@ use std::path::Path;
 
 use memchr::memchr;
 use parsers::record::{FileId, Position};
+use rustix::fs::SeekFrom;
 
 use crate::identity::{self, read_up_to};
 
@@ -270,6 +271,9 @@ impl Generation {
         let from = self.offset;
         while self.offset - from < budget && self.scanned < self.size {
             if self.unfinished() >= buffer.len() as u64 {
+                if self.skip_hole(buffer)? {
+                    continue;
+                }
                 if !self.read_long(buffer, take)? {
                     break;
                 }
@@ -296,6 +300,27 @@ impl Generation {
             }
         }
         Ok(self.offset - from)
+    }
+
+    /// Whether a line would begin with a hole of the file, which was never written: reading goes on behind it.
+    fn skip_hole(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
+        let read = read_up_to(&self.file, buffer, self.offset)?;
+        if buffer.get(..read).unwrap_or_default().iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        let data = match rustix::fs::seek(&self.file, SeekFrom::Data(self.scanned)) {
+            Ok(data) => data.min(self.size),
+            // Nothing comes after it.
+            Err(rustix::io::Errno::NXIO) => self.size,
+            // Where nothing is known of holes there are none.
+            Err(_) => return Ok(false),
+        };
+        if data <= self.scanned {
+            return Ok(false);
+        }
+        (self.offset, self.scanned) = (data, data);
+        self.mark = self.marker(data)?;
+        Ok(true)
     }
 
     /// The line at `offset` does not fit the buffer: looks for its end without keeping it, then reads its head again.
