@@ -70,7 +70,7 @@ impl Feeds {
     pub async fn run(self, known: Vec<Position>, means: Means) {
         let tasks = TaskTracker::new();
         for listener in self.syslog {
-            tracing::info!("syslog on {}", listener.address);
+            tracing::info!("listening for {}", listener.name);
             tasks.spawn(listener.run(means.clone()));
         }
         if let Some(options) = self.journal {

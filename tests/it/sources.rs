@@ -107,6 +107,34 @@ async fn standard_input_is_shipped_to_its_end_once_though_the_network_fails() ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_is_told_to_stop_delivers_what_it_read_of_an_input_that_goes_on() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let http = Http::new()?;
+    let gateway = Program::start(&folder.path().join("data"), &folder.path().join("none/*.log")).await?;
+    let config = agent_config(folder.path(), gateway.main, "node: n1")?;
+    let mut child = Command::new(binary()?)
+        .args(["agent", "--stdin", "--config"])
+        .arg(&config)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let mut input = child.stdin.take().context("no standard input")?;
+    input.write_all(b"one\ntwo, of which the end is still to come")?;
+    until("the first line", SOON, || async {
+        ensure!(!stored(&http, &gateway, "{job=\"stdin\"}").await?.is_empty(), "nothing");
+        Ok(())
+    })
+    .await?;
+    ensure!(Command::new("kill").arg(child.id().to_string()).status()?.success());
+    ensure!(child.wait()?.success());
+    drop(input);
+    let found = stored(&http, &gateway, "{job=\"stdin\",node=\"n1\"}").await?;
+    let lines: Vec<&str> = found.iter().map(|s| s.line.as_str()).collect();
+    ensure!(lines == ["one", "two, of which the end is still to come"], "{lines:?}");
+    gateway.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_container_piped_into_the_agent_is_unwrapped_and_its_traces_are_joined() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let http = Http::new()?;
@@ -272,6 +300,29 @@ async fn the_journal_is_shipped_once_though_the_agent_and_journalctl_are_killed(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_cursor_of_a_promtail_is_taken_over() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let http = Http::new()?;
+    let gateway = Program::start(&folder.path().join("data"), &folder.path().join("none/*.log")).await?;
+    let mut journal = Journal::new(&folder.path().join("journal"))?;
+    journal.write(30)?;
+    let positions = folder.path().join("positions.yaml");
+    std::fs::write(&positions, "positions:\n  cursor-journal: s=5a1e;i=14;b=b007;m=1;t=1;x=1\n")?;
+    let collect = format!("import_positions: '{}', {}", positions.display(), journal.configuration(""));
+    let config = agent_config(folder.path(), gateway.main, &collect)?;
+    let mut agent = start_agent(folder.path(), &config)?;
+    let found = until("the entries", SOON, || async {
+        let found = stored(&http, &gateway, "{job=\"systemd-journal\"}").await?;
+        ensure!(found.last().is_some_and(|s| s.line.contains("n=30\n")), "{}", found.len());
+        Ok(found)
+    })
+    .await?;
+    ensure!(found.len() == 10 && found[0].line.contains("n=21\n"), "{} from {}", found.len(), found[0].line);
+    ensure!(agent.stop()?.success(), "{}", agent.last_words());
+    gateway.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_is_killed_goes_on_in_the_journal_where_its_store_is() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let http = Http::new()?;
@@ -308,7 +359,7 @@ async fn syslog_of_every_form_arrives_with_what_it_says_of_itself() -> Result<()
          [origin@1 ip=\"10.0.0.1\"] two\nlines"
     );
     let mut connection = TcpStream::connect(("127.0.0.1", tcp))?;
-    write!(connection, "{} {counted}<11>Jan  2 03:04:06 web-2 cron[9]: by line\n", counted.len())?;
+    writeln!(connection, "{} {counted}<11>Jan  2 03:04:06 web-2 cron[9]: by line", counted.len())?;
     // Not complete when the connection ends.
     write!(connection, "<14>1 2026-01-02T03:04:07Z web-3 shop - - - the last")?;
     drop(connection);

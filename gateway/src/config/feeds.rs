@@ -24,7 +24,7 @@ const MAX_MESSAGE: u64 = 8 << 10;
 /// The longest message that may be asked for: what a line of a file may have.
 const MAX_MAX_MESSAGE: u64 = 256 << 10;
 /// As Promtail.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// What is done to the records of a source that is not a file.
 #[derive(Debug, Clone, PartialEq)]

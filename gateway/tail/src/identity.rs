@@ -14,6 +14,9 @@ pub(crate) const HEAD_BYTES: usize = 256;
 /// Bytes before an offset that its marker covers.
 const MARKER_BYTES: usize = 32;
 
+/// The marker of a file's beginning: XXH3's hash of no bytes.
+pub(crate) const NOTHING_READ: u64 = 0x2d06_8005_38d3_94c2;
+
 /// The hash of a first line, given without its newline.
 pub fn head_of_line(line: &[u8]) -> u64 {
     xxh3_64(line.get(..HEAD_BYTES).unwrap_or(line))

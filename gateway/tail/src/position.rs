@@ -116,6 +116,17 @@ impl PositionsFile {
         self.newest = self.newest.max(now);
     }
 
+    /// Notes that these files are about to be read, if nothing is known of them yet. Says whether there are any.
+    fn begin(&mut self, files: &[Position]) -> bool {
+        let known = self.positions.len();
+        for position in files {
+            self.positions.entry(position.file).or_insert_with(|| beginning(position));
+        }
+        let new = self.positions.len() > known;
+        self.changed |= new;
+        new
+    }
+
     /// Replaces the file, if something was noted since. On an error it is tried again with the next write.
     pub fn write(&mut self) -> io::Result<()> {
         let Some(text) = self.unwritten() else { return Ok(()) };
@@ -147,6 +158,11 @@ impl PositionsFile {
             }
         }
     }
+}
+
+/// The position of a file of which nothing is safe yet.
+fn beginning(of: &Position) -> Position {
+    Position { offset: 0, resume: 0, held: [0; 2], marker: identity::NOTHING_READ, ..of.clone() }
 }
 
 fn replace(path: &Path, text: &str) -> io::Result<()> {
@@ -212,12 +228,14 @@ fn parse_line(line: &str) -> Option<Position> {
 pub struct Noting {
     inner: Arc<dyn Sink>,
     file: Mutex<PositionsFile>,
+    /// Held by who replaces the file.
+    writing: tokio::sync::Mutex<()>,
 }
 
 impl Noting {
     /// Before this sink, with this file.
     pub fn new(inner: Arc<dyn Sink>, file: PositionsFile) -> Self {
-        Self { inner, file: Mutex::new(file) }
+        Self { inner, file: Mutex::new(file), writing: tokio::sync::Mutex::default() }
     }
 
     /// Writes what was noted, every second, until `done`; and once more then.
@@ -233,6 +251,7 @@ impl Noting {
 
     /// Writes what was noted; deliveries go on meanwhile.
     async fn write(&self) {
+        let _writing = self.writing.lock().await;
         let (path, text) = {
             let mut file = self.lock();
             (file.path.clone(), file.unwritten())
@@ -253,6 +272,12 @@ impl Noting {
 #[async_trait]
 impl Sink for Noting {
     async fn deliver(&self, batch: Arc<Batch>) -> Result<(), Refusal> {
+        // By what a file was known when its lines were sent is noted before, so that they are told from others if they are
+        // sent again, though the file may have been compressed or truncated by then.
+        let new = self.lock().begin(&batch.positions);
+        if new {
+            self.write().await;
+        }
         self.inner.deliver(Arc::clone(&batch)).await?;
         self.lock().note(&batch.positions);
         Ok(())

@@ -423,6 +423,111 @@ fn a_line_of_ten_megabytes_keeps_its_head_and_what_is_cut_is_counted() {
 }
 
 #[test]
+fn a_hole_of_a_terabyte_is_passed_over() {
+    let mut world = World::new(1024);
+    world.append("0.log", b"before\n");
+    world.settle();
+    let file = OpenOptions::new().append(true).open(world.path("0.log")).unwrap();
+    file.set_len(1 << 40).unwrap();
+    world.settle();
+    world.append("0.log", b"after\n");
+    world.settle();
+    assert_eq!(world.lines(), ["before", "after"]);
+    assert_eq!(world.counters.behind(), 0);
+}
+
+#[test]
+fn fragments_of_both_outputs_that_interleave_are_not_mixed() {
+    let mut world = World::new(1024);
+    for (stream, flag, text) in [
+        ("stdout", "P", "one "),
+        ("stderr", "P", "three "),
+        ("stdout", "P", "and "),
+        ("stderr", "F", "four"),
+        ("stdout", "F", "two"),
+    ] {
+        world.append("0.log", &cri(stream, flag, text));
+        world.settle();
+    }
+    assert_eq!(world.lines(), ["three four", "one and two"]);
+}
+
+#[test]
+fn a_record_that_never_ends_keeps_its_head_and_stops_nothing() {
+    let mut world = World::new(1024);
+    let piece = "x\r".repeat(2000);
+    for _ in 0..200 {
+        world.append("0.log", &cri("stdout", "P", &piece));
+    }
+    world.append("0.log", &cri("stderr", "F", "meanwhile"));
+    world.settle();
+    assert_eq!(world.lines(), ["meanwhile"]);
+    world.append("0.log", &cri("stdout", "F", "end"));
+    world.append("0.log", &cri("stdout", "F", "next"));
+    world.settle();
+    let head = &piece[..1024];
+    assert_eq!(world.lines(), ["meanwhile", head, "next"]);
+    let lost = (200 * piece.len() + "end".len() - head.len()) as u64;
+    assert_eq!(world.counters.containers()[0].lost(Lost::LineTooLong), lost);
+}
+
+#[test]
+fn files_that_begin_with_the_same_bytes_are_each_read() {
+    let mut world = World::new(4096);
+    let head = "the same in both ".repeat(100);
+    for (name, line) in [("../other/0.log", "one"), ("0.log", "two")] {
+        std::fs::create_dir_all(world.path(name).parent().unwrap()).unwrap();
+        world.append(name, format!("{head}\n{line}\n").as_bytes());
+    }
+    world.settle();
+    let mut lines = world.lines();
+    lines.sort();
+    assert_eq!(lines, ["one", &head, &head, "two"]);
+    world.append("0.log", b"three\n");
+    world.restart();
+    world.settle();
+    assert_eq!(world.lines().len(), 5);
+}
+
+#[test]
+fn what_was_compressed_after_it_was_read_is_not_read_again() {
+    let mut world = World::new(1024);
+    world.append("0.log", &cri("stdout", "F", "one"));
+    world.settle();
+    std::fs::rename(world.path("0.log"), world.path("0.log.1")).unwrap();
+    world.append("0.log", &cri("stdout", "F", "two"));
+    world.settle();
+    let mut packed = GzEncoder::new(File::create(world.path("0.log.1.gz")).unwrap(), Compression::fast());
+    packed.write_all(&std::fs::read(world.path("0.log.1")).unwrap()).unwrap();
+    packed.finish().unwrap();
+    std::fs::remove_file(world.path("0.log.1")).unwrap();
+    world.settle();
+    world.restart();
+    world.settle();
+    assert_eq!(world.lines(), ["one", "two"]);
+}
+
+#[test]
+fn a_pod_that_is_deleted_right_after_it_wrote_is_read() {
+    let mut world = World::new(1024);
+    world.append("0.log", &cri("stdout", "F", "one"));
+    world.settle();
+    world.refusing = true;
+    let pod = world.root.path().join("ns_short_uid");
+    std::fs::create_dir_all(pod.join("job")).unwrap();
+    world.append("../../ns_short_uid/job/0.log", &cri("stdout", "F", "all that it ever said"));
+    // The sink takes nothing, and still the file is opened while it is there.
+    world.append("0.log", &cri("stdout", "F", "two"));
+    world.step();
+    world.step();
+    std::fs::remove_dir_all(pod).unwrap();
+    world.settle();
+    let mut lines = world.lines();
+    lines.sort();
+    assert_eq!(lines, ["all that it ever said", "one", "two"]);
+}
+
+#[test]
 fn nul_bytes_survive_and_invalid_utf8_is_replaced_and_counted() {
     let mut world = World::new(1024);
     world
@@ -735,6 +840,42 @@ impl Sink for Reluctant {
         }
         Ok(())
     }
+}
+
+/// Takes no batch, ever.
+struct Deaf;
+
+#[async_trait::async_trait]
+impl Sink for Deaf {
+    async fn deliver(&self, _: Arc<Batch>) -> Result<(), Refusal> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_file_is_known_by_is_noted_before_its_first_line_is_sent() {
+    let mut world = World::new(1024);
+    world.append("0.log", &cri("stdout", "F", "one"));
+    world.refusing = true;
+    let folder = tempfile::tempdir().unwrap();
+    let open = || position::PositionsFile::open(folder.path()).unwrap();
+    let noting = position::Noting::new(Arc::new(Deaf), open());
+    let Step::Deliver(batch) = world.tailer.step(world.now) else { panic!("there is a line") };
+    tokio::select! {
+        _ = noting.deliver(Arc::clone(&batch)) => panic!("it was not taken"),
+        () = async { while open().is_empty() { tokio::task::yield_now().await; } } => {}
+    }
+    // The agent was killed, and the file has been compressed since.
+    world.positions = open().positions().into_iter().map(|position| (position.file, position)).collect();
+    let bytes = std::fs::read(world.path("0.log")).unwrap();
+    let mut packed = GzEncoder::new(File::create(world.path("0.log.1.gz")).unwrap(), Compression::fast());
+    packed.write_all(&bytes).unwrap();
+    packed.finish().unwrap();
+    File::create(world.path("0.log")).unwrap();
+    world.restart();
+    world.settle();
+    assert_eq!(world.lines(), ["one"]);
+    assert_eq!(world.taken[0].logs.files, batch.logs.files);
 }
 
 #[tokio::test(start_paused = true)]

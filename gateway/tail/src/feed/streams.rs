@@ -35,6 +35,8 @@ pub(super) struct Streams {
     relabel: Relabel,
     stages: Pipeline,
     by_labels: FxHashMap<Arc<Labels>, Pipeline>,
+    /// Whether there were more than may be.
+    overflowing: bool,
     agent: Arc<str>,
     /// The identity of records that have no place of their own, and how many there were.
     own: (FileId, u64),
@@ -96,6 +98,7 @@ impl Streams {
             relabel: options.relabel.clone(),
             stages: options.pipeline.clone(),
             by_labels: FxHashMap::default(),
+            overflowing: false,
             agent: Arc::clone(&options.agent),
             own: (passing_identity(name), 0),
             files: known.iter().map(|position| (position.file, file(position))).collect(),
@@ -117,14 +120,13 @@ impl Streams {
         if self.by_labels.contains_key(&labels) {
             return Some(labels);
         }
-        if self.by_labels.len() == MAX_STREAMS {
+        let full = self.by_labels.len() >= MAX_STREAMS;
+        if full && !self.overflowing {
             let source = &*self.origin.report.path;
             tracing::warn!(source, "over {MAX_STREAMS} streams: further ones share the labels that all have");
+            self.overflowing = true;
         }
-        let labels = match self.by_labels.len() {
-            0..MAX_STREAMS => labels,
-            _ => Arc::new(Labels::new(self.base.iter())),
-        };
+        let labels = if full { Arc::new(Labels::new(self.base.iter())) } else { labels };
         if !self.by_labels.contains_key(&labels) {
             self.by_labels.insert(Arc::clone(&labels), self.stages.fork());
         }

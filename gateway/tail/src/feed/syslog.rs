@@ -78,6 +78,8 @@ enum Socket {
 pub struct Syslog {
     /// Where, with the port that the system chose for 0.
     pub address: SocketAddr,
+    /// For people, such as `syslog tcp://127.0.0.1:1514`.
+    pub name: String,
     socket: Socket,
     options: SyslogOptions,
 }
@@ -85,29 +87,24 @@ pub struct Syslog {
 impl Syslog {
     /// Binds.
     pub async fn bind(options: SyslogOptions) -> io::Result<Self> {
-        let (socket, address) = match options.transport {
+        let (socket, address, transport) = match options.transport {
             Transport::Tcp => {
                 let socket = TcpListener::bind(options.address).await?;
                 let address = socket.local_addr()?;
-                (Socket::Tcp(socket), address)
+                (Socket::Tcp(socket), address, "tcp")
             }
             Transport::Udp => {
                 let socket = UdpSocket::bind(options.address).await?;
                 let address = socket.local_addr()?;
-                (Socket::Udp(socket), address)
+                (Socket::Udp(socket), address, "udp")
             }
         };
-        Ok(Self { address, socket, options })
+        Ok(Self { address, name: format!("syslog {transport}://{address}"), socket, options })
     }
 
     /// Takes messages until the shutdown.
     pub async fn run(self, means: Means) {
-        let transport = match self.options.transport {
-            Transport::Tcp => "tcp",
-            Transport::Udp => "udp",
-        };
-        let name = format!("syslog {transport}://{}", self.address);
-        let streams = Streams::new(&name, JOB, &self.options.feed, &[], &means);
+        let streams = Streams::new(&self.name, JOB, &self.options.feed, &[], &means);
         let (inlet, queue) = Inlet::new();
         let batch_bytes = self.options.feed.batch_bytes;
         let taking = Taking {
@@ -147,8 +144,7 @@ impl Taking {
                     Ok((stream, from)) => {
                         let taking = self.clone();
                         tasks.spawn(async move {
-                            let shutdown = taking.shutdown.clone();
-                            shutdown.run_until_cancelled(taking.connection(stream, from.ip())).await;
+                            taking.connection(stream, from.ip()).await;
                             drop(permit);
                         });
                     }
@@ -165,12 +161,14 @@ impl Taking {
         let mut framing = Framing::new(self.options.max_message_bytes);
         let (mut buffer, mut records) = (vec![0; CHUNK], Vec::new());
         loop {
-            let read = tokio::time::timeout(self.options.idle_timeout, stream.read(&mut buffer)).await;
+            // Only reading ends at the shutdown: what was read is still handed on.
+            let reading = tokio::time::timeout(self.options.idle_timeout, stream.read(&mut buffer));
+            let read = self.shutdown.run_until_cancelled(reading).await;
             let now = now();
             let mut take =
                 |message: &[u8], cut: u64| records.push(record(message, cut, from, now, &self.options));
             let open = match read {
-                Ok(Ok(read @ 1..)) => {
+                Some(Ok(Ok(read @ 1..))) => {
                     framing.push(buffer.get(..read).unwrap_or_default(), &mut take);
                     true
                 }
@@ -193,28 +191,22 @@ impl Taking {
 
     async fn datagrams(self, socket: &UdpSocket) {
         let mut buffer = vec![0; DATAGRAM];
-        let shutdown = self.shutdown.clone();
-        let receiving = async {
-            loop {
-                let (read, from) = match socket.recv_from(&mut buffer).await {
-                    Ok(received) => received,
-                    Err(error) => {
-                        self.failed(&error).await;
-                        continue;
-                    }
-                };
-                let message = buffer.get(..read).unwrap_or_default();
-                let message = message.strip_suffix(b"\0").unwrap_or(message).trim_ascii_end();
-                let kept = message.get(..self.options.max_message_bytes).unwrap_or(message);
-                let cut = (message.len() - kept.len()) as u64;
-                if !kept.is_empty()
-                    && !self.inlet.put(record(kept, cut, from.ip(), now(), &self.options)).await
-                {
-                    return;
+        while let Some(received) = self.shutdown.run_until_cancelled(socket.recv_from(&mut buffer)).await {
+            let (read, from) = match received {
+                Ok(received) => received,
+                Err(error) => {
+                    self.failed(&error).await;
+                    continue;
                 }
+            };
+            let message = buffer.get(..read).unwrap_or_default();
+            let message = message.strip_suffix(b"\0").unwrap_or(message).trim_ascii_end();
+            let kept = message.get(..self.options.max_message_bytes).unwrap_or(message);
+            let cut = (message.len() - kept.len()) as u64;
+            if !kept.is_empty() && !self.inlet.put(record(kept, cut, from.ip(), now(), &self.options)).await {
+                return;
             }
-        };
-        shutdown.run_until_cancelled(receiving).await;
+        }
     }
 
     async fn failed(&self, error: &io::Error) {

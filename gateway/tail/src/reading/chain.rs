@@ -364,9 +364,8 @@ impl Chain {
         let Some(generation) = self.generations.get_mut(at) else { return false };
         let head = generation.head();
         let Some(copy) = self.copy.take_if(|copy| generation.is_copied_by(copy)) else { return false };
-        let copy = generation.continued_by(copy);
         tracing::info!(path = &*self.path, "the file was copied and cut: reading on in its copy");
-        generation.start_anew();
+        let copy = generation.go_on_in(copy);
         self.generations.insert(at, copy);
         if let Some(head) = head {
             self.keep_head(head);

@@ -64,7 +64,7 @@ pub struct Generation {
     file: File,
     device: u64,
     inode: u64,
-    /// Whether device and inode are of the file that this was before it was compressed.
+    /// Whether device and inode are of the file that this is a copy of, or was before it was compressed.
     unpacked: bool,
     head: Option<u64>,
     /// How many times it was truncated.
@@ -166,6 +166,18 @@ impl Generation {
         self.cuts += 1;
     }
 
+    /// Whether it has the part of another file.
+    pub fn stands_in(&self) -> bool {
+        self.unpacked
+    }
+
+    /// It is none of those that others take the part of, though it begins alike.
+    pub fn set_apart_from(&mut self, taken: &[FileId]) {
+        while !self.unpacked && self.id().is_some_and(|id| taken.contains(&id)) {
+            self.set_apart();
+        }
+    }
+
     /// The hash of its first line.
     pub fn head(&self) -> Option<u64> {
         self.head
@@ -187,6 +199,11 @@ impl Generation {
         noted.offset <= self.size
             && noted.resume <= noted.offset
             && identity::marker(&self.file, noted.resume).is_ok_and(|now| now == noted.marker)
+    }
+
+    /// Whether it has what was read of the file that this was noted of.
+    pub fn has_read(&self, noted: &Position) -> bool {
+        self.head.is_some_and(|head| self.is_like(noted.file, head)) && self.holds(noted)
     }
 
     /// Goes on where an earlier reader was.
@@ -217,17 +234,19 @@ impl Generation {
             && copy.ends_as(self).is_ok_and(|same| same)
     }
 
-    /// The copy, to be read on from where this file was read to.
-    pub fn continued_by(&self, copy: Self) -> Self {
-        Self {
-            offset: self.offset,
-            scanned: self.offset,
-            tail: self.tail,
-            delivered: self.delivered,
-            held: self.held,
-            safe: self.safe,
-            ..copy
-        }
+    /// The copy takes the part of this file, which was cut and is read anew.
+    pub fn go_on_in(&mut self, copy: Self) -> Self {
+        let Self { file, size, written, .. } = copy;
+        let copy = Self { file, size, written, unpacked: true, cut: None, hollow: false, ..*self };
+        self.start_anew();
+        copy
+    }
+
+    /// Takes the part of a file of which it is a copy.
+    pub fn stand_for(&mut self, known: FileId) {
+        let cuts = self.head.and_then(|head| identity::cuts_between(known.head, head));
+        (self.device, self.inode, self.unpacked) = (known.device, known.inode, true);
+        self.cuts = cuts.unwrap_or_default();
     }
 
     /// What it held when it was seen last may be in another file by now.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use parsers::record::FileId;
+use parsers::record::{FileId, Position};
 use parsers::stage::Pipeline;
 use rustc_hash::FxHashSet;
 
@@ -216,13 +216,30 @@ impl Tailer {
         let read_before = self.earlier.has_path(&path);
         let mut last = self.earlier.last(&path);
         let mut settled: Vec<(Opened, bool)> = Vec::new();
+        let mut taken = Vec::new();
+        let mut copied: Vec<Position> = Vec::new();
         for mut file in opened {
+            let own = file.generation.id();
             let noted = if read_before { self.settle(&path, &mut file.generation) } else { None };
+            if file.generation.stands_in() {
+                own.into_iter().for_each(|own| chain.pass(own));
+                taken.extend(noted.as_ref().map(|noted| noted.file));
+            }
+            if noted.is_none() && !file.live && copied.iter().any(|other| file.generation.has_read(other)) {
+                // Another copy of the same.
+                own.into_iter().for_each(|own| chain.pass(own));
+                continue;
+            }
+            copied.extend(noted.clone());
             // Files that were read to their ends go without a loss: one of those noted last is enough.
-            if noted.is_some_and(|noted| last.iter().any(|last| last.file == noted)) {
+            if noted.as_ref().is_some_and(|noted| last.iter().any(|last| last.file == noted.file)) {
                 last.clear();
             }
             settled.push((file, noted.is_some()));
+        }
+        // What stands now in a file that a copy has taken the part of is another one, even if it begins alike.
+        for (file, _) in &mut settled {
+            file.generation.set_apart_from(&taken);
         }
         let resumed = settled.iter().position(|(_, settled)| *settled);
         if read_before {
@@ -259,8 +276,8 @@ impl Tailer {
     }
 
     /// Goes on with a file where an earlier run was: in this very file, or in one of the same path that it is a copy of. Gives
-    /// of which file the position was.
-    fn settle(&mut self, path: &Arc<str>, generation: &mut Generation) -> Option<FileId> {
+    /// what was noted.
+    fn settle(&mut self, path: &Arc<str>, generation: &mut Generation) -> Option<Position> {
         let head = generation.head()?;
         let mut noted = self.earlier.of_file(path, generation.place());
         noted.retain(|position| generation.is_like(position.file, head));
@@ -269,8 +286,11 @@ impl Tailer {
         for position in noted {
             let own = generation.take_for(position.file);
             if generation.holds(position) {
+                if !own {
+                    generation.stand_for(position.file);
+                }
                 generation.resume(position);
-                found = Some(position.file);
+                found = Some(position.clone());
                 break;
             }
             mismatch |= own;
@@ -280,8 +300,9 @@ impl Tailer {
             tracing::warn!(path = &**path, "the file is not what it was: reading from its beginning");
             self.counters.position_mismatches.fetch_add(1, Ordering::Relaxed);
         }
-        self.earlier.take(found?);
-        found
+        let found = found?;
+        self.earlier.take(found.file);
+        Some(found)
     }
 
     /// What was compressed since an earlier run: from the file that was being read then, which is told by its first line, with how
