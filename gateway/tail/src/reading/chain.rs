@@ -133,6 +133,13 @@ impl Chain {
         self.keep_head(id.head);
     }
 
+    /// The same of those of which it is known who they are.
+    pub fn pass_all(&mut self, files: impl IntoIterator<Item = FileId>) {
+        for file in files {
+            self.pass(file);
+        }
+    }
+
     /// Remembers that what begins like this needs no reading.
     pub fn keep_head(&mut self, head: u64) {
         if self.heads.len() == HEADS_KEPT {

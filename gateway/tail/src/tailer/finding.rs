@@ -222,12 +222,12 @@ impl Tailer {
             let own = file.generation.id();
             let noted = if read_before { self.settle(&path, &mut file.generation) } else { None };
             if file.generation.stands_in() {
-                own.into_iter().for_each(|own| chain.pass(own));
+                chain.pass_all(own);
                 taken.extend(noted.as_ref().map(|noted| noted.file));
             }
             if noted.is_none() && !file.live && copied.iter().any(|other| file.generation.has_read(other)) {
                 // Another copy of the same.
-                own.into_iter().for_each(|own| chain.pass(own));
+                chain.pass_all(own);
                 continue;
             }
             copied.extend(noted.clone());
