@@ -38,6 +38,10 @@ pub struct Generation {
     size: u64,
     /// At most, before that.
     seen: u64,
+    /// When it was last written, as last seen: seconds and nanoseconds.
+    modified: (i64, i64),
+    /// The same, when it still was what was read of it.
+    checked: (i64, i64),
     /// The marker of `offset`, as it was when that was read.
     mark: u64,
     /// Rows below this were delivered before.
@@ -65,6 +69,8 @@ impl Generation {
             inode: stat.st_ino,
             size: stat.st_size as u64,
             seen: 0,
+            modified: (0, 0),
+            checked: (0, 0),
             mark: 0,
             file,
             unpacked: false,
@@ -95,6 +101,8 @@ impl Generation {
             scanned: 0,
             size,
             seen: 0,
+            modified: (0, 0),
+            checked: (0, 0),
             mark: 0,
             delivered: 0,
             held: [0; 2],
@@ -223,16 +231,23 @@ impl Generation {
     /// Looks at its length.
     pub fn look(&mut self) -> io::Result<()> {
         self.seen = self.seen.max(self.size);
-        self.size = rustix::fs::fstat(&self.file)?.st_size as u64;
+        let stat = rustix::fs::fstat(&self.file)?;
+        self.size = stat.st_size as u64;
+        self.modified = (stat.st_mtime, stat.st_mtime_nsec as i64);
         Ok(())
     }
 
-    /// Whether it is shorter than it was, or grew to more after that.
-    pub fn is_cut(&self) -> io::Result<bool> {
+    /// Whether it is shorter than it was, or has been written since and does not say any more what was read of it.
+    pub fn is_cut(&mut self) -> io::Result<bool> {
         if self.size < self.scanned.max(self.seen) {
             return Ok(true);
         }
-        Ok(self.size > self.scanned && self.offset > 0 && self.marker(self.offset)? != self.mark)
+        if self.offset == 0 || (self.size == self.scanned && self.modified == self.checked) {
+            return Ok(false);
+        }
+        let cut = self.marker(self.offset)? != self.mark;
+        self.checked = if cut { self.checked } else { self.modified };
+        Ok(cut)
     }
 
     /// Whether there is nothing that was not looked at.
