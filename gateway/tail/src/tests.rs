@@ -562,6 +562,18 @@ fn a_file_that_is_truncated_and_grows_beyond_what_it_was_is_read_from_its_beginn
 }
 
 #[test]
+fn a_file_that_is_truncated_and_grows_to_just_what_it_was_is_read_from_its_beginning() {
+    let mut world = World::new(1024);
+    world.append("0.log", b"one\n");
+    world.settle();
+    let file = File::create(world.path("0.log")).unwrap();
+    world.append("0.log", b"two\n");
+    file.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(1)).unwrap();
+    world.settle();
+    assert_eq!(world.lines(), ["one", "two"]);
+}
+
+#[test]
 fn what_is_lost_with_a_truncation_is_counted_as_far_as_it_was_seen() {
     let mut world = World::new(1024);
     world.append("0.log", b"first\n");
