@@ -20,6 +20,8 @@ mod manifests;
 #[cfg(test)]
 mod own_metrics;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod sources;
 #[cfg(test)]
 mod tidy;

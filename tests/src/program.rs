@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -25,6 +26,7 @@ const TICKS_A_SECOND: f64 = 100.0;
 #[derive(Debug)]
 pub struct Program {
     child: Child,
+    said: Arc<Mutex<Vec<String>>>,
     /// Main listener.
     pub main: SocketAddr,
     /// OTLP gRPC.
@@ -94,12 +96,24 @@ impl Program {
         .await
         .context("the program did not say where it listens")??;
         // What it says later must be read, or it would block on a full pipe.
+        let said = Arc::new(Mutex::new(said));
+        let hearing = Arc::clone(&said);
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
                 eprintln!("trefoil: {line}");
+                hearing.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             }
         });
-        Ok(Self { child, main: addresses.0, otlp_grpc: addresses.1, otlp_http: addresses.2 })
+        Ok(Self { child, said, main: addresses.0, otlp_grpc: addresses.1, otlp_http: addresses.2 })
+    }
+
+    /// Waits until it has said these words, and gives that line.
+    pub async fn has_said(&self, words: &str) -> Result<String> {
+        until(words, START_LIMIT, || async {
+            let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+            said.iter().find(|line| line.contains(words)).cloned().context("it was not said")
+        })
+        .await
     }
 
     /// CPU time that it has used, user and system.

@@ -56,6 +56,13 @@ impl Process {
         Ok(())
     }
 
+    /// Any signal, by its name without `SIG`.
+    pub fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let sent = Command::new("kill").args(["-s", name]).arg(self.child.id().to_string()).status()?;
+        ensure!(sent.success(), "{} could not be sent SIG{name}", self.name);
+        Ok(())
+    }
+
     /// `SIGTERM`, and waits for the end.
     pub fn stop(&mut self) -> anyhow::Result<ExitStatus> {
         let asked = Command::new("kill").arg(self.child.id().to_string()).status()?;
