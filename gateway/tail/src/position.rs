@@ -142,20 +142,29 @@ impl PositionsFile {
     }
 
     fn forget(&mut self, now: u64) {
-        let mut by_path: FxHashMap<Arc<str>, Vec<(u64, FileId)>> = FxHashMap::default();
+        let mut by_path: FxHashMap<&str, Vec<(u64, FileId)>> = FxHashMap::default();
         for position in self.positions.values() {
-            by_path.entry(Arc::clone(&position.path)).or_default().push((position.time, position.file));
+            // What is no file has the name of its kind before a colon, such as `journal:`, and behind that what changes.
+            let path = if position.path.starts_with('/') {
+                &*position.path
+            } else {
+                position.path.split(':').next().unwrap_or_default()
+            };
+            by_path.entry(path).or_default().push((position.time, position.file));
         }
+        let mut forgotten = Vec::new();
         for (path, mut files) in by_path {
             files.sort_unstable_by(|a, b| b.cmp(a));
             let newest = files.first().map_or(now, |(time, _)| *time);
-            // What is no file has no path, and may be quiet for long.
+            // It may be quiet for long, too.
             let gone = now.saturating_sub(newest) > KEPT_WITHOUT_PATH
                 && path.starts_with('/')
-                && !Path::new(&*path).exists();
-            for (_, file) in files.into_iter().skip(if gone { 0 } else { KEPT_PER_PATH }) {
-                self.positions.remove(&file);
-            }
+                && !Path::new(path).exists();
+            let kept = if gone { 0 } else { KEPT_PER_PATH };
+            forgotten.extend(files.into_iter().skip(kept).map(|(_, file)| file));
+        }
+        for file in forgotten {
+            self.positions.remove(&file);
         }
     }
 }

@@ -169,6 +169,18 @@ impl Pipeline {
         self.stages.is_empty()
     }
 
+    /// Whether a stage may hold lines back until others come.
+    pub fn may_hold(&self) -> bool {
+        fn any(stages: &[Named]) -> bool {
+            stages.iter().any(|named| match &named.stage {
+                Stage::Multiline(_) | Stage::Unwrap(_) => true,
+                Stage::Match { stages: Some(stages), .. } => any(stages),
+                _ => false,
+            })
+        }
+        any(&self.stages)
+    }
+
     /// Runs a line through. `now` is nanoseconds since the epoch.
     pub fn run(&mut self, mut entry: Entry, now: u64, out: &mut dyn Output) {
         let steps = out.wants_steps();

@@ -49,6 +49,12 @@ pub(super) struct Waiting {
     _room: Option<OwnedSemaphorePermit>,
 }
 
+impl From<Record> for Waiting {
+    fn from(record: Record) -> Self {
+        Self { record, _room: None }
+    }
+}
+
 /// Where those who read put records.
 #[derive(Clone)]
 pub(super) struct Inlet {

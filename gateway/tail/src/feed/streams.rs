@@ -38,7 +38,10 @@ pub(super) struct Streams {
     /// Whether there were more than may be.
     overflowing: bool,
     agent: Arc<str>,
-    /// The identity of records that have no place of their own, and how many there were.
+    /// Whether stages hold records back. Then those that are read again after a kill may come out otherwise than before, so that none
+    /// can be told to be a repeat of an earlier run.
+    holding: bool,
+    /// The identity of records of this run that have no place of their own, and how many there were.
     own: (FileId, u64),
     files: FxHashMap<FileId, File>,
     /// Where the last record stands.
@@ -100,6 +103,7 @@ impl Streams {
             by_labels: FxHashMap::default(),
             overflowing: false,
             agent: Arc::clone(&options.agent),
+            holding: options.pipeline.may_hold(),
             own: (passing_identity(name), 0),
             files: known.iter().map(|position| (position.file, file(position))).collect(),
             last: None,
@@ -135,16 +139,19 @@ impl Streams {
 
     /// Notes where a record stands; gives its number, which no later one of its sequence is below.
     fn arrive(&mut self, place: Option<Place>) -> (FileId, u64) {
-        let (own, count) = &mut self.own;
-        let place = place.unwrap_or_else(|| {
-            *count += 1;
-            Place { file: *own, number: *count, cursor: Arc::clone(&self.origin.report.path) }
-        });
+        let place = match place {
+            Some(place) if !self.holding => place,
+            place => {
+                self.own.1 += 1;
+                let cursor = place.map_or_else(|| Arc::clone(&self.origin.report.path), |place| place.cursor);
+                Place { file: self.own.0, number: self.own.1, cursor }
+            }
+        };
         let file = self.files.entry(place.file).or_default();
         let number = place.number.max(file.next);
         file.next = number + 1;
         self.arrived += 1;
-        if self.stages.is_empty() {
+        if !self.holding {
             self.cursors.clear();
         }
         self.cursors.push_back((self.arrived, Arc::clone(&place.cursor)));
@@ -274,13 +281,13 @@ impl Assemble for Streams {
     }
 
     fn holds(&self) -> bool {
-        !self.stages.is_empty() && self.oldest_held().is_some()
+        self.holding && self.oldest_held().is_some()
     }
 
     fn positions(&mut self, now: u64, out: &mut Vec<Position>) {
         self.settle();
         let moved = self.resume.0 != self.resume.1;
-        let Some(cursor) = &self.resume.0 else { return };
+        let cursor = self.resume.0.as_ref().unwrap_or(&self.origin.report.path);
         for (file, state) in &mut self.files {
             let offset = state.next.max(state.floor);
             let is_last = self.last.as_ref().is_some_and(|last| last.file == *file);

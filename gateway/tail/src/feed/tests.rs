@@ -1,12 +1,13 @@
 //! Sources that are not files, against a sink that remembers.
 
+use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use parsers::record::{Batch, LogRecord, Severity};
+use parsers::record::{Batch, LogRecord, LogRow, Position, Severity};
 use parsers::stage::{FirstLine, MultilineConfig, StageConfig};
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -181,9 +182,9 @@ async fn reading_starts_again_before_the_oldest_record_that_a_stage_holds_of_any
     // What comes in; the records that come out; where reading would start again, and the place noted.
     for (read, out, noted) in [
         // The first was never through: there is no place to start again at.
-        (Some(record(1, "a", "1 a")), vec![], None),
-        (Some(record(2, "b", "no beginning")), vec!["no beginning"], None),
-        (Some(record(3, "a", " more of a")), vec![], None),
+        (Some(record(1, "a", "1 a")), vec![], Some(("x", 2))),
+        (Some(record(2, "b", "no beginning")), vec!["no beginning"], Some(("x", 3))),
+        (Some(record(3, "a", " more of a")), vec![], Some(("x", 4))),
         (Some(record(4, "a", "2 a")), vec!["1 a\n more of a"], Some(("c3", 5))),
         (Some(record(5, "b", "3 b")), vec![], Some(("c3", 6))),
         (None, vec!["2 a", "3 b"], Some(("c5", 6))),
@@ -318,5 +319,146 @@ proptest! {
         prop_assert_eq!(read, lines);
         prop_assert!(logs.rows.is_sorted_by(|a, b| a.offset < b.offset));
         prop_assert!(logs.rows.iter().all(|row| row.severity == Severity::Unknown));
+    }
+}
+
+/// What happens to an agent that reads a journal.
+#[derive(Debug, Clone, Copy)]
+enum Event {
+    /// It reads the next entry.
+    Read,
+    /// There is nothing to read for longer than stages wait.
+    Idle,
+    /// What it has is delivered; whether the position is written before the next event.
+    Deliver(bool),
+    /// It is killed, and another begins where the written position says.
+    Kill,
+    /// It is stopped in order: all is delivered and noted.
+    Stop,
+}
+
+/// A server that stores each record once, as the store does it, and an agent's folder.
+#[derive(Default)]
+struct Once {
+    positions: BTreeMap<FileId, Position>,
+    lines: Vec<String>,
+    /// Positions of what was taken, and those of them that a kill leaves.
+    noted: BTreeMap<FileId, Position>,
+    written: BTreeMap<FileId, Position>,
+}
+
+impl Once {
+    fn deliver(&mut self, streams: &mut Streams, filling: &mut Filling, write: bool) {
+        let mut positions = Vec::new();
+        streams.positions(filling.observed, &mut positions);
+        let logs = filling.take();
+        // The answer is lost every time: the batch comes twice.
+        for _ in 0..2 {
+            let floor = |row: &LogRow| {
+                let file = logs.files[row.file as usize - 1];
+                let moved = positions.iter().find(|p| p.file == file)?;
+                let known = self.positions.get(&file)?;
+                Some(known.offset + u64::from(known == moved))
+            };
+            let fresh = logs.rows.iter().filter(|row| row.offset >= floor(row).unwrap_or_default());
+            self.lines.extend(fresh.map(|row| String::from_utf8(logs.line(row).to_vec()).unwrap()));
+            for position in &positions {
+                let known = self.positions.get(&position.file);
+                if known.is_none_or(|known| known.offset <= position.offset) {
+                    self.positions.insert(position.file, position.clone());
+                }
+            }
+        }
+        self.noted.extend(positions.into_iter().map(|position| (position.file, position)));
+        if write {
+            self.written.clone_from(&self.noted);
+        }
+    }
+}
+
+/// Reads these entries (sender, whether it begins a record) through these events, then to the end. One of the senders is in a
+/// journal of its own.
+fn read_through(entries: &[(u8, bool)], events: &[Event], pipeline: &Pipeline) -> Vec<String> {
+    let sink = Arc::new(Taken::default());
+    let means = means(&sink);
+    let options = FeedOptions { pipeline: pipeline.clone(), ..options() };
+    let mut once = Once::default();
+    let (mut filling, mut at, mut now) = (Filling::new(Arc::clone(&means.deriver)), 0, 1_000_000_000_000);
+    let mut streams = Streams::new("x", "x", &options, &[], &means);
+    let rest = std::iter::repeat_n(Event::Read, entries.len());
+    for event in events.iter().copied().chain(rest).chain([Event::Stop]) {
+        now += 1_000_000;
+        filling.observed = now;
+        let mut wait = 0;
+        let mut making = Making { filling: &mut filling, counters: &means.counters, wait: &mut wait };
+        match event {
+            Event::Read => {
+                let Some((sender, begins)) = entries.get(at) else { continue };
+                let text = format!("{}{at}.", if *begins { "1 " } else { "+ " });
+                let mut record = record(at as u64 + 1, &sender.to_string(), &text);
+                let place = record.place.as_mut().unwrap();
+                place.file.head = u64::from(*sender == 2);
+                place.cursor = at.to_string().into();
+                record.time = Some(now);
+                streams.take(record.into(), &mut making);
+                at += 1;
+            }
+            Event::Idle => {
+                making.filling.observed += 10_000_000_000;
+                now = making.filling.observed;
+                streams.idle(&mut making);
+            }
+            Event::Deliver(write) => once.deliver(&mut streams, &mut filling, write),
+            Event::Kill | Event::Stop => {
+                if matches!(event, Event::Stop) {
+                    streams.flush(&mut making);
+                    once.deliver(&mut streams, &mut filling, true);
+                }
+                once.noted.clone_from(&once.written);
+                let known: Vec<Position> = once.written.values().cloned().collect();
+                let newest = known.iter().max_by_key(|position| position.time);
+                at = newest.and_then(|p| p.path.parse::<usize>().ok()).map_or(0, |entry| entry + 1);
+                filling = Filling::new(Arc::clone(&means.deriver));
+                streams = Streams::new("x", "x", &options, &known, &means);
+            }
+        }
+    }
+    once.lines
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        8 => Just(Event::Read),
+        1 => Just(Event::Idle),
+        3 => any::<bool>().prop_map(Event::Deliver),
+        1 => Just(Event::Kill),
+        1 => Just(Event::Stop),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn each_entry_is_stored_once_though_the_reader_is_killed(
+        entries in prop::collection::vec((0u8..3, any::<bool>()), 1..40),
+        events in prop::collection::vec(event(), 0..80),
+    ) {
+        let mut stored = read_through(&entries, &events, &Pipeline::default());
+        stored.sort_by_key(|line| line[2..line.len() - 1].parse::<usize>().unwrap());
+        let expected: Vec<String> =
+            entries.iter().enumerate().map(|(at, e)| format!("{}{at}.", if e.1 { "1 " } else { "+ " })).collect();
+        prop_assert_eq!(stored, expected);
+    }
+
+    #[test]
+    fn what_stages_hold_is_stored_once_and_not_lost_though_the_reader_is_killed(
+        entries in prop::collection::vec((0u8..3, any::<bool>()), 1..40),
+        events in prop::collection::vec(event(), 0..80),
+    ) {
+        let stored = read_through(&entries, &events, &numbered_lines_begin_records()).concat();
+        let killed = events.iter().any(|event| matches!(event, Event::Kill));
+        for at in 0..entries.len() {
+            let times = stored.matches(&format!(" {at}.")).count();
+            prop_assert!(times == 1 || (killed && times > 1), "{} is there {} times in {}", at, times, stored);
+        }
     }
 }
