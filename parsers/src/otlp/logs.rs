@@ -104,8 +104,8 @@ impl Walk<'_> {
             match (number, field) {
                 (1, Field::Bytes(bytes)) => resource = bytes,
                 (own::LABELS, Field::Bytes(bytes)) => {
-                    let more = |name: &str, value: &str| push_pair(&mut shared, name, value);
-                    labels = Some(own::read_labels(bytes, more));
+                    let more = &mut |name: &str, value: &str| push_pair(&mut shared, name, value);
+                    labels = Some(Labels::within_bounds(Pairs::new(bytes), more));
                 }
                 _ => {}
             }

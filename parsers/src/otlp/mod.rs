@@ -31,5 +31,5 @@ pub use wire::{Field, Reader, WalkError, Writer};
 /// own limit does not bound memory; real exporters send hundreds to a few thousands.
 pub const MAX_RECORDS: usize = 1 << 19;
 
-/// Bytes of a label's name or value. Labels live in the index, unlike metadata; Loki and Mimir bound values by the same number.
-const MAX_LABEL: usize = 2048;
+/// Bytes of a label's name or value. Labels live in the index, unlike metadata.
+const MAX_LABEL: usize = crate::record::MAX_LABEL_BYTES;

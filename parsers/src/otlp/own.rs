@@ -6,10 +6,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::record::{FileId, Labels, LogBatch, LogRow, Pairs, Position, push_pair};
+use crate::record::{FileId, LogBatch, LogRow, Position, push_pair};
 
 use super::decode::fields;
-use super::{Field, MAX_LABEL, Writer};
+use super::{Field, Writer};
 
 /// In the request: a [`Position`], repeated.
 pub(super) const POSITION: u32 = 20_001;
@@ -17,11 +17,11 @@ pub(super) const POSITION: u32 = 20_001;
 pub(super) const FILE: u32 = 20_002;
 /// In the request: the name of a derived rule, repeated; records name them by their place.
 pub(super) const RULE: u32 = 20_003;
-/// In `ResourceLogs`: the stream's labels, as [`Pairs`].
+/// In `ResourceLogs`: the stream's labels, as [`crate::record::Pairs`].
 pub(super) const LABELS: u32 = 20_001;
 /// In `LogRecord`: [`Origin`].
 pub(super) const ORIGIN: u32 = 20_001;
-/// In `LogRecord`: the metadata, as [`Pairs`].
+/// In `LogRecord`: the metadata, as [`crate::record::Pairs`].
 pub(super) const METADATA: u32 = 20_002;
 
 /// Most files, positions and rules that a request may name, each: many times what a node has. One can be four bytes on the wire
@@ -30,9 +30,6 @@ pub(super) const MAX_NAMED: usize = u16::MAX as usize;
 
 /// Bytes of an agent's name or of a path: `PATH_MAX`.
 const MAX_TEXT: usize = 4096;
-
-/// Labels of a stream; more of them are metadata. Loki takes 15.
-const MAX_LABELS: usize = 32;
 
 /// The request for some rows of a batch. Positions are those that hold once these rows are stored, if all rows before them
 /// are: a batch may go in parts, in order.
@@ -194,17 +191,4 @@ pub(super) fn read_origin(bytes: &[u8]) -> Origin {
         _ => {}
     });
     origin
-}
-
-/// Reads labels within [`MAX_LABELS`] and [`MAX_LABEL`]; `more` gets those that are not.
-pub(super) fn read_labels(bytes: &[u8], mut more: impl FnMut(&str, &str)) -> Labels {
-    let mut labels = Vec::new();
-    for (name, value) in Pairs::new(bytes) {
-        if labels.len() < MAX_LABELS && name.len() <= MAX_LABEL && value.len() <= MAX_LABEL {
-            labels.push((name, value));
-        } else {
-            more(name, value);
-        }
-    }
-    Labels::new(labels)
 }

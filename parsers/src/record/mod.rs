@@ -19,7 +19,7 @@ mod value;
 
 pub use batch::{Batch, ByteRange, FileId, Position, Problem, ProblemKind};
 pub use ids::{IdError, SpanId, Spelling, SpellingKind, TraceId, TraceMatch, Width};
-pub use labels::Labels;
+pub use labels::{Labels, MAX_LABEL_BYTES, MAX_LABELS};
 pub use log::{LogBatch, LogRecord, LogRow, Severity, SourcePosition};
 pub use metric::{
     Exemplar, ExemplarOrigin, ExemplarRow, MetricBatch, MetricKind, MetricMeta, Sample, SampleRow, Series,

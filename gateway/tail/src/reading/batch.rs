@@ -8,7 +8,7 @@ use parsers::derived::{Derived, Deriver, LineSource};
 use parsers::line::severity_of_level;
 use parsers::record::{FileId, Labels, LogBatch, LogRow, Severity, SpanId, TraceId, push_pair};
 use parsers::stage::{Entry, Fields};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::report::ContainerReport;
 
@@ -95,6 +95,19 @@ impl Known {
 /// Metadata by which a shipper knows the tenant that a stage chose.
 const TENANT: &str = "trefoil.tenant";
 
+/// Names of labels that are warned of: who makes names of data would fill the log with them.
+const MAX_WARNED: usize = 64;
+
+/// The name under which ids are looked for in metadata, whatever its spelling.
+fn canonical(name: &str) -> &str {
+    let letters: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    match letters.to_ascii_lowercase().as_str() {
+        "traceid" => "trace_id",
+        "spanid" => "span_id",
+        _ => name,
+    }
+}
+
 /// The batch being filled.
 pub(crate) struct Filling {
     pub logs: LogBatch,
@@ -105,6 +118,8 @@ pub(crate) struct Filling {
     derived: Derived,
     /// Streams that stages made, in this batch.
     made: FxHashMap<Arc<Labels>, u32>,
+    /// Labels of which was said that they are none.
+    warned: FxHashSet<String>,
 }
 
 impl Filling {
@@ -116,6 +131,7 @@ impl Filling {
             deriver,
             derived: Derived::default(),
             made: FxHashMap::default(),
+            warned: FxHashSet::default(),
         }
     }
 
@@ -161,7 +177,16 @@ impl Filling {
         if let Some(tenant) = entry.tenant.take() {
             entry.metadata.set(TENANT, tenant);
         }
-        let labels = Arc::new(Labels::new(entry.labels.iter()));
+        let Self { warned, .. } = self;
+        let metadata = &mut entry.metadata;
+        let labels = Labels::within_bounds(entry.labels.iter(), &mut |name, value| {
+            if warned.len() < MAX_WARNED && warned.insert(name.to_owned()) {
+                tracing::warn!(label = name, "an id, or one label too many or too long: kept as metadata, not as a label");
+            }
+            let name = if metadata.get(name).is_none() { canonical(name) } else { name };
+            metadata.set(name, value);
+        });
+        let labels = Arc::new(labels);
         let streams = &mut self.logs.streams;
         let stream = *self.made.entry(labels).or_insert_with_key(|labels| {
             streams.push(Arc::clone(labels));
