@@ -74,11 +74,17 @@ impl Reload for Reloadable {
             ("server", config.server != current.server),
             ("collect.journal", config.collect.journal != current.collect.journal),
             ("collect.syslog", config.collect.syslog != current.collect.syslog),
+            ("derive (for the journal and syslog)", config.rules != current.rules && has_feeds(&current)),
             ("collect.positions_dir", config.collect.positions_dir != current.collect.positions_dir),
         ];
         *current = config;
         Ok(waiting.into_iter().filter_map(|(section, changed)| changed.then_some(section)).collect())
     }
+}
+
+/// Whether something is read that is no file.
+fn has_feeds(config: &Config) -> bool {
+    config.collect.journal.is_some() || !config.collect.syslog.is_empty()
 }
 
 /// Why it does not start.

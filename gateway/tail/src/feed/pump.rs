@@ -63,7 +63,8 @@ impl<A: Assemble> Pump<A> {
 
     /// Runs until the queue is closed and empty. `false` if the last records were not taken in time after a shutdown.
     pub async fn run(mut self, mut items: mpsc::Receiver<A::Item>) -> bool {
-        let mut due = None;
+        // Whether something was taken since the last delivery: it moves the position, though stages drop it.
+        let (mut due, mut moved) = (None, false);
         loop {
             let item = tokio::select! {
                 item = items.recv() => match item {
@@ -73,13 +74,17 @@ impl<A: Assemble> Pump<A> {
                 () = until(due) => None,
             };
             let looked = item.is_none();
+            moved |= !looked;
             let waited = self.make(|assembly, making| match item {
                 Some(item) => assembly.take(item, making),
                 None if items.is_empty() => assembly.idle(making),
                 None => {}
             });
-            if (looked || self.filling.logs.size() >= self.batch_bytes) && !self.deliver().await {
-                return false;
+            if looked || self.filling.logs.size() >= self.batch_bytes {
+                moved = false;
+                if !self.deliver().await {
+                    return false;
+                }
             }
             if waited > 0 {
                 tokio::select! {
@@ -87,8 +92,7 @@ impl<A: Assemble> Pump<A> {
                     () = self.means.shutdown.cancelled() => {}
                 }
             }
-            let open = !self.filling.logs.rows.is_empty() || self.assembly.holds();
-            due = if !open {
+            due = if !moved && !self.assembly.holds() {
                 None
             } else if looked {
                 Some(Instant::now() + FLUSH_AFTER)

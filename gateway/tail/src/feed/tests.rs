@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parsers::record::{Batch, LogRecord, LogRow, Position, Severity};
+use parsers::stage::relabel::{RelabelAction, RelabelConfig};
 use parsers::stage::{FirstLine, MultilineConfig, StageConfig};
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -231,6 +232,32 @@ async fn what_senders_name_becomes_no_labels_without_end_and_cut_characters_go()
     let named = records.iter().filter(|r| r.labels.get("sender").is_some()).count();
     assert_eq!((records.len(), named), (1200, 1000));
     assert!(records.iter().all(|r| r.line.is_empty() && r.labels.get("job") == Some("batch")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_dropped_on_purpose_moves_the_position_too() {
+    let sink = Arc::new(Taken::default());
+    let means = means(&sink);
+    let counters = Arc::clone(&means.counters);
+    let config = RelabelConfig {
+        source_labels: vec!["sender".into()],
+        action: RelabelAction::Drop,
+        ..RelabelConfig::default()
+    };
+    let options = FeedOptions { relabel: Relabel::new(&[config]).unwrap(), ..options() };
+    let streams = Streams::new("x", "x", &options, &[], &means);
+    let (inlet, queue) = Inlet::new();
+    let pump = tokio::spawn(Pump::new(streams, means, options.batch_bytes).run(queue));
+    inlet.put(Record { read: 9, ..record(7, "a", "text") }).await;
+    while sink.batches.lock().unwrap().is_empty() {
+        tokio::time::advance(Duration::from_millis(100)).await;
+    }
+    let position = sink.batches.lock().unwrap()[0].positions[0].clone();
+    assert_eq!((&*position.path, position.offset), ("c7", 8));
+    assert_eq!((counters.behind(), counters.dropped_lines()["relabel_configs"]), (0, 1));
+    drop(inlet);
+    assert!(pump.await.unwrap());
+    assert!(sink.records().is_empty());
 }
 
 fn listening(transport: Transport) -> SyslogOptions {
