@@ -51,6 +51,16 @@ impl Feed {
         &self.lines.relabel
     }
 
+    /// Whether the configuration says anything of it.
+    pub(super) fn is_given(&self) -> bool {
+        !self.labels.is_empty() || !self.lines.written.is_empty()
+    }
+
+    /// What is done to its lines.
+    pub(super) fn lines_mut(&mut self) -> &mut Files {
+        &mut self.lines
+    }
+
     /// Takes the keys that all such sources have.
     fn take(section: &mut Section, mistakes: &mut Mistakes) -> Self {
         if let Some(Node { kind: Kind::Map(entries), .. }) = section.peek("labels") {

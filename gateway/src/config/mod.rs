@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use correlate::{LabelMapping, WorkloadField};
 use parsers::derived::{Deriver, RuleSpec};
-use parsers::stage::StageConfig;
 use parsers::stage::relabel::RelabelConfig;
+use parsers::stage::{RedactConfig, StageConfig};
 use upstream::ship::ShipOptions;
 
 pub use feeds::{Feed, Journal, Listen, Syslog};
@@ -85,6 +85,9 @@ pub struct Store {
 pub struct Collect {
     /// `collect.files`
     pub files: Vec<Files>,
+    /// `collect.redact`: secrets and personal data are taken out of all lines, whatever their stages; those have it as
+    /// their last
+    pub redact: bool,
     /// `collect.exclude`
     pub exclude: Vec<String>,
     /// `collect.stdin`: what `trefoil agent --stdin` does with the lines
@@ -318,8 +321,10 @@ fn collect(mut section: Section, mistakes: &mut Mistakes) -> Collect {
     }
     let stdin = section.optional_section("stdin", mistakes);
     let journal = section.optional_section("journal", mistakes);
-    let collect = Collect {
+    let redact = section.value("redact", values::boolean, mistakes).unwrap_or(false);
+    let mut collect = Collect {
         files,
+        redact,
         exclude,
         journal: journal.map(|section| feeds::journal(section, mistakes)),
         syslog: feeds::syslog(&section.list("syslog", mistakes).unwrap_or_default(), mistakes),
@@ -332,6 +337,14 @@ fn collect(mut section: Section, mistakes: &mut Mistakes) -> Collect {
         node: section.value("node", values::text, mistakes),
     };
     section.end(mistakes);
+    if redact {
+        // Last, so that no stage brings back what was taken out.
+        let syslog = collect.syslog.iter_mut().map(|source| &mut source.feed);
+        let feeds = syslog.chain([&mut collect.stdin]);
+        let feeds = feeds.chain(collect.journal.as_mut().map(|journal| &mut journal.feed));
+        let lines = collect.files.iter_mut().chain(feeds.map(Feed::lines_mut));
+        lines.for_each(|lines| lines.stages.push(StageConfig::Redact(RedactConfig::ALL)));
+    }
     collect
 }
 

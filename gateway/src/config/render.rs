@@ -43,8 +43,9 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
             writeln!(out, "      {key}: {text}")?;
         }
     }
+    writeln!(out, "  redact: {}", config.collect.redact)?;
     writeln!(out, "  exclude: {}", list(&config.collect.exclude))?;
-    if config.collect.stdin != super::Feed::default() {
+    if config.collect.stdin.is_given() {
         writeln!(out, "  stdin:")?;
         config.collect.stdin.render("    ", out);
     }

@@ -289,3 +289,22 @@ fn a_promtail_configuration_becomes_one_that_loads_with_notes_on_the_rest() {
         assert!(note.is_some(), "{line} {what} in {:#?}", converted.notes);
     }
 }
+
+#[test]
+fn one_switch_takes_secrets_out_of_all_lines() {
+    let text = "collect: {redact: true, files: [{path: /a.log, pipeline_stages: [{logfmt: {mapping: {level: ''}}}]}], journal: {}}";
+    let config = load(text, "c.yaml", []).unwrap();
+    let last = |stages: &[StageConfig]| stages.last() == Some(&StageConfig::Redact(RedactConfig::ALL));
+    assert!(last(&config.collect.files[0].stages) && config.collect.files[0].stages.len() == 2);
+    assert!(last(config.collect.stdin.stages()));
+    assert!(last(config.collect.journal.as_ref().unwrap().feed.stages()));
+    assert_eq!(load(&render(&config), "rendered", []).unwrap(), config);
+    assert!(load("", "c.yaml", []).unwrap().collect.files[0].stages.is_empty());
+}
+
+#[test]
+fn the_readmes_configuration_is_one() {
+    let readme = include_str!("../../../README.md");
+    let block = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    assert_eq!(mistakes(block), [""; 0]);
+}

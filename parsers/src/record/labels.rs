@@ -10,8 +10,18 @@ pub const MAX_LABEL_BYTES: usize = 2048;
 
 /// Names of ids, in lower case and letters and digits alone. Each request has its own, so that none may be a label.
 const IDS: [&str; 12] = [
-    "traceid", "spanid", "parentspanid", "transactionid", "traceparent", "xb3traceid", "xb3spanid", "oteltraceid",
-    "otelspanid", "ddtraceid", "ddspanid", "xamzntraceid",
+    "traceid",
+    "spanid",
+    "parentspanid",
+    "transactionid",
+    "traceparent",
+    "xb3traceid",
+    "xb3spanid",
+    "oteltraceid",
+    "otelspanid",
+    "ddtraceid",
+    "ddspanid",
+    "xamzntraceid",
 ];
 
 /// A label set, sorted by name, each name once.
@@ -82,7 +92,8 @@ mod tests {
     fn ids_are_no_labels_and_there_are_never_too_many() {
         let long = "v".repeat(MAX_LABEL_BYTES + 1);
         let many: Vec<String> = (0..40).map(|n| format!("l{n:02}")).collect();
-        let mut pairs = vec![("app", "a"), ("traceID", "1"), ("dd.trace_id", "2"), ("span_id", "3"), ("long", &long)];
+        let mut pairs =
+            vec![("app", "a"), ("traceID", "1"), ("dd.trace_id", "2"), ("span_id", "3"), ("long", &long)];
         pairs.extend(many.iter().map(|name| (name.as_str(), "v")));
         let mut left_out = Vec::new();
         let labels = Labels::within_bounds(pairs, &mut |name, _| left_out.push(name));

@@ -181,7 +181,10 @@ impl Filling {
         let metadata = &mut entry.metadata;
         let labels = Labels::within_bounds(entry.labels.iter(), &mut |name, value| {
             if warned.len() < MAX_WARNED && warned.insert(name.to_owned()) {
-                tracing::warn!(label = name, "an id, or one label too many or too long: kept as metadata, not as a label");
+                tracing::warn!(
+                    label = name,
+                    "an id, or one label too many or too long: kept as metadata, not as a label"
+                );
             }
             let name = if metadata.get(name).is_none() { canonical(name) } else { name };
             metadata.set(name, value);
