@@ -54,6 +54,8 @@ pub struct Tailer {
     /// Chains that moved since the last batch.
     moved: BTreeSet<Arc<str>>,
     waiting: Option<Arc<Batch>>,
+    /// When the first of the chains is to be looked at again.
+    look_at: u64,
     /// Whose turn was last.
     turn: Option<Arc<str>>,
     last_batch: Option<u64>,
@@ -85,6 +87,7 @@ impl Tailer {
             buffer: vec![0; READ_BYTES.max(options.max_line + WRAPPING)],
             moved: BTreeSet::new(),
             waiting: None,
+            look_at: 0,
             turn: None,
             last_batch: None,
             rules,
@@ -98,6 +101,11 @@ impl Tailer {
     pub fn step(&mut self, now: u64) -> Step {
         if let Some(batch) = &self.waiting {
             return Step::Deliver(Arc::clone(batch));
+        }
+        if now < self.filling.observed {
+            // The clock was set back: what was put off until a time is due.
+            self.chains.values_mut().for_each(Chain::wake);
+            (self.look_at, self.last_batch) = (0, None);
         }
         self.filling.observed = now;
         if self.next.is_some() {
@@ -162,6 +170,10 @@ impl Tailer {
 
     /// Reads each chain in turn until the batch is full (`true`) or there is nothing more (`false`).
     fn read_round(&mut self) -> bool {
+        if self.filling.observed < self.look_at {
+            return false;
+        }
+        self.look_at = u64::MAX;
         let rows = self.filling.logs.rows.len() as u64;
         let mut full = false;
         while !full {
@@ -179,6 +191,10 @@ impl Tailer {
                 break;
             }
         }
+        if full {
+            // Some had no turn.
+            self.look_at = 0;
+        }
         let read = (self.filling.logs.rows.len() as u64).saturating_sub(rows);
         self.counters.lines.fetch_add(read, Ordering::Relaxed);
         full
@@ -188,7 +204,9 @@ impl Tailer {
     fn read_range(&mut self, range: (Bound<&Arc<str>>, Bound<&Arc<str>>), more: &mut bool) -> bool {
         let now = self.filling.observed;
         for (path, chain) in self.chains.range_mut::<Arc<str>, _>(range) {
-            if now < chain.look_at.max(chain.wait_until) {
+            let due = chain.look_at.max(chain.wait_until);
+            if now < due {
+                self.look_at = self.look_at.min(due);
                 continue;
             }
             let was_ended = chain.ended;
@@ -209,6 +227,7 @@ impl Tailer {
             }
             let moved = read > 0 || chain.ended != was_ended || self.filling.logs.rows.len() > rows;
             chain.rest(moved, now);
+            self.look_at = self.look_at.min(chain.look_at.max(chain.wait_until));
             if moved {
                 chain.report(now);
                 self.moved.insert(Arc::clone(path));

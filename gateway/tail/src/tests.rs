@@ -1162,3 +1162,15 @@ fn another_plan_loses_nothing_and_doubles_nothing() {
     world.settle();
     assert_eq!(world.lines()[4..], ["meanwhile"]);
 }
+
+#[test]
+fn a_clock_that_is_set_back_puts_nothing_off() {
+    let mut world = World::new(1024);
+    world.append("0.log", b"one\n");
+    world.settle();
+    world.now -= 3600 * TICK;
+    world.append("0.log", b"two\n");
+    world.step();
+    world.step();
+    assert_eq!(world.lines(), ["one", "two"]);
+}

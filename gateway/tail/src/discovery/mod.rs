@@ -2,6 +2,7 @@
 //! look at everything now and then. Nothing here opens a file.
 
 mod glob;
+mod memory;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -15,7 +16,7 @@ pub use glob::Glob;
 
 use crate::options::TailOptions;
 use crate::report::Counters;
-use glob::name_matches;
+use memory::Memory;
 use watch::Watches;
 
 /// Endings of rotated files that are not text any more, nor can be unpacked.
@@ -48,6 +49,8 @@ pub struct Look {
     pub compressed: BTreeMap<Arc<str>, Vec<PathBuf>>,
     /// The folders looked at, or `None` for all: chains there that are not listed have no file any more.
     pub folders: Option<BTreeSet<PathBuf>>,
+    /// Whether all folders were looked at that have changed.
+    pub full: bool,
 }
 
 /// Finds files.
@@ -62,6 +65,10 @@ pub struct Discovery {
     last_full: Option<u64>,
     /// Folders at the last look at all.
     folders: usize,
+    /// Those of them that hold files.
+    with_files: BTreeSet<PathBuf>,
+    /// Folders as they were listed last.
+    memory: Memory,
     /// Folders that files are linked from, by the folder in which they really are.
     links: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
     counters: Arc<Counters>,
@@ -79,6 +86,8 @@ impl Discovery {
             poll_every: options.poll_every,
             last_full: None,
             folders: 0,
+            with_files: BTreeSet::new(),
+            memory: Memory::default(),
             links: BTreeMap::new(),
             counters,
         }
@@ -98,8 +107,9 @@ impl Discovery {
         };
         let due = self.last_full.is_none_or(|last| now.saturating_sub(last) >= every || now < last);
         if due || changes.tree || changes.overflow {
+            let look = self.look_at_all();
             self.last_full = Some(now);
-            return Some(self.look_at_all());
+            return Some(look);
         }
         if changes.folders.is_empty() {
             return None;
@@ -119,20 +129,27 @@ impl Discovery {
         let mut with_files = BTreeSet::new();
         for glob in &self.globs {
             if let Some((_, parts)) = glob.parts().split_last() {
-                walk(Path::new("/"), parts, &mut folders, &mut with_files);
+                self.memory.walk(Path::new("/"), parts, &mut folders, &mut with_files);
             }
         }
         // Watches come before the listing, so that what is created in between is told by one of the two.
         let mut unwatched = folders.iter().filter(|folder| !self.watches.add(folder)).count() as u64;
-        let mut look = Look::default();
+        let mut look = Look { full: true, ..Look::default() };
         self.links.clear();
+        let mut looked_at: BTreeSet<PathBuf> = self.with_files.difference(&with_files).cloned().collect();
         for folder in &with_files {
-            self.list(folder, &mut look);
+            if self.polling || !self.memory.is_unchanged(folder) {
+                self.list(folder, &mut look);
+                looked_at.insert(folder.clone());
+            }
         }
+        look.folders = self.last_full.is_some().then_some(looked_at);
+        self.with_files = with_files;
         unwatched += self.watch_links();
         self.folders = folders.len() + self.links.len();
         folders.extend(self.links.keys().cloned());
         self.watches.retain(&folders);
+        self.memory.retain(&folders);
         if unwatched > 0 && !self.polling {
             tracing::warn!(
                 "{unwatched} folders cannot be watched (fs.inotify.max_user_watches? a network file system?): all are polled instead"
@@ -149,12 +166,17 @@ impl Discovery {
     }
 
     fn list(&mut self, folder: &Path, look: &mut Look) {
+        let mut before = Memory::stamp(folder);
         // A folder that is gone holds nothing.
         let Ok(entries) = std::fs::read_dir(folder) else { return };
         for entry in entries.flatten() {
             let Ok(kind) = entry.file_type() else { continue };
             if kind.is_dir() {
                 continue;
+            }
+            if kind.is_symlink() {
+                // What it leads to may change without this folder.
+                before = None;
             }
             let path = entry.path();
             let Some(live) = self.list_file(folder, &path, None, look) else { continue };
@@ -163,6 +185,7 @@ impl Discovery {
             }
         }
         look.compressed.values_mut().for_each(|files| oldest_first(files));
+        self.memory.keep(folder, before);
     }
 
     /// A file belongs to the chain of its name, or to the one that it is found for. Gives the path of that chain.
@@ -211,6 +234,13 @@ impl Discovery {
         }
     }
 
+    /// Not all was done that there is to do with the files of this one: its folder is listed again, changed or not.
+    pub fn look_again(&mut self, path: &str) {
+        if let Some(folder) = Path::new(path).parent() {
+            self.memory.forget(folder);
+        }
+    }
+
     /// Which of the sources a file belongs to; `None` if it is not to be read.
     pub fn source(&self, path: &str) -> Option<usize> {
         let excluded = self.exclude.iter().any(|glob| glob.matches(path));
@@ -256,41 +286,4 @@ fn number(path: &Path) -> Option<u32> {
     let name = path.file_name()?.to_str()?;
     let digits = name.strip_suffix(GZ).unwrap_or(name).rsplit('.').next()?;
     digits.parse().ok().filter(|_| digits.len() <= NUMBER_DIGITS)
-}
-
-/// Goes down the folders of a glob. `folders` gets all on the way, `with_files` those at its end.
-fn walk(at: &Path, parts: &[String], folders: &mut BTreeSet<PathBuf>, with_files: &mut BTreeSet<PathBuf>) {
-    let Some((part, rest)) = parts.split_first() else {
-        folders.insert(at.to_owned());
-        with_files.insert(at.to_owned());
-        return;
-    };
-    if part != "**" && !part.contains(['*', '?']) {
-        let next = at.join(part);
-        if next.is_dir() {
-            walk(&next, rest, folders, with_files);
-        } else {
-            // The nearest folder that there is tells when the next one comes.
-            folders.insert(at.to_owned());
-        }
-        return;
-    }
-    folders.insert(at.to_owned());
-    if part == "**" {
-        walk(at, rest, folders, with_files);
-    }
-    let Ok(entries) = std::fs::read_dir(at) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
-        let path = entry.path();
-        if part == "**" {
-            // Links are not followed here: they may lead in circles.
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                walk(&path, parts, folders, with_files);
-            }
-        } else if name_matches(part.as_bytes(), name.as_bytes()) && path.is_dir() {
-            walk(&path, rest, folders, with_files);
-        }
-    }
 }

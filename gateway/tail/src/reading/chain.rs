@@ -95,7 +95,13 @@ impl Chain {
     /// Decides when to look again.
     pub fn rest(&mut self, moved: bool, now: u64) {
         self.rest = if moved { 0 } else { (self.rest * 2).clamp(FIRST_REST, LAST_REST) };
-        self.look_at = if moved { 0 } else { now + self.rest };
+        // Files that rest as long are looked at together, so that nothing is done between.
+        self.look_at = if moved { 0 } else { (now + self.rest).next_multiple_of(self.rest) };
+    }
+
+    /// Looks again at once.
+    pub fn wake(&mut self) {
+        (self.look_at, self.wait_until) = (0, 0);
     }
 
     /// Whether a file is known: open here, or done with.

@@ -30,7 +30,8 @@ struct Opened {
 impl Tailer {
     /// Opens what is new and notes what is gone.
     pub(super) fn found(&mut self, look: Look, now: u64) {
-        let Look { chains, mut compressed, folders } = look;
+        let Look { chains, mut compressed, folders, full } = look;
+        self.look_at = 0;
         for (path, chain) in &mut self.chains {
             let looked_at = folders.as_ref().is_none_or(|folders| {
                 Path::new(&**path).parent().is_some_and(|folder| folders.contains(folder))
@@ -49,6 +50,7 @@ impl Tailer {
             let known = self.chains.contains_key(&path);
             if open.len() + files.len() > self.options.max_files && self.opens_more(&path, &files) {
                 waiting += files.len() as u64;
+                self.discovery.look_again(&path);
                 continue;
             }
             let there: FxHashSet<(u64, u64)> = files.iter().filter_map(|file| place(&file.path)).collect();
@@ -56,6 +58,7 @@ impl Tailer {
             if known {
                 self.go_on(&path, opened, &there, &compressed);
             } else if opened.iter().any(|file| open.contains(&file.generation.place())) {
+                self.discovery.look_again(&path);
                 if self.twins.insert(Arc::clone(&path)) {
                     tracing::warn!(
                         path = &*path,
@@ -71,7 +74,7 @@ impl Tailer {
             let limit = self.options.max_files;
             tracing::warn!("{limit} files are open, as many as may be: {waiting} more wait (ulimit -n?)");
         }
-        if folders.is_none() {
+        if full {
             self.counters.waiting_files.store(waiting, Ordering::Relaxed);
         }
     }
@@ -84,7 +87,7 @@ impl Tailer {
         })
     }
 
-    fn open_all(&self, path: &Arc<str>, files: Vec<Found>) -> Vec<Opened> {
+    fn open_all(&mut self, path: &Arc<str>, files: Vec<Found>) -> Vec<Opened> {
         let mut opened = Vec::new();
         for file in in_order(path, files) {
             match self.open(path, &file) {
@@ -97,6 +100,7 @@ impl Tailer {
                 Err(error) => {
                     tracing::warn!(path = %file.path.display(), %error, "a log file cannot be opened now");
                     self.counters.read_errors.fetch_add(1, Ordering::Relaxed);
+                    self.discovery.look_again(path);
                 }
             }
         }
@@ -136,7 +140,7 @@ impl Tailer {
         chain.look_at = 0;
         let live = place(Path::new(&**path))
             .filter(|&(device, inode)| chain.generations.back().is_some_and(|last| last.is(device, inode)));
-        let mut strays = Vec::new();
+        let (mut strays, mut again) = (Vec::new(), false);
         for Opened { generation, path: file, live: is_live, .. } in opened {
             match generation.id() {
                 _ if is_live => chain.add(generation),
@@ -151,22 +155,31 @@ impl Tailer {
                     strays.push((file, generation));
                 }
                 // Whose it is cannot be told before its first line is complete.
-                None => {}
+                None => again = true,
             }
         }
         chain.compressed.retain(|file| compressed.iter().any(|path| place(path) == Some(*file)));
         for file in compressed {
             let Some(place) = place(file).filter(|place| !chain.compressed.contains(place)) else { continue };
             // What cannot be unpacked is perhaps being written: it is tried again.
-            let Ok(Some(packed)) = Compressed::open(file.clone()) else { continue };
+            let Ok(Some(packed)) = Compressed::open(file.clone()) else {
+                again = true;
+                continue;
+            };
             if !chain.has_head(packed.id.head) {
                 let unpacked =
                     packed.unpack().and_then(|file| Generation::unpacked(file, packed.id, packed.id.head));
-                let Ok(generation) = unpacked else { continue };
+                let Ok(generation) = unpacked else {
+                    again = true;
+                    continue;
+                };
                 chain.keep_head(packed.id.head);
                 strays.push((file.clone(), generation));
             }
             chain.compressed.insert(place);
+        }
+        if again {
+            self.discovery.look_again(path);
         }
         self.start_strays(path, strays);
     }
@@ -356,6 +369,7 @@ impl Tailer {
         self.discovery = Discovery::new(&options, Arc::clone(&self.counters));
         self.options = options;
         self.twins.clear();
+        self.look_at = 0;
         for (path, mut chain) in std::mem::take(&mut self.chains) {
             let Some((origin, pipeline)) = self.origin(&path, &chain.live, Some(&chain.origin.report)) else {
                 self.earlier.extend(chain.noted(&self.options.agent));
