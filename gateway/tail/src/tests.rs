@@ -531,6 +531,26 @@ fn a_pod_that_is_deleted_right_after_it_wrote_is_read() {
 }
 
 #[test]
+fn a_link_is_followed_to_the_file_that_takes_its_targets_place() {
+    let mut world = World::new(1024);
+    let links = world.root.path().join("containers");
+    std::fs::create_dir_all(&links).unwrap();
+    std::os::unix::fs::symlink(world.path("0.log"), links.join("pod_ns_app-0123.log")).unwrap();
+    world.options.files = vec![format!("{}/*.log", links.display()).into()];
+    world.restart();
+    world.append("0.log", &cri("stdout", "F", "one"));
+    world.settle();
+    // Behind at the rotation of the target.
+    world.append("0.log", &cri("stdout", "F", "two"));
+    std::fs::rename(world.path("0.log"), world.path("0.log.1")).unwrap();
+    world.append("0.log", &cri("stdout", "F", "three"));
+    for _ in 0..3 {
+        world.settle();
+    }
+    assert_eq!(world.lines(), ["one", "two", "three"]);
+}
+
+#[test]
 fn nul_bytes_survive_and_invalid_utf8_is_replaced_and_counted() {
     let mut world = World::new(1024);
     world
