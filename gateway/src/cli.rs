@@ -142,19 +142,19 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)
 }
 
-/// Ends at SIGINT or SIGTERM.
-async fn stop_signal() {
-    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(signal) => signal,
-        Err(error) => {
-            tracing::warn!(%error, "SIGTERM cannot be caught; stop with SIGINT");
+/// Ends at SIGINT or SIGTERM; they are caught from the call on, not only once this is awaited.
+fn stop_signal() -> impl Future<Output = ()> {
+    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .inspect_err(|error| tracing::warn!(%error, "SIGTERM cannot be caught; stop with SIGINT"));
+    async move {
+        let Ok(mut terminate) = terminate else {
             let _ = tokio::signal::ctrl_c().await;
             return;
+        };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
     }
 }
 
@@ -169,6 +169,7 @@ fn serve(path: Option<&Path>, data_dir: Option<PathBuf>) -> Result<(), Failure> 
     adjust(&mut config);
     start_logging("info");
     runtime()?.block_on(async {
+        let stopped = stop_signal();
         let running = App::start(config).await.map_err(failed)?;
         tracing::info!(
             "listening on {}, OTLP gRPC {}, OTLP HTTP {}",
@@ -177,7 +178,7 @@ fn serve(path: Option<&Path>, data_dir: Option<PathBuf>) -> Result<(), Failure> 
             running.otlp_http
         );
         running.keep_reloading(source);
-        stop_signal().await;
+        stopped.await;
         tracing::info!("stopping");
         running.stop().await;
         Ok(())
@@ -189,10 +190,12 @@ fn agent(path: &Path) -> Result<(), Failure> {
     let config = config::load_file(Some(path))?;
     start_logging("info");
     runtime()?.block_on(async {
+        // Whoever stops it while it starts has its positions written, too.
+        let stopped = stop_signal();
         let running = crate::agent::Agent::start(config).await.map_err(failed)?;
         tracing::info!("tailing; health on {}", running.main);
         running.keep_reloading(source);
-        stop_signal().await;
+        stopped.await;
         tracing::info!("stopping");
         running.stop().await;
         Ok(())

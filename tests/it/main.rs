@@ -6,6 +6,8 @@ mod agent;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod collect_model;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod crash;

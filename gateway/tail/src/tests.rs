@@ -288,6 +288,9 @@ fn all_comes_once(deeds: &[Deed], stages: &[StageConfig]) -> Result<(), TestCase
         }
         prop_assert_eq!(&got, expected, "{}", stream);
     }
+    if model.open.iter().all(String::is_empty) && stages.is_empty() {
+        prop_assert_eq!(world.counters.behind(), 0);
+    }
     Ok(())
 }
 
@@ -525,6 +528,26 @@ fn a_pod_that_is_deleted_right_after_it_wrote_is_read() {
     let mut lines = world.lines();
     lines.sort();
     assert_eq!(lines, ["all that it ever said", "one", "two"]);
+}
+
+#[test]
+fn a_link_is_followed_to_the_file_that_takes_its_targets_place() {
+    let mut world = World::new(1024);
+    let links = world.root.path().join("containers");
+    std::fs::create_dir_all(&links).unwrap();
+    std::os::unix::fs::symlink(world.path("0.log"), links.join("pod_ns_app-0123.log")).unwrap();
+    world.options.files = vec![format!("{}/*.log", links.display()).into()];
+    world.restart();
+    world.append("0.log", &cri("stdout", "F", "one"));
+    world.settle();
+    // Behind at the rotation of the target.
+    world.append("0.log", &cri("stdout", "F", "two"));
+    std::fs::rename(world.path("0.log"), world.path("0.log.1")).unwrap();
+    world.append("0.log", &cri("stdout", "F", "three"));
+    for _ in 0..3 {
+        world.settle();
+    }
+    assert_eq!(world.lines(), ["one", "two", "three"]);
 }
 
 #[test]

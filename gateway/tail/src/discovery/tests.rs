@@ -47,3 +47,42 @@ fn a_folder_that_is_made_later_is_found_without_a_full_look() {
     std::fs::remove_dir_all(root.path().join("pods")).unwrap();
     assert!(discovery.look(5).unwrap().chains.is_empty());
 }
+
+#[test]
+fn a_queue_of_events_that_overflows_costs_one_look_at_all() {
+    let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+    let limit: usize = limit.trim().parse().unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let mut options = TailOptions::new("a");
+    options.files = vec![format!("{}/*.log", root.path().display()).into()];
+    let counters = Arc::new(Counters::default());
+    let mut discovery = Discovery::new(&options, Arc::clone(&counters));
+    discovery.look(1).unwrap();
+    let (one, other) = (root.path().join("one.log"), root.path().join("other.log"));
+    std::fs::write(&one, "x").unwrap();
+    for _ in 0..limit / 4 + 1 {
+        std::fs::rename(&one, &other).unwrap();
+        std::fs::rename(&other, &one).unwrap();
+    }
+    std::fs::write(&other, "x").unwrap();
+    let look = discovery.look(2).unwrap();
+    assert!(look.folders.is_none());
+    assert_eq!(look.chains.len(), 2);
+    assert_eq!(counters.event_overflows.load(Ordering::Relaxed), 1);
+    assert!(discovery.look(3).is_none());
+}
+
+#[test]
+fn where_no_watch_can_be_had_folders_are_polled() {
+    let root = tempfile::tempdir().unwrap();
+    let mut options = TailOptions::new("a");
+    options.files = vec![format!("{}/*.log", root.path().display()).into()];
+    let counters = Arc::new(Counters::default());
+    let mut discovery = Discovery::new(&options, Arc::clone(&counters));
+    discovery.watches = Watches::none();
+    assert!(discovery.look(1).unwrap().chains.is_empty());
+    assert_eq!(counters.unwatched_folders.load(Ordering::Relaxed), 1);
+    std::fs::write(root.path().join("new.log"), "x").unwrap();
+    assert!(discovery.look(2).is_none());
+    assert_eq!(discovery.look(1 + options.poll_every).unwrap().chains.len(), 1);
+}

@@ -62,6 +62,12 @@ impl Watches {
         }
     }
 
+    /// As where the kernel gives no instance.
+    #[cfg(test)]
+    pub fn none() -> Self {
+        Self { inotify: None, ..Self::new() }
+    }
+
     /// Watches a folder; `false` if that cannot be had, or does not tell all. A folder that is gone needs no watch.
     pub fn add(&mut self, folder: &Path) -> bool {
         if self.known.contains_key(folder) {
