@@ -60,7 +60,7 @@ fn a_queue_of_events_that_overflows_costs_one_look_at_all() {
     discovery.look(1).unwrap();
     let (one, other) = (root.path().join("one.log"), root.path().join("other.log"));
     std::fs::write(&one, "x").unwrap();
-    for _ in 0..limit / 4 + 1 {
+    for _ in 0..=limit / 4 {
         std::fs::rename(&one, &other).unwrap();
         std::fs::rename(&other, &one).unwrap();
     }
