@@ -1,12 +1,9 @@
 //! `trefoil agent`: the tailer with a shipper behind it, and a small listener for probes and metrics.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use axum::Router;
@@ -30,9 +27,10 @@ use crate::collected::Collected;
 use crate::config::Config;
 use crate::feeds::{self, Feeds};
 use crate::listener::{BindError, Listener};
+use crate::promtail_positions::ImportError;
 use crate::reload::Reload;
 use crate::telemetry::Exposition;
-use crate::{app, reload, sources, telemetry};
+use crate::{app, promtail_positions, reload, sources, telemetry};
 
 /// The DaemonSet half.
 #[derive(Debug)]
@@ -105,13 +103,8 @@ pub enum StartError {
     #[error("collect.positions_dir: {0}")]
     Positions(#[from] std::io::Error),
     /// The positions of another agent.
-    #[error("collect.import_positions: {}: {detail}", file.display())]
-    Import {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        detail: String,
-    },
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// A rule; `check-config` says the same.
     #[error("derive.rules: {0}")]
     Rule(String),
@@ -156,7 +149,7 @@ impl Agent {
         let (shippers, newest) = watch::channel(Arc::new(shipper));
         let mut positions = PositionsFile::open(&config.collect.positions_dir)?;
         if let Some(file) = config.collect.import_positions.as_deref().filter(|_| positions.is_empty()) {
-            import(file, &agent, &mut positions)?;
+            positions.note(&promtail_positions::read(file, &agent)?);
         }
         let known = positions.positions();
         let sink = Arc::new(Noting::new(Arc::new(ShipperSink(newest)), positions));
@@ -230,37 +223,6 @@ pub async fn ship_stdin(config: &Config, shutdown: CancellationToken) -> Result<
         "standard input is shipped"
     );
     Ok(())
-}
-
-/// Takes over how far a Promtail was. Without its file, or when there is nothing to understand in it, nothing is started:
-/// every line on the node would be read again.
-fn import(file: &Path, agent: &str, positions: &mut PositionsFile) -> Result<(), StartError> {
-    let bad = |detail: String| StartError::Import { file: file.to_owned(), detail };
-    let text = std::fs::read_to_string(file).map_err(|error| bad(error.to_string()))?;
-    let read: Promtail = serde_saphyr::from_str(&text).map_err(|error| bad(error.to_string()))?;
-    let cursors: Vec<String> = read
-        .positions
-        .iter()
-        .filter(|(key, _)| key.starts_with(CURSOR))
-        .map(|(_, text)| text.clone())
-        .collect();
-    let offsets = read.positions.into_iter().filter_map(|(path, offset)| Some((path, offset.parse().ok()?)));
-    let offsets: Vec<(String, u64)> = offsets.collect();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
-    let mut noted = positions.import(agent, &offsets, now);
-    noted += cursors.iter().filter(|cursor| positions.import_cursor(agent, cursor, now)).count();
-    tracing::info!(file = %file.display(), noted, of = offsets.len(), "positions taken over");
-    Ok(())
-}
-
-/// By what keys with cursors begin in a Promtail's positions file.
-const CURSOR: &str = "cursor-";
-
-/// A Promtail's positions file: offsets as text, journal cursors among them.
-#[derive(serde::Deserialize)]
-struct Promtail {
-    #[serde(default)]
-    positions: BTreeMap<String, String>,
 }
 
 /// By what name a gateway tells this agent's positions from those of others: the node's, or the machine's.

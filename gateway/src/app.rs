@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use correlate::{CorrelateOptions, Correlator};
 use parsers::derived::Deriver;
+use parsers::record::Batch;
 use parsers::stage::Pipeline;
 use parsers::stage::relabel::Relabel;
 use prometheus_client::registry::Registry;
@@ -25,9 +26,10 @@ use crate::config::{self, Config};
 use crate::feeds::{Feeds, SyslogError};
 use crate::listener::{BindError, Listener};
 use crate::own_spans::OwnSpans;
+use crate::promtail_positions::ImportError;
 use crate::reload::Reload;
 use crate::sinks::StoreSink;
-use crate::{reload, sources, telemetry};
+use crate::{promtail_positions, reload, sources, telemetry};
 
 /// Who reads the files, in positions that the store keeps: the program itself.
 const LOCAL_AGENT: &str = "local";
@@ -91,6 +93,12 @@ pub enum StartError {
     /// A rule; `check-config` says the same.
     #[error("derive.rules: {0}")]
     Rule(String),
+    /// The positions of a Promtail.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// What was taken over cannot be kept.
+    #[error("store: {0}")]
+    Refused(#[from] store::Refused),
     /// Opening ended early.
     #[error("the store could not be opened: {0}")]
     Opening(#[from] tokio::task::JoinError),
@@ -158,7 +166,11 @@ impl App {
         tasks.spawn(main.serve(surfaces.merge(otlp.http()).merge(otlp.grpc()), shutdown.clone()));
         tasks.spawn(grpc.serve(otlp.grpc().fallback(Otlp::grpc_unimplemented), shutdown.clone()));
         tasks.spawn(http.serve(otlp.http(), shutdown.clone()));
-        let positions = store.positions(LOCAL_AGENT);
+        let mut positions = store.positions(LOCAL_AGENT);
+        if let Some(file) = config.collect.import_positions.as_deref().filter(|_| positions.is_empty()) {
+            positions = promtail_positions::read(file, LOCAL_AGENT)?;
+            store.append(Arc::new(Batch { positions: positions.clone(), ..Batch::default() }))?;
+        }
         let means = tail::feed::Means {
             deriver,
             sink: Arc::<StoreSink>::clone(&sink),

@@ -323,6 +323,32 @@ async fn the_cursor_of_a_promtail_is_taken_over() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_takes_over_what_a_promtail_has_read_and_keeps_it() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let http = Http::new()?;
+    let log = folder.path().join("app.log");
+    std::fs::write(&log, "read n=1\nread n=2\nnew n=3\n")?;
+    let positions = folder.path().join("positions.yaml");
+    std::fs::write(&positions, format!("positions:\n  '{}': \"18\"\n", log.display()))?;
+    let data = folder.path().join("data");
+    let store = format!("store: {{dir: '{}'}}\n", data.display());
+    let first = format!("files: [], import_positions: '{}'", positions.display());
+    let second = format!("files: [{{path: '{}'}}]", log.display());
+    // The file is not read before the second run, which is not told of the Promtail any more.
+    let gateway = Program::start_collecting(&data, &first, &store).await?;
+    gateway.stop().await?;
+    let gateway = Program::start_collecting(&data, &second, &store).await?;
+    let found = until("the line", SOON, || async {
+        let found = stored(&http, &gateway, "{service_name=\"app\"}").await?;
+        ensure!(!found.is_empty());
+        Ok(found)
+    })
+    .await?;
+    ensure!(found.len() == 1 && found[0].line == "new n=3", "{} from {}", found.len(), found[0].line);
+    gateway.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_is_killed_goes_on_in_the_journal_where_its_store_is() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let http = Http::new()?;

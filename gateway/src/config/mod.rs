@@ -98,7 +98,7 @@ pub struct Collect {
     pub syslog: Vec<Syslog>,
     /// `collect.positions_dir`: where `trefoil agent` keeps its positions (`serve` keeps them in the store)
     pub positions_dir: PathBuf,
-    /// `collect.import_positions`: a Promtail's positions file, read when `trefoil agent` has no positions of its own yet
+    /// `collect.import_positions`: a Promtail's positions file, read when there are no positions of our own yet
     pub import_positions: Option<PathBuf>,
     /// `collect.node`: label `node` of every stream
     pub node: Option<String>,

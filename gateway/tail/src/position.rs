@@ -32,6 +32,33 @@ const WRITE_EVERY: Duration = Duration::from_secs(1);
 /// Nanoseconds after which the positions of paths that are gone are dropped: longer than any node is down for maintenance.
 const KEPT_WITHOUT_PATH: u64 = 7 * 24 * 3600 * 1_000_000_000;
 
+/// How far another reader was in these files, by path and offset. Files that are gone, or shorter than that, are left out: they
+/// are read from their beginning.
+pub fn imported(agent: &str, read: &[(String, u64)], now: u64) -> Vec<Position> {
+    let position = |(path, offset): &(String, u64)| {
+        let file = File::open(path).ok()?;
+        let stat = rustix::fs::fstat(&file).ok()?;
+        let head = identity::head_of_file(&file).ok()??;
+        let marker = identity::marker(&file, *offset).ok().filter(|_| *offset <= stat.st_size as u64)?;
+        Some(Position {
+            agent: agent.into(),
+            file: FileId { device: stat.st_dev, inode: stat.st_ino, head },
+            offset: *offset,
+            resume: *offset,
+            held: [*offset; 2],
+            marker,
+            path: path.as_str().into(),
+            time: now,
+        })
+    };
+    read.iter().filter_map(position).collect()
+}
+
+/// How far another reader was in the journal.
+pub fn imported_cursor(agent: &str, cursor: &str, now: u64) -> Option<Position> {
+    crate::feed::journal_position(agent, cursor, now)
+}
+
 /// The positions of one agent, in a file.
 #[derive(Debug)]
 pub struct PositionsFile {
@@ -73,39 +100,6 @@ impl PositionsFile {
     /// Whether nothing was ever noted.
     pub fn is_empty(&self) -> bool {
         self.positions.is_empty()
-    }
-
-    /// Notes how far another reader was in these files, by path and offset. Files that are gone, or shorter than that, are left
-    /// out: they are read from their beginning. Gives how many were noted.
-    pub fn import(&mut self, agent: &str, read: &[(String, u64)], now: u64) -> usize {
-        let position = |(path, offset): &(String, u64)| {
-            let file = File::open(path).ok()?;
-            let stat = rustix::fs::fstat(&file).ok()?;
-            let head = identity::head_of_file(&file).ok()??;
-            let marker = identity::marker(&file, *offset).ok().filter(|_| *offset <= stat.st_size as u64)?;
-            Some(Position {
-                agent: agent.into(),
-                file: FileId { device: stat.st_dev, inode: stat.st_ino, head },
-                offset: *offset,
-                resume: *offset,
-                held: [*offset; 2],
-                marker,
-                path: path.as_str().into(),
-                time: now,
-            })
-        };
-        let positions: Vec<Position> = read.iter().filter_map(position).collect();
-        self.note(&positions);
-        positions.len()
-    }
-
-    /// Notes how far another reader was in the journal.
-    pub fn import_cursor(&mut self, agent: &str, cursor: &str, now: u64) -> bool {
-        let position = crate::feed::journal_position(agent, cursor, now);
-        position.is_some_and(|position| {
-            self.note(&[position]);
-            true
-        })
     }
 
     /// Notes these; [`PositionsFile::write`] makes them last.

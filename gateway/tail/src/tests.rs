@@ -945,7 +945,8 @@ fn what_another_reader_has_read_is_not_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut file = position::PositionsFile::open(folder.path()).unwrap();
     let path = world.path("0.log").display().to_string();
-    assert_eq!(file.import("agent", &[(path, offset), ("/gone".to_owned(), 5)], world.now), 1);
+    file.note(&position::imported("agent", &[(path, offset), ("/gone".to_owned(), 5)], world.now));
+    assert_eq!(file.positions().len(), 1);
     world.positions = file.positions().into_iter().map(|position| (position.file, position)).collect();
     world.restart();
     world.settle();

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use tests::corpus;
 use tests::harness::{Process, until};
 use tests::node::{Containers, LokiSink};
-use tests::program::{binary, cpu_seconds, peak_memory, resident_memory, yardstick};
+use tests::program::{Program, binary, cpu_seconds, peak_memory, resident_memory, yardstick};
 use tokio::time::{MissedTickBehavior, interval};
 
 /// How long a stage may take before the run is given up.
@@ -25,7 +25,23 @@ const WATCH: Duration = Duration::from_secs(30);
 const STEADY: u64 = 10_000;
 const TICK: Duration = Duration::from_millis(100);
 
-/// A running agent.
+/// Starts an agent on the folder's pods.
+fn start(folder: &Path, ship: &str) -> Result<Process> {
+    std::fs::create_dir_all(folder.join("pods"))?;
+    let config = folder.join("agent.yaml");
+    let text = format!(
+        "server: {{listen: '127.0.0.1:0'}}\n\
+         collect: {{files: [{{path: '{0}/pods/*/*/*.log'}}], positions_dir: '{0}/positions', node: bench}}\n\
+         ship: {ship}\n",
+        folder.display()
+    );
+    std::fs::write(&config, text)?;
+    let mut command = Command::new(binary()?);
+    command.arg("agent").arg("--config").arg(&config);
+    Process::start("trefoil agent", &mut command, &folder.join("agent.out"))
+}
+
+/// An agent that pushes to a Loki.
 struct Agent {
     process: Process,
     sink: LokiSink,
@@ -34,19 +50,8 @@ struct Agent {
 impl Agent {
     async fn start(folder: &Path) -> Result<Self> {
         let sink = LokiSink::start().await?;
-        std::fs::create_dir_all(folder.join("pods"))?;
-        let config = folder.join("agent.yaml");
-        let text = format!(
-            "server: {{listen: '127.0.0.1:0'}}\n\
-             collect: {{files: [{{path: '{0}/pods/*/*/*.log'}}], positions_dir: '{0}/positions', node: bench}}\n\
-             ship: {{loki: {{url: 'http://{1}/loki/api/v1/push'}}}}\n",
-            folder.display(),
-            sink.address
-        );
-        std::fs::write(&config, text)?;
-        let mut command = Command::new(binary()?);
-        command.arg("agent").arg("--config").arg(&config);
-        let process = Process::start("trefoil agent", &mut command, &folder.join("agent.out"))?;
+        let ship = format!("{{loki: {{url: 'http://{}/loki/api/v1/push'}}}}", sink.address);
+        let process = start(folder, &ship)?;
         Ok(Self { process, sink })
     }
 
@@ -90,6 +95,7 @@ async fn main() -> Result<()> {
         std::env::args().nth(1).map_or(Ok(1_000_000), |n| n.parse()).context("LINES is a number")?;
     let dir = tempfile::tempdir()?;
     full_speed(&dir.path().join("full"), lines).await?;
+    to_a_trefoil(&dir.path().join("trefoil"), lines).await?;
     steady(&dir.path().join("steady")).await?;
     many_files(&dir.path().join("idle"), 5000, 0).await?;
     many_files(&dir.path().join("slow"), 1000, 1).await
@@ -117,6 +123,22 @@ async fn full_speed(folder: &Path, lines: u64) -> Result<()> {
     println!("  on the wire     {:.3} of the raw bytes", sink.wire_bytes() as f64 / manifest.bytes as f64);
     println!("  every record came once, {} with a trace id", sink.traced());
     Ok(())
+}
+
+/// The same to a gateway, with what that one needs to take and store the lines.
+async fn to_a_trefoil(folder: &Path, lines: u64) -> Result<()> {
+    let pods: PathBuf = folder.join("pods");
+    let manifest = corpus::write_logs(&pods, lines, now()? - 3_600_000_000_000)?;
+    let yardstick = yardstick(&pods)?.seconds;
+    let mut gateway = Program::start(&folder.join("data"), &folder.join("none/*.log")).await?;
+    let agent = start(folder, &format!("{{trefoil: {{url: 'http://{}'}}}}", gateway.main))?;
+    gateway.wait_for_records("logs", manifest.records, STAGE_LIMIT).await?;
+    let (sent, stored) = (cpu_seconds(agent.id())?, gateway.cpu_seconds()?);
+    println!("\nfiles to a gateway of our own, which stores them (Y {yardstick:.2} s)");
+    println!("  CPU of the agent    {sent:.2} s = {:.2} Y", sent / yardstick);
+    println!("  CPU of the gateway  {stored:.2} s = {:.2} Y", stored / yardstick);
+    println!("  resident            {} MB at most, the agent", peak_memory(agent.id())? / 1_000_000);
+    gateway.stop().await
 }
 
 async fn steady(folder: &Path) -> Result<()> {

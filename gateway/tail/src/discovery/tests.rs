@@ -66,7 +66,7 @@ fn a_queue_of_events_that_overflows_costs_one_look_at_all() {
     }
     std::fs::write(&other, "x").unwrap();
     let look = discovery.look(2).unwrap();
-    assert!(look.folders.is_none());
+    assert!(look.full);
     assert_eq!(look.chains.len(), 2);
     assert_eq!(counters.event_overflows.load(Ordering::Relaxed), 1);
     assert!(discovery.look(3).is_none());
