@@ -73,9 +73,11 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
         let key = key.map_or("otlp", |(key, _)| *key);
         writeln!(
             out,
-            "ship:\n  {key}:\n    url: {}\n    timeout: {}",
+            "ship:\n  {key}:\n    url: {}\n    timeout: {}\n    request_bytes: {}\n    in_flight_bytes: {}",
             quoted(&shown(&ship.url)),
-            duration(ship.timeout)
+            duration(ship.timeout),
+            ship.request_bytes,
+            ship.in_flight_bytes
         )?;
         headers(out, "    ", &ship.headers)?;
         if let Some(file) = &ship.ca_file {

@@ -46,6 +46,12 @@ fn server(mut section: Section, protocol: Protocol, mistakes: &mut Mistakes) -> 
     if let Some(timeout) = section.value("timeout", values::duration, mistakes) {
         options.timeout = timeout;
     }
+    if let Some(bytes) = section.value("request_bytes", request_bytes, mistakes) {
+        options.request_bytes = bytes as usize;
+    }
+    if let Some(bytes) = section.value("in_flight_bytes", in_flight_bytes, mistakes) {
+        options.in_flight_bytes = bytes;
+    }
     one_of(&section, &["bearer_token", "bearer_token_file", "basic_auth"], mistakes);
     let bearer = secret(&mut section, "bearer_token", "bearer_token_file", mistakes);
     let path = section.path("basic_auth");
@@ -63,6 +69,20 @@ fn server(mut section: Section, protocol: Protocol, mistakes: &mut Mistakes) -> 
     options.credentials = basic.or(bearer.map(Credentials::Bearer));
     section.end(mistakes);
     url.map(|_| options)
+}
+
+/// Less than this is a request for every few lines; more is refused by most servers.
+fn request_bytes(text: &str) -> Result<u64, String> {
+    let expected = || "a size from `16KiB` to `64MiB`".to_owned();
+    values::bytes(text).ok().filter(|bytes| (16 << 10..=64 << 20).contains(bytes)).ok_or_else(expected)
+}
+
+/// A batch has a mebibyte.
+fn in_flight_bytes(text: &str) -> Result<u32, String> {
+    let bytes = values::bytes(text).ok().filter(|bytes| (1 << 20..=256 << 20).contains(bytes));
+    bytes
+        .and_then(|bytes| u32::try_from(bytes).ok())
+        .ok_or_else(|| "a size from `1MiB` to `256MiB`".to_owned())
 }
 
 /// Only one of these may be given: none is passed over in silence.

@@ -148,12 +148,10 @@ impl<'a> Writer<'a> {
         Self(out)
     }
 
-    fn raw_varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
+    fn raw_varint(&mut self, value: u64) {
+        let mut bytes = [0; MAX_VARINT];
+        let used = varint(value, &mut bytes);
+        self.0.extend_from_slice(bytes.get(..used).unwrap_or_default());
     }
 
     fn key(&mut self, number: u32, wire: u64) {
@@ -219,20 +217,31 @@ impl<'a> Writer<'a> {
         let start = self.0.len();
         self.0.push(0);
         let result = content(self.0);
-        let mut len = self.0.len().saturating_sub(start + 1);
-        // One byte was kept for the length; a longer length moves the content up.
-        let mut prefix = [0u8; 10];
-        let mut used = 0;
-        for slot in &mut prefix {
-            *slot = (len & 0x7f) as u8;
-            used += 1;
-            len >>= 7;
-            if len == 0 {
-                break;
-            }
-            *slot |= 0x80;
-        }
-        self.0.splice(start..(start + 1).min(self.0.len()), prefix.into_iter().take(used));
+        // One byte was kept for the length; a longer one moves the content up.
+        let end = self.0.len();
+        let Some(length) = end.checked_sub(start + 1) else { return result };
+        let mut prefix = [0; MAX_VARINT];
+        let used = varint(length as u64, &mut prefix);
+        self.0.extend_from_slice(prefix.get(..used.saturating_sub(1)).unwrap_or_default());
+        self.0.copy_within(start + 1..end, start + used);
+        let kept = self.0.get_mut(start..start + used).unwrap_or_default();
+        kept.iter_mut().zip(prefix).for_each(|(kept, byte)| *kept = byte);
         result
     }
+}
+
+/// Bytes that a varint has at most.
+const MAX_VARINT: usize = 10;
+
+/// Seven bits a byte, the lowest first. Gives how many bytes there are.
+fn varint(mut value: u64, out: &mut [u8; MAX_VARINT]) -> usize {
+    for (at, byte) in out.iter_mut().enumerate() {
+        *byte = value as u8 | 0x80;
+        value >>= 7;
+        if value == 0 {
+            *byte &= 0x7f;
+            return at + 1;
+        }
+    }
+    MAX_VARINT
 }

@@ -249,7 +249,7 @@ impl std::hash::Hash for TraceId {
 impl fmt::Display for TraceId {
     /// Canonical: 32 lower-case hex digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.bits)
+        f.write_str(digits(self.bits.get(), &mut [0; 32]))
     }
 }
 impl fmt::Debug for TraceId {
@@ -294,6 +294,20 @@ impl SpanId {
 impl fmt::Display for SpanId {
     /// 16 lower-case hex digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        f.write_str(digits(u128::from(self.0.get()), &mut [0; 16]))
     }
+}
+
+/// The lower-case hex digits of the lowest bits, as many as there is room for: ids are written for nearly every line, and the
+/// library's formatting takes its time.
+fn digits(mut bits: u128, room: &mut [u8]) -> &str {
+    for digit in room.iter_mut().rev() {
+        *digit = match (bits & 0xf) as u8 {
+            small @ 0..=9 => b'0' + small,
+            large => b'a' + (large - 10),
+        };
+        bits >>= 4;
+    }
+    // They are ASCII.
+    std::str::from_utf8(room).unwrap_or_default()
 }

@@ -23,7 +23,17 @@ impl<'a> Pairs<'a> {
         Self(bytes)
     }
 
+    /// The next pair as bytes, for who passes over most: text is looked at for being text.
+    pub fn next_bytes(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        let key = self.bytes()?;
+        Some((key, self.bytes()?))
+    }
+
     fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes()?).ok()
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
         let mut len = 0usize;
         for shift in (0..35).step_by(7) {
             let (&byte, rest) = self.0.split_first()?;
@@ -32,7 +42,7 @@ impl<'a> Pairs<'a> {
             if byte & 0x80 == 0 {
                 let (text, rest) = self.0.split_at_checked(len)?;
                 self.0 = rest;
-                return std::str::from_utf8(text).ok();
+                return Some(text);
             }
         }
         None

@@ -93,6 +93,8 @@ fn now() -> Result<u64> {
 async fn main() -> Result<()> {
     let lines: u64 =
         std::env::args().nth(1).map_or(Ok(1_000_000), |n| n.parse()).context("LINES is a number")?;
+    // Another installation would only say that there is one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let dir = tempfile::tempdir()?;
     full_speed(&dir.path().join("full"), lines).await?;
     to_a_trefoil(&dir.path().join("trefoil"), lines).await?;

@@ -22,35 +22,53 @@ pub(super) struct Body {
     pub plain: usize,
 }
 
+/// Room for making bodies: new pages for each would cost as much as what is put there.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    plain: Vec<u8>,
+    packed: Vec<u8>,
+}
+
 /// The body of these rows.
 pub(super) fn encode(
     protocol: Protocol,
     logs: &LogBatch,
     positions: &[Position],
     rows: Range<usize>,
+    room: &mut Room,
 ) -> Body {
-    let mut plain = Vec::with_capacity(logs.size() + logs.size() / 4);
+    let Room { plain, packed } = room;
+    plain.clear();
     let (compressed, encoding) = match protocol {
         Protocol::Trefoil => {
-            encode_own_logs(logs, rows, positions, &mut plain);
-            (zstd::bulk::compress(&plain, ZSTD_LEVEL).ok(), Some("zstd"))
+            encode_own_logs(logs, rows, positions, plain);
+            (zstd::bulk::compress(plain, ZSTD_LEVEL).ok(), Some("zstd"))
         }
         Protocol::Otlp => {
-            otlp::request(logs, rows, &mut plain);
-            (gzip(&plain).ok(), Some("gzip"))
+            otlp::request(logs, rows, plain);
+            (gzip(plain).ok(), Some("gzip"))
         }
         Protocol::Loki => {
-            loki::request(logs, rows, &mut plain);
+            loki::request(logs, rows, plain);
             // Snappy is part of Loki's protocol, and not told in a header. It fails beyond 4 GiB only.
-            (Some(snap::raw::Encoder::new().compress_vec(&plain).unwrap_or_default()), None)
+            (Some(snappy(plain, packed)), None)
         }
     };
     let size = plain.len();
     match compressed {
         Some(bytes) => Body { bytes: bytes.into(), encoding, plain: size },
         // What cannot be compressed goes as it is.
-        None => Body { bytes: plain.into(), encoding: None, plain: size },
+        None => Body { bytes: plain.clone().into(), encoding: None, plain: size },
     }
+}
+
+fn snappy(plain: &[u8], packed: &mut Vec<u8>) -> Vec<u8> {
+    let most = snap::raw::max_compress_len(plain.len());
+    if packed.len() < most {
+        packed.resize(most, 0);
+    }
+    let length = snap::raw::Encoder::new().compress(plain, packed).unwrap_or_default();
+    packed.get(..length).unwrap_or_default().to_vec()
 }
 
 fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {

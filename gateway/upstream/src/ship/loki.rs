@@ -87,7 +87,12 @@ fn entry(logs: &LogBatch, row: &LogRow, scratch: &mut String, out: &mut Vec<u8>)
     if let Some(level) = level {
         pair(out, LEVEL, level.as_str());
     }
-    for (name, value) in logs.metadata(row) {
+    let mut metadata = logs.metadata(row);
+    while let Some((name, value)) = metadata.next_bytes() {
+        if OF_FILE.iter().any(|of_file| of_file.as_bytes() == name) {
+            continue;
+        }
+        let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else { continue };
         // Names that a stage gave, too, are said once.
         let said = match name {
             TRACE_ID => trace.is_some(),
@@ -95,7 +100,7 @@ fn entry(logs: &LogBatch, row: &LogRow, scratch: &mut String, out: &mut Vec<u8>)
             LEVEL => level.is_some(),
             // In the request's header.
             TENANT => true,
-            name => OF_FILE.contains(&name),
+            _ => false,
         };
         if !said {
             pair(out, name, value);

@@ -17,18 +17,18 @@ mod tests;
 
 use std::error::Error;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use parsers::record::{Batch, LogBatch, LogRow};
+use parsers::record::{Batch, LogBatch, LogRow, Position};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, RequestBuilder, Url};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use answer::Verdict;
 use backoff::Backoff;
-use body::Body;
+use body::{Body, Room};
 
 pub use backoff::{Clock, Timer};
 pub use options::{Credentials, Protocol, Secret, ShipOptions};
@@ -103,6 +103,7 @@ pub struct Shipper {
     options: ShipOptions,
     timer: Arc<dyn Timer>,
     budget: Semaphore,
+    room: Mutex<Room>,
     counters: Arc<Counters>,
 }
 
@@ -157,19 +158,32 @@ impl Shipper {
         let _ = bare.set_username("").and_then(|()| bare.set_password(None));
         let shown = bare.into();
         let budget = Semaphore::new(options.budget() as usize);
-        Ok(Self { client: client.build()?, url, shown, options: options.clone(), timer, budget, counters })
+        Ok(Self {
+            client: client.build()?,
+            url,
+            shown,
+            options: options.clone(),
+            timer,
+            budget,
+            room: Mutex::default(),
+            counters,
+        })
     }
 
     /// Sends the logs of a batch and returns when all of them are safe, or set aside. As long as the server does not take them
     /// this does not return; to drop it is to give up.
     pub async fn ship(&self, batch: &Batch) {
-        let logs = &batch.logs;
-        let _held = self.reserve(logs.size()).await;
-        // In the order of the rows: a part that has been taken says that all before it have been.
-        let mut open = match self.options.protocol {
+        let _held = self.reserve(batch.logs.size()).await;
+        let by_tenant = match self.options.protocol {
             // It keeps the tenant as metadata.
-            Protocol::Trefoil => std::iter::once(0..logs.rows.len()).collect(),
-            Protocol::Loki | Protocol::Otlp => tenants(logs),
+            Protocol::Trefoil => None,
+            Protocol::Loki | Protocol::Otlp => by_tenant(&batch.logs),
+        };
+        let logs = by_tenant.as_ref().unwrap_or(&batch.logs);
+        // In the order of the rows: a part that has been taken says that all before it have been.
+        let mut open = match &by_tenant {
+            Some(logs) => tenants(logs),
+            None => std::iter::once(0..logs.rows.len()).collect(),
         };
         open.reverse();
         let mut progress = Progress::default();
@@ -177,13 +191,18 @@ impl Shipper {
             if rows.is_empty() {
                 continue;
             }
-            let body = body::encode(self.options.protocol, logs, &batch.positions, rows.clone());
+            let body = self.encode(logs, &batch.positions, rows.clone());
             if body.plain > self.options.request_bytes && rows.len() > 1 {
                 halve(rows, &mut open);
                 continue;
             }
             self.part(logs, rows, &body, &mut open, &mut progress).await;
         }
+    }
+
+    fn encode(&self, logs: &LogBatch, positions: &[Position], rows: Range<usize>) -> Body {
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        body::encode(self.options.protocol, logs, positions, rows, &mut room)
     }
 
     async fn reserve(&self, bytes: usize) -> Held<'_> {
@@ -312,13 +331,17 @@ fn sendable(tenant: &str) -> String {
     tenant.chars().map(|c| if matches!(c, '!'..='~') { c } else { '_' }).collect()
 }
 
+/// The rows of each tenant together, and else in their order, if stages chose any.
+fn by_tenant(logs: &LogBatch) -> Option<LogBatch> {
+    // Nearly always there is none, and looking through all metadata at once is quick.
+    memchr::memmem::find(&logs.meta, TENANT.as_bytes())?;
+    let mut sorted = logs.clone();
+    sorted.rows.sort_by_cached_key(|row| tenant(logs, row).map(str::to_owned));
+    Some(sorted)
+}
+
 /// Runs of rows of one tenant each; a request has one.
 fn tenants(logs: &LogBatch) -> Vec<Range<usize>> {
-    let whole = 0..logs.rows.len();
-    // Nearly always there is none, and looking through all metadata at once is quick.
-    if memchr::memmem::find(&logs.meta, TENANT.as_bytes()).is_none() {
-        return std::iter::once(whole).collect();
-    }
     let mut runs = Vec::new();
     for run in logs.rows.chunk_by(|a, b| tenant(logs, a) == tenant(logs, b)) {
         let start = runs.last().map_or(0, |last: &Range<usize>| last.end);

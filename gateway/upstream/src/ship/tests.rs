@@ -344,7 +344,7 @@ async fn a_password_in_the_url_is_not_told() {
     let options = ShipOptions::new(Protocol::Otlp, "http://me:s3cret@127.0.0.1:1");
     let shipper = Shipper::new(&options, Arc::new(Noted::default()), Arc::default()).unwrap();
     assert_eq!(shipper.shown, "http://127.0.0.1:1/v1/logs");
-    let body = body::encode(Protocol::Otlp, &batch(&["a"]).logs, &[], 0..1);
+    let body = shipper.encode(&batch(&["a"]).logs, &[], 0..1);
     let Verdict::Later { reason, .. } = shipper.send(&body, None).await else { panic!("nobody is there") };
     assert!(!reason.contains("s3cret"), "{reason}");
 }
@@ -389,4 +389,20 @@ fn retry_after_is_seconds_or_a_date() {
     assert_eq!(told("12"), Some(Duration::from_secs(12)));
     assert_eq!(told("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
     assert_eq!(told("soon"), None);
+}
+
+#[tokio::test]
+async fn tenants_that_take_turns_have_a_request_each() {
+    let bench = bench(Protocol::Loki, &[], |_| {}).await;
+    let mut batch = batch(&["a", "b", "c", "d", "e"]);
+    for (at, row) in batch.logs.rows.iter_mut().enumerate() {
+        let start = batch.logs.meta.len() as u32;
+        if at != 4 {
+            push_pair(&mut batch.logs.meta, TENANT, if at % 2 == 0 { "one" } else { "two" });
+        }
+        row.meta = ByteRange { start, end: batch.logs.meta.len() as u32 };
+    }
+    bench.shipper.ship(&batch).await;
+    let tenants = bench.endpoint.tenants.lock().unwrap().clone();
+    assert_eq!(tenants, [None, Some("one".to_owned()), Some("two".to_owned())]);
 }
