@@ -1198,3 +1198,20 @@ fn a_clock_that_is_set_back_puts_nothing_off() {
     world.step();
     assert_eq!(world.lines(), ["one", "two"]);
 }
+
+#[test]
+fn half_a_record_that_stages_get_is_not_lost_after_a_restart() {
+    for stages in [joined(), vec![StageConfig::Decolorize]] {
+        let mut world = World::new(1024);
+        world.options.files[0].pipeline = Pipeline::new(&stages).unwrap();
+        world.restart();
+        world.append("0.log", &cri("stdout", "F", "<1>"));
+        world.append("0.log", &cri("stdout", "P", "<5> never ends"));
+        world.settle();
+        world.restart();
+        world.settle();
+        std::fs::remove_file(world.path("0.log")).unwrap();
+        world.settle();
+        assert_eq!(world.lines(), ["<1>", "<5> never ends"]);
+    }
+}

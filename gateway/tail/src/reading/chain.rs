@@ -341,7 +341,8 @@ impl Chain {
                     filling.push(origin, file, &line);
                 } else {
                     let entry = origin.entry(&line, now);
-                    let mut out = Out { filling, origin, slot, id, delivered, counters, wait: &mut wait };
+                    // What is still half joined was not delivered, wherever it ended.
+                    let mut out = Out { filling, origin, slot, id, delivered: 0, counters, wait: &mut wait };
                     pipeline.run(entry, now, &mut out);
                 }
             });
