@@ -1215,3 +1215,41 @@ fn half_a_record_that_stages_get_is_not_lost_after_a_restart() {
         assert_eq!(world.lines(), ["<1>", "<5> never ends"]);
     }
 }
+
+#[test]
+fn a_container_that_went_right_after_its_rotation_is_left() {
+    let mut world = World::new(1024);
+    world.append("0.log", &cri("stdout", "F", "one"));
+    world.settle();
+    std::fs::rename(world.path("0.log"), world.path("0.log.1")).unwrap();
+    world.append("0.log.1", &cri("stdout", "P", "half"));
+    world.append("0.log.1", b"2026-01-01T00:00:00Z stderr F no newline");
+    // Its successor never gets a line.
+    File::create(world.path("0.log")).unwrap();
+    world.settle();
+    std::fs::remove_dir_all(world.root.path().join("ns_pod_uid")).unwrap();
+    world.settle();
+    world.settle();
+    assert_eq!(world.lines(), ["one", "no newline", "half"]);
+    assert!(world.counters.containers().is_empty());
+}
+
+#[test]
+fn what_follows_a_hole_is_not_read_again_by_the_next_run() {
+    let mut world = World::new(1024);
+    world.append("0.log", &b"lines before the file was cut\n".repeat(20));
+    world.settle();
+    let read = world.lines().len();
+    let length = std::fs::metadata(world.path("0.log")).unwrap().len();
+    File::create(world.path("0.log")).unwrap();
+    world.settle();
+    // Its writer goes on where it was.
+    OpenOptions::new().write(true).open(world.path("0.log")).unwrap().set_len(length).unwrap();
+    world.append("0.log", b"after\n");
+    world.settle();
+    assert_eq!(world.lines()[read..], ["after"]);
+    world.restart();
+    world.settle();
+    assert_eq!(world.lines()[read..], ["after"]);
+    assert_eq!(world.counters.containers()[0].losses(Lost::RotatedAway), 0);
+}

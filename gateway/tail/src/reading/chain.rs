@@ -222,7 +222,7 @@ impl Chain {
                         self.start_anew(later, cut, means);
                         continue;
                     }
-                    if !written {
+                    if !written && !self.is_left(means) {
                         break;
                     }
                     // It may have grown until a successor got its first byte, not after.
@@ -239,10 +239,7 @@ impl Chain {
                     self.file += 1;
                 }
                 _ => {
-                    let quiet = self
-                        .nameless
-                        .map(|since| means.filling.observed.saturating_sub(since.max(self.grown)));
-                    if quiet.is_some_and(|quiet| quiet >= means.linger) {
+                    if self.is_left(means) {
                         total += self.lines(at, means, None)?;
                         self.flush(at, means);
                         self.drained(at);
@@ -253,6 +250,12 @@ impl Chain {
             }
         }
         Ok(total)
+    }
+
+    /// Whether its files have long had no names, and have not grown.
+    fn is_left(&self, means: &Means<'_>) -> bool {
+        let quiet = self.nameless.map(|since| means.filling.observed.saturating_sub(since.max(self.grown)));
+        quiet.is_some_and(|quiet| quiet >= means.linger)
     }
 
     fn drained(&mut self, at: usize) {
@@ -315,7 +318,12 @@ impl Chain {
 
     /// What is half joined, or waits in a stage, is emitted as it is.
     fn flush(&mut self, at: usize, means: &mut Means<'_>) {
-        self.release(at, means, true);
+        // A file without a line has no name that a record could have come from.
+        let with_lines =
+            self.generations.iter().take(at + 1).rposition(|generation| generation.id().is_some());
+        if let Some(at) = with_lines {
+            self.release(at, means, true);
+        }
     }
 
     /// What has waited in a stage long enough is emitted, now that there is nothing more to read.
