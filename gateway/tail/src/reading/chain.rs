@@ -456,17 +456,23 @@ impl Chain {
 
     /// What was noted is safe: files that are read to their ends can be closed.
     pub fn acknowledged(&mut self, now: u64) {
+        let mut all_moved = 0;
         for generation in &mut self.generations {
             if let Some((_, resume, _)) = generation.noted {
                 let moved = resume.saturating_sub(generation.safe);
                 self.origin.report.acknowledged.fetch_add(moved, Ordering::Relaxed);
                 generation.safe = resume;
+                all_moved += moved;
             }
         }
         while self.generations.front().is_some_and(Generation::is_finished) {
             if let Some(id) = self.generations.pop_front().and_then(|generation| generation.id()) {
                 self.pass(id);
             }
+        }
+        if all_moved > 0 {
+            // What waits now came after what was acknowledged.
+            self.origin.report.waiting_since.store(0, Ordering::Relaxed);
         }
         self.report(now);
     }
@@ -494,6 +500,7 @@ impl Chain {
         report.open.store(self.generations.len() as u64, Ordering::Relaxed);
         if behind <= begun {
             report.waiting_since.store(0, Ordering::Relaxed);
+            report.newest.store(0, Ordering::Relaxed);
         } else if report.waiting_since.load(Ordering::Relaxed) == 0 {
             report.waiting_since.store(now, Ordering::Relaxed);
         }
