@@ -1300,3 +1300,24 @@ fn a_file_that_always_has_more_is_late_by_what_waits_alone() {
         assert!(report.lag(world.now) <= 3 * TICK, "{}", report.lag(world.now));
     }
 }
+
+#[test]
+fn a_quiet_file_that_is_asked_for_again_has_lost_nothing() {
+    let mut world = World::new(1024);
+    world.append("0.log", b"one\n");
+    world.settle();
+    std::fs::rename(world.path("0.log"), world.path("0.log.1")).unwrap();
+    world.append("0.log", b"two\n");
+    world.settle();
+    std::fs::remove_file(world.path("0.log.1")).unwrap();
+    world.restart();
+    world.settle();
+    let all = world.options.clone();
+    world.tailer.reconfigure(TailOptions { files: Vec::new(), ..all.clone() }, deriver());
+    world.settle();
+    assert!(world.counters.containers().is_empty());
+    world.tailer.reconfigure(all, deriver());
+    world.settle();
+    assert_eq!(world.lines(), ["one", "two"]);
+    assert_eq!(world.counters.containers()[0].losses(Lost::RotatedAway), 0);
+}

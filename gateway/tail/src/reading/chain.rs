@@ -442,14 +442,14 @@ impl Chain {
         Ok(())
     }
 
-    /// What is safe of each file, for whoever goes on with it later.
-    pub fn noted(&self, agent: &Arc<str>) -> Vec<Position> {
+    /// What is safe of each file by now, for whoever goes on with it later.
+    pub fn noted(&self, agent: &Arc<str>, now: u64) -> Vec<Position> {
         let generations = self.generations.iter();
         let position = |generation: &Generation| {
             let ((offset, resume, held), file) = (generation.noted?, generation.id()?);
             let marker = generation.marker(resume).ok()?;
             let (agent, path) = (Arc::clone(agent), Arc::clone(&self.live));
-            Some(Position { agent, file, offset, resume, held, marker, path, time: self.grown })
+            Some(Position { agent, file, offset, resume, held, marker, path, time: now })
         };
         generations.filter_map(position).collect()
     }
