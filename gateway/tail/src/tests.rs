@@ -1321,3 +1321,15 @@ fn a_quiet_file_that_is_asked_for_again_has_lost_nothing() {
     assert_eq!(world.lines(), ["one", "two"]);
     assert_eq!(world.counters.containers()[0].losses(Lost::RotatedAway), 0);
 }
+
+#[test]
+fn a_file_that_went_is_left_though_the_clock_was_set_back() {
+    let mut world = World::new(1024);
+    world.append("0.log", b"one\n");
+    world.settle();
+    std::fs::remove_file(world.path("0.log")).unwrap();
+    world.step();
+    world.now -= 3600 * TICK;
+    world.settle();
+    assert!(world.counters.containers().is_empty());
+}

@@ -99,9 +99,11 @@ impl Chain {
         self.look_at = if moved { 0 } else { (now + self.rest).next_multiple_of(self.rest) };
     }
 
-    /// Looks again at once.
-    pub fn wake(&mut self) {
+    /// Looks again at once, and takes nothing for later than now: the clock was set back.
+    pub fn set_back(&mut self, now: u64) {
         (self.look_at, self.wait_until) = (0, 0);
+        self.grown = self.grown.min(now);
+        self.nameless = self.nameless.map(|since| since.min(now));
     }
 
     /// Whether a file is known: open here, or done with.
