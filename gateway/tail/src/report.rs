@@ -87,7 +87,7 @@ pub struct ContainerReport {
     pub open: AtomicU64,
     /// Records of which invalid UTF-8 was replaced.
     pub invalid_utf8: AtomicU64,
-    /// When the last record was written that was read, in nanoseconds since the epoch; 0 before the first.
+    /// When the last record was written that was read, in nanoseconds since the epoch; 0 where none was since nothing waited.
     pub(crate) newest: AtomicU64,
     /// Since when complete lines wait for their acknowledgement, in nanoseconds since the epoch; 0 if none do.
     pub(crate) waiting_since: AtomicU64,
@@ -177,7 +177,10 @@ impl ContainerReport {
     pub fn lag(&self, now: u64) -> u64 {
         match get(&self.waiting_since) {
             0 => 0,
-            since => now.saturating_sub(since.min(get(&self.newest))),
+            since => now.saturating_sub(match get(&self.newest) {
+                0 => since,
+                written => written.min(since),
+            }),
         }
     }
 }

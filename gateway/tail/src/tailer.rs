@@ -104,7 +104,7 @@ impl Tailer {
         }
         if now < self.filling.observed {
             // The clock was set back: what was put off until a time is due.
-            self.chains.values_mut().for_each(Chain::wake);
+            self.chains.values_mut().for_each(|chain| chain.set_back(now));
             (self.look_at, self.last_batch) = (0, None);
         }
         self.filling.observed = now;

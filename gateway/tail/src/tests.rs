@@ -1198,3 +1198,138 @@ fn a_clock_that_is_set_back_puts_nothing_off() {
     world.step();
     assert_eq!(world.lines(), ["one", "two"]);
 }
+
+#[test]
+fn half_a_record_that_stages_get_is_not_lost_after_a_restart() {
+    for stages in [joined(), vec![StageConfig::Decolorize]] {
+        let mut world = World::new(1024);
+        world.options.files[0].pipeline = Pipeline::new(&stages).unwrap();
+        world.restart();
+        world.append("0.log", &cri("stdout", "F", "<1>"));
+        world.append("0.log", &cri("stdout", "P", "<5> never ends"));
+        world.settle();
+        world.restart();
+        world.settle();
+        std::fs::remove_file(world.path("0.log")).unwrap();
+        world.settle();
+        assert_eq!(world.lines(), ["<1>", "<5> never ends"]);
+    }
+}
+
+#[test]
+fn a_container_that_went_right_after_its_rotation_is_left() {
+    let mut world = World::new(1024);
+    world.append("0.log", &cri("stdout", "F", "one"));
+    world.settle();
+    std::fs::rename(world.path("0.log"), world.path("0.log.1")).unwrap();
+    world.append("0.log.1", &cri("stdout", "P", "half"));
+    world.append("0.log.1", b"2026-01-01T00:00:00Z stderr F no newline");
+    // Its successor never gets a line.
+    File::create(world.path("0.log")).unwrap();
+    world.settle();
+    std::fs::remove_dir_all(world.root.path().join("ns_pod_uid")).unwrap();
+    world.settle();
+    world.settle();
+    assert_eq!(world.lines(), ["one", "no newline", "half"]);
+    assert!(world.counters.containers().is_empty());
+}
+
+#[test]
+fn what_follows_a_hole_is_not_read_again_by_the_next_run() {
+    let mut world = World::new(1024);
+    world.append("0.log", &b"lines before the file was cut\n".repeat(20));
+    world.settle();
+    let read = world.lines().len();
+    let length = std::fs::metadata(world.path("0.log")).unwrap().len();
+    File::create(world.path("0.log")).unwrap();
+    world.settle();
+    // Its writer goes on where it was.
+    OpenOptions::new().write(true).open(world.path("0.log")).unwrap().set_len(length).unwrap();
+    world.append("0.log", b"after\n");
+    world.settle();
+    assert_eq!(world.lines()[read..], ["after"]);
+    world.restart();
+    world.settle();
+    assert_eq!(world.lines()[read..], ["after"]);
+    assert_eq!(world.counters.containers()[0].losses(Lost::RotatedAway), 0);
+}
+
+#[test]
+fn a_file_that_was_not_read_yet_waits_since_it_was_seen() {
+    let mut world = World::new(1024);
+    world.append("0.log", b"one\n");
+    world.settle();
+    world.refusing = true;
+    world.append("0.log", b"two\n");
+    world.step();
+    world.append("1.log", b"of another file\n");
+    world.step();
+    world.step();
+    let new = world.counters.containers().into_iter().find(|file| file.path.ends_with("1.log")).unwrap();
+    assert_eq!(new.behind.load(Ordering::Relaxed), 16);
+    assert!(new.lag(world.now) <= 3 * TICK, "{}", new.lag(world.now));
+}
+
+#[test]
+fn a_file_that_was_quiet_for_long_is_not_late_by_that() {
+    let mut world = World::new(1024);
+    world.append("0.log", b"one\n");
+    world.append("1.log", b"one\n");
+    world.settle();
+    world.now += 3600 * TICK;
+    world.refusing = true;
+    world.append("0.log", b"two\n");
+    world.step();
+    world.append("1.log", b"two\n");
+    world.step();
+    let quiet = world.counters.containers().into_iter().find(|file| file.path.ends_with("1.log")).unwrap();
+    assert_eq!(quiet.behind.load(Ordering::Relaxed), 4);
+    assert!(quiet.lag(world.now) <= 3 * TICK, "{}", quiet.lag(world.now));
+}
+
+#[test]
+fn a_file_that_always_has_more_is_late_by_what_waits_alone() {
+    let mut world = World::new(1024);
+    let much = b"a line that is read in its turn\n".repeat(18_000);
+    world.append("0.log", &much);
+    for _ in 0..20 {
+        world.append("0.log", &much);
+        world.step();
+        let report = &world.counters.containers()[0];
+        assert!(report.behind.load(Ordering::Relaxed) > 0);
+        assert!(report.lag(world.now) <= 3 * TICK, "{}", report.lag(world.now));
+    }
+}
+
+#[test]
+fn a_quiet_file_that_is_asked_for_again_has_lost_nothing() {
+    let mut world = World::new(1024);
+    world.append("0.log", b"one\n");
+    world.settle();
+    std::fs::rename(world.path("0.log"), world.path("0.log.1")).unwrap();
+    world.append("0.log", b"two\n");
+    world.settle();
+    std::fs::remove_file(world.path("0.log.1")).unwrap();
+    world.restart();
+    world.settle();
+    let all = world.options.clone();
+    world.tailer.reconfigure(TailOptions { files: Vec::new(), ..all.clone() }, deriver());
+    world.settle();
+    assert!(world.counters.containers().is_empty());
+    world.tailer.reconfigure(all, deriver());
+    world.settle();
+    assert_eq!(world.lines(), ["one", "two"]);
+    assert_eq!(world.counters.containers()[0].losses(Lost::RotatedAway), 0);
+}
+
+#[test]
+fn a_file_that_went_is_left_though_the_clock_was_set_back() {
+    let mut world = World::new(1024);
+    world.append("0.log", b"one\n");
+    world.settle();
+    std::fs::remove_file(world.path("0.log")).unwrap();
+    world.step();
+    world.now -= 3600 * TICK;
+    world.settle();
+    assert!(world.counters.containers().is_empty());
+}

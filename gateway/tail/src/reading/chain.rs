@@ -99,9 +99,11 @@ impl Chain {
         self.look_at = if moved { 0 } else { (now + self.rest).next_multiple_of(self.rest) };
     }
 
-    /// Looks again at once.
-    pub fn wake(&mut self) {
+    /// Looks again at once, and takes nothing for later than now: the clock was set back.
+    pub fn set_back(&mut self, now: u64) {
         (self.look_at, self.wait_until) = (0, 0);
+        self.grown = self.grown.min(now);
+        self.nameless = self.nameless.map(|since| since.min(now));
     }
 
     /// Whether a file is known: open here, or done with.
@@ -222,7 +224,7 @@ impl Chain {
                         self.start_anew(later, cut, means);
                         continue;
                     }
-                    if !written {
+                    if !written && !self.is_left(means) {
                         break;
                     }
                     // It may have grown until a successor got its first byte, not after.
@@ -239,10 +241,7 @@ impl Chain {
                     self.file += 1;
                 }
                 _ => {
-                    let quiet = self
-                        .nameless
-                        .map(|since| means.filling.observed.saturating_sub(since.max(self.grown)));
-                    if quiet.is_some_and(|quiet| quiet >= means.linger) {
+                    if self.is_left(means) {
                         total += self.lines(at, means, None)?;
                         self.flush(at, means);
                         self.drained(at);
@@ -253,6 +252,12 @@ impl Chain {
             }
         }
         Ok(total)
+    }
+
+    /// Whether its files have long had no names, and have not grown.
+    fn is_left(&self, means: &Means<'_>) -> bool {
+        let quiet = self.nameless.map(|since| means.filling.observed.saturating_sub(since.max(self.grown)));
+        quiet.is_some_and(|quiet| quiet >= means.linger)
     }
 
     fn drained(&mut self, at: usize) {
@@ -315,7 +320,12 @@ impl Chain {
 
     /// What is half joined, or waits in a stage, is emitted as it is.
     fn flush(&mut self, at: usize, means: &mut Means<'_>) {
-        self.release(at, means, true);
+        // A file without a line has no name that a record could have come from.
+        let with_lines =
+            self.generations.iter().take(at + 1).rposition(|generation| generation.id().is_some());
+        if let Some(at) = with_lines {
+            self.release(at, means, true);
+        }
     }
 
     /// What has waited in a stage long enough is emitted, now that there is nothing more to read.
@@ -341,7 +351,8 @@ impl Chain {
                     filling.push(origin, file, &line);
                 } else {
                     let entry = origin.entry(&line, now);
-                    let mut out = Out { filling, origin, slot, id, delivered, counters, wait: &mut wait };
+                    // What is still half joined was not delivered, wherever it ended.
+                    let mut out = Out { filling, origin, slot, id, delivered: 0, counters, wait: &mut wait };
                     pipeline.run(entry, now, &mut out);
                 }
             });
@@ -433,31 +444,37 @@ impl Chain {
         Ok(())
     }
 
-    /// What is safe of each file, for whoever goes on with it later.
-    pub fn noted(&self, agent: &Arc<str>) -> Vec<Position> {
+    /// What is safe of each file by now, for whoever goes on with it later.
+    pub fn noted(&self, agent: &Arc<str>, now: u64) -> Vec<Position> {
         let generations = self.generations.iter();
         let position = |generation: &Generation| {
             let ((offset, resume, held), file) = (generation.noted?, generation.id()?);
             let marker = generation.marker(resume).ok()?;
             let (agent, path) = (Arc::clone(agent), Arc::clone(&self.live));
-            Some(Position { agent, file, offset, resume, held, marker, path, time: self.grown })
+            Some(Position { agent, file, offset, resume, held, marker, path, time: now })
         };
         generations.filter_map(position).collect()
     }
 
     /// What was noted is safe: files that are read to their ends can be closed.
     pub fn acknowledged(&mut self, now: u64) {
+        let mut all_moved = 0;
         for generation in &mut self.generations {
             if let Some((_, resume, _)) = generation.noted {
                 let moved = resume.saturating_sub(generation.safe);
                 self.origin.report.acknowledged.fetch_add(moved, Ordering::Relaxed);
                 generation.safe = resume;
+                all_moved += moved;
             }
         }
         while self.generations.front().is_some_and(Generation::is_finished) {
             if let Some(id) = self.generations.pop_front().and_then(|generation| generation.id()) {
                 self.pass(id);
             }
+        }
+        if all_moved > 0 {
+            // What waits now came after what was acknowledged.
+            self.origin.report.waiting_since.store(0, Ordering::Relaxed);
         }
         self.report(now);
     }
@@ -485,6 +502,7 @@ impl Chain {
         report.open.store(self.generations.len() as u64, Ordering::Relaxed);
         if behind <= begun {
             report.waiting_since.store(0, Ordering::Relaxed);
+            report.newest.store(0, Ordering::Relaxed);
         } else if report.waiting_since.load(Ordering::Relaxed) == 0 {
             report.waiting_since.store(now, Ordering::Relaxed);
         }

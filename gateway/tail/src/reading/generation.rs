@@ -443,7 +443,12 @@ impl Generation {
     }
 
     fn give(&mut self, line: RawLine<'_>, take: &mut dyn FnMut(RawLine<'_>, FileId)) {
-        let head = *self.head.get_or_insert_with(|| identity::head_of_line(line.bytes));
+        let head = self.head.unwrap_or_else(|| {
+            // After a hole it is not the first line by which the next run knows the file.
+            let known = (line.offset > 0).then(|| identity::head_of_file(&self.file).ok().flatten());
+            known.flatten().unwrap_or_else(|| identity::head_of_line(line.bytes))
+        });
+        self.head = Some(head);
         take(line, self.id_of(head));
     }
 

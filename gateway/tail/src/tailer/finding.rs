@@ -372,7 +372,7 @@ impl Tailer {
         self.look_at = 0;
         for (path, mut chain) in std::mem::take(&mut self.chains) {
             let Some((origin, pipeline)) = self.origin(&path, &chain.live, Some(&chain.origin.report)) else {
-                self.earlier.extend(chain.noted(&self.options.agent));
+                self.earlier.extend(chain.noted(&self.options.agent, self.filling.observed));
                 self.counters.departed(&path);
                 continue;
             };
