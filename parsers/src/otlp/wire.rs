@@ -148,10 +148,12 @@ impl<'a> Writer<'a> {
         Self(out)
     }
 
-    fn raw_varint(&mut self, value: u64) {
-        let mut bytes = [0; MAX_VARINT];
-        let used = varint(value, &mut bytes);
-        self.0.extend_from_slice(bytes.get(..used).unwrap_or_default());
+    fn raw_varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
     }
 
     fn key(&mut self, number: u32, wire: u64) {
@@ -220,6 +222,10 @@ impl<'a> Writer<'a> {
         // One byte was kept for the length; a longer one moves the content up.
         let end = self.0.len();
         let Some(length) = end.checked_sub(start + 1) else { return result };
+        if let (Ok(length @ 0..0x80), Some(kept)) = (u8::try_from(length), self.0.get_mut(start)) {
+            *kept = length;
+            return result;
+        }
         let mut prefix = [0; MAX_VARINT];
         let used = varint(length as u64, &mut prefix);
         self.0.extend_from_slice(prefix.get(..used.saturating_sub(1)).unwrap_or_default());
