@@ -66,8 +66,8 @@ impl App {
     /// Makes every part, starts it, and returns once all ports are bound and the store is open.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let main = Listener::bind(config.server.listen, "the main port", "server.listen").await?;
-        let grpc = Listener::bind(config.otlp.grpc, "OTLP gRPC", "receive.otlp.grpc").await?;
-        let http = Listener::bind(config.otlp.http, "OTLP HTTP", "receive.otlp.http").await?;
+        let grpc = Listener::bind(config.receive.otlp.grpc, "OTLP gRPC", "receive.otlp.grpc").await?;
+        let http = Listener::bind(config.receive.otlp.http, "OTLP HTTP", "receive.otlp.http").await?;
         let addresses = (main.address, grpc.address, http.address);
 
         let deriver = Deriver::new(&config.rules).map_err(|errors| {
@@ -84,7 +84,7 @@ impl App {
         let received = Arc::new(receive::Counters::default());
         let sink = Arc::new(StoreSink(store.clone()));
         let otlp_options =
-            OtlpOptions { max_body: config.otlp.max_body_bytes as usize, ..OtlpOptions::default() };
+            OtlpOptions { max_body: config.receive.otlp.max_body_bytes as usize, ..OtlpOptions::default() };
         let otlp = Otlp::new(sink.clone(), Arc::clone(&received), Some(Arc::clone(&deriver)), otlp_options);
 
         let metrics = prometheus.clone().map(|server| Arc::new(server) as Arc<dyn MetricRead>);

@@ -258,3 +258,40 @@ fn a_promtail_configuration_becomes_one_that_loads_with_notes_on_the_rest() {
         assert!(note.is_some(), "{line} {what} in {:#?}", converted.notes);
     }
 }
+
+#[test]
+fn a_receivers_port_is_turned_off_by_null_and_all_of_them_with_their_receiver() {
+    let ports = |text: &str, variables: &[(&str, &str)]| {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let receive = load(text, "t.yaml", variables).unwrap().receive;
+        let jaeger = receive.jaeger;
+        [
+            receive.zipkin.http,
+            jaeger.http,
+            jaeger.grpc,
+            jaeger.udp_compact,
+            jaeger.udp_binary,
+            jaeger.sampling,
+        ]
+        .map(|address| address.map_or(0, |address| address.port()))
+    };
+    let defaults = [9411, 14268, 14250, 6831, 6832, 5778];
+    assert_eq!(ports("", &[]), defaults);
+    assert_eq!(ports("receive: {zipkin: {}, jaeger: {}}", &[]), defaults);
+    assert_eq!(ports("receive: {zipkin: null, jaeger: null}", &[]), [0; 6]);
+    assert_eq!(ports("receive: {jaeger: {grpc: null, http: ':1'}}", &[]), [9411, 1, 0, 6831, 6832, 5778]);
+    let off = [("TREFOIL__RECEIVE__ZIPKIN", "null"), ("TREFOIL__RECEIVE__JAEGER__HTTP", "null")];
+    assert_eq!(ports("", &off), [0, 0, 14250, 6831, 6832, 5778]);
+    for text in ["", "receive: {zipkin: null, jaeger: {grpc: null, udp_binary: ':1'}}"] {
+        let config = load(text, "t.yaml", []).unwrap();
+        assert_eq!(load(&render(&config), "printed", []).unwrap().receive, config.receive);
+    }
+    assert_eq!(
+        mistakes("receive:\n  zipkin: {htpp: 1}\n  jaeger:\n    http: nowhere\n    udp: x\n"),
+        [
+            "t.yaml:2: receive.zipkin.htpp: unknown key; did you mean `http`?",
+            "t.yaml:4: receive.jaeger.http: expected an address to listen on, such as `127.0.0.1:8080` or `0.0.0.0:8080`, or `null` for none, came `nowhere`",
+            "t.yaml:5: receive.jaeger.udp: unknown key; known here: http, grpc, udp_compact, udp_binary, sampling",
+        ]
+    );
+}

@@ -15,16 +15,19 @@ pub struct SpanEncoder {
     scopes: Known<Scope>,
 }
 
-/// What was written already, by its bytes, and the one seen last by its address.
+/// What was written already, by its bytes, and by its address where others hold it too, so that it comes again.
 #[derive(Debug)]
 struct Known<T> {
-    last: Option<(Arc<T>, u32)>,
+    by_address: Vec<(Arc<T>, u32)>,
     by_bytes: HashMap<Box<[u8]>, u32>,
 }
 
+/// Values remembered by their address. One or two alternate in a request; each may be large, so more are not held.
+const REMEMBERED: usize = 16;
+
 impl<T> Default for Known<T> {
     fn default() -> Self {
-        Self { last: None, by_bytes: HashMap::new() }
+        Self { by_address: Vec::new(), by_bytes: HashMap::new() }
     }
 }
 
@@ -36,9 +39,7 @@ impl<T> Known<T> {
         encode: fn(&T, &mut Vec<u8>),
         add: impl FnOnce(&[u8], &T) -> u32,
     ) -> u32 {
-        if let Some((last, index)) = &self.last
-            && Arc::ptr_eq(last, one)
-        {
+        if let Some((_, index)) = self.by_address.iter().rev().find(|(known, _)| Arc::ptr_eq(known, one)) {
             return *index;
         }
         let mut bytes = Vec::new();
@@ -51,7 +52,12 @@ impl<T> Known<T> {
                 index
             }
         };
-        self.last = Some((Arc::clone(one), index));
+        if Arc::strong_count(one) > 1 {
+            if self.by_address.len() >= REMEMBERED {
+                self.by_address.clear();
+            }
+            self.by_address.push((Arc::clone(one), index));
+        }
         index
     }
 }
