@@ -1,6 +1,15 @@
 //! What applications send: one folder a protocol. Bodies in, batches out to a [`Sink`]; storing them is not known here.
 
+pub mod jaeger;
+#[cfg(test)]
+mod kept;
 pub mod otlp;
+mod span_intake;
+mod thrift;
+mod translated;
+pub mod zipkin;
+
+pub use span_intake::{SpanIntake, SpanIntakeOptions};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,6 +74,10 @@ pub struct Counters {
     pub metrics: SignalCounters,
     /// Exemplars that the sink took.
     pub exemplars: AtomicU64,
+    /// Datagrams that could not be read, or held no good span. Their senders are told nothing.
+    pub bad_datagrams: AtomicU64,
+    /// Datagrams whose spans the sink refused; nobody sends them again.
+    pub lost_datagrams: AtomicU64,
 }
 
 fn count(counter: &AtomicU64, by: u64) {

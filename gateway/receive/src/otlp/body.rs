@@ -9,7 +9,7 @@ use super::error::Trouble;
 use super::limits::Reservation;
 
 /// Reads a body of at most `max` bytes.
-pub(super) async fn read(mut body: Body, max: usize, held: &mut Reservation) -> Result<Vec<u8>, Trouble> {
+pub(crate) async fn read(mut body: Body, max: usize, held: &mut Reservation) -> Result<Vec<u8>, Trouble> {
     let mut out = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Trouble::Malformed(format!("the body broke off: {error}")))?;
@@ -26,7 +26,7 @@ pub(super) async fn read(mut body: Body, max: usize, held: &mut Reservation) -> 
 }
 
 /// Undoes a `Content-Encoding`. `deflate` is zlib (RFC 1950), as the collector has it.
-pub(super) fn decompress(
+pub(crate) fn decompress(
     body: Vec<u8>,
     encoding: &str,
     max: usize,
@@ -46,7 +46,7 @@ pub(super) fn decompress(
 
 /// Undoes a `Content-Encoding` as long as no more than `most` bytes come out of it; `None` if there are more, or if the
 /// body is bad, which [`decompress`] then says. Holds nothing of the budget: the caller counts what came out.
-pub(super) fn decompress_within(body: &[u8], encoding: &str, most: usize) -> Option<Vec<u8>> {
+pub(crate) fn decompress_within(body: &[u8], encoding: &str, most: usize) -> Option<Vec<u8>> {
     match encoding {
         "gzip" => few(flate2::read::MultiGzDecoder::new(body), most),
         "deflate" => few(flate2::read::ZlibDecoder::new(body), most),

@@ -6,7 +6,7 @@ use parsers::otlp::Writer;
 
 /// A request that is not answered with success.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// The body cannot be read.
     #[error("{0}")]
     Malformed(String),
@@ -24,7 +24,7 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
-    pub(super) fn busy() -> Self {
+    pub(crate) fn busy() -> Self {
         Self::Unavailable {
             detail: "too many bytes in flight".to_owned(),
             retry_after: super::limits::RETRY_AFTER,
@@ -32,7 +32,7 @@ impl Trouble {
     }
 
     /// The gRPC code.
-    pub(super) fn code(&self) -> u64 {
+    pub(crate) fn code(&self) -> u64 {
         match self {
             Self::Malformed(_) => 3,
             Self::TooLarge(_) => 8,
@@ -41,7 +41,7 @@ impl Trouble {
     }
 
     /// `google.rpc.Status` in protobuf, with RetryInfo where a retry makes sense.
-    pub(super) fn status(&self) -> Vec<u8> {
+    pub(crate) fn status(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let mut w = Writer::new(&mut out);
         w.varint(1, self.code());
@@ -58,7 +58,7 @@ impl Trouble {
 }
 
 /// `google.rpc.RetryInfo`.
-pub(super) fn retry_info(delay: Duration) -> Vec<u8> {
+pub(crate) fn retry_info(delay: Duration) -> Vec<u8> {
     let mut out = Vec::new();
     Writer::new(&mut out).message(1, |out| {
         let mut w = Writer::new(out);

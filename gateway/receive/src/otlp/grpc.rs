@@ -25,7 +25,7 @@ const GRPC: &str = "application/grpc";
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
 /// Bytes before a message: a flag and its length.
-const PREFIX: usize = 5;
+pub(crate) const PREFIX: usize = 5;
 
 const SERVICES: [(Signal, &str); 3] = [
     (Signal::Traces, "/opentelemetry.proto.collector.trace.v1.TraceService"),
@@ -55,28 +55,23 @@ pub(super) fn router(otlp: Otlp) -> Router {
         .with_state(otlp)
 }
 
-pub(super) fn unimplemented() -> Response {
+pub(crate) fn unimplemented() -> Response {
     Status::unimplemented("no such service or method").into_http::<Body>().into_response()
 }
 
 async fn export(otlp: Otlp, signal: Signal, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if !routes::value(&parts.headers, header::CONTENT_TYPE).starts_with(GRPC) {
+    if !is_call(&parts.headers) {
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     }
-    let encoding = routes::value(&parts.headers, GRPC_ENCODING);
-    match receive(&otlp, signal, encoding, body).await {
+    match receive(&otlp, signal, &parts.headers, body).await {
         Ok(rejections) => success(&intake::response(&rejections)),
         Err(status) => failure(&status),
     }
 }
 
-async fn receive(otlp: &Otlp, signal: Signal, encoding: String, body: Body) -> Result<Rejections, Status> {
-    if !matches!(&*encoding, "" | "identity" | "gzip" | "zstd") {
-        return Err(Status::unimplemented(format!(
-            "unknown grpc-encoding {encoding}: expected gzip, zstd or none"
-        )));
-    }
+async fn receive(otlp: &Otlp, signal: Signal, headers: &HeaderMap, body: Body) -> Result<Rejections, Status> {
+    let encoding = encoding(headers)?;
     let max = otlp.inner.options.max_body;
     let mut held = otlp.inner.budget.reservation();
     let framed = body::read(body, max.saturating_add(PREFIX), &mut held).await.map_err(|trouble| {
@@ -85,18 +80,40 @@ async fn receive(otlp: &Otlp, signal: Signal, encoding: String, body: Body) -> R
         }
         status(&trouble)
     })?;
-    let (compressed, body) = message(framed).map_err(|trouble| status(&trouble))?;
-    let encoding = match (compressed, &*encoding) {
-        (true, "" | "identity") => {
-            return Err(Status::internal("a compressed message without a grpc-encoding"));
-        }
-        (true, _) => encoding,
-        (false, _) => String::new(),
-    };
-    otlp.take(Wire { signal, body, encoding, as_json: false }, held).await.map_err(|trouble| status(&trouble))
+    let (encoding, body) = unframed(framed, encoding)?;
+    let wire = Wire { signal, body, encoding: encoding.to_owned(), as_json: false };
+    otlp.take(wire, held).await.map_err(|trouble| status(&trouble))
 }
 
-/// The one message of a unary call, and whether it is compressed.
+/// Whether the head is that of a gRPC call.
+pub(crate) fn is_call(headers: &HeaderMap) -> bool {
+    routes::value(headers, header::CONTENT_TYPE).starts_with(GRPC)
+}
+
+/// How messages are compressed that say that they are; empty for not at all.
+pub(crate) fn encoding(headers: &HeaderMap) -> Result<&'static str, Status> {
+    match routes::value(headers, GRPC_ENCODING).as_str() {
+        "" | "identity" => Ok(""),
+        "gzip" => Ok("gzip"),
+        "zstd" => Ok("zstd"),
+        other => {
+            Err(Status::unimplemented(format!("unknown grpc-encoding {other}: expected gzip, zstd or none")))
+        }
+    }
+}
+
+/// The one message of a unary call, and how it is compressed.
+pub(crate) fn unframed(framed: Vec<u8>, encoding: &'static str) -> Result<(&'static str, Vec<u8>), Status> {
+    match message(framed).map_err(|trouble| status(&trouble))? {
+        (true, _) if encoding.is_empty() => {
+            Err(Status::internal("a compressed message without a grpc-encoding"))
+        }
+        (true, body) => Ok((encoding, body)),
+        (false, body) => Ok(("", body)),
+    }
+}
+
+/// The one message, and whether it is compressed.
 fn message(mut framed: Vec<u8>) -> Result<(bool, Vec<u8>), Trouble> {
     let bad = |problem: &str| Trouble::Malformed(format!("bad gRPC frame: {problem}"));
     let Some((&[flag, a, b, c, d], message)) = framed.split_first_chunk::<PREFIX>() else {
@@ -112,7 +129,7 @@ fn message(mut framed: Vec<u8>) -> Result<(bool, Vec<u8>), Trouble> {
     Ok((flag == 1, framed))
 }
 
-fn success(message: &[u8]) -> Response {
+pub(crate) fn success(message: &[u8]) -> Response {
     let mut framed = vec![0];
     framed.extend_from_slice(&u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes());
     framed.extend_from_slice(message);
@@ -122,7 +139,7 @@ fn success(message: &[u8]) -> Response {
     ([(header::CONTENT_TYPE, GRPC)], Body::new(body)).into_response()
 }
 
-fn failure(status: &Status) -> Response {
+pub(crate) fn failure(status: &Status) -> Response {
     let mut response = status.clone().into_http::<Body>();
     response.headers_mut().insert("grpc-accept-encoding", HeaderValue::from_static("identity,gzip,zstd"));
     response
@@ -134,7 +151,7 @@ async fn health() -> Response {
     success(&message)
 }
 
-fn status(trouble: &Trouble) -> Status {
+pub(crate) fn status(trouble: &Trouble) -> Status {
     let code = Code::from(trouble.code() as i32);
     let mut metadata = MetadataMap::new();
     if let Trouble::Unavailable { retry_after, .. } = trouble {

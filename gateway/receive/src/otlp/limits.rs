@@ -31,25 +31,25 @@ impl Default for OtlpOptions {
 const UNIT: usize = 1024;
 
 /// Bytes in flight.
-pub(super) struct Budget {
+pub(crate) struct Budget {
     semaphore: Arc<Semaphore>,
     /// All of it.
     bytes: usize,
 }
 
 impl Budget {
-    pub(super) fn new(bytes: usize) -> Self {
+    pub(crate) fn new(bytes: usize) -> Self {
         let units = bytes.div_ceil(UNIT).min(u32::MAX as usize);
         Self { semaphore: Arc::new(Semaphore::new(units)), bytes: units * UNIT }
     }
 
-    pub(super) fn reservation(&self) -> Reservation {
+    pub(crate) fn reservation(&self) -> Reservation {
         Reservation { semaphore: Arc::clone(&self.semaphore), most: self.bytes, held: None, bytes: 0 }
     }
 }
 
 /// What one request holds of the budget; given back when dropped.
-pub(super) struct Reservation {
+pub(crate) struct Reservation {
     semaphore: Arc<Semaphore>,
     /// The whole budget.
     most: usize,
@@ -59,7 +59,7 @@ pub(super) struct Reservation {
 
 impl Reservation {
     /// Takes more; `false` if there is no more.
-    pub(super) fn grow(&mut self, bytes: usize) -> bool {
+    pub(crate) fn grow(&mut self, bytes: usize) -> bool {
         let wanted = (self.bytes + bytes).div_ceil(UNIT) - self.bytes.div_ceil(UNIT);
         let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
         if wanted == 0 {
@@ -77,7 +77,7 @@ impl Reservation {
 
     /// Holds this many from now on, more or less than before; `false` if there is no more. A request that is larger than
     /// the whole budget needs all of it, so that it is taken when it is alone.
-    pub(super) fn settle(&mut self, bytes: usize) -> bool {
+    pub(crate) fn settle(&mut self, bytes: usize) -> bool {
         let bytes = bytes.min(self.most);
         if bytes > self.bytes {
             return self.grow(bytes - self.bytes);

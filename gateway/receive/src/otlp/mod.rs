@@ -3,13 +3,13 @@
 //! Both fronts read a body within limits and hand protobuf to `intake`, which walks it and asks the sink. JSON is rewritten
 //! as protobuf first. Nothing of OTLP's meaning is here: that is `parsers::otlp`.
 
-mod body;
-mod error;
-mod grpc;
+pub(crate) mod body;
+pub(crate) mod error;
+pub(crate) mod grpc;
 mod intake;
 mod json;
-mod limits;
-mod routes;
+pub(crate) mod limits;
+pub(crate) mod routes;
 #[cfg(test)]
 mod tests;
 

@@ -53,7 +53,7 @@ async fn export(otlp: Otlp, signal: Signal, request: Request) -> Response {
     }
 }
 
-pub(super) fn value(headers: &HeaderMap, name: header::HeaderName) -> String {
+pub(crate) fn value(headers: &HeaderMap, name: header::HeaderName) -> String {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().trim().to_ascii_lowercase()
 }
 
