@@ -117,6 +117,8 @@ pub const RULE: &str = "rule";
 pub const REASON: &str = "reason";
 /// `taken`, `rejected` by a partial success, or `set_aside` since the endpoint refused the record alone.
 pub const OUTCOME: &str = "outcome";
+/// What the sender speaks: `otlp`, `zipkin`, `jaeger`, `elastic_apm`, `loki_push`, `remote_write`.
+pub const PROTOCOL: &str = "protocol";
 /// `logs`, `traces` or `metrics`, as retention names them.
 pub const SIGNAL: &str = "signal";
 
@@ -215,28 +217,30 @@ impl MetricName {
                 &[],
                 "Bytes of batches that an agent is sending and that are not yet acknowledged",
             ),
-            Self::ReceivedSpans => row("received_spans", Counter, None, &[], "Spans accepted from senders"),
+            Self::ReceivedSpans => {
+                row("received_spans", Counter, None, &[PROTOCOL], "Spans accepted from senders")
+            }
             Self::ReceivedLogs => {
-                row("received_logs", Counter, None, &[], "Log records accepted from senders")
+                row("received_logs", Counter, None, &[PROTOCOL], "Log records accepted from senders")
             }
             Self::ReceivedSamples => {
-                row("received_samples", Counter, None, &[], "Metric samples accepted from senders")
+                row("received_samples", Counter, None, &[PROTOCOL], "Metric samples accepted from senders")
             }
             Self::ReceivedExemplars => {
-                row("received_exemplars", Counter, None, &[], "Exemplars accepted from senders")
+                row("received_exemplars", Counter, None, &[PROTOCOL], "Exemplars accepted from senders")
             }
             Self::RejectedRecords => row(
                 "rejected_records",
                 Counter,
                 None,
-                &[SIGNAL],
+                &[PROTOCOL, SIGNAL],
                 "Records of accepted requests that were not taken",
             ),
             Self::RefusedRequests => row(
                 "refused_requests",
                 Counter,
                 None,
-                &[REASON],
+                &[PROTOCOL, REASON],
                 "Requests of senders turned away whole, to be sent again",
             ),
             Self::StoreBytes => row("store", Gauge, Some(Bytes), &[], "Bytes of the store on disk"),

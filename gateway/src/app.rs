@@ -12,6 +12,7 @@ use parsers::derived::Deriver;
 use parsers::stage::Pipeline;
 use parsers::stage::relabel::Relabel;
 use prometheus_client::registry::Registry;
+use receive::Intake;
 use receive::otlp::{Otlp, OtlpOptions};
 use store::read::{MetricRead, ReadError};
 use store::{Keep, Retention, Store, StoreOptions, SyncPolicy};
@@ -83,9 +84,8 @@ impl App {
         let tailed = Arc::new(tail::Counters::default());
         let received = Arc::new(receive::Counters::default());
         let sink = Arc::new(StoreSink(store.clone()));
-        let otlp_options =
-            OtlpOptions { max_body: config.receive.otlp.max_body_bytes as usize, ..OtlpOptions::default() };
-        let otlp = Otlp::new(sink.clone(), Arc::clone(&received), Some(Arc::clone(&deriver)), otlp_options);
+        let intake = Intake::new(sink.clone(), Arc::clone(&received), Some(Arc::clone(&deriver)));
+        let otlp = Otlp::new(&intake, OtlpOptions { max_body: config.receive.otlp.max_body_bytes as usize });
 
         let metrics = prometheus.clone().map(|server| Arc::new(server) as Arc<dyn MetricRead>);
         let traces: Arc<dyn store::read::TraceRead> = Arc::new(store.clone());

@@ -5,11 +5,12 @@ use std::pin::pin;
 use tokio::net::UdpSocket;
 
 use super::thrift;
-use crate::otlp::error::Trouble;
+use crate::counters::count;
 use crate::span_intake::{Decode, SpanIntake};
 use crate::thrift::{Protocol, Reader, ThriftError};
 use crate::translated::Translated;
-use crate::{count, zipkin};
+use crate::trouble::Trouble;
+use crate::zipkin;
 
 /// Larger than a datagram can be, so that none is cut. Clients keep below 65,000.
 const MAX_DATAGRAM: usize = 1 << 16;
@@ -40,7 +41,7 @@ pub(super) async fn take(intake: &SpanIntake, protocol: Protocol, datagram: &[u8
         Protocol::Binary => |body, into| call(Protocol::Binary, body, into),
         Protocol::Compact => |body, into| call(Protocol::Compact, body, into),
     };
-    let counters = intake.counters();
+    let counters = intake.all_counters();
     match intake.take_few(datagram, decode).await {
         Ok(_) => {}
         Err(Trouble::Malformed(_) | Trouble::TooLarge(_)) => count(&counters.bad_datagrams, 1),

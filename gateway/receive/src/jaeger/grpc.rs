@@ -1,15 +1,14 @@
 //! `PostSpans` over gRPC.
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use tonic::Status;
 
 use super::proto;
-use crate::otlp::grpc;
+use crate::grpc;
 use crate::span_intake::SpanIntake;
 use crate::translated::{LeftOut, Translated};
 
@@ -24,22 +23,19 @@ pub(super) fn router(intake: SpanIntake) -> Router {
 }
 
 async fn post_spans(State(intake): State<SpanIntake>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    if !grpc::is_call(&parts.headers) {
+    if !grpc::is_grpc(request.headers()) {
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     }
-    match receive(&intake, &parts.headers, body).await {
+    match receive(&intake, request).await {
         // The response message has no fields.
         Ok(_) => grpc::success(&[]),
         Err(status) => grpc::failure(&status),
     }
 }
 
-async fn receive(intake: &SpanIntake, headers: &HeaderMap, body: Body) -> Result<LeftOut, Status> {
-    let encoding = grpc::encoding(headers)?;
-    let (framed, held) = intake.read(body, grpc::PREFIX).await.map_err(|trouble| grpc::status(&trouble))?;
-    let (encoding, body) = grpc::unframed(framed, encoding)?;
-    intake.take(body, encoding, held, decode).await.map_err(|trouble| grpc::status(&trouble))
+async fn receive(intake: &SpanIntake, request: Request) -> Result<LeftOut, Status> {
+    let wire = grpc::read(intake.door(), request).await?;
+    intake.take(wire, decode).await.map_err(|trouble| grpc::status(&trouble))
 }
 
 fn decode(body: &[u8], into: &mut Translated) -> Result<(), String> {

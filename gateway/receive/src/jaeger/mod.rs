@@ -13,6 +13,7 @@ mod thrift;
 use axum::Router;
 use tokio::net::UdpSocket;
 
+use crate::Intake;
 use crate::span_intake::SpanIntake;
 pub use crate::thrift::Protocol;
 
@@ -23,9 +24,9 @@ pub struct Jaeger {
 }
 
 impl Jaeger {
-    /// With its way to the sink.
-    pub fn new(intake: SpanIntake) -> Self {
-        Self { intake }
+    /// Over what the gateway's receivers share; a request has at most `max_body` bytes, on the wire and decompressed.
+    pub fn new(intake: &Intake, max_body: usize) -> Self {
+        Self { intake: SpanIntake::new(intake.door(crate::Protocol::Jaeger, max_body)) }
     }
 
     /// `POST /api/traces` and `GET /api/sampling`, for port 14268 or to merge on the main port.

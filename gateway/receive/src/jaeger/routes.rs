@@ -7,11 +7,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 use super::thrift;
-use crate::otlp::error::Trouble;
-use crate::otlp::routes::value;
+use crate::headers::{media_type, value};
 use crate::span_intake::{SpanIntake, accepted, encoding, refused};
 use crate::thrift::{Kind, Protocol, Reader};
 use crate::translated::Translated;
+use crate::trouble::Trouble;
 
 /// Everything: what is too much is left to whoever stores it.
 const STRATEGY: &str = r#"{"strategyType":"PROBABILISTIC","probabilisticSampling":{"samplingRate":1.0}}"#;
@@ -38,16 +38,14 @@ async fn sampling(RawQuery(query): RawQuery) -> Response {
 
 async fn traces(State(intake): State<SpanIntake>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let media = value(&parts.headers, header::CONTENT_TYPE);
-    match media.split(';').next().unwrap_or_default().trim() {
+    match &*media_type(&parts.headers) {
         "application/x-thrift" | "application/vnd.apache.thrift.binary" => {}
         "" => return bad("Cannot parse content type: mime: no media type"),
         other => return bad(&format!("Unsupported content type: {other}")),
     }
     let taken = async {
-        let (body, held) = intake.read(body, 0).await?;
         let encoding = encoding(&value(&parts.headers, header::CONTENT_ENCODING));
-        intake.take(body, encoding, held, decode).await
+        intake.take(intake.read(body, encoding).await?, decode).await
     };
     match taken.await {
         Ok(left_out) => accepted(&left_out),

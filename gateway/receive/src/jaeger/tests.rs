@@ -12,7 +12,6 @@ use proptest::prelude::*;
 use tower::ServiceExt;
 
 use super::*;
-use crate::SpanIntakeOptions;
 use crate::kept::Kept;
 use crate::thrift::writer::{Thrift, text};
 
@@ -24,7 +23,7 @@ struct Got {
 }
 
 fn jaeger(kept: &Arc<Kept>) -> Jaeger {
-    Jaeger::new(SpanIntake::new(kept.clone(), Arc::default(), SpanIntakeOptions::default()))
+    Jaeger::new(&Intake::new(kept.clone(), Arc::default(), None), crate::MAX_BODY)
 }
 
 async fn call(router: Router, request: Request<Body>) -> (StatusCode, HeaderMap, String) {
@@ -393,7 +392,7 @@ async fn datagrams_of_both_protocols_are_taken_and_bad_ones_counted() {
     use std::sync::atomic::Ordering::Relaxed;
     let kept = Arc::new(Kept::default());
     let counters = Arc::new(crate::Counters::default());
-    let jaeger = Jaeger::new(SpanIntake::new(kept.clone(), counters.clone(), SpanIntakeOptions::default()));
+    let jaeger = Jaeger::new(&Intake::new(kept.clone(), counters.clone(), None), crate::MAX_BODY);
     let argument = Thrift::Struct(vec![(1, batch(vec![span(-1, 2, -2, -3, vec![])]))]);
     let zipkin = Thrift::Struct(vec![
         (1, Thrift::I64(5)),
@@ -413,7 +412,7 @@ async fn datagrams_of_both_protocols_are_taken_and_bad_ones_counted() {
             assert_eq!(counters.bad_datagrams.load(Relaxed), before + 1, "{bad:?}");
         }
     }
-    assert_eq!(counters.traces.accepted.load(Relaxed), 4);
+    assert_eq!(counters.of(crate::Protocol::Jaeger).spans.accepted.load(Relaxed), 4);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use std::fmt;
 
 use axum::Router;
 
+use crate::Intake;
 use crate::span_intake::SpanIntake;
 use crate::thrift::{Kind, Reader, ThriftError};
 use crate::translated::Translated;
@@ -43,9 +44,9 @@ pub struct Zipkin {
 }
 
 impl Zipkin {
-    /// With its way to the sink.
-    pub fn new(intake: SpanIntake) -> Self {
-        Self { intake }
+    /// Over what the gateway's receivers share; a request has at most `max_body` bytes, on the wire and decompressed.
+    pub fn new(intake: &Intake, max_body: usize) -> Self {
+        Self { intake: SpanIntake::new(intake.door(crate::Protocol::Zipkin, max_body)) }
     }
 
     /// `POST /api/v2/spans` and `/api/v1/spans`, to merge on the main port.

@@ -8,11 +8,11 @@ use axum::{Json, Router};
 use tower_http::cors::{Any, CorsLayer};
 
 use super::{Version, json, proto, thrift};
-use crate::otlp::error::Trouble;
-use crate::otlp::routes::value;
+use crate::headers::value;
 use crate::span_intake::{Decode, SpanIntake, accepted, encoding, refused};
 use crate::thrift::{Kind, Protocol, Reader};
 use crate::translated::{LeftOut, Translated};
+use crate::trouble::Trouble;
 
 pub(super) fn router(intake: SpanIntake) -> Router {
     let cors = CorsLayer::new().allow_origin(Any).allow_methods([Method::POST]).allow_headers(Any);
@@ -72,8 +72,7 @@ async fn spans(intake: SpanIntake, version: Version, request: Request) -> Respon
 
 async fn take(intake: &SpanIntake, version: Version, request: Request) -> Result<LeftOut, Trouble> {
     let (parts, body) = request.into_parts();
-    let (body, held) = intake.read(body, 0).await?;
-    let encoding = encoding(&value(&parts.headers, header::CONTENT_ENCODING));
+    let wire = intake.read(body, encoding(&value(&parts.headers, header::CONTENT_ENCODING))).await?;
     let decode = decoder(version, &value(&parts.headers, header::CONTENT_TYPE));
-    intake.take(body, encoding, held, decode).await
+    intake.take(wire, decode).await
 }

@@ -13,7 +13,6 @@ use proptest::prelude::*;
 use tower::ServiceExt;
 
 use super::*;
-use crate::SpanIntakeOptions;
 use crate::kept::Kept;
 use crate::thrift::Protocol;
 use crate::thrift::writer::{Thrift, text};
@@ -26,8 +25,7 @@ struct Got {
 
 async fn send(path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Got {
     let kept = Arc::new(Kept::default());
-    let router =
-        Zipkin::new(SpanIntake::new(kept.clone(), Arc::default(), SpanIntakeOptions::default())).http();
+    let router = Zipkin::new(&Intake::new(kept.clone(), Arc::default(), None), crate::MAX_BODY).http();
     let (status, text) = post(router, path, headers, body.into()).await;
     Got { status, text, spans: kept.spans() }
 }
@@ -490,7 +488,7 @@ async fn protobuf_is_read_and_a_broken_span_in_it_left_out_alone() {
 async fn other_methods_are_told_so_and_a_browser_may_send() {
     let zipkin = || {
         let kept = Arc::new(Kept::default());
-        Zipkin::new(SpanIntake::new(kept, Arc::default(), SpanIntakeOptions::default())).port()
+        Zipkin::new(&Intake::new(kept, Arc::default(), None), crate::MAX_BODY).port()
     };
     let get = Request::get("/api/v2/spans").body(Body::empty()).unwrap();
     assert_eq!(zipkin().oneshot(get).await.unwrap().status(), StatusCode::METHOD_NOT_ALLOWED);

@@ -9,6 +9,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
     exemplar, metric::Data, number_data_point,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
+use parsers::derived::Deriver;
 use parsers::otlp::{Reason, Rejections, walk_logs, walk_metrics};
 use parsers::record::{LogBatch, MetricBatch, Pairs, Severity};
 use proptest::prelude::*;

@@ -10,22 +10,7 @@ pub const MAX_BODY: usize = 64 * 1024 * 1024;
 /// Of all requests at once: two of the largest.
 pub const MAX_IN_FLIGHT: usize = 2 * MAX_BODY;
 /// What a turned away sender is told to wait: a body is walked in well under a second.
-pub const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// Bounds of the receiver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OtlpOptions {
-    /// Bytes of one request, on the wire and decompressed.
-    pub max_body: usize,
-    /// Bytes of all requests being read and stored: bodies, and the rows made of them.
-    pub max_in_flight: usize,
-}
-
-impl Default for OtlpOptions {
-    fn default() -> Self {
-        Self { max_body: MAX_BODY, max_in_flight: MAX_IN_FLIGHT }
-    }
-}
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Permits are of this many bytes, so that their number fits 32 bits.
 const UNIT: usize = 1024;
