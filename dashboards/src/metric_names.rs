@@ -42,6 +42,8 @@ pub enum MetricName {
     RejectedRecords,
     /// Whole requests turned away.
     RefusedRequests,
+    /// Datagrams that were not taken.
+    LostDatagrams,
     /// Bytes of the store on disk.
     StoreBytes,
     /// Sealed segments.
@@ -124,7 +126,7 @@ pub const SIGNAL: &str = "signal";
 
 impl MetricName {
     /// Every metric, in the order of the list above.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::HttpRequests,
         Self::HttpRequestDuration,
         Self::TailLines,
@@ -143,6 +145,7 @@ impl MetricName {
         Self::ReceivedExemplars,
         Self::RejectedRecords,
         Self::RefusedRequests,
+        Self::LostDatagrams,
         Self::StoreBytes,
         Self::StoreSegments,
         Self::StoreRecords,
@@ -242,6 +245,13 @@ impl MetricName {
                 None,
                 &[PROTOCOL, REASON],
                 "Requests of senders turned away whole, to be sent again",
+            ),
+            Self::LostDatagrams => row(
+                "lost_datagrams",
+                Counter,
+                None,
+                &[REASON],
+                "Datagrams of senders that were not taken; nobody sends them again",
             ),
             Self::StoreBytes => row("store", Gauge, Some(Bytes), &[], "Bytes of the store on disk"),
             Self::StoreSegments => row("store_segments", Gauge, None, &[], "Sealed segments"),

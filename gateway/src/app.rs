@@ -12,8 +12,10 @@ use parsers::derived::Deriver;
 use parsers::stage::Pipeline;
 use parsers::stage::relabel::Relabel;
 use prometheus_client::registry::Registry;
-use receive::Intake;
+use receive::jaeger::Jaeger;
 use receive::otlp::{Otlp, OtlpOptions};
+use receive::zipkin::Zipkin;
+use receive::{Intake, MAX_BODY};
 use store::read::{MetricRead, ReadError};
 use store::{Keep, Retention, Store, StoreOptions, SyncPolicy};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +25,7 @@ use upstream::prometheus::{ForwardError, Prometheus, PrometheusOptions};
 use crate::config::{self, Config};
 use crate::listener::{BindError, Listener};
 use crate::own_spans::OwnSpans;
+use crate::ports::Ports;
 use crate::sinks::StoreSink;
 use crate::{sources, telemetry};
 
@@ -38,6 +41,8 @@ pub struct App {
     pub otlp_grpc: SocketAddr,
     /// OTLP HTTP.
     pub otlp_http: SocketAddr,
+    /// What else is received, and where.
+    pub receivers: Vec<(&'static str, SocketAddr)>,
     store: Store,
     shutdown: CancellationToken,
     tasks: TaskTracker,
@@ -70,6 +75,8 @@ impl App {
         let grpc = Listener::bind(config.receive.otlp.grpc, "OTLP gRPC", "receive.otlp.grpc").await?;
         let http = Listener::bind(config.receive.otlp.http, "OTLP HTTP", "receive.otlp.http").await?;
         let addresses = (main.address, grpc.address, http.address);
+        let ports = Ports::bind(&config.receive).await?;
+        let receivers = ports.addresses();
 
         let deriver = Deriver::new(&config.rules).map_err(|errors| {
             StartError::Rule(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
@@ -86,6 +93,7 @@ impl App {
         let sink = Arc::new(StoreSink(store.clone()));
         let intake = Intake::new(sink.clone(), Arc::clone(&received), Some(Arc::clone(&deriver)));
         let otlp = Otlp::new(&intake, OtlpOptions { max_body: config.receive.otlp.max_body_bytes as usize });
+        let (zipkin, jaeger) = (Zipkin::new(&intake, MAX_BODY), Jaeger::new(&intake, MAX_BODY));
 
         let metrics = prometheus.clone().map(|server| Arc::new(server) as Arc<dyn MetricRead>);
         let traces: Arc<dyn store::read::TraceRead> = Arc::new(store.clone());
@@ -118,7 +126,10 @@ impl App {
             request_timeout: serve::DEFAULT_REQUEST_TIMEOUT,
         });
 
-        tasks.spawn(main.serve(surfaces.merge(otlp.http()).merge(otlp.grpc()), shutdown.clone()));
+        let received =
+            otlp.http().merge(otlp.grpc()).merge(zipkin.http()).merge(jaeger.http()).merge(jaeger.grpc());
+        tasks.spawn(main.serve(surfaces.merge(received), shutdown.clone()));
+        ports.serve(&zipkin, &jaeger, &tasks, &shutdown);
         tasks.spawn(grpc.serve(otlp.grpc().fallback(Otlp::grpc_unimplemented), shutdown.clone()));
         tasks.spawn(http.serve(otlp.http(), shutdown.clone()));
         let positions = store.positions(LOCAL_AGENT);
@@ -131,7 +142,8 @@ impl App {
             shutdown.clone(),
         ));
         tasks.close();
-        Ok(Self { main: addresses.0, otlp_grpc: addresses.1, otlp_http: addresses.2, store, shutdown, tasks })
+        let (main, otlp_grpc, otlp_http) = addresses;
+        Ok(Self { main, otlp_grpc, otlp_http, receivers, store, shutdown, tasks })
     }
 
     /// Stops taking new work, lets what is under way end, seals nothing: the journal has it all.

@@ -162,6 +162,9 @@ fn serve(path: Option<&Path>, data_dir: Option<PathBuf>) -> Result<(), Failure> 
     start_logging("info");
     runtime()?.block_on(async {
         let running = App::start(config).await.map_err(failed)?;
+        for (protocol, address) in &running.receivers {
+            tracing::info!("receiving {protocol} on {address}");
+        }
         tracing::info!(
             "listening on {}, OTLP gRPC {}, OTLP HTTP {}",
             running.main,

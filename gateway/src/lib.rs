@@ -10,6 +10,7 @@ pub mod demo;
 pub mod listener;
 mod own_spans;
 pub mod parse_view;
+mod ports;
 mod sinks;
 mod sources;
 pub mod telemetry;

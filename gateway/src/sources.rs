@@ -92,6 +92,10 @@ pub fn receivers(counters: Arc<receive::Counters>) -> Source {
             let labels = named(&[(REASON, "bytes_in_flight")]);
             out.with(MetricName::RefusedRequests, labels, get(&counters.turned_away) as f64);
         }
+        let datagrams = [("malformed", &counters.bad_datagrams), ("refused", &counters.lost_datagrams)];
+        for (reason, counter) in datagrams {
+            out.with(MetricName::LostDatagrams, vec![(REASON, reason.to_owned())], get(counter) as f64);
+        }
     })
 }
 

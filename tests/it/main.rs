@@ -16,8 +16,12 @@ mod first_light;
 #[cfg(test)]
 mod grafana;
 #[cfg(test)]
+mod jaeger;
+#[cfg(test)]
 mod manifests;
 #[cfg(test)]
 mod own_metrics;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod zipkin;

@@ -94,9 +94,9 @@ fn the_gateways_configuration_loads_and_listens_on_the_containers_ports() {
     let config = configuration("trefoil-config", "trefoil.yaml");
     let ports = container_ports("trefoil", "StatefulSet");
     assert_eq!(u64::from(config.server.listen.port()), ports["http"]);
-    assert_eq!(u64::from(config.otlp.grpc.port()), ports["otlp-grpc"]);
-    assert_eq!(u64::from(config.otlp.http.port()), ports["otlp-http"]);
-    for address in [config.server.listen, config.otlp.grpc, config.otlp.http] {
+    assert_eq!(u64::from(config.receive.otlp.grpc.port()), ports["otlp-grpc"]);
+    assert_eq!(u64::from(config.receive.otlp.http.port()), ports["otlp-http"]);
+    for address in [config.server.listen, config.receive.otlp.grpc, config.receive.otlp.http] {
         assert!(address.ip().is_unspecified(), "{address} cannot be reached from outside the pod");
     }
     assert!(config.collect.files.is_empty(), "the agents tail");

@@ -2,7 +2,7 @@
 //! of OpenTelemetry hide in tags put back where OTLP has it.
 
 use parsers::otlp::{Reason, Rejections, SpanEncoder};
-use parsers::record::{Attributes, Scope, Span, SpanBatch, SpanKind, Status, StatusCode, Value};
+use parsers::record::{Attributes, Scope, Span, SpanBatch, SpanKind, Status, StatusCode, Value, attribute};
 
 /// Tags, events and their fields that one span may have. Far beyond what instrumentation writes; each takes some 80 bytes
 /// while it is translated, a few on the wire.
@@ -118,6 +118,41 @@ pub(crate) fn restore(tags: &mut Attributes) -> Restored {
         found.status.message = description.or(error).unwrap_or_default();
     }
     found
+}
+
+/// Attributes of a resource that tags are moved to; each tag is compared with all of them. Real ones have some 30.
+const MAX_RESOURCE: usize = 128;
+
+/// Moves tags of the resource there, unless it says something else under their names: exporters of OpenTelemetry write the
+/// resource among the tags, where nothing would be joined by it.
+pub(crate) fn move_to_resource(tags: &mut Attributes, resource: &mut Attributes) {
+    tags.retain_mut(|(key, value)| {
+        if resource.len() >= MAX_RESOURCE || !is_of_resource(key) {
+            return true;
+        }
+        if let Some(known) = attribute(resource, key) {
+            return known != value;
+        }
+        resource.push((std::mem::take(key), std::mem::take(value)));
+        false
+    });
+}
+
+/// Whether a tag of this name describes who sent the span, by OpenTelemetry's conventions.
+pub(crate) fn is_of_resource(key: &str) -> bool {
+    const PREFIXES: [&str; 10] = [
+        "service.",
+        "k8s.",
+        "container.",
+        "host.",
+        "telemetry.",
+        "process.",
+        "os.",
+        "cloud.",
+        "deployment.",
+        "faas.",
+    ];
+    PREFIXES.iter().any(|prefix| key.starts_with(prefix))
 }
 
 fn kind(text: &str) -> Option<SpanKind> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parsers::otlp::Reason;
 use parsers::record::{Attributes, Event, Link, Resource, Span, SpanId, SpanKind, TraceId, Value, attribute};
 
-use crate::translated::{MAX_PARTS, Translated, restore};
+use crate::translated::{MAX_PARTS, Translated, is_of_resource, move_to_resource, restore};
 
 /// How a span refers to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,7 +64,7 @@ impl Sent {
     }
 
     /// To the rest of its request, or left out.
-    pub(super) fn put(self, process: Arc<Resource>, into: &mut Translated) {
+    pub(super) fn put(self, process: Process, into: &mut Translated) {
         let Some(trace) = self.trace else {
             return into
                 .leave_out(Reason::TraceId, || "trace id: missing, zero or of a wrong length".to_owned());
@@ -91,10 +91,11 @@ impl Sent {
         parent.filter(|parent| *parent != id)
     }
 
-    fn into_span(mut self, trace_id: TraceId, span_id: SpanId, resource: Arc<Resource>) -> Span {
+    fn into_span(mut self, trace_id: TraceId, span_id: SpanId, process: Process) -> Span {
         let parent_span_id = self.parent_of(trace_id, span_id);
         let restored = restore(&mut self.tags);
         let mut attributes = self.tags;
+        let resource = process.with(&mut attributes);
         for (key, said) in [("jaeger.debug", self.flags & DEBUG != 0), ("jaeger.incomplete", self.incomplete)]
         {
             if said {
@@ -136,19 +137,23 @@ fn link(reference: &Reference) -> Link {
     Link { trace_id: reference.trace, span_id: reference.span, attributes }
 }
 
+/// Takes a field out, if it is a text.
+fn take_text(fields: &mut Attributes, wanted: &str) -> Option<String> {
+    let at = fields.iter().position(|(key, value)| key == wanted && value.as_str().is_some())?;
+    match fields.remove(at).1 {
+        Value::Str(text) => Some(text),
+        _ => None,
+    }
+}
+
 /// A log's fields. The field `event` names it; what OpenTracing says of an error has other names in OpenTelemetry.
 fn event(time: u64, mut fields: Attributes) -> Event {
-    let at = fields.iter().position(|(key, value)| key == "event" && value.as_str().is_some());
-    let name = at.map(|at| fields.remove(at)).and_then(|(_, value)| match value {
-        Value::Str(name) => Some(name),
-        _ => None,
-    });
+    let name = take_text(&mut fields, "event");
     let has = |key| attribute(&fields, key).is_some();
     let is_error = has("error.kind") || has("stack") || (name.as_deref() == Some("error") && has("message"));
     if !is_error {
-        // Without a name it is a message, and the message says what it is.
-        let message = || attribute(&fields, "message").and_then(Value::as_str).map(str::to_owned);
-        let name = name.or_else(message).unwrap_or_else(|| "log".to_owned());
+        // Without a name its message says what it is; exporters of OpenTelemetry write the name there.
+        let name = name.or_else(|| take_text(&mut fields, "message")).unwrap_or_else(|| "log".to_owned());
         return Event { time, name, attributes: fields };
     }
     for (key, _) in &mut fields {
@@ -163,17 +168,52 @@ fn event(time: u64, mut fields: Attributes) -> Event {
     Event { time, name: "exception".to_owned(), attributes: fields }
 }
 
-/// The resource that a process is. Its host is also given under the name by which records join.
-pub(super) fn resource(service: String, tags: Attributes) -> Resource {
-    let mut attributes = Attributes::new();
-    if !service.is_empty() {
-        attributes.push(("service.name".to_owned(), Value::Str(service)));
+/// Who sent spans. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Process {
+    resource: Arc<Resource>,
+    /// Whether it is too large to be copied for a span of its own.
+    is_large: bool,
+}
+
+/// Bytes of a process, roughly, up to which it is copied. Clients write a few hundred.
+const MAX_COPIED: usize = 4096;
+
+impl Process {
+    /// Its host is also given under the name by which records join.
+    pub(super) fn new(service: String, tags: Attributes) -> Self {
+        let mut attributes = Attributes::new();
+        if !service.is_empty() {
+            attributes.push(("service.name".to_owned(), Value::Str(service)));
+        }
+        attributes.extend(tags.into_iter().filter(|(key, _)| key != "service.name"));
+        if attribute(&attributes, "host.name").is_none()
+            && let Some(host) = attribute(&attributes, "hostname").cloned()
+        {
+            attributes.push(("host.name".to_owned(), host));
+        }
+        let bytes = |(key, value): &(String, Value)| {
+            let value = match value {
+                Value::Str(text) => text.len(),
+                Value::Bytes(bytes) => bytes.len(),
+                _ => 8,
+            };
+            key.len() + value
+        };
+        let is_large = attributes.iter().map(bytes).sum::<usize>() > MAX_COPIED;
+        Self { resource: Arc::new(Resource { attributes }), is_large }
     }
-    attributes.extend(tags.into_iter().filter(|(key, _)| key != "service.name"));
-    if attribute(&attributes, "host.name").is_none()
-        && let Some(host) = attribute(&attributes, "hostname").cloned()
-    {
-        attributes.push(("host.name".to_owned(), host));
+
+    /// The resource of a span with these tags, which lose those that are of the resource.
+    fn with(self, tags: &mut Attributes) -> Arc<Resource> {
+        if self.is_large || !tags.iter().any(|(key, _)| is_of_resource(key)) {
+            return self.resource;
+        }
+        let mut attributes = self.resource.attributes.clone();
+        move_to_resource(tags, &mut attributes);
+        if attributes.len() == self.resource.attributes.len() {
+            return self.resource;
+        }
+        Arc::new(Resource { attributes })
     }
-    Resource { attributes }
 }

@@ -1,11 +1,9 @@
 //! `jaeger.api_v2.PostSpansRequest` in protobuf.
 
-use std::sync::Arc;
-
 use parsers::otlp::{Field, Reader, Reason, WalkError};
-use parsers::record::{Attributes, Resource, SpanId, TraceId, Value};
+use parsers::record::{Attributes, SpanId, TraceId, Value};
 
-use super::model::{Reference, Relation, Sent, resource};
+use super::model::{Process, Reference, Relation, Sent};
 use crate::translated::{MAX_PARTS, Translated};
 
 type Result<T> = std::result::Result<T, WalkError>;
@@ -23,19 +21,19 @@ pub(super) fn request(body: &[u8], into: &mut Translated) -> Result<()> {
 
 fn batch(message: &[u8], into: &mut Translated) -> Result<()> {
     // The process comes after the spans.
-    let mut shared = Arc::new(Resource::default());
+    let mut shared = Process::default();
     let mut reader = Reader::new(message);
     while let Some((number, field)) = reader.read()? {
         if let (2, Field::Bytes(bytes)) = (number, field) {
-            shared = Arc::new(process(bytes)?);
+            shared = process(bytes)?;
         }
     }
     let mut reader = Reader::new(message);
     while let Some((number, field)) = reader.read()? {
         let (1, Field::Bytes(bytes)) = (number, field) else { continue };
         match span(bytes) {
-            Ok((sent, None)) => sent.put(Arc::clone(&shared), into),
-            Ok((sent, Some(own))) => sent.put(Arc::new(own), into),
+            Ok((sent, None)) => sent.put(shared.clone(), into),
+            Ok((sent, Some(own))) => sent.put(own, into),
             Err(error) => into.leave_out(Reason::Malformed, || error.to_string()),
         }
     }
@@ -47,7 +45,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// A span, and its own process if it has one.
-fn span(message: &[u8]) -> Result<(Sent, Option<Resource>)> {
+fn span(message: &[u8]) -> Result<(Sent, Option<Process>)> {
     let (mut sent, mut process) = (Sent::default(), None);
     let mut reader = Reader::new(message);
     while let Some((number, field)) = reader.read()? {
@@ -159,7 +157,7 @@ fn log(message: &[u8], parts: &mut usize) -> Result<(u64, Attributes)> {
     Ok((time, fields))
 }
 
-fn process(message: &[u8]) -> Result<Resource> {
+fn process(message: &[u8]) -> Result<Process> {
     let (mut service, mut tags) = (String::new(), Attributes::new());
     let mut reader = Reader::new(message);
     while let Some((number, field)) = reader.read()? {
@@ -169,5 +167,5 @@ fn process(message: &[u8]) -> Result<Resource> {
             _ => {}
         }
     }
-    Ok(resource(service, tags))
+    Ok(Process::new(service, tags))
 }

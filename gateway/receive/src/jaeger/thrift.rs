@@ -1,10 +1,8 @@
 //! `jaeger.thrift`: a batch, bare over HTTP, or as the argument of `emitBatch` in a datagram.
 
-use std::sync::Arc;
+use parsers::record::{Attributes, SpanId, Spelling, SpellingKind, TraceId, Value};
 
-use parsers::record::{Attributes, Resource, SpanId, Spelling, SpellingKind, TraceId, Value};
-
-use super::model::{Reference, Relation, Sent, resource};
+use super::model::{Process, Reference, Relation, Sent};
 use crate::thrift::{Kind, Reader, ThriftError};
 use crate::translated::{MAX_PARTS, Translated};
 
@@ -17,13 +15,13 @@ pub(super) fn batch(reader: &mut Reader<'_>, kind: Kind, into: &mut Translated) 
     let mut waiting = Vec::new();
     reader.structure(kind, |reader, number, kind| {
         match number {
-            1 => process = Some(Arc::new(self::process(reader, kind)?)),
+            1 => process = Some(self::process(reader, kind)?),
             2 => reader.list(kind, |reader, kind| {
                 let span = span(reader, kind)?;
                 match &process {
-                    Some(process) => span.put(Arc::clone(process), into),
+                    Some(process) => span.put(process.clone(), into),
                     None if waiting.len() < MAX_WAITING => waiting.push(span),
-                    None => span.put(Arc::default(), into),
+                    None => span.put(Process::default(), into),
                 }
                 Ok(())
             })?,
@@ -33,7 +31,7 @@ pub(super) fn batch(reader: &mut Reader<'_>, kind: Kind, into: &mut Translated) 
     })?;
     let process = process.unwrap_or_default();
     for span in waiting {
-        span.put(Arc::clone(&process), into);
+        span.put(process.clone(), into);
     }
     Ok(())
 }
@@ -163,7 +161,7 @@ fn log(reader: &mut Reader<'_>, kind: Kind, parts: &mut usize) -> Result<(u64, A
     Ok((time, fields))
 }
 
-fn process(reader: &mut Reader<'_>, kind: Kind) -> Result<Resource> {
+fn process(reader: &mut Reader<'_>, kind: Kind) -> Result<Process> {
     let (mut service, mut tags, mut parts) = (String::new(), Attributes::new(), 0);
     reader.structure(kind, |reader, number, kind| {
         match number {
@@ -173,5 +171,5 @@ fn process(reader: &mut Reader<'_>, kind: Kind) -> Result<Resource> {
         }
         Ok(())
     })?;
-    Ok(resource(service, tags))
+    Ok(Process::new(service, tags))
 }

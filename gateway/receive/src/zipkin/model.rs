@@ -8,7 +8,7 @@ use parsers::record::{
     Attributes, Event, IdError, Resource, Span, SpanId, SpanKind, Spelling, SpellingKind, TraceId, Value,
 };
 
-use crate::translated::{MAX_PARTS, restore};
+use crate::translated::{MAX_PARTS, move_to_resource, restore};
 
 /// One side of a connection. All fields may be unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -86,12 +86,7 @@ impl Report {
             self.tags.into_iter().map(|(key, value)| (key, Value::Str(value))).collect();
         let restored = restore(&mut attributes);
         let mut resource = self.local.attributes("service.name", "network.local");
-        let of_resource = attributes.extract_if(.., |(key, _)| is_of_resource(key));
-        for (key, value) in of_resource {
-            if !resource.iter().any(|(known, _)| *known == key) {
-                resource.push((key, value));
-            }
-        }
+        move_to_resource(&mut attributes, &mut resource);
         attributes.extend(self.remote.attributes("peer.service", "network.peer"));
         for (key, said) in [("zipkin.shared", self.shared), ("zipkin.debug", self.debug)] {
             if said {
@@ -119,23 +114,6 @@ impl Report {
             scope: Arc::new(restored.scope),
         }
     }
-}
-
-/// Exporters of OpenTelemetry write the resource among the tags; there, nothing could be joined by it.
-fn is_of_resource(key: &str) -> bool {
-    const PREFIXES: [&str; 10] = [
-        "service.",
-        "k8s.",
-        "container.",
-        "host.",
-        "telemetry.",
-        "process.",
-        "os.",
-        "cloud.",
-        "deployment.",
-        "faas.",
-    ];
-    PREFIXES.iter().any(|prefix| key.starts_with(prefix))
 }
 
 /// Why a report is not taken.
