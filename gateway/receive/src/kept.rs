@@ -13,11 +13,16 @@ use crate::{Refusal, RefusalKind, Sink};
 #[derive(Default)]
 pub(crate) struct Kept {
     batches: Mutex<Vec<Arc<Batch>>>,
-    pub refuse: bool,
+    refuse: bool,
     arrived: Notify,
 }
 
 impl Kept {
+    /// One that takes nothing.
+    pub(crate) fn full() -> Self {
+        Self { refuse: true, ..Self::default() }
+    }
+
     /// The spans since the last look.
     pub(crate) fn spans(&self) -> Vec<Span> {
         let batches = std::mem::take(&mut *self.batches.lock().unwrap());

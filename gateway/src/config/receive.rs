@@ -50,6 +50,15 @@ pub struct Jaeger {
     pub sampling: Option<SocketAddr>,
 }
 
+impl Receive {
+    /// Without the ports that may be turned off.
+    pub fn on_fewest_ports(self) -> Self {
+        let zipkin = Zipkin { http: None };
+        let jaeger = Jaeger { http: None, grpc: None, udp_compact: None, udp_binary: None, sampling: None };
+        Self { otlp: self.otlp, zipkin, jaeger }
+    }
+}
+
 /// Loopback, as the main listener; the port is the one that SDKs have wired in.
 const OTLP_GRPC: &str = "127.0.0.1:4317";
 /// Loopback, as the main listener; the port is the one that SDKs have wired in.

@@ -44,14 +44,15 @@ async fn post(media: Option<&str>, body: Vec<u8>) -> Got {
 
 const THRIFT: Option<&str> = Some("application/x-thrift");
 
+fn framed(message: &[u8]) -> Vec<u8> {
+    [&[0][..], &(message.len() as u32).to_be_bytes(), message].concat()
+}
+
 async fn grpc(message: &[u8]) -> Got {
-    let mut framed = vec![0];
-    framed.extend((message.len() as u32).to_be_bytes());
-    framed.extend(message);
     let kept = Arc::new(Kept::default());
     let request = Request::post("/jaeger.api_v2.CollectorService/PostSpans")
         .header("content-type", "application/grpc")
-        .body(Body::from(framed));
+        .body(Body::from(framed(message)));
     let (parts, body) = jaeger(&kept).grpc().oneshot(request.unwrap()).await.unwrap().into_parts();
     let body = body.collect().await.unwrap();
     // Failures are in the head, success in the trailers.
@@ -432,6 +433,28 @@ async fn a_socket_is_read_until_shutdown() {
     assert_eq!(kept.spans().len(), 1);
     stop.send(()).unwrap();
     agent.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_sink_says_when_to_come_back_where_it_can() {
+    use std::sync::atomic::Ordering::Relaxed;
+    let (kept, counters) = (Arc::new(Kept::full()), Arc::default());
+    let jaeger = Jaeger::new(&Intake::new(kept, Arc::clone(&counters), None), 100_000);
+    let whole = batch(vec![span(1, 2, 3, 4, vec![])]);
+    let request = Request::post("/api/traces").header("content-type", "application/x-thrift");
+    let request = request.body(Body::from(whole.encode(Protocol::Binary))).unwrap();
+    let (status, headers, text) = call(jaeger.http(), request).await;
+    assert_eq!((status, text.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "disk full"));
+    assert_eq!(headers["retry-after"], "7");
+    let request = Request::post("/jaeger.api_v2.CollectorService/PostSpans")
+        .header("content-type", "application/grpc")
+        .body(Body::from(framed(&proto_request(&[proto_span(&trace(), 1, None)], true))));
+    let (_, headers, _) = call(jaeger.grpc(), request.unwrap()).await;
+    assert_eq!(headers["grpc-status"], "14");
+    assert!(headers.contains_key("google.rpc.retryinfo-bin"));
+    let argument = Thrift::Struct(vec![(1, whole)]).call(Protocol::Compact, "emitBatch");
+    agent::take(&jaeger.intake, Protocol::Compact, &argument).await;
+    assert_eq!((counters.lost_datagrams.load(Relaxed), counters.bad_datagrams.load(Relaxed)), (1, 0));
 }
 
 proptest! {

@@ -505,6 +505,23 @@ async fn other_methods_are_told_so_and_a_browser_may_send() {
     assert!(body.starts_with(b"{\"status\":\"UP\""));
 }
 
+#[tokio::test]
+async fn too_much_is_a_413_and_a_full_sink_says_when_to_come_back() {
+    let (kept, counters) = (Arc::new(Kept::full()), Arc::default());
+    let zipkin = Zipkin::new(&Intake::new(kept, Arc::clone(&counters), None), 1000);
+    let send = |body: Vec<u8>| {
+        let request = Request::post("/api/v2/spans").body(Body::from(body)).unwrap();
+        zipkin.http().oneshot(request)
+    };
+    let answer = send(vec![b' '; 1001]).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let answer = send(br#"[{"traceId":"1","id":"2"}]"#.to_vec()).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.headers()["retry-after"], "7");
+    let spans = &counters.of(crate::Protocol::Zipkin).spans;
+    assert_eq!(spans.refused.load(std::sync::atomic::Ordering::Relaxed), 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
