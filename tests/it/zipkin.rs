@@ -118,6 +118,33 @@ async fn both_halves_of_a_shared_span_are_one_call_in_the_answer() -> Result<()>
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_span_reported_at_its_start_and_again_at_its_end_is_one() -> Result<()> {
+    let scene = Scene::start().await?;
+    let now = jiff::Timestamp::now().as_microsecond();
+    let report = |more: serde_json::Value| {
+        let mut span = json!({"traceId": "5af7183fb1d4cf61", "id": "a", "kind": "CLIENT", "localEndpoint": {"serviceName": "front"}});
+        span.as_object_mut()
+            .into_iter()
+            .for_each(|span| span.extend(more.as_object().cloned().unwrap_or_default()));
+        json!([span]).to_string().into_bytes()
+    };
+    let begun = report(json!({"name": "get", "timestamp": now, "tags": {"http.method": "GET"}}));
+    let ended = report(json!({"timestamp": now, "duration": 1500, "tags": {"error": "boom"}}));
+    for body in [&begun, &ended, &ended, &begun] {
+        let answer =
+            scene.http.post(&format!("http://{}/api/v2/spans", scene.port), &[], body.clone()).await?;
+        ensure!(answer.status == 202, "{} {}", answer.status, answer.text());
+    }
+    let url = format!("http://{}/api/v1/traces/5af7183fb1d4cf61", scene.trefoil.main);
+    let answer = scene.http.get(&url).await?.ok_json()?;
+    assert_eq!(answer["spans"].as_array().map(Vec::len), Some(1), "{answer}");
+    let span = span(&answer, "get")?;
+    assert_eq!((&span["duration_nano"], &span["status"]["code"]), (&json!("1500000"), &json!("error")));
+    assert_eq!(span["attributes"], json!({"http.method": "GET", "error": "boom"}));
+    scene.trefoil.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_list_of_spans_is_refused_and_the_next_request_taken() -> Result<()> {
     let scene = Scene::start().await?;
     let whole = br#"[{"traceId":"5af7183fb1d4cf60","id":"a","name":"get"}]"#;
