@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use receive::jaeger::{Jaeger, Protocol};
+use receive::otlp::Otlp;
 use receive::zipkin::Zipkin;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -57,7 +58,7 @@ impl Ports {
         let listeners = [
             (self.zipkin, zipkin.port()),
             (self.jaeger_http, jaeger.http()),
-            (self.jaeger_grpc, jaeger.grpc()),
+            (self.jaeger_grpc, jaeger.grpc().fallback(Otlp::grpc_unimplemented)),
             (self.jaeger_sampling, jaeger.sampling()),
         ];
         for (listener, router) in listeners {

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use flate2::Compression;
@@ -74,6 +75,32 @@ async fn py_zipkin_is_heard_in_each_of_its_encodings() -> Result<()> {
         assert_eq!(call["status"], json!({"code": "error", "message": "no route"}));
         assert_eq!(call["attributes"]["peer.service"], "cassandra");
         assert_eq!(call["attributes"]["network.peer.port"], 9042);
+    }
+    scene.trefoil.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_from_node_to_python_is_one_trace_whose_halves_share_an_id() -> Result<()> {
+    let scene = Scene::start().await?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/zipkin-js/caller.js");
+    let script = script.to_str().context("a path of text")?;
+    for encoder in ["JSON_V1", "JSON_V2"] {
+        let base = format!("http://{}", scene.port);
+        let reported = report("zipkin_b3.py", &[&base, script, encoder]).await?;
+        let answer = found(&scene.http, scene.trefoil.main, &reported).await?;
+        let (call, handled, inner) =
+            (span(&answer, "get")?, span(&answer, "answer")?, span(&answer, "think")?);
+        assert_eq!(call["span_id"], handled["span_id"], "both halves have one id");
+        for (span, service, kind, depth) in
+            [(call, "front", "client", 0), (handled, "back", "server", 1), (inner, "back", "internal", 2)]
+        {
+            assert_eq!((&span["service"], &span["kind"]), (&json!(service), &json!(kind)), "{encoder}");
+            assert_eq!(
+                span["depth"], depth,
+                "{encoder}: the called half hangs below the calling one: {answer}"
+            );
+        }
+        assert_eq!(call["attributes"]["peer.service"], "back");
     }
     scene.trefoil.stop().await
 }

@@ -1,10 +1,11 @@
-//! `PostSpans` over gRPC.
+//! `PostSpans` over gRPC, and sampling strategies.
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use parsers::otlp::Writer;
 use tonic::Status;
 
 use super::proto;
@@ -13,11 +14,13 @@ use crate::span_intake::SpanIntake;
 use crate::translated::{LeftOut, Translated};
 
 const SERVICE: &str = "/jaeger.api_v2.CollectorService";
+const SAMPLING: &str = "/jaeger.api_v2.SamplingManager/GetSamplingStrategy";
 
 pub(super) fn router(intake: SpanIntake) -> Router {
     Router::new()
         .route(&format!("{SERVICE}/PostSpans"), any(post_spans))
         .route(&format!("{SERVICE}/{{*method}}"), any(|| async { grpc::unimplemented() }))
+        .route(SAMPLING, any(sampling))
         .layer(DefaultBodyLimit::disable())
         .with_state(intake)
 }
@@ -31,6 +34,13 @@ async fn post_spans(State(intake): State<SpanIntake>, request: Request) -> Respo
         Ok(_) => grpc::success(&[]),
         Err(status) => grpc::failure(&status),
     }
+}
+
+/// Everything, as over HTTP: `probabilisticSampling` with a rate of 1.
+async fn sampling() -> Response {
+    let mut strategy = Vec::new();
+    Writer::new(&mut strategy).message(2, |out| Writer::new(out).always_double(1, 1.0));
+    grpc::success(&strategy)
 }
 
 async fn receive(intake: &SpanIntake, request: Request) -> Result<LeftOut, Status> {

@@ -34,7 +34,7 @@ impl Jaeger {
         routes::router(self.intake.clone())
     }
 
-    /// `jaeger.api_v2.CollectorService/PostSpans`. It has no fallback of its own, so it merges on the main port.
+    /// `jaeger.api_v2.CollectorService/PostSpans` and `SamplingManager/GetSamplingStrategy`. It has no fallback of its own, so it merges on the main port.
     pub fn grpc(&self) -> Router {
         grpc::router(self.intake.clone())
     }

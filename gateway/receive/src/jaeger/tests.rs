@@ -384,6 +384,12 @@ async fn old_clients_are_told_to_sample_everything() {
         assert_eq!(body["strategyType"], "PROBABILISTIC");
         assert_eq!(body["probabilisticSampling"]["samplingRate"], 1.0);
     }
+    let over_grpc = Request::post("/jaeger.api_v2.SamplingManager/GetSamplingStrategy")
+        .header("content-type", "application/grpc")
+        .body(Body::from(framed(b"\x0a\x04shop")));
+    let answer = jaeger(&Arc::default()).grpc().oneshot(over_grpc.unwrap()).await.unwrap();
+    let message = answer.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(&message[..], framed(&[&[0x12, 9, 9][..], &1f64.to_le_bytes()].concat()));
     let request = Request::get("/sampling").body(Body::empty()).unwrap();
     assert_eq!(call(router(), request).await.0, StatusCode::BAD_REQUEST);
 }
