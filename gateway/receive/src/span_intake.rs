@@ -44,10 +44,15 @@ impl SpanIntake {
         judged(self.door.take(wire, move |body, at| translate(&body, at, decode)).await?)
     }
 
-    /// Takes bytes that are few, such as a datagram's.
-    pub(crate) async fn take_few(&self, body: &[u8], decode: Decode) -> Result<LeftOut, Trouble> {
-        let Decoded { batch, rejected, told } = translate(body, &self.door.circumstances(), decode)?;
-        self.door.deliver(batch, rejected, body.len()).await?;
+    /// For spans that are read piece by piece.
+    pub(crate) fn begin(&self) -> Translated {
+        Translated::new(self.door.circumstances().arrival)
+    }
+
+    /// Takes what was read so, of so many bytes.
+    pub(crate) async fn deliver(&self, translated: Translated, bytes: usize) -> Result<LeftOut, Trouble> {
+        let Decoded { batch, rejected, told } = decoded(translated);
+        self.door.deliver(batch, rejected, bytes).await?;
         judged(told)
     }
 }
@@ -67,18 +72,26 @@ fn translate(
 ) -> Result<Decoded<(usize, LeftOut)>, Trouble> {
     let mut translated = Translated::new(at.arrival);
     decode(body, &mut translated).map_err(Trouble::Malformed)?;
+    Ok(decoded(translated))
+}
+
+fn decoded(translated: Translated) -> Decoded<(usize, LeftOut)> {
     let (spans, left_out) = translated.finish();
     let rejected = Rejected { spans: left_out.rejections.rejected(), ..Rejected::default() };
     let taken = spans.rows.len();
-    Ok(Decoded { batch: Batch { spans, ..Batch::default() }, rejected, told: (taken, left_out) })
+    Decoded { batch: Batch { spans, ..Batch::default() }, rejected, told: (taken, left_out) }
 }
 
-/// What Zipkin's and Jaeger's reporters send; both servers look for `gzip` anywhere in it.
-pub(crate) fn encoding(header: &str) -> Encoding {
-    match header {
-        "deflate" => Encoding::Zlib,
-        header if header.contains("gzip") => Encoding::Gzip,
-        _ => Encoding::Identity,
+/// How a body is compressed, by the word of its head. Both servers look for `gzip` anywhere in it.
+pub(crate) fn encoding(word: &str) -> Result<Encoding, Trouble> {
+    match word {
+        "" | "identity" => Ok(Encoding::Identity),
+        "deflate" => Ok(Encoding::Zlib),
+        "zstd" => Ok(Encoding::Zstd),
+        word if word.contains("gzip") => Ok(Encoding::Gzip),
+        word => Err(Trouble::Malformed(format!(
+            "unknown Content-Encoding {word}: expected gzip, deflate, zstd or none"
+        ))),
     }
 }
 

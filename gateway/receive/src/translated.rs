@@ -30,6 +30,16 @@ impl Translated {
         self.arrival
     }
 
+    /// Spans that were taken so far.
+    pub(crate) fn taken(&self) -> u64 {
+        self.seen.saturating_sub(self.left_out())
+    }
+
+    /// Spans that were left out so far.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.rejections.rejected()
+    }
+
     /// Takes a span.
     pub(crate) fn push(&mut self, span: &Span) {
         match self.encoder.push(span) {

@@ -6,7 +6,7 @@ use tokio::net::UdpSocket;
 
 use super::thrift;
 use crate::counters::count;
-use crate::span_intake::{Decode, SpanIntake};
+use crate::span_intake::SpanIntake;
 use crate::thrift::{Protocol, Reader, ThriftError};
 use crate::translated::Translated;
 use crate::trouble::Trouble;
@@ -14,6 +14,8 @@ use crate::zipkin;
 
 /// Larger than a datagram can be, so that none is cut. Clients keep below 65,000.
 const MAX_DATAGRAM: usize = 1 << 16;
+/// Bytes of datagrams that are taken together when more wait: a batch costs the store what many spans do.
+const MAX_TOGETHER: usize = 1 << 18;
 
 pub(super) async fn run(
     intake: &SpanIntake,
@@ -29,23 +31,52 @@ pub(super) async fn run(
             () = &mut shutdown => return,
         };
         // An error is an earlier answer's, which nobody waits for.
-        if let Ok(len) = received {
-            take(intake, protocol, buffer.get(..len).unwrap_or_default()).await;
+        let Ok(mut len) = received else { continue };
+        let mut waiting = Waiting::new(intake, protocol);
+        loop {
+            waiting.add(buffer.get(..len).unwrap_or_default());
+            if waiting.bytes >= MAX_TOGETHER {
+                break;
+            }
+            let Ok(next) = socket.try_recv(&mut buffer) else { break };
+            len = next;
         }
+        waiting.deliver().await;
     }
 }
 
-/// Takes one datagram. Whatever is wrong with it, only the counters know.
-pub(super) async fn take(intake: &SpanIntake, protocol: Protocol, datagram: &[u8]) {
-    let decode: Decode = match protocol {
-        Protocol::Binary => |body, into| call(Protocol::Binary, body, into),
-        Protocol::Compact => |body, into| call(Protocol::Compact, body, into),
-    };
-    let counters = intake.all_counters();
-    match intake.take_few(datagram, decode).await {
-        Ok(_) => {}
-        Err(Trouble::Malformed(_) | Trouble::TooLarge(_)) => count(&counters.bad_datagrams, 1),
-        Err(Trouble::Unavailable { .. }) => count(&counters.lost_datagrams, 1),
+/// Datagrams that are taken together. Whatever is wrong with one of them, only the counters know.
+pub(super) struct Waiting<'i> {
+    intake: &'i SpanIntake,
+    protocol: Protocol,
+    translated: Translated,
+    datagrams: u64,
+    bytes: usize,
+}
+
+impl<'i> Waiting<'i> {
+    pub(super) fn new(intake: &'i SpanIntake, protocol: Protocol) -> Self {
+        Self { intake, protocol, translated: intake.begin(), datagrams: 0, bytes: 0 }
+    }
+
+    /// Reads one.
+    pub(super) fn add(&mut self, datagram: &[u8]) {
+        let before = (self.translated.taken(), self.translated.left_out());
+        let read = call(self.protocol, datagram, &mut self.translated);
+        let only_bad = self.translated.taken() == before.0 && self.translated.left_out() > before.1;
+        if read.is_err() || only_bad {
+            count(&self.intake.all_counters().bad_datagrams, 1);
+        }
+        self.datagrams += 1;
+        self.bytes += datagram.len();
+    }
+
+    /// Hands over all of them.
+    pub(super) async fn deliver(self) {
+        let delivered = self.intake.deliver(self.translated, self.bytes).await;
+        if let Err(Trouble::Unavailable { .. }) = delivered {
+            count(&self.intake.all_counters().lost_datagrams, self.datagrams);
+        }
     }
 }
 

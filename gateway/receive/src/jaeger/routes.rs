@@ -44,7 +44,7 @@ async fn traces(State(intake): State<SpanIntake>, request: Request) -> Response 
         other => return bad(&format!("Unsupported content type: {other}")),
     }
     let taken = async {
-        let encoding = encoding(&value(&parts.headers, header::CONTENT_ENCODING));
+        let encoding = encoding(&value(&parts.headers, header::CONTENT_ENCODING))?;
         intake.take(intake.read(body, encoding).await?, decode).await
     };
     match taken.await {

@@ -72,7 +72,7 @@ async fn spans(intake: SpanIntake, version: Version, request: Request) -> Respon
 
 async fn take(intake: &SpanIntake, version: Version, request: Request) -> Result<LeftOut, Trouble> {
     let (parts, body) = request.into_parts();
-    let wire = intake.read(body, encoding(&value(&parts.headers, header::CONTENT_ENCODING))).await?;
+    let wire = intake.read(body, encoding(&value(&parts.headers, header::CONTENT_ENCODING))?).await?;
     let decode = decoder(version, &value(&parts.headers, header::CONTENT_TYPE));
     intake.take(wire, decode).await
 }
