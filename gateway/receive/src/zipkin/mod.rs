@@ -1,6 +1,7 @@
 //! The Zipkin receiver: versions 1 and 2 in JSON, protobuf and thrift. Every encoding ends in the reports of `model`, from
 //! which spans are made.
 
+mod annotation;
 mod json;
 mod model;
 mod proto;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use parsers::otlp::Reason;
 use parsers::record::{
-    Attributes, Event, IdError, Resource, Span, SpanId, SpanKind, Spelling, SpellingKind, TraceId, Value,
+    Attributes, IdError, Resource, Span, SpanId, SpanKind, Spelling, SpellingKind, TraceId, Value,
 };
 
+use super::annotation;
 use crate::translated::{MAX_PARTS, move_to_resource, restore};
 
 /// One side of a connection. All fields may be unknown.
@@ -93,7 +94,8 @@ impl Report {
                 attributes.push((key.to_owned(), Value::Bool(true)));
             }
         }
-        let event = |(time, name)| Event { time, name, attributes: Attributes::new() };
+        let mut room = MAX_PARTS;
+        let event = |(time, text)| annotation::event(time, text, &mut room);
         Span {
             trace_id: self.trace,
             span_id: self.id,

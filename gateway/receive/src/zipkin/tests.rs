@@ -156,6 +156,44 @@ async fn a_bad_span_loses_none_of_its_neighbours() {
 }
 
 #[tokio::test]
+async fn an_event_of_opentelemetry_has_its_attributes_again() {
+    let attributes = |text: &str| {
+        let body = serde_json::json!([{"traceId": "1", "id": "2", "annotations": [{"timestamp": 5, "value": text}]}]);
+        async move {
+            let event = v2(&body.to_string()).await.spans.remove(0).events.remove(0);
+            (event.name, event.attributes)
+        }
+    };
+    let wanted: Vec<(String, Value)> = vec![
+        ("a".into(), Value::Str("x: {".into())),
+        ("b".into(), Value::Array(vec![Value::Int(1), Value::Double(2.5)])),
+        ("c".into(), Value::Bool(true)),
+    ];
+    let json = r#"{"a": "x: {", "b": [1, 2.5], "c": true}"#;
+    for text in [format!(r#"{{"my \"event\"": {json}}}"#), format!(r#""my \"event\"":{json}"#)] {
+        assert_eq!(attributes(&text).await, (r#"my "event""#.to_owned(), wanted.clone()), "{text}");
+    }
+    assert_eq!(attributes(&format!("my event: {json}")).await, ("my event".to_owned(), wanted));
+    let long = format!(r#""e":{{"a":"{}"}}"#, "x".repeat(70_000));
+    for text in [
+        "retry",
+        "{}",
+        "}",
+        "{",
+        "{\"a\"}",
+        r#"{"a":1}"#,
+        r#"{"a":{"b":{}}}"#,
+        r#"{"a":{},"b":{}}"#,
+        "set {x: {y}}",
+        r#""a":{"b":[[1]]}"#,
+        &long,
+        "",
+    ] {
+        assert_eq!(attributes(text).await, (text.to_owned(), vec![]), "what is no such event stays as it is");
+    }
+}
+
+#[tokio::test]
 async fn both_halves_of_a_shared_span_are_kept() {
     let got = v2(r#"[{"traceId":"1","id":"2","kind":"CLIENT","localEndpoint":{"serviceName":"a"}},
         {"traceId":"1","id":"2","kind":"SERVER","shared":true,"localEndpoint":{"serviceName":"b"}}]"#)
