@@ -29,12 +29,12 @@ pub struct Intake {
 struct Shared {
     sink: Arc<dyn Sink>,
     counters: Arc<Counters>,
-    deriver: Option<Arc<Deriver>>,
+    deriver: Arc<Deriver>,
     budget: Budget,
 }
 
 impl Intake {
-    /// `deriver` finds ids in the text of log records that name no trace.
+    /// `deriver` finds ids in the text of log records that name no trace; without one, the built-in rules do.
     pub fn new(sink: Arc<dyn Sink>, counters: Arc<Counters>, deriver: Option<Arc<Deriver>>) -> Self {
         Self::within(sink, counters, deriver, MAX_IN_FLIGHT)
     }
@@ -46,7 +46,7 @@ impl Intake {
         deriver: Option<Arc<Deriver>>,
         max_in_flight: usize,
     ) -> Self {
-        let budget = Budget::new(max_in_flight);
+        let (budget, deriver) = (Budget::new(max_in_flight), deriver.unwrap_or_default());
         Self { shared: Arc::new(Shared { sink, counters, deriver, budget }) }
     }
 
@@ -76,7 +76,7 @@ pub(crate) struct Circumstances<'d> {
     /// When the request is read, ns: stands in for missing times.
     pub arrival: u64,
     /// Finds ids in the text of log records that name no trace.
-    pub deriver: Option<&'d Deriver>,
+    pub deriver: &'d Deriver,
 }
 
 /// Records that a decoder left out, one by one.
@@ -119,7 +119,7 @@ impl Door {
     /// What a decoder may use, at this moment.
     pub(crate) fn circumstances(&self) -> Circumstances<'_> {
         let arrival = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
-        Circumstances { arrival, deriver: self.shared.deriver.as_deref() }
+        Circumstances { arrival, deriver: &self.shared.deriver }
     }
 
     /// Reads a body.

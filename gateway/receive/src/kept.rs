@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parsers::otlp::{decode_resource, decode_scope, decode_span};
-use parsers::record::{Batch, Span};
+use parsers::record::{Batch, LogRecord, Span};
 use tokio::sync::Notify;
 
 use crate::{Refusal, RefusalKind, Sink};
@@ -40,6 +40,15 @@ impl Kept {
             }
         }
         spans
+    }
+
+    /// The log records since the last look.
+    pub(crate) fn logs(&self) -> Vec<LogRecord> {
+        let batches = std::mem::take(&mut *self.batches.lock().unwrap());
+        batches
+            .iter()
+            .flat_map(|batch| batch.logs.rows.iter().map(|row| batch.logs.record(row)).collect::<Vec<_>>())
+            .collect()
     }
 
     /// Waits for a batch.

@@ -13,7 +13,11 @@ pub mod jaeger;
 #[cfg(test)]
 mod kept;
 mod limits;
+mod line_times;
+mod log_rows;
+pub mod loki_push;
 pub mod otlp;
+mod reasons;
 mod span_intake;
 mod thrift;
 mod translated;

@@ -26,6 +26,12 @@ pub(crate) enum Trouble {
     },
 }
 
+impl From<parsers::otlp::WalkError> for Trouble {
+    fn from(error: parsers::otlp::WalkError) -> Self {
+        Self::Malformed(error.to_string())
+    }
+}
+
 impl Trouble {
     /// Over the bound on bytes in flight.
     pub(crate) fn busy() -> Self {

@@ -8,7 +8,7 @@ use crate::record::Severity;
 const HEAD: usize = 96;
 
 /// The value of a level's key: a word, a letter, or the number of pino (10-60) or of syslog (0-7).
-pub(crate) fn of_key_value(value: &[u8]) -> Severity {
+pub fn of_key_value(value: &[u8]) -> Severity {
     match value {
         [b'0'..=b'9'] | [b'0'..=b'9', b'0'] => number(value),
         [letter] => match letter.to_ascii_lowercase() {

@@ -1,17 +1,11 @@
 //! A request's bytes to a batch, and the response message, which says what was left out.
 
-use parsers::otlp::{Rejections, WalkError, Writer, walk_logs, walk_metrics, walk_traces};
+use parsers::otlp::{Rejections, Writer, walk_logs, walk_metrics, walk_traces};
 use parsers::record::Batch;
 
 use super::{Signal, json};
 use crate::intake::{Circumstances, Decoded, Rejected};
 use crate::trouble::Trouble;
-
-impl From<WalkError> for Trouble {
-    fn from(error: WalkError) -> Self {
-        Self::Malformed(error.to_string())
-    }
-}
 
 /// Reads a request.
 pub(super) fn decode(
@@ -33,7 +27,7 @@ pub(super) fn decode(
             (walked, &mut rejected.spans)
         }
         Signal::Logs => {
-            let walked = walk_logs(&body, at.arrival, at.deriver)?;
+            let walked = walk_logs(&body, at.arrival, Some(at.deriver))?;
             (batch.logs, batch.positions) = (walked.logs, walked.positions);
             (walked.rejections, &mut rejected.logs)
         }
