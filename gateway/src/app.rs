@@ -13,6 +13,7 @@ use parsers::stage::Pipeline;
 use parsers::stage::relabel::Relabel;
 use prometheus_client::registry::Registry;
 use receive::jaeger::Jaeger;
+use receive::loki_push::LokiPush;
 use receive::otlp::{Otlp, OtlpOptions};
 use receive::zipkin::Zipkin;
 use receive::{Intake, MAX_BODY};
@@ -94,6 +95,7 @@ impl App {
         let intake = Intake::new(sink.clone(), Arc::clone(&received), Some(Arc::clone(&deriver)));
         let otlp = Otlp::new(&intake, OtlpOptions { max_body: config.receive.otlp.max_body_bytes as usize });
         let (zipkin, jaeger) = (Zipkin::new(&intake, MAX_BODY), Jaeger::new(&intake, MAX_BODY));
+        let loki_push = LokiPush::new(&intake, config.receive.loki_push.max_body_bytes as usize);
 
         let metrics = prometheus.clone().map(|server| Arc::new(server) as Arc<dyn MetricRead>);
         let traces: Arc<dyn store::read::TraceRead> = Arc::new(store.clone());
@@ -128,6 +130,7 @@ impl App {
 
         let received =
             otlp.http().merge(otlp.grpc()).merge(zipkin.http()).merge(jaeger.http()).merge(jaeger.grpc());
+        let received = received.merge(loki_push.http());
         tasks.spawn(main.serve(surfaces.merge(received), shutdown.clone()));
         ports.serve(&zipkin, &jaeger, &tasks, &shutdown);
         tasks.spawn(grpc.serve(otlp.grpc().fallback(Otlp::grpc_unimplemented), shutdown.clone()));

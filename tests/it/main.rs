@@ -18,6 +18,8 @@ mod grafana;
 #[cfg(test)]
 mod jaeger;
 #[cfg(test)]
+mod loki_push;
+#[cfg(test)]
 mod manifests;
 #[cfg(test)]
 mod own_metrics;

@@ -106,11 +106,6 @@ impl Door {
         &self.shared.counters
     }
 
-    /// Most bytes of a body, on the wire and decompressed.
-    pub(crate) fn max_body(&self) -> usize {
-        self.max_body
-    }
-
     /// An empty share of the bytes in flight, for bodies that are read piece by piece.
     pub(crate) fn reservation(&self) -> Reservation {
         self.shared.budget.reservation()
@@ -198,7 +193,9 @@ impl Door {
         if !batch.is_empty()
             && let Err(Refusal { detail, retry_after, .. }) = self.shared.sink.accept(Arc::new(batch)).await
         {
-            signals.iter().for_each(|(counters, records, _)| count(&counters.refused, *records as u64));
+            for (counters, records, _) in signals {
+                count(&counters.refused, records as u64);
+            }
             return Err(Trouble::Unavailable { detail, retry_after });
         }
         for (counters, records, rejected) in signals {

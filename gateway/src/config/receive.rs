@@ -15,6 +15,17 @@ pub struct Receive {
     pub zipkin: Zipkin,
     /// `receive.jaeger`
     pub jaeger: Jaeger,
+    /// `receive.loki_push`
+    pub loki_push: MainPort,
+    /// `receive.remote_write`
+    pub remote_write: MainPort,
+}
+
+/// A receiver that is on the main port alone, since its clients are given a whole URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MainPort {
+    /// `max_body_bytes`: of one request, on the wire and decompressed
+    pub max_body_bytes: u64,
 }
 
 /// The OTLP receiver.
@@ -55,7 +66,7 @@ impl Receive {
     pub fn on_fewest_ports(self) -> Self {
         let zipkin = Zipkin { http: None };
         let jaeger = Jaeger { http: None, grpc: None, udp_compact: None, udp_binary: None, sampling: None };
-        Self { otlp: self.otlp, zipkin, jaeger }
+        Self { zipkin, jaeger, ..self }
     }
 }
 
@@ -83,6 +94,8 @@ pub(super) fn read(mut section: Section, mistakes: &mut Mistakes) -> Receive {
         otlp: otlp(section.section("otlp", mistakes), mistakes),
         zipkin: zipkin(&mut section, mistakes),
         jaeger: jaeger(&mut section, mistakes),
+        loki_push: main_port(section.section("loki_push", mistakes), mistakes),
+        remote_write: main_port(section.section("remote_write", mistakes), mistakes),
     };
     section.end(mistakes);
     receive
@@ -117,6 +130,12 @@ fn jaeger(receive: &mut Section, mistakes: &mut Mistakes) -> Jaeger {
     };
     section.end(mistakes);
     jaeger
+}
+
+fn main_port(mut section: Section, mistakes: &mut Mistakes) -> MainPort {
+    let max_body_bytes = section.value("max_body_bytes", values::bytes, mistakes).unwrap_or(MAX_BODY);
+    section.end(mistakes);
+    MainPort { max_body_bytes }
 }
 
 /// `null` in the file, or as the text of a variable.

@@ -104,7 +104,11 @@ fn receive(out: &mut String, receive: &Receive) -> std::fmt::Result {
         port(jaeger.udp_compact),
         port(jaeger.udp_binary)
     )?;
-    writeln!(out, "    sampling: {}", port(jaeger.sampling))
+    writeln!(out, "    sampling: {}", port(jaeger.sampling))?;
+    for (key, receiver) in [("loki_push", &receive.loki_push), ("remote_write", &receive.remote_write)] {
+        writeln!(out, "  {key}:\n    max_body_bytes: {}", receiver.max_body_bytes)?;
+    }
+    Ok(())
 }
 
 /// A tree in one line.

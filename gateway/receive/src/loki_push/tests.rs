@@ -13,6 +13,8 @@ use super::LokiPush;
 use crate::kept::Kept;
 use crate::{Intake, MAX_BODY};
 
+type Pairs<'p> = &'p [(&'p str, &'p str)];
+
 const PATHS: [&str; 2] = ["/loki/api/v1/push", "/api/prom/push"];
 const JSON: (&str, &str) = ("content-type", "application/json; charset=utf-8");
 const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
@@ -51,7 +53,7 @@ async fn push(text: &str) -> (StatusCode, String, Vec<LogRecord>) {
 }
 
 /// A `PushRequest` in protobuf, in one snappy block.
-fn protobuf(labels: &str, entries: &[(u64, &str, &[(&str, &str)])]) -> Vec<u8> {
+fn protobuf(labels: &str, entries: &[(u64, &str, Pairs<'_>)]) -> Vec<u8> {
     let mut out = Vec::new();
     Writer::new(&mut out).message(1, |out| {
         Writer::new(out).bytes(1, labels.as_bytes());
@@ -209,7 +211,7 @@ async fn compressions_mean_what_they_mean_to_loki() {
 #[tokio::test]
 async fn each_mistake_has_its_status() {
     let good = br#"{"streams":[{"stream":{"a":"b"},"values":[["1","x"]]}]}"#.to_vec();
-    let cases: [(&[(&str, &str)], Vec<u8>, u16, &str); 8] = [
+    let cases: [(Pairs<'_>, Vec<u8>, u16, &str); 8] = [
         (&[], good.clone(), 400, "mime: no media type"),
         (&[("content-type", "nonsense")], good.clone(), 400, "mime: no media type"),
         (&[("content-type", "text/plain")], good.clone(), 400, "snappy"),
@@ -249,7 +251,7 @@ fn label_strings_are_read_as_go_writes_them() {
         let labels = super::labels::parse(text)?;
         Some(labels.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>())
     };
-    assert_eq!(read(r#"{}"#), Some(vec![]));
+    assert_eq!(read("{}"), Some(vec![]));
     assert_eq!(
         read(r#" { a = "b" , c="d\"\\\n\u00e9\x41",} "#),
         Some(vec!["a=b".into(), "c=d\"\\\né\u{41}".into()])
