@@ -89,6 +89,28 @@ async fn jaeger_client_is_heard_over_udp_with_ids_of_both_widths() -> Result<()>
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nodes_jaeger_client_is_heard_over_udp_and_http() -> Result<()> {
+    let scene = Scene::start().await?;
+    for (way, to) in [
+        ("udp", scene.port("Jaeger UDP binary")?.port().to_string()),
+        ("http", format!("http://{}/api/traces", scene.port("Jaeger HTTP")?)),
+    ] {
+        let reported = report("jaeger.js", &[way, &to]).await?;
+        let answer = found(&scene.http, scene.trefoil.main, &reported).await?;
+        let (root, child) = (span(&answer, "root")?, span(&answer, "child")?);
+        assert_eq!((&root["service"], &root["parent_span_id"]), (&json!("node-old"), &json!(null)), "{way}");
+        let attributes = &root["attributes"];
+        assert_eq!((&attributes["pi"], &attributes["yes"]), (&json!(3.5), &json!(true)), "{way}");
+        assert_eq!(attributes["n"].as_f64(), Some(7.0), "{way}");
+        assert_eq!(root["resource"]["zone"], "a", "{way}");
+        assert_eq!(root["events"][0]["name"], "cache miss", "{way}");
+        assert_eq!((&child["parent_span_id"], &child["kind"]), (&root["span_id"], &json!("client")), "{way}");
+        assert_eq!(child["status"]["code"], "error", "{way}");
+    }
+    scene.trefoil.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_batch_is_refused_and_bad_datagrams_are_counted() -> Result<()> {
     let scene = Scene::start().await?;
     let thrift = [("content-type", "application/x-thrift")];

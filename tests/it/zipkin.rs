@@ -81,7 +81,7 @@ async fn py_zipkin_is_heard_in_each_of_its_encodings() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_from_node_to_python_is_one_trace_whose_halves_share_an_id() -> Result<()> {
     let scene = Scene::start().await?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/zipkin-js/caller.js");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/node-reporters/zipkin.js");
     let script = script.to_str().context("a path of text")?;
     for encoder in ["JSON_V1", "JSON_V2"] {
         let base = format!("http://{}", scene.port);

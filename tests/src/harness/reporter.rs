@@ -1,7 +1,8 @@
-//! Tracing libraries of Python that report to Zipkin and Jaeger: `tests/clients/reporters`, a script a library.
+//! Tracing libraries that report to Zipkin and Jaeger: `tests/clients/reporters` for Python's and `node-reporters` for Node's,
+//! a script a library.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -10,21 +11,23 @@ use tokio::process::Command;
 
 use super::{Http, until};
 
-/// Python and its packages to load, on a machine that may be compiling.
+/// An interpreter and its packages to load, on a machine that may be compiling.
 const ENDS_WITHIN: Duration = Duration::from_mins(1);
 /// From a datagram to a look-up.
 const FOUND_WITHIN: Duration = Duration::from_secs(30);
 /// What protocols that count in microseconds cannot say.
 const MICROSECOND: u64 = 1000;
 
-/// Runs a script to its end. The spans that it says it reported, one a line.
+/// Runs a script, `.py` or `.js`, to its end. The spans that it says it reported, one a line.
 pub async fn report(script: &str, args: &[&str]) -> anyhow::Result<Vec<Value>> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python =
-        tests.parent().context("the crate lies in the workspace")?.join(".venv/reporters/bin/python");
-    ensure!(python.is_file(), "{} is missing: tests/run makes it", python.display());
-    let mut command = Command::new(python);
-    command.arg(tests.join("clients/reporters").join(script)).args(args).kill_on_drop(true);
+    let (program, folder) = if script.ends_with(".js") {
+        (PathBuf::from("node"), "clients/node-reporters")
+    } else {
+        (python(tests)?, "clients/reporters")
+    };
+    let mut command = Command::new(program);
+    command.arg(tests.join(folder).join(script)).args(args).kill_on_drop(true);
     command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONWARNINGS", "ignore");
     let output = tokio::time::timeout(ENDS_WITHIN, command.output()).await.context("it does not end")??;
     let said = String::from_utf8_lossy(&output.stdout);
@@ -34,6 +37,13 @@ pub async fn report(script: &str, args: &[&str]) -> anyhow::Result<Vec<Value>> {
     let spans = spans.with_context(|| format!("{script} said:\n{said}"))?;
     ensure!(!spans.is_empty(), "{script} reported nothing:\n{complaints}");
     Ok(spans)
+}
+
+fn python(tests: &Path) -> anyhow::Result<PathBuf> {
+    let python =
+        tests.parent().context("the crate lies in the workspace")?.join(".venv/reporters/bin/python");
+    ensure!(python.is_file(), "{} is missing: tests/run makes it", python.display());
+    Ok(python)
 }
 
 fn number(value: &Value) -> Option<u64> {
