@@ -21,7 +21,7 @@ const MICROSECOND: u64 = 1000;
 /// Runs a script, `.py` or `.js`, to its end. The spans that it says it reported, one a line.
 pub async fn report(script: &str, args: &[&str]) -> anyhow::Result<Vec<Value>> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (program, folder) = if script.ends_with(".js") {
+    let (program, folder) = if Path::new(script).extension().is_some_and(|kind| kind == "js") {
         (PathBuf::from("node"), "clients/node-reporters")
     } else {
         (python(tests)?, "clients/reporters")
