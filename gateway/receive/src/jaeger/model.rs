@@ -40,7 +40,7 @@ pub(super) struct Sent {
     pub name: String,
     pub references: Vec<Reference>,
     pub flags: u32,
-    /// Nanoseconds.
+    /// Nanoseconds; 0 is unknown, and becomes the time of arrival.
     pub start: u64,
     /// Nanoseconds.
     pub duration: u64,
@@ -64,7 +64,7 @@ impl Sent {
     }
 
     /// To the rest of its request, or left out.
-    pub(super) fn put(self, process: Process, into: &mut Translated) {
+    pub(super) fn put(mut self, process: Process, into: &mut Translated) {
         let Some(trace) = self.trace else {
             return into
                 .leave_out(Reason::TraceId, || "trace id: missing, zero or of a wrong length".to_owned());
@@ -76,6 +76,9 @@ impl Sent {
         if self.parts > MAX_PARTS {
             let detail = || format!("more than {MAX_PARTS} references, tags and log fields");
             return into.leave_out(Reason::TooMany, detail);
+        }
+        if self.start == 0 {
+            self.start = into.arrival();
         }
         into.push(&self.into_span(trace, id, process));
     }

@@ -243,6 +243,15 @@ async fn a_process_may_come_late_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn a_span_without_a_time_begins_when_it_arrives() {
+    for start in [0, -5, i64::MAX] {
+        let bare = Thrift::Struct(vec![(1, Thrift::I64(1)), (3, Thrift::I64(2)), (8, Thrift::I64(start))]);
+        let spans = post(THRIFT, batch(vec![bare]).encode(Protocol::Binary)).await.spans;
+        assert!(spans[0].start > 1_700_000_000_000_000_000 && spans[0].duration() == 0, "{start}");
+    }
+}
+
+#[tokio::test]
 async fn too_many_tags_are_refused_with_their_span_alone() {
     let tags = Thrift::List(vec![string_tag("a", ""); 20_000]);
     let large = Thrift::Struct(vec![(1, Thrift::I64(1)), (3, Thrift::I64(2)), (10, tags)]);
