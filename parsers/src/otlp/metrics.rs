@@ -245,7 +245,7 @@ impl Walk {
         pairs.push(("__name__", &name));
         let series = self.batch.series.len() as u32;
         self.batch.series.push(Arc::new(Labels::new(pairs)));
-        self.batch.samples.push(SampleRow { time: point.time, value, series });
+        self.batch.samples.push(SampleRow { time: point.time, value, series, ..SampleRow::default() });
     }
 
     /// `first` is the point's first series; an exemplar of a histogram belongs to the bucket that its value falls in.
