@@ -15,6 +15,7 @@ use prometheus_client::registry::Registry;
 use receive::jaeger::Jaeger;
 use receive::loki_push::LokiPush;
 use receive::otlp::{Otlp, OtlpOptions};
+use receive::remote_write::RemoteWrite;
 use receive::zipkin::Zipkin;
 use receive::{Intake, MAX_BODY};
 use store::read::{MetricRead, ReadError};
@@ -96,6 +97,7 @@ impl App {
         let otlp = Otlp::new(&intake, OtlpOptions { max_body: config.receive.otlp.max_body_bytes as usize });
         let (zipkin, jaeger) = (Zipkin::new(&intake, MAX_BODY), Jaeger::new(&intake, MAX_BODY));
         let loki_push = LokiPush::new(&intake, config.receive.loki_push.max_body_bytes as usize);
+        let remote_write = RemoteWrite::new(&intake, config.receive.remote_write.max_body_bytes as usize);
 
         let metrics = prometheus.clone().map(|server| Arc::new(server) as Arc<dyn MetricRead>);
         let traces: Arc<dyn store::read::TraceRead> = Arc::new(store.clone());
@@ -130,7 +132,7 @@ impl App {
 
         let received =
             otlp.http().merge(otlp.grpc()).merge(zipkin.http()).merge(jaeger.http()).merge(jaeger.grpc());
-        let received = received.merge(loki_push.http());
+        let received = received.merge(loki_push.http()).merge(remote_write.http());
         tasks.spawn(main.serve(surfaces.merge(received), shutdown.clone()));
         ports.serve(&zipkin, &jaeger, &tasks, &shutdown);
         tasks.spawn(grpc.serve(otlp.grpc().fallback(Otlp::grpc_unimplemented), shutdown.clone()));

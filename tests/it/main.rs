@@ -24,6 +24,8 @@ mod manifests;
 #[cfg(test)]
 mod own_metrics;
 #[cfg(test)]
+mod remote_write;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod zipkin;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parsers::otlp::{decode_resource, decode_scope, decode_span};
-use parsers::record::{Batch, LogRecord, Span};
+use parsers::record::{Batch, LogRecord, MetricBatch, Span};
 use tokio::sync::Notify;
 
 use crate::{Refusal, RefusalKind, Sink};
@@ -40,6 +40,13 @@ impl Kept {
             }
         }
         spans
+    }
+
+    /// The metrics of the only batch since the last look; none if there was none.
+    pub(crate) fn metrics(&self) -> MetricBatch {
+        let mut batches = std::mem::take(&mut *self.batches.lock().unwrap());
+        assert!(batches.len() <= 1);
+        batches.pop().map(|batch| batch.metrics.clone()).unwrap_or_default()
     }
 
     /// The log records since the last look.

@@ -18,6 +18,7 @@ mod log_rows;
 pub mod loki_push;
 pub mod otlp;
 mod reasons;
+pub mod remote_write;
 mod span_intake;
 mod thrift;
 mod translated;
