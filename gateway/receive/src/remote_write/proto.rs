@@ -12,9 +12,7 @@ pub(super) fn read(body: &[u8], into: &mut Written) -> Result<(), WalkError> {
     while let Some((number, field)) = reader.read()? {
         match (number, field) {
             (1, Field::Bytes(message)) => {
-                if series(message, into).is_err() {
-                    into.reject("a series that cannot be read", 0);
-                }
+                series(message, into).unwrap_or_else(|_| into.reject("a series that cannot be read", 0));
             }
             (3, Field::Bytes(message)) => {
                 // It only describes.

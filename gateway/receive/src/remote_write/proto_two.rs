@@ -55,7 +55,7 @@ fn numbers(field: Field<'_>, into: &mut Vec<u64>) -> Result<(), &'static str> {
 type Labels<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 fn labels<'a>(refs: &[u64], symbols: &[&'a [u8]]) -> Result<Labels<'a>, &'static str> {
-    if refs.len() % 2 != 0 {
+    if !refs.len().is_multiple_of(2) {
         return Err("an odd number of label references");
     }
     let text = |place: &u64| {
