@@ -7,6 +7,7 @@
 
 mod decode;
 mod encode;
+mod exponential;
 mod logs;
 mod metric_names;
 mod metrics;
