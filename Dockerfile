@@ -12,6 +12,6 @@ FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /trefoil /usr/local/bin/trefoil
 # The default data directory, writable for the image's own user where no volume is mounted.
 COPY --from=build --chown=65532:65532 /data /var/lib/trefoil
-EXPOSE 8080 4317 4318
+EXPOSE 8080 4317 4318 9411 14268 14250 5778 6831/udp 6832/udp
 ENTRYPOINT ["/usr/local/bin/trefoil"]
 CMD ["serve"]

@@ -56,6 +56,8 @@ pub enum MetricName {
     RejectedRecords,
     /// Whole requests turned away.
     RefusedRequests,
+    /// Datagrams that were not taken.
+    LostDatagrams,
     /// Bytes of the store on disk.
     StoreBytes,
     /// Sealed segments.
@@ -136,12 +138,14 @@ pub const OUTCOME: &str = "outcome";
 pub const STATE: &str = "state";
 /// Which kind of trouble.
 pub const KIND: &str = "kind";
+/// What the sender speaks: `otlp`, `zipkin`, `jaeger`, `elastic_apm`, `loki_push`, `remote_write`.
+pub const PROTOCOL: &str = "protocol";
 /// `logs`, `traces` or `metrics`, as retention names them.
 pub const SIGNAL: &str = "signal";
 
 impl MetricName {
     /// Every metric, in the order of the list above.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::HttpRequests,
         Self::HttpRequestDuration,
         Self::TailLines,
@@ -167,6 +171,7 @@ impl MetricName {
         Self::ReceivedExemplars,
         Self::RejectedRecords,
         Self::RefusedRequests,
+        Self::LostDatagrams,
         Self::StoreBytes,
         Self::StoreSegments,
         Self::StoreRecords,
@@ -290,29 +295,38 @@ impl MetricName {
                 &[],
                 "Bytes of batches that an agent is sending and that are not yet acknowledged",
             ),
-            Self::ReceivedSpans => row("received_spans", Counter, None, &[], "Spans accepted from senders"),
+            Self::ReceivedSpans => {
+                row("received_spans", Counter, None, &[PROTOCOL], "Spans accepted from senders")
+            }
             Self::ReceivedLogs => {
-                row("received_logs", Counter, None, &[], "Log records accepted from senders")
+                row("received_logs", Counter, None, &[PROTOCOL], "Log records accepted from senders")
             }
             Self::ReceivedSamples => {
-                row("received_samples", Counter, None, &[], "Metric samples accepted from senders")
+                row("received_samples", Counter, None, &[PROTOCOL], "Metric samples accepted from senders")
             }
             Self::ReceivedExemplars => {
-                row("received_exemplars", Counter, None, &[], "Exemplars accepted from senders")
+                row("received_exemplars", Counter, None, &[PROTOCOL], "Exemplars accepted from senders")
             }
             Self::RejectedRecords => row(
                 "rejected_records",
                 Counter,
                 None,
-                &[SIGNAL],
+                &[PROTOCOL, SIGNAL],
                 "Records of accepted requests that were not taken",
             ),
             Self::RefusedRequests => row(
                 "refused_requests",
                 Counter,
                 None,
-                &[REASON],
+                &[PROTOCOL, REASON],
                 "Requests of senders turned away whole, to be sent again",
+            ),
+            Self::LostDatagrams => row(
+                "lost_datagrams",
+                Counter,
+                None,
+                &[REASON],
+                "Datagrams of senders that were not taken; nobody sends them again",
             ),
             Self::StoreBytes => row("store", Gauge, Some(Bytes), &[], "Bytes of the store on disk"),
             Self::StoreSegments => row("store_segments", Gauge, None, &[], "Sealed segments"),

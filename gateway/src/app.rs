@@ -13,7 +13,12 @@ use parsers::record::Batch;
 use parsers::stage::Pipeline;
 use parsers::stage::relabel::Relabel;
 use prometheus_client::registry::Registry;
+use receive::jaeger::Jaeger;
+use receive::loki_push::LokiPush;
 use receive::otlp::{Otlp, OtlpOptions};
+use receive::remote_write::RemoteWrite;
+use receive::zipkin::Zipkin;
+use receive::{Intake, MAX_BODY};
 use store::read::{MetricRead, ReadError};
 use store::{Keep, Retention, Store, StoreOptions, SyncPolicy};
 use tokio::sync::watch;
@@ -26,6 +31,7 @@ use crate::config::{self, Config};
 use crate::feeds::{Feeds, SyslogError};
 use crate::listener::{BindError, Listener};
 use crate::own_spans::OwnSpans;
+use crate::ports::Ports;
 use crate::promtail_positions::ImportError;
 use crate::reload::Reload;
 use crate::sinks::StoreSink;
@@ -43,6 +49,8 @@ pub struct App {
     pub otlp_grpc: SocketAddr,
     /// OTLP HTTP.
     pub otlp_http: SocketAddr,
+    /// What else is received, and where.
+    pub receivers: Vec<(&'static str, SocketAddr)>,
     store: Store,
     reloadable: Arc<Reloadable>,
     reloads: Arc<reload::Counters>,
@@ -65,7 +73,7 @@ impl Reload for Reloadable {
             ("store", config.store != current.store),
             ("collect.journal", config.collect.journal != current.collect.journal),
             ("collect.syslog", config.collect.syslog != current.collect.syslog),
-            ("receive", config.otlp != current.otlp),
+            ("receive", config.receive != current.receive),
             ("derive (for what is received)", config.rules != current.rules),
             ("upstream", config.prometheus != current.prometheus),
         ];
@@ -108,10 +116,12 @@ impl App {
     /// Makes every part, starts it, and returns once all ports are bound and the store is open.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let main = Listener::bind(config.server.listen, "the main port", "server.listen").await?;
-        let grpc = Listener::bind(config.otlp.grpc, "OTLP gRPC", "receive.otlp.grpc").await?;
-        let http = Listener::bind(config.otlp.http, "OTLP HTTP", "receive.otlp.http").await?;
+        let grpc = Listener::bind(config.receive.otlp.grpc, "OTLP gRPC", "receive.otlp.grpc").await?;
+        let http = Listener::bind(config.receive.otlp.http, "OTLP HTTP", "receive.otlp.http").await?;
         let addresses = (main.address, grpc.address, http.address);
         let feeds = Feeds::bind(&config, LOCAL_AGENT).await?;
+        let ports = Ports::bind(&config.receive).await?;
+        let receivers = ports.addresses();
 
         let plan = plan(&config, LOCAL_AGENT).map_err(StartError::Rule)?;
         let deriver = Arc::clone(&plan.1);
@@ -126,9 +136,11 @@ impl App {
         let tailed = Arc::new(tail::Counters::default());
         let received = Arc::new(receive::Counters::default());
         let sink = Arc::new(StoreSink(store.clone()));
-        let otlp_options =
-            OtlpOptions { max_body: config.otlp.max_body_bytes as usize, ..OtlpOptions::default() };
-        let otlp = Otlp::new(sink.clone(), Arc::clone(&received), Some(Arc::clone(&deriver)), otlp_options);
+        let intake = Intake::new(sink.clone(), Arc::clone(&received), Some(Arc::clone(&deriver)));
+        let otlp = Otlp::new(&intake, OtlpOptions { max_body: config.receive.otlp.max_body_bytes as usize });
+        let (zipkin, jaeger) = (Zipkin::new(&intake, MAX_BODY), Jaeger::new(&intake, MAX_BODY));
+        let loki_push = LokiPush::new(&intake, config.receive.loki_push.max_body_bytes as usize);
+        let remote_write = RemoteWrite::new(&intake, config.receive.remote_write.max_body_bytes as usize);
 
         let metrics = prometheus.clone().map(|server| Arc::new(server) as Arc<dyn MetricRead>);
         let traces: Arc<dyn store::read::TraceRead> = Arc::new(store.clone());
@@ -163,7 +175,11 @@ impl App {
             request_timeout: serve::DEFAULT_REQUEST_TIMEOUT,
         });
 
-        tasks.spawn(main.serve(surfaces.merge(otlp.http()).merge(otlp.grpc()), shutdown.clone()));
+        let received =
+            otlp.http().merge(otlp.grpc()).merge(zipkin.http()).merge(jaeger.http()).merge(jaeger.grpc());
+        let received = received.merge(loki_push.http()).merge(remote_write.http());
+        tasks.spawn(main.serve(surfaces.merge(received), shutdown.clone()));
+        ports.serve(&zipkin, &jaeger, &tasks, &shutdown);
         tasks.spawn(grpc.serve(otlp.grpc().fallback(Otlp::grpc_unimplemented), shutdown.clone()));
         tasks.spawn(http.serve(otlp.http(), shutdown.clone()));
         let mut positions = store.positions(LOCAL_AGENT);
@@ -182,7 +198,7 @@ impl App {
         tasks.close();
         let reloadable = Arc::new(Reloadable { plans, current: Mutex::new(config) });
         let (main, otlp_grpc, otlp_http) = addresses;
-        Ok(Self { main, otlp_grpc, otlp_http, store, reloadable, reloads, shutdown, tasks })
+        Ok(Self { main, otlp_grpc, otlp_http, receivers, store, reloadable, reloads, shutdown, tasks })
     }
 
     /// Takes another configuration at SIGHUP and when the file changes.

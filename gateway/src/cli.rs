@@ -171,6 +171,9 @@ fn serve(path: Option<&Path>, data_dir: Option<PathBuf>) -> Result<(), Failure> 
     runtime()?.block_on(async {
         let stopped = stop_signal();
         let running = App::start(config).await.map_err(failed)?;
+        for (protocol, address) in &running.receivers {
+            tracing::info!("receiving {protocol} on {address}");
+        }
         tracing::info!(
             "listening on {}, OTLP gRPC {}, OTLP HTTP {}",
             running.main,
@@ -228,6 +231,10 @@ fn demo(path: Option<&Path>) -> Result<(), Failure> {
     std::fs::create_dir_all(&pods_dir).map_err(failed)?;
     config.store.dir = folder.path().join("data");
     config.collect.files = vec![config::Files::new(format!("{}/*/*/*.log", pods_dir.display()))];
+    if path.is_none() {
+        // The shop speaks OTLP, and whoever looks at the demo may well have a Zipkin or a Jaeger running.
+        config.receive = config.receive.on_fewest_ports();
+    }
     runtime()?.block_on(async {
         let running = App::start(config).await.map_err(failed)?;
         let metrics = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;

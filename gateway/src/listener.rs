@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -27,11 +27,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A port could not be had.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} for {purpose}: {error}; set `{key}` to another address")]
+#[error("cannot listen on {address} for {purpose}: {error}; set `{key}` to another address{}", if *.can_be_off { ", or to `null`" } else { "" })]
 pub struct BindError {
     address: SocketAddr,
     purpose: &'static str,
     key: &'static str,
+    can_be_off: bool,
     error: std::io::Error,
 }
 
@@ -43,6 +44,30 @@ pub struct Listener {
     socket: TcpListener,
 }
 
+/// A bound socket for datagrams.
+#[derive(Debug)]
+pub struct Datagrams {
+    /// Where, with the port that the system chose for 0.
+    pub address: SocketAddr,
+    /// The socket.
+    pub socket: UdpSocket,
+}
+
+impl Datagrams {
+    /// Binds, if there is an address; `purpose` and `key` are for the error text.
+    pub async fn bind_unless_off(
+        address: Option<SocketAddr>,
+        purpose: &'static str,
+        key: &'static str,
+    ) -> Result<Option<Self>, BindError> {
+        let Some(address) = address else { return Ok(None) };
+        let fail = |error| BindError { address, purpose, key, can_be_off: true, error };
+        let socket = UdpSocket::bind(address).await.map_err(fail)?;
+        let address = socket.local_addr().map_err(fail)?;
+        Ok(Some(Self { address, socket }))
+    }
+}
+
 impl Listener {
     /// Binds; `purpose` and `key` are for the error text.
     pub async fn bind(
@@ -50,10 +75,21 @@ impl Listener {
         purpose: &'static str,
         key: &'static str,
     ) -> Result<Self, BindError> {
-        let fail = |error| BindError { address, purpose, key, error };
+        let fail = |error| BindError { address, purpose, key, can_be_off: false, error };
         let socket = TcpListener::bind(address).await.map_err(fail)?;
         let address = socket.local_addr().map_err(fail)?;
         Ok(Self { address, socket })
+    }
+
+    /// As [`Listener::bind`], if there is an address.
+    pub async fn bind_unless_off(
+        address: Option<SocketAddr>,
+        purpose: &'static str,
+        key: &'static str,
+    ) -> Result<Option<Self>, BindError> {
+        let Some(address) = address else { return Ok(None) };
+        let bound = Self::bind(address, purpose, key).await;
+        bound.map(Some).map_err(|error| BindError { can_be_off: true, ..error })
     }
 
     /// Serves until shutdown, then drains.

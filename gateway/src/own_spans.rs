@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parsers::otlp::{encode_resource, encode_scope, encode_span};
-use parsers::record::{Batch, ByteRange, ResourceRow, Span, SpanBatch, SpanRow};
+use parsers::otlp::SpanEncoder;
+use parsers::record::{Batch, Span};
 use receive::Sink;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -47,44 +47,14 @@ async fn store(mut spans: mpsc::Receiver<Span>, sink: Arc<dyn Sink>, shutdown: C
         while let Ok(span) = spans.try_recv() {
             waiting.push(span);
         }
-        let batch = Batch { spans: rows(&waiting), ..Batch::default() };
-        waiting.clear();
+        let mut encoder = SpanEncoder::default();
+        for span in waiting.drain(..) {
+            // The few that wait are far below what a batch may hold.
+            let _ = encoder.push(&span);
+        }
+        let batch = Batch { spans: encoder.finish(), ..Batch::default() };
         if let Err(refusal) = sink.accept(Arc::new(batch)).await {
             tracing::debug!(%refusal, "own spans were not stored");
         }
     }
-}
-
-/// Rows over one buffer; all spans come from one resource and scope.
-fn rows(spans: &[Span]) -> SpanBatch {
-    let mut batch = SpanBatch::default();
-    let Some(first) = spans.first() else { return batch };
-    let put = |bytes: &mut Vec<u8>, write: &dyn Fn(&mut Vec<u8>)| {
-        let start = bytes.len() as u32;
-        write(bytes);
-        ByteRange { start, end: bytes.len() as u32 }
-    };
-    let payload = put(&mut batch.bytes, &|out| encode_resource(&first.resource, out));
-    batch.resources.push(ResourceRow { service: first.resource.service().into(), payload });
-    let scope = put(&mut batch.bytes, &|out| encode_scope(&first.scope, out));
-    batch.scopes.push(scope);
-    for span in spans {
-        let name = put(&mut batch.bytes, &|out| out.extend_from_slice(span.name.as_bytes()));
-        let payload = put(&mut batch.bytes, &|out| encode_span(span, out));
-        batch.rows.push(SpanRow {
-            trace: span.trace_id.bits(),
-            span: span.span_id.bits(),
-            parent: span.parent_span_id.map_or(0, |parent| parent.bits()),
-            start: span.start,
-            end: span.end,
-            resource: 0,
-            scope: 0,
-            name,
-            payload,
-            spelling: span.trace_id.spelling(),
-            kind: span.kind,
-            status: span.status.code,
-        });
-    }
-    batch
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use dashboards::metric_names::{KIND, MetricName, OUTCOME, REASON, RULE, SIGNAL, STATE};
+use dashboards::metric_names::{KIND, MetricName, OUTCOME, PROTOCOL, REASON, RULE, SIGNAL, STATE};
+use receive::Protocol;
 use store::Store;
 use tail::Lost;
 
@@ -93,21 +94,30 @@ pub fn store(store: Store) -> Source {
 /// The receivers.
 pub fn receivers(counters: Arc<receive::Counters>) -> Source {
     Box::new(move |out| {
-        out.put(MetricName::ReceivedSpans, get(&counters.traces.accepted));
-        out.put(MetricName::ReceivedLogs, get(&counters.logs.accepted));
-        out.put(MetricName::ReceivedSamples, get(&counters.metrics.accepted));
-        out.put(MetricName::ReceivedExemplars, get(&counters.exemplars));
-        let signals = [("spans", &counters.traces), ("logs", &counters.logs), ("samples", &counters.metrics)];
-        for (signal, counters) in signals {
-            let labels = vec![(SIGNAL, signal.to_owned())];
-            out.with(MetricName::RejectedRecords, labels, get(&counters.rejected) as f64);
+        for protocol in Protocol::ALL {
+            let counters = counters.of(protocol);
+            let named = |more: &[(&'static str, &str)]| {
+                let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
+                std::iter::once((PROTOCOL, protocol.as_str().to_owned())).chain(more).collect::<Vec<_>>()
+            };
+            let signals = [
+                ("spans", MetricName::ReceivedSpans, &counters.spans),
+                ("logs", MetricName::ReceivedLogs, &counters.logs),
+                ("samples", MetricName::ReceivedSamples, &counters.samples),
+            ];
+            for (signal, name, counters) in signals {
+                out.with(name, named(&[]), get(&counters.accepted) as f64);
+                let labels = named(&[(SIGNAL, signal)]);
+                out.with(MetricName::RejectedRecords, labels, get(&counters.rejected) as f64);
+            }
+            out.with(MetricName::ReceivedExemplars, named(&[]), get(&counters.exemplars) as f64);
+            let labels = named(&[(REASON, "bytes_in_flight")]);
+            out.with(MetricName::RefusedRequests, labels, get(&counters.turned_away) as f64);
         }
-        let turned_away: u64 = signals.iter().map(|(_, counters)| get(&counters.turned_away)).sum();
-        out.with(
-            MetricName::RefusedRequests,
-            vec![(REASON, "bytes_in_flight".to_owned())],
-            turned_away as f64,
-        );
+        let datagrams = [("malformed", &counters.bad_datagrams), ("refused", &counters.lost_datagrams)];
+        for (reason, counter) in datagrams {
+            out.with(MetricName::LostDatagrams, vec![(REASON, reason.to_owned())], get(counter) as f64);
+        }
     })
 }
 

@@ -18,12 +18,20 @@ mod first_light;
 #[cfg(test)]
 mod grafana;
 #[cfg(test)]
+mod jaeger;
+#[cfg(test)]
+mod loki_push;
+#[cfg(test)]
 mod manifests;
 #[cfg(test)]
 mod own_metrics;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod remote_write;
+#[cfg(test)]
 mod sources;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod zipkin;

@@ -94,9 +94,22 @@ fn the_gateways_configuration_loads_and_listens_on_the_containers_ports() {
     let config = configuration("trefoil-config", "trefoil.yaml");
     let ports = container_ports("trefoil", "StatefulSet");
     assert_eq!(u64::from(config.server.listen.port()), ports["http"]);
-    assert_eq!(u64::from(config.otlp.grpc.port()), ports["otlp-grpc"]);
-    assert_eq!(u64::from(config.otlp.http.port()), ports["otlp-http"]);
-    for address in [config.server.listen, config.otlp.grpc, config.otlp.http] {
+    assert_eq!(u64::from(config.receive.otlp.grpc.port()), ports["otlp-grpc"]);
+    assert_eq!(u64::from(config.receive.otlp.http.port()), ports["otlp-http"]);
+    let mut addresses = vec![config.server.listen, config.receive.otlp.grpc, config.receive.otlp.http];
+    let jaeger = &config.receive.jaeger;
+    for (name, address) in [
+        ("zipkin", config.receive.zipkin.http),
+        ("jaeger-http", jaeger.http),
+        ("jaeger-grpc", jaeger.grpc),
+        ("jaeger-compact", jaeger.udp_compact),
+        ("jaeger-binary", jaeger.udp_binary),
+        ("jaeger-sampling", jaeger.sampling),
+    ] {
+        assert_eq!(address.map(|address| u64::from(address.port())), Some(ports[name]), "{name}");
+        addresses.extend(address);
+    }
+    for address in addresses {
         assert!(address.ip().is_unspecified(), "{address} cannot be reached from outside the pod");
     }
     assert!(config.collect.files.is_empty(), "the agents tail");

@@ -1,5 +1,6 @@
 //! The real program as a child process: started on free ports, watched from outside, killed or stopped.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -21,6 +22,10 @@ const MAX_ANSWER: usize = 256 << 20;
 const DEFAULT_HEAD: u64 = 32 << 20;
 /// Linux counts process times in hundredths of a second on every architecture that we run on.
 const TICKS_A_SECOND: f64 = 100.0;
+/// Every receiver, on ports that the system chooses.
+const RECEIVE: &str = "{otlp: {grpc: '127.0.0.1:0', http: '127.0.0.1:0'}, zipkin: {http: '127.0.0.1:0'}, \
+                       jaeger: {http: '127.0.0.1:0', grpc: '127.0.0.1:0', udp_compact: '127.0.0.1:0', \
+                       udp_binary: '127.0.0.1:0', sampling: '127.0.0.1:0'}}";
 
 /// A running `trefoil serve`.
 #[derive(Debug)]
@@ -33,6 +38,8 @@ pub struct Program {
     pub otlp_grpc: SocketAddr,
     /// OTLP HTTP.
     pub otlp_http: SocketAddr,
+    /// Other protocols, by the names under which the program says where it receives them.
+    pub receivers: BTreeMap<String, SocketAddr>,
 }
 
 /// The program beside the running executable: `cargo` puts tests in `deps/`, programs one above.
@@ -68,7 +75,7 @@ impl Program {
             &config,
             format!(
                 "server: {{listen: '127.0.0.1:0'}}\ncollect: {{{collect}}}\n\
-                 receive: {{otlp: {{grpc: '127.0.0.1:0', http: '127.0.0.1:0'}}}}\n{sections}"
+                 receive: {RECEIVE}\n{sections}"
             ),
         )?;
         let mut child = Command::new(binary()?)
@@ -82,9 +89,10 @@ impl Program {
             .kill_on_drop(true)
             .spawn()?;
         let mut lines = BufReader::new(child.stderr.take().context("no standard error")?).lines();
-        let mut said = Vec::new();
+        let (mut said, mut receivers) = (Vec::new(), BTreeMap::new());
         let addresses = tokio::time::timeout(START_LIMIT, async {
             while let Some(line) = lines.next_line().await? {
+                receivers.extend(receiver(&line));
                 let addresses = addresses(&line);
                 said.push(line);
                 if let [main, otlp_grpc, otlp_http] = addresses[..] {
@@ -104,7 +112,8 @@ impl Program {
                 hearing.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             }
         });
-        Ok(Self { child, said, main: addresses.0, otlp_grpc: addresses.1, otlp_http: addresses.2 })
+        let (main, otlp_grpc, otlp_http) = addresses;
+        Ok(Self { child, said, main, otlp_grpc, otlp_http, receivers })
     }
 
     /// Waits until it has said these words, and gives that line.
@@ -163,6 +172,12 @@ impl Program {
         ensure!(status.success(), "the program ended with {status}");
         Ok(())
     }
+}
+
+/// The protocol and the address in a line that says where one is received.
+fn receiver(line: &str) -> Option<(String, SocketAddr)> {
+    let (protocol, address) = line.split_once("receiving ")?.1.split_once(" on ")?;
+    Some((protocol.to_owned(), address.trim().parse().ok()?))
 }
 
 /// The addresses in the line that says where the program listens.

@@ -1,13 +1,39 @@
 //! What applications send: one folder a protocol. Bodies in, batches out to a [`Sink`]; storing them is not known here.
 
+//!
+//! What every protocol shares lies beside the folders: a protocol's routes ask an `intake::Door` to read a body and to take
+//! it with the protocol's decoder, and write their own answers.
+
+mod body;
+mod counters;
+mod grpc;
+mod headers;
+mod intake;
+pub mod jaeger;
+#[cfg(test)]
+mod kept;
+mod limits;
+mod line_times;
+mod log_rows;
+pub mod loki_push;
 pub mod otlp;
+mod reasons;
+pub mod remote_write;
+mod span_intake;
+mod thrift;
+mod translated;
+mod trouble;
+pub mod zipkin;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use parsers::record::Batch;
+
+pub use counters::{Counters, Protocol, ProtocolCounters, SignalCounters};
+pub use intake::Intake;
+pub use limits::{MAX_BODY, MAX_IN_FLIGHT};
 
 /// Why a sink does not take a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,36 +63,4 @@ pub struct Refusal {
 pub trait Sink: Send + Sync {
     /// Takes a batch whole or not at all. `Ok` is an acknowledgement.
     async fn accept(&self, batch: Arc<Batch>) -> Result<(), Refusal>;
-}
-
-/// Counts of one signal.
-#[derive(Debug, Default)]
-pub struct SignalCounters {
-    /// Records that the sink took: spans, log records, samples.
-    pub accepted: AtomicU64,
-    /// Records left out because the protocol does not allow them.
-    pub rejected: AtomicU64,
-    /// Records that the sink refused; senders send them again.
-    pub refused: AtomicU64,
-    /// Requests turned away before they were read: over the bound on bytes in flight.
-    pub turned_away: AtomicU64,
-    /// Decompressed bytes of the requests that the sink took.
-    pub bytes: AtomicU64,
-}
-
-/// What the receivers count.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Spans.
-    pub traces: SignalCounters,
-    /// Log records.
-    pub logs: SignalCounters,
-    /// Samples.
-    pub metrics: SignalCounters,
-    /// Exemplars that the sink took.
-    pub exemplars: AtomicU64,
-}
-
-fn count(counter: &AtomicU64, by: u64) {
-    counter.fetch_add(by, Ordering::Relaxed);
 }

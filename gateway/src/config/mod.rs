@@ -7,6 +7,7 @@ mod feeds;
 mod node;
 mod promtail;
 mod reader;
+mod receive;
 mod render;
 mod ship;
 pub mod stages;
@@ -28,6 +29,7 @@ pub use feeds::{Feed, Journal, Listen, Syslog};
 pub use node::Place;
 pub use promtail::{Converted, from_promtail};
 pub use reader::Mistake;
+pub use receive::{Jaeger, MainPort, Otlp, Receive, Zipkin};
 pub use render::render;
 
 use node::{Kind, Node};
@@ -46,8 +48,8 @@ pub struct Config {
     pub rules: Vec<RuleSpec>,
     /// `ship`
     pub ship: Option<ShipOptions>,
-    /// `receive.otlp`
-    pub otlp: Otlp,
+    /// `receive`
+    pub receive: Receive,
     /// `upstream.prometheus`
     pub prometheus: Option<Prometheus>,
 }
@@ -124,17 +126,6 @@ impl Files {
     }
 }
 
-/// The OTLP receiver.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Otlp {
-    /// `receive.otlp.grpc`
-    pub grpc: SocketAddr,
-    /// `receive.otlp.http`
-    pub http: SocketAddr,
-    /// `receive.otlp.max_body_bytes`: of one request, on the wire and decompressed
-    pub max_body_bytes: u64,
-}
-
 /// The Prometheus (or Mimir, Thanos, VictoriaMetrics) that is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prometheus {
@@ -151,10 +142,6 @@ pub struct Prometheus {
 
 /// Loopback: nothing is protected before tokens are set, so a configuration must open it.
 const LISTEN: &str = "127.0.0.1:8080";
-/// Loopback, as the main listener; the port is the one that SDKs have wired in.
-const OTLP_GRPC: &str = "127.0.0.1:4317";
-/// Loopback, as the main listener; the port is the one that SDKs have wired in.
-const OTLP_HTTP: &str = "127.0.0.1:4318";
 /// The data directory of a system service.
 const DATA_DIR: &str = "/var/lib/trefoil";
 /// Where the kubelet keeps container logs.
@@ -169,8 +156,6 @@ const MAX_BYTES: u64 = 50 << 30;
 const HEAD_BYTES: u64 = 32 << 20;
 /// A power loss costs at most this much of what was acknowledged; a killed process costs nothing.
 const SYNC: Duration = Duration::from_secs(1);
-/// What the OTLP specification recommends.
-const MAX_BODY: u64 = 64 << 20;
 /// An answer must come while a person waits for it.
 const PROMETHEUS_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -217,7 +202,7 @@ pub fn load(
         collect: collect(top.section("collect", &mut mistakes), &mut mistakes),
         rules: rules(top.section("derive", &mut mistakes), &mut mistakes),
         ship: ship::read(top.optional_section("ship", &mut mistakes), &mut mistakes),
-        otlp: otlp(top.section("receive", &mut mistakes), &mut mistakes),
+        receive: receive::read(top.section("receive", &mut mistakes), &mut mistakes),
         prometheus: upstream(top.section("upstream", &mut mistakes), &mut mistakes),
     };
     top.end(&mut mistakes);
@@ -372,18 +357,6 @@ fn rules(mut section: Section, mistakes: &mut Mistakes) -> Vec<RuleSpec> {
         }
     }
     rules
-}
-
-fn otlp(mut section: Section, mistakes: &mut Mistakes) -> Otlp {
-    let mut inner = section.section("otlp", mistakes);
-    let otlp = Otlp {
-        grpc: inner.value("grpc", values::address, mistakes).unwrap_or_else(|| default_address(OTLP_GRPC)),
-        http: inner.value("http", values::address, mistakes).unwrap_or_else(|| default_address(OTLP_HTTP)),
-        max_body_bytes: inner.value("max_body_bytes", values::bytes, mistakes).unwrap_or(MAX_BODY),
-    };
-    inner.end(mistakes);
-    section.end(mistakes);
-    otlp
 }
 
 fn upstream(mut section: Section, mistakes: &mut Mistakes) -> Option<Prometheus> {

@@ -1,12 +1,13 @@
 //! The effective configuration as YAML, which [`super::load`] reads back to the same settings.
 
 use std::fmt::Write;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use upstream::ship::{Credentials, Secret};
 
-use super::Config;
 use super::node::{Kind, Node, Place};
+use super::{Config, Receive};
 
 /// Every setting with its value, defaults included.
 pub fn render(config: &Config) -> String {
@@ -85,13 +86,7 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
         }
         credentials(out, ship.credentials.as_ref())?;
     }
-    writeln!(
-        out,
-        "receive:\n  otlp:\n    grpc: {}\n    http: {}\n    max_body_bytes: {}",
-        quoted(&config.otlp.grpc.to_string()),
-        quoted(&config.otlp.http.to_string()),
-        config.otlp.max_body_bytes
-    )?;
+    receive(out, &config.receive)?;
     if let Some(prometheus) = &config.prometheus {
         writeln!(out, "upstream:\n  prometheus:\n    url: {}", quoted(&shown(&prometheus.url)))?;
         writeln!(out, "    timeout: {}", duration(prometheus.timeout))?;
@@ -100,6 +95,33 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
         for (key, field) in super::WORKLOAD_FIELDS {
             writeln!(out, "      {key}: {}", list(prometheus.labels.names(field)))?;
         }
+    }
+    Ok(())
+}
+
+fn receive(out: &mut String, receive: &Receive) -> std::fmt::Result {
+    let port =
+        |address: Option<SocketAddr>| address.map_or("null".into(), |address| quoted(&address.to_string()));
+    let otlp = &receive.otlp;
+    writeln!(
+        out,
+        "receive:\n  otlp:\n    grpc: {}\n    http: {}\n    max_body_bytes: {}",
+        quoted(&otlp.grpc.to_string()),
+        quoted(&otlp.http.to_string()),
+        otlp.max_body_bytes
+    )?;
+    writeln!(out, "  zipkin:\n    http: {}", port(receive.zipkin.http))?;
+    let jaeger = &receive.jaeger;
+    writeln!(out, "  jaeger:\n    http: {}\n    grpc: {}", port(jaeger.http), port(jaeger.grpc))?;
+    writeln!(
+        out,
+        "    udp_compact: {}\n    udp_binary: {}",
+        port(jaeger.udp_compact),
+        port(jaeger.udp_binary)
+    )?;
+    writeln!(out, "    sampling: {}", port(jaeger.sampling))?;
+    for (key, receiver) in [("loki_push", &receive.loki_push), ("remote_write", &receive.remote_write)] {
+        writeln!(out, "  {key}:\n    max_body_bytes: {}", receiver.max_body_bytes)?;
     }
     Ok(())
 }

@@ -103,7 +103,7 @@ fn an_agent_ships_to_one_server_and_its_secrets_are_not_shown() {
     assert_eq!(
         mistakes("ship:\n  loki: {url: 'http://l'}\n  otlp: {url: 'http://o', bearer: x}\n"),
         [
-            "t.yaml:3: ship.otlp.bearer: unknown key; known here: url, headers, tenant, ca_file, timeout, bearer_token, bearer_token_file, basic_auth",
+            "t.yaml:3: ship.otlp.bearer: unknown key; known here: url, headers, tenant, ca_file, timeout, request_bytes, in_flight_bytes, bearer_token, bearer_token_file, basic_auth",
             "t.yaml:3: ship.otlp: expected one of `trefoil`, `loki` and `otlp`; another one is given above",
         ]
     );
@@ -307,4 +307,41 @@ fn the_readmes_configuration_is_one() {
     let readme = include_str!("../../../README.md");
     let block = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     assert_eq!(mistakes(block), [""; 0]);
+}
+
+#[test]
+fn a_receivers_port_is_turned_off_by_null_and_all_of_them_with_their_receiver() {
+    let ports = |text: &str, variables: &[(&str, &str)]| {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let receive = load(text, "t.yaml", variables).unwrap().receive;
+        let jaeger = receive.jaeger;
+        [
+            receive.zipkin.http,
+            jaeger.http,
+            jaeger.grpc,
+            jaeger.udp_compact,
+            jaeger.udp_binary,
+            jaeger.sampling,
+        ]
+        .map(|address| address.map_or(0, |address| address.port()))
+    };
+    let defaults = [9411, 14268, 14250, 6831, 6832, 5778];
+    assert_eq!(ports("", &[]), defaults);
+    assert_eq!(ports("receive: {zipkin: {}, jaeger: {}}", &[]), defaults);
+    assert_eq!(ports("receive: {zipkin: null, jaeger: null}", &[]), [0; 6]);
+    assert_eq!(ports("receive: {jaeger: {grpc: null, http: ':1'}}", &[]), [9411, 1, 0, 6831, 6832, 5778]);
+    let off = [("TREFOIL__RECEIVE__ZIPKIN", "null"), ("TREFOIL__RECEIVE__JAEGER__HTTP", "null")];
+    assert_eq!(ports("", &off), [0, 0, 14250, 6831, 6832, 5778]);
+    for text in ["", "receive: {zipkin: null, jaeger: {grpc: null, udp_binary: ':1'}}"] {
+        let config = load(text, "t.yaml", []).unwrap();
+        assert_eq!(load(&render(&config), "printed", []).unwrap().receive, config.receive);
+    }
+    assert_eq!(
+        mistakes("receive:\n  zipkin: {htpp: 1}\n  jaeger:\n    http: nowhere\n    udp: x\n"),
+        [
+            "t.yaml:2: receive.zipkin.htpp: unknown key; did you mean `http`?",
+            "t.yaml:4: receive.jaeger.http: expected an address to listen on, such as `127.0.0.1:8080` or `0.0.0.0:8080`, or `null` for none, came `nowhere`",
+            "t.yaml:5: receive.jaeger.udp: unknown key; known here: http, grpc, udp_compact, udp_binary, sampling",
+        ]
+    );
 }

@@ -9,7 +9,7 @@ use parsers::derived::{Derived, Deriver};
 use parsers::otlp::walk_metrics;
 use parsers::record::{Batch, Span, SpanKind, StatusCode};
 use receive::otlp::{Otlp, OtlpOptions};
-use receive::{Counters, Refusal, Sink};
+use receive::{Counters, Intake, Refusal, Sink};
 
 use super::log_files::{LogFile, folder};
 use super::plan::Served;
@@ -303,7 +303,8 @@ async fn a_shop_that_cannot_log_does_not_open() {
 async fn a_trace_that_is_announced_has_its_spans_exemplars_and_lines_at_the_gateway() {
     let dir = tempfile::tempdir().unwrap();
     let kept = Arc::new(Kept::default());
-    let otlp = Otlp::new(kept.clone(), Arc::new(Counters::default()), None, OtlpOptions::default());
+    let intake = Intake::new(kept.clone(), Arc::new(Counters::default()), None);
+    let otlp = Otlp::new(&intake, OtlpOptions::default());
     let serve = |listener: TcpListener, router: Router| {
         tokio::spawn(async move { axum::serve(listener, router).await });
     };

@@ -79,13 +79,23 @@ pub struct Deriver {
     user: UserRules,
 }
 
+impl Default for Deriver {
+    /// The built-in rules alone.
+    fn default() -> Self {
+        Self::with(UserRules::default(), &[])
+    }
+}
+
 impl Deriver {
     /// The built-in rules and these. All mistakes are reported at once.
     pub fn new(specs: &[RuleSpec]) -> Result<Self, Vec<RuleError>> {
-        let user = UserRules::new(specs)?;
+        Ok(Self::with(UserRules::new(specs)?, specs))
+    }
+
+    fn with(user: UserRules, specs: &[RuleSpec]) -> Self {
         let mut names: Vec<Arc<str>> = Form::ALL.iter().map(|form| Arc::from(form.name())).collect();
         names.extend(specs.iter().map(|spec| Arc::from(format!("user:{}", spec.name))));
-        Ok(Self { names, user })
+        Self { names, user }
     }
 
     /// Finds what a line says. Total: any bytes give a result.

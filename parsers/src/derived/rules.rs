@@ -85,7 +85,7 @@ pub(super) struct Captures {
 }
 
 /// The configured rules, compiled.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct UserRules(Arc<[Rule]>);
 
 impl UserRules {

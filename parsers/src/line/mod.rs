@@ -5,6 +5,7 @@
 //! tree of values: a line is walked from one `=` or `:` to the next, and only a key that is known is looked at.
 
 mod access_log;
+mod field;
 mod hex_run;
 mod key;
 mod keyed;
@@ -19,6 +20,8 @@ mod value;
 
 use crate::record::normalise::Context;
 use crate::record::{IdError, Severity};
+
+pub use field::{Meaning, meaning};
 
 pub(crate) use keyed::by_keys;
 pub use level::{of_key_value as severity_of_level, syslog as severity_of_syslog};

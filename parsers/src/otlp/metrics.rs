@@ -1,8 +1,9 @@
 //! One pass over an `ExportMetricsServiceRequest`: series as Prometheus would have them.
 //!
-//! `job` and `instance` come from the resource. A histogram becomes `_bucket` (with `le`), `_count` and `_sum`; of an
-//! exponential histogram only `_count` and `_sum` are kept; a summary becomes a series a quantile, `_count` and `_sum`.
-//! Exemplars keep their ids and filtered attributes. Delta temporality is rejected.
+//! `job` and `instance` come from the resource. A histogram becomes `_bucket` (with `le`), `_count` and `_sum`; an exponential
+//! histogram a native one; a summary a series a quantile, `_count` and `_sum`. Exemplars keep their ids and filtered
+//! attributes. What was sent with delta temporality is kept as it was sent, in series of their own: they have the label
+//! `__temporality__="delta"`, as in Prometheus, and what is no counter has no `_total`.
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use crate::record::{
 };
 
 use super::decode::{Text, fields, key_value};
+use super::exponential::{Exponential, zigzag};
 use super::logs::text_of;
 use super::metric_names::{label_name, metric_name};
 use super::traces::{UNKNOWN_SERVICE, check_size};
@@ -28,6 +30,9 @@ const STALE: u64 = 0x7ff0_0000_0000_0002;
 
 /// `AGGREGATION_TEMPORALITY_DELTA`.
 const DELTA: u64 = 1;
+
+/// The label of series whose samples count since the one before, and its value.
+const TEMPORALITY: (&str, &str) = ("__temporality__", "delta");
 
 /// Walks a body. `arrival` (ns) stands in for a point's missing time.
 pub fn walk_metrics(body: &[u8], arrival: u64) -> Result<(MetricBatch, Rejections), WalkError> {
@@ -54,11 +59,13 @@ struct Walk {
 struct Family<'a> {
     name: String,
     target: &'a [(String, String)],
+    delta: bool,
 }
 
 /// A data point of any kind, its parts as they come.
 #[derive(Default)]
 struct Point<'a> {
+    start: u64,
     time: u64,
     labels: Vec<(String, String)>,
     value: Option<f64>,
@@ -67,6 +74,7 @@ struct Point<'a> {
     counts: Vec<u64>,
     bounds: Vec<f64>,
     quantiles: Vec<(f64, f64)>,
+    exponential: Exponential<'a>,
     exemplars: Vec<&'a [u8]>,
     no_value: bool,
 }
@@ -129,12 +137,11 @@ impl Walk {
                 _ => {}
             }
         }
-        if name.is_empty() || delta {
-            let reason = if delta { Reason::Delta } else { Reason::MetricName };
-            self.rejections.add_many(reason, points.len() as u64);
+        if name.is_empty() {
+            self.rejections.add_many(Reason::MetricName, points.len() as u64);
             return Ok(());
         }
-        let counter = sum && monotonic;
+        let counter = sum && monotonic && !delta;
         let kind = match shape {
             Shape::Number if counter => MetricKind::Counter,
             Shape::Number => MetricKind::Gauge,
@@ -143,10 +150,10 @@ impl Walk {
         };
         let unit = Text(unit).cow();
         let name = metric_name(&Text(name).cow(), &unit, counter, kind == MetricKind::Gauge);
-        let family = Family { name, target };
+        let family = Family { name, target, delta };
         for point in points {
             let point = read_point(point, shape)?;
-            self.point(&family, shape, point);
+            self.point(&family, shape, point)?;
         }
         let name = family.name.strip_suffix("_total").filter(|_| counter).unwrap_or(&family.name).to_owned();
         let help = Text(help).cow().into_owned();
@@ -154,28 +161,35 @@ impl Walk {
         Ok(())
     }
 
-    fn point(&mut self, family: &Family<'_>, shape: Shape, mut point: Point<'_>) {
+    fn point(&mut self, family: &Family<'_>, shape: Shape, mut point: Point<'_>) -> Result<(), WalkError> {
         if point.time == 0 {
             point.time = self.arrival;
         }
         let long = |(k, v): &(String, String)| k.len() > MAX_LABEL || v.len() > MAX_LABEL;
         if family.name.len() > MAX_LABEL || point.labels.iter().chain(family.target).any(long) {
-            return self.rejections.add(Reason::Label);
+            self.rejections.add(Reason::Label);
+            return Ok(());
         }
         let label_bytes =
             |pairs: &[(String, String)]| pairs.iter().map(|(k, v)| k.len() + v.len() + 64).sum::<usize>();
         let series = point.counts.len() + point.quantiles.len() + 3;
         let cost =
             series * (label_bytes(&point.labels) + label_bytes(family.target) + family.name.len() + 64);
-        if self.batch.samples.len() + series > MAX_RECORDS || self.label_bytes + cost > MAX_LABEL_BYTES {
-            return self.rejections.add(Reason::TooMany);
+        if self.batch.samples.len() + series > MAX_RECORDS
+            || self.label_bytes + cost > MAX_LABEL_BYTES
+            || self.batch.meta.len() >= MAX_LABEL_BYTES
+        {
+            self.rejections.add(Reason::TooMany);
+            return Ok(());
         }
         let fits = point.counts.is_empty() || point.counts.len() == point.bounds.len() + 1;
         if point.counts.len() > MAX_BUCKETS || point.quantiles.len() > MAX_BUCKETS || !fits {
-            return self.rejections.add(Reason::DataPoint);
+            self.rejections.add(Reason::DataPoint);
+            return Ok(());
         }
         if shape == Shape::Number && point.value.is_none() && !point.no_value {
-            return self.rejections.add(Reason::DataPoint);
+            self.rejections.add(Reason::DataPoint);
+            return Ok(());
         }
         self.label_bytes += cost;
         let stale = point.no_value.then(|| f64::from_bits(STALE));
@@ -204,7 +218,22 @@ impl Walk {
                     self.sample(family, "_bucket", Some(("le", number(f64::INFINITY))), &point, value);
                 }
             }
-            Shape::Exponential => {}
+            Shape::Exponential => {
+                let Some(native) =
+                    point.exponential.native(point.count, point.sum, family.delta, MAX_BUCKETS)?
+                else {
+                    self.rejections.add(Reason::DataPoint);
+                    return Ok(());
+                };
+                let start = self.batch.meta.len() as u32;
+                if stale.is_none() {
+                    native.encode(&mut self.batch.meta);
+                }
+                self.sample(family, "", None, &point, stale.unwrap_or(native.count));
+                if let (Some(row), true) = (self.batch.samples.last_mut(), stale.is_none()) {
+                    row.histogram = ByteRange { start, end: self.batch.meta.len() as u32 };
+                }
+            }
             Shape::Summary => {
                 for &(quantile, value) in &point.quantiles {
                     self.sample(
@@ -217,7 +246,7 @@ impl Walk {
                 }
             }
         }
-        if shape != Shape::Number {
+        if matches!(shape, Shape::Histogram | Shape::Summary) {
             self.sample(family, "_count", None, &point, stale.unwrap_or(point.count as f64));
             if let Some(sum) = point.sum {
                 self.sample(family, "_sum", None, &point, stale.unwrap_or(sum));
@@ -226,6 +255,7 @@ impl Walk {
         for exemplar in &point.exemplars {
             self.exemplar(exemplar, first, &bounds);
         }
+        Ok(())
     }
 
     fn sample(
@@ -241,11 +271,18 @@ impl Walk {
         if let Some((name, value)) = &extra {
             pairs.push((name, value));
         }
+        pairs.extend(family.delta.then_some(TEMPORALITY));
         let name = format!("{}{suffix}", family.name);
         pairs.push(("__name__", &name));
         let series = self.batch.series.len() as u32;
         self.batch.series.push(Arc::new(Labels::new(pairs)));
-        self.batch.samples.push(SampleRow { time: point.time, value, series });
+        self.batch.samples.push(SampleRow {
+            time: point.time,
+            value,
+            start: point.start,
+            series,
+            histogram: ByteRange::default(),
+        });
     }
 
     /// `first` is the point's first series; an exemplar of a histogram belongs to the bucket that its value falls in.
@@ -298,6 +335,7 @@ fn read_point(message: &[u8], shape: Shape) -> Result<Point<'_>, WalkError> {
                 point.labels.push((label_name(&key), text_of(&value)));
             }
             (n, Field::Varint(bits), _) if n == flags => point.no_value = bits & 1 != 0,
+            (2, Field::Fixed64(time), _) => point.start = time,
             (3, Field::Fixed64(time), _) => point.time = time,
             (4, Field::Fixed64(bits), Shape::Number) => point.value = Some(f64::from_bits(bits)),
             (6, Field::Fixed64(bits), Shape::Number) => point.value = Some(bits as i64 as f64),
@@ -306,6 +344,13 @@ fn read_point(message: &[u8], shape: Shape) -> Result<Point<'_>, WalkError> {
             (5, Field::Bytes(bytes), Shape::Number)
             | (8, Field::Bytes(bytes), Shape::Histogram)
             | (11, Field::Bytes(bytes), Shape::Exponential) => point.exemplars.push(bytes),
+            (6, Field::Varint(bits), Shape::Exponential) => point.exponential.scale = zigzag(bits),
+            (7, Field::Fixed64(count), Shape::Exponential) => point.exponential.zero_count = count,
+            (8, Field::Bytes(bytes), Shape::Exponential) => point.exponential.positive = bytes,
+            (9, Field::Bytes(bytes), Shape::Exponential) => point.exponential.negative = bytes,
+            (14, Field::Fixed64(bits), Shape::Exponential) => {
+                point.exponential.zero_threshold = f64::from_bits(bits);
+            }
             (6, Field::Fixed64(bits), Shape::Histogram) => point.counts.push(bits),
             (6, Field::Bytes(bytes), Shape::Histogram) => point.counts.extend(packed(bytes)),
             (7, Field::Fixed64(bits), Shape::Histogram) => point.bounds.push(f64::from_bits(bits)),

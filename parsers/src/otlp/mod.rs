@@ -7,11 +7,13 @@
 
 mod decode;
 mod encode;
+mod exponential;
 mod logs;
 mod metric_names;
 mod metrics;
 mod own;
 mod rejections;
+mod span_encoder;
 mod traces;
 mod wire;
 
@@ -24,6 +26,7 @@ pub use logs::{WalkedLogs, walk_logs};
 pub use metrics::walk_metrics;
 pub use own::encode_own_logs;
 pub use rejections::{Reason, Rejections};
+pub use span_encoder::SpanEncoder;
 pub use traces::walk_traces;
 pub use wire::{Field, Reader, WalkError, Writer};
 

@@ -11,8 +11,6 @@ pub enum Reason {
     SpanId,
     /// A metric without a name.
     MetricName,
-    /// Delta temporality, which series of growing counters cannot hold.
-    Delta,
     /// A data point without a value, or whose bounds and counts do not fit together.
     DataPoint,
     /// A record that cannot be read.
@@ -30,11 +28,10 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 10] = [
         Self::TraceId,
         Self::SpanId,
         Self::MetricName,
-        Self::Delta,
         Self::DataPoint,
         Self::Malformed,
         Self::TooMany,
@@ -55,7 +52,6 @@ impl Reason {
             Self::TraceId => "trace_id is not 16 bytes or is all zeros",
             Self::SpanId => "span_id is not 8 bytes or is all zeros",
             Self::MetricName => "metric without a name",
-            Self::Delta => "delta temporality is not supported, send cumulative",
             Self::DataPoint => "data point without a value, or bounds and counts that do not fit",
             Self::Malformed => "record cannot be read",
             Self::TooMany => "too many records, labels or metadata in one request",

@@ -81,6 +81,24 @@ proptest! {
     }
 
     #[test]
+    fn spans_of_another_protocol_become_the_rows_of_an_otlp_body(a in span(), b in span()) {
+        let mut encoder = SpanEncoder::default();
+        for span in [&a, &b, &a] {
+            encoder.push(span).unwrap();
+        }
+        let batch = encoder.finish();
+        prop_assert!(batch.resources.len() <= 2 && batch.scopes.len() <= 2, "equal ones are written once");
+        prop_assert_eq!(first(&batch), a.clone());
+        let of = |span: &Span| walk_traces(request(span)).unwrap().0;
+        for (row, span) in batch.rows.iter().zip([&a, &b, &a]) {
+            let walked = of(span);
+            prop_assert_eq!(row.payload.of(&batch.bytes), walked.rows[0].payload.of(&walked.bytes));
+            prop_assert_eq!(row.name.of(&batch.bytes), span.name.as_bytes());
+            prop_assert_eq!(&batch.resources[row.resource as usize].service, &walked.resources[0].service);
+        }
+    }
+
+    #[test]
     fn any_bytes_are_walked_and_decoded_without_a_panic(body in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = (walk_traces(body.clone()), walk_logs(&body, 1, None), walk_metrics(&body, 1));
         let _ = (decode_resource(&body), decode_scope(&body), decode_value(&body));

@@ -97,7 +97,7 @@ fn scope_spans(
     Ok(())
 }
 
-fn span(body: &[u8], payload: ByteRange) -> Result<Result<SpanRow, Reason>, WalkError> {
+pub(super) fn span(body: &[u8], payload: ByteRange) -> Result<Result<SpanRow, Reason>, WalkError> {
     let mut row = SpanRow { spelling: Spelling::new(SpellingKind::Binary), ..SpanRow::default() };
     let mut reader = Reader::within(body, payload);
     while let Some((number, field)) = reader.read()? {

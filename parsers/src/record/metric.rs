@@ -89,8 +89,12 @@ pub struct SampleRow {
     pub time: u64,
     /// What.
     pub value: f64,
+    /// Since when a counter counts, or the beginning of what a delta covers; 0 if the sender does not say.
+    pub start: u64,
     /// Index into [`MetricBatch::series`].
     pub series: u32,
+    /// The histogram of which `value` is the count ([`super::NativeHistogram`]), in [`MetricBatch::meta`]; empty for a number.
+    pub histogram: ByteRange,
 }
 
 /// One exemplar of a [`MetricBatch`].
@@ -125,7 +129,7 @@ pub struct MetricBatch {
     pub exemplars: Vec<ExemplarRow>,
     /// What the sender says about the families.
     pub families: Vec<MetricMeta>,
-    /// Exemplar labels back to back.
+    /// Exemplar labels and histograms back to back.
     pub meta: Vec<u8>,
 }
 

@@ -6,6 +6,7 @@
 //! nanoseconds since the Unix epoch, UTC, as `u64`.
 
 mod batch;
+mod histogram;
 mod ids;
 mod labels;
 mod log;
@@ -18,6 +19,7 @@ mod time;
 mod value;
 
 pub use batch::{Batch, ByteRange, FileId, Position, Problem, ProblemKind};
+pub use histogram::NativeHistogram;
 pub use ids::{IdError, SpanId, Spelling, SpellingKind, TraceId, TraceMatch, Width};
 pub use labels::{Labels, MAX_LABEL_BYTES, MAX_LABELS};
 pub use log::{LogBatch, LogRecord, LogRow, Severity, SourcePosition};

@@ -5,10 +5,12 @@ mod django;
 mod http;
 mod process;
 mod prometheus;
+mod reporter;
 mod wait;
 
 pub use django::{Django, Otlp, SERVICE as DJANGO_SERVICE};
 pub use http::{Answer, Http};
 pub use process::{Process, free_port};
 pub use prometheus::{Prometheus, Scrape};
+pub use reporter::{found, report, span};
 pub use wait::until;

@@ -37,6 +37,16 @@ impl Prometheus {
 
     /// Starts it on a reserved port, its data and configuration in `folder`, and waits until it is ready.
     pub async fn start(folder: &Path, port: u16, scrapes: &[Scrape]) -> anyhow::Result<Self> {
+        Self::start_with(folder, port, scrapes, "").await
+    }
+
+    /// As [`Prometheus::start`], with further sections of its configuration.
+    pub async fn start_with(
+        folder: &Path,
+        port: u16,
+        scrapes: &[Scrape],
+        sections: &str,
+    ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let mut text = format!(
             "global: {{scrape_interval: {SCRAPE_INTERVAL}, scrape_timeout: {SCRAPE_INTERVAL}}}\nscrape_configs:\n"
@@ -46,6 +56,7 @@ impl Prometheus {
                 "  - {{job_name: '{job}', static_configs: [{{targets: ['{address}']}}]}}\n"
             ));
         }
+        text.push_str(sections);
         let configuration = folder.join("prometheus.yml");
         std::fs::write(&configuration, text)?;
         let mut command = Command::new("prometheus");

@@ -1,25 +1,22 @@
 //! The OTLP receiver: HTTP (protobuf and JSON) and gRPC, each as an axum router.
 //!
-//! Both fronts read a body within limits and hand protobuf to `intake`, which walks it and asks the sink. JSON is rewritten
-//! as protobuf first. Nothing of OTLP's meaning is here: that is `parsers::otlp`.
+//! Both fronts read a body within limits and hand protobuf to `decode`, which walks it. JSON is rewritten as protobuf
+//! first. Nothing of OTLP's meaning is here: that is `parsers::otlp`.
 
-mod body;
-mod error;
+mod decode;
 mod grpc;
-mod intake;
 mod json;
-mod limits;
 mod routes;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use parsers::otlp::Rejections;
 
-use parsers::derived::Deriver;
-
-use crate::{Counters, Sink};
-
-pub use limits::OtlpOptions;
+use crate::Intake;
+use crate::counters::Protocol;
+use crate::intake::{Door, Wire};
+use crate::limits::MAX_BODY;
+use crate::trouble::Trouble;
 
 /// The three signals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,33 +26,33 @@ enum Signal {
     Metrics,
 }
 
+/// Bounds of the receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OtlpOptions {
+    /// Bytes of one request, on the wire and decompressed.
+    pub max_body: usize,
+}
+
+impl Default for OtlpOptions {
+    fn default() -> Self {
+        Self { max_body: MAX_BODY }
+    }
+}
+
 /// The receiver, ready to be mounted. Cheap to clone.
 #[derive(Clone)]
 pub struct Otlp {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    sink: Arc<dyn Sink>,
-    counters: Arc<Counters>,
-    deriver: Option<Arc<Deriver>>,
-    options: OtlpOptions,
-    budget: limits::Budget,
+    door: Door,
 }
 
 impl Otlp {
-    /// `deriver` finds ids in the text of log records that name no trace.
-    pub fn new(
-        sink: Arc<dyn Sink>,
-        counters: Arc<Counters>,
-        deriver: Option<Arc<Deriver>>,
-        options: OtlpOptions,
-    ) -> Self {
-        let budget = limits::Budget::new(options.max_in_flight);
-        Self { inner: Arc::new(Inner { sink, counters, deriver, options, budget }) }
+    /// Over what the gateway's receivers share.
+    pub fn new(intake: &Intake, options: OtlpOptions) -> Self {
+        Self { door: intake.door(Protocol::Otlp, options.max_body) }
     }
 
-    /// `/v1/traces`, `/v1/logs`, `/v1/metrics`, for port 4318 or to merge on the main port.
+    /// `/v1/traces`, `/v1/logs`, `/v1/metrics`, for port 4318 or to merge on the main port; also `/otlp/v1/logs`, where
+    /// Loki takes OTLP.
     pub fn http(&self) -> axum::Router {
         routes::router(self.clone())
     }
@@ -68,6 +65,10 @@ impl Otlp {
 
     /// What gRPC answers for an unknown service: UNIMPLEMENTED.
     pub fn grpc_unimplemented() -> std::future::Ready<axum::response::Response> {
-        std::future::ready(grpc::unimplemented())
+        std::future::ready(crate::grpc::unimplemented())
+    }
+
+    async fn take(&self, signal: Signal, as_json: bool, wire: Wire) -> Result<Rejections, Trouble> {
+        self.door.take(wire, move |body, at| decode::decode(signal, as_json, body, at)).await
     }
 }

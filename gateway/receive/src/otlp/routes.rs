@@ -3,21 +3,23 @@
 use std::collections::BTreeMap;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use parsers::otlp::Rejections;
 use tower_http::cors::{Any, CorsLayer};
 
-use super::error::Trouble;
-use super::intake::{self, Wire};
-use super::{Otlp, Signal, body};
-use crate::count;
+use super::{Otlp, Signal, decode};
+use crate::body::Encoding;
+use crate::trouble::Trouble;
+use crate::{grpc, headers};
 
 const PROTOBUF: &str = "application/x-protobuf";
 const JSON: &str = "application/json";
+
+/// Where Loki takes OTLP logs.
+const LOKI_LOGS: &str = "/otlp/v1/logs";
 
 pub(super) fn router(otlp: Otlp) -> Router {
     // Browser SDKs send `traceparent` and headers of their own.
@@ -25,6 +27,7 @@ pub(super) fn router(otlp: Otlp) -> Router {
     Router::new()
         .route("/v1/traces", any(|State(otlp): State<Otlp>, request| export(otlp, Signal::Traces, request)))
         .route("/v1/logs", any(|State(otlp): State<Otlp>, request| export(otlp, Signal::Logs, request)))
+        .route(LOKI_LOGS, any(|State(otlp): State<Otlp>, request| export(otlp, Signal::Logs, request)))
         .route("/v1/metrics", any(|State(otlp): State<Otlp>, request| export(otlp, Signal::Metrics, request)))
         .layer(DefaultBodyLimit::disable())
         .layer(cors)
@@ -37,9 +40,7 @@ async fn export(otlp: Otlp, signal: Signal, request: Request) -> Response {
         return (StatusCode::METHOD_NOT_ALLOWED, allow, "405 method not allowed, supported: [POST]")
             .into_response();
     }
-    let (parts, body) = request.into_parts();
-    let media = value(&parts.headers, header::CONTENT_TYPE);
-    let as_json = match media.split(';').next().unwrap_or_default().trim() {
+    let as_json = match &*headers::media_type(request.headers()) {
         PROTOBUF => false,
         JSON => true,
         _ => {
@@ -47,37 +48,34 @@ async fn export(otlp: Otlp, signal: Signal, request: Request) -> Response {
             return (StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response();
         }
     };
-    match handle(&otlp, signal, &parts.headers, body, as_json).await {
+    match handle(&otlp, signal, request, as_json).await {
         Ok(rejections) => success(signal, &rejections, as_json),
         Err(trouble) => failure(&trouble, as_json),
     }
 }
 
-pub(super) fn value(headers: &HeaderMap, name: header::HeaderName) -> String {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().trim().to_ascii_lowercase()
-}
-
-async fn handle(
-    otlp: &Otlp,
-    signal: Signal,
-    headers: &HeaderMap,
-    wire: Body,
-    as_json: bool,
-) -> Result<Rejections, Trouble> {
-    let max = otlp.inner.options.max_body;
-    let mut held = otlp.inner.budget.reservation();
-    let body = body::read(wire, max, &mut held).await.inspect_err(|trouble| {
-        if matches!(trouble, Trouble::Unavailable { .. }) {
-            count(&otlp.counters(signal).turned_away, 1);
+async fn handle(otlp: &Otlp, signal: Signal, request: Request, as_json: bool) -> Result<Rejections, Trouble> {
+    let word = headers::value(request.headers(), header::CONTENT_ENCODING);
+    // The collector's table: `deflate` is zlib.
+    let encoding = match &*word {
+        "" | "identity" => Encoding::Identity,
+        "gzip" => Encoding::Gzip,
+        "zstd" => Encoding::Zstd,
+        "deflate" | "zlib" => Encoding::Zlib,
+        "snappy" | "x-snappy-framed" => Encoding::Snappy,
+        _ => {
+            let text =
+                format!("unknown Content-Encoding {word}: expected gzip, zstd, deflate, snappy or none");
+            return Err(Trouble::Malformed(text));
         }
-    })?;
-    let encoding = value(headers, header::CONTENT_ENCODING);
-    otlp.take(Wire { signal, body, encoding, as_json }, held).await
+    };
+    let wire = otlp.door.read(request.into_body(), encoding).await?;
+    otlp.take(signal, as_json, wire).await
 }
 
 fn success(signal: Signal, rejections: &Rejections, as_json: bool) -> Response {
     if !as_json {
-        return ([(header::CONTENT_TYPE, PROTOBUF)], intake::response(rejections)).into_response();
+        return ([(header::CONTENT_TYPE, PROTOBUF)], decode::response(rejections)).into_response();
     }
     let mut answer = serde_json::json!({});
     if !rejections.is_empty() {
@@ -95,20 +93,10 @@ fn success(signal: Signal, rejections: &Rejections, as_json: bool) -> Response {
 }
 
 fn failure(trouble: &Trouble, as_json: bool) -> Response {
-    let status = match trouble {
-        Trouble::Malformed(_) => StatusCode::BAD_REQUEST,
-        Trouble::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-        Trouble::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    let mut response = if as_json {
-        let body = serde_json::json!({ "code": trouble.code(), "message": trouble.to_string() });
-        (status, [(header::CONTENT_TYPE, JSON)], body.to_string()).into_response()
+    if as_json {
+        let body = serde_json::json!({ "code": grpc::code(trouble) as i32, "message": trouble.to_string() });
+        trouble.answer(([(header::CONTENT_TYPE, JSON)], body.to_string()))
     } else {
-        (status, [(header::CONTENT_TYPE, PROTOBUF)], trouble.status()).into_response()
-    };
-    if let Trouble::Unavailable { retry_after, .. } = trouble {
-        let seconds = retry_after.as_millis().div_ceil(1000).max(1) as u64;
-        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        trouble.answer(([(header::CONTENT_TYPE, PROTOBUF)], grpc::rpc_status(trouble)))
     }
-    response
 }

@@ -1,5 +1,5 @@
 use std::io::Write;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,7 +21,7 @@ mod http;
 mod signals;
 
 use super::*;
-use crate::{Refusal, RefusalKind};
+use crate::{Counters, Refusal, RefusalKind, Sink};
 
 #[derive(Default)]
 struct Kept {
@@ -43,8 +43,11 @@ impl Sink for Kept {
 
 fn otlp(refuse: bool) -> (Otlp, Arc<Kept>) {
     let sink = Arc::new(Kept { refuse, ..Kept::default() });
-    let options = OtlpOptions { max_body: 100_000, max_in_flight: 1_000_000 };
-    (Otlp::new(sink.clone(), Arc::default(), None, options), sink)
+    (within(sink.clone(), 100_000, 1_000_000), sink)
+}
+
+fn within(sink: Arc<dyn Sink>, max_body: usize, max_in_flight: usize) -> Otlp {
+    Otlp::new(&Intake::within(sink, Arc::default(), None, max_in_flight), OtlpOptions { max_body })
 }
 
 async fn post(

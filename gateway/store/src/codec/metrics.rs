@@ -34,6 +34,17 @@ pub fn encode_metrics(batch: &MetricBatch, out: &mut Output) {
         out.varint((s.value.to_bits() ^ bits).swap_bytes());
         bits = s.value.to_bits();
     }
+    let mut start = 0;
+    for s in &batch.samples {
+        out.delta(start, s.start);
+        start = s.start;
+    }
+    let histograms = || batch.samples.iter().enumerate().filter(|(_, s)| !s.histogram.is_empty());
+    out.varint(histograms().count() as u64);
+    for (at, s) in histograms() {
+        out.varint(at as u64);
+        out.bytes(s.histogram.of(&batch.meta));
+    }
     out.varint(batch.exemplars.len() as u64);
     for e in &batch.exemplars {
         out.varint(u64::from(e.series));
@@ -73,6 +84,17 @@ pub fn decode_metrics(input: &mut Input<'_>) -> Result<MetricBatch, Damaged> {
     for s in &mut samples {
         bits ^= input.varint()?.swap_bytes();
         s.value = f64::from_bits(bits);
+    }
+    let mut start = 0;
+    for s in &mut samples {
+        start = input.delta(start)?;
+        s.start = start;
+    }
+    for _ in 0..input.count()? {
+        let s = samples.get_mut(input.varint32()? as usize).ok_or(Damaged)?;
+        let start = batch.meta.len() as u32;
+        batch.meta.extend_from_slice(input.bytes()?);
+        s.histogram = ByteRange { start, end: batch.meta.len() as u32 };
     }
     batch.samples = samples;
     for _ in 0..input.count()? {

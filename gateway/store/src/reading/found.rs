@@ -1,12 +1,12 @@
 //! Records of one trace, gathered from wherever they lie.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use parsers::otlp::{decode_resource, decode_scope, decode_span};
 use parsers::record::{Batch, Exemplar, Pairs, Resource, Scope, SpanId, SpanKind, TraceId};
 use rustc_hash::FxHashMap;
 
+use super::partial;
 use crate::head::Kind;
 use crate::read::TraceRecords;
 
@@ -14,7 +14,8 @@ use crate::read::TraceRecords;
 pub struct Found {
     id: TraceId,
     limit: usize,
-    seen: HashSet<(u128, SpanId, SpanKind, Arc<str>)>,
+    /// Where in the records each span is; `None` if it was omitted.
+    seen: FxHashMap<(u128, SpanId, SpanKind, Arc<str>), Option<usize>>,
     /// Spans of one process share its resource; each is decoded once.
     resources: FxHashMap<Box<[u8]>, Arc<Resource>>,
     scopes: FxHashMap<Box<[u8]>, Arc<Scope>>,
@@ -28,7 +29,7 @@ impl Found {
         Self {
             id,
             limit,
-            seen: HashSet::new(),
+            seen: FxHashMap::default(),
             resources: FxHashMap::default(),
             scopes: FxHashMap::default(),
             records: TraceRecords::default(),
@@ -91,19 +92,36 @@ impl Found {
         let resource = s.resources.get(r.resource as usize);
         let service = resource.map(|x| Arc::clone(&x.service)).unwrap_or_default();
         let Some(id) = SpanId::new(r.span) else { return };
-        if !self.seen.insert((r.trace, id, r.kind, service)) {
-            return;
-        }
-        if self.records.spans.len() >= self.limit {
-            self.records.omitted += 1;
-            return;
+        let key = (r.trace, id, r.kind, service);
+        let place = self.seen.get(&key).copied();
+        match place {
+            Some(at) => {
+                let known = at.and_then(|at| self.records.spans.get(at));
+                if !known.is_some_and(|known| partial::is_partial(known, r.start, r.end)) {
+                    return;
+                }
+            }
+            None if self.records.spans.len() >= self.limit => {
+                self.seen.insert(key, None);
+                self.records.omitted += 1;
+                return;
+            }
+            None => {}
         }
         let resource = resource.map(|x| x.payload.of(&s.bytes)).unwrap_or_default();
         let resource = once(&mut self.resources, resource, decode_resource);
         let scope = s.scopes.get(r.scope as usize).map(|x| x.of(&s.bytes)).unwrap_or_default();
         let scope = once(&mut self.scopes, scope, decode_scope);
         let span = decode_span(r.payload.of(&s.bytes), r.spelling, resource, scope);
-        self.records.spans.extend(span);
+        // A row has valid ids, so its message has them too, unless it is damaged.
+        let Some(span) = span else { return };
+        match place.flatten().and_then(|at| self.records.spans.get_mut(at)) {
+            Some(known) => partial::complete(known, span),
+            None => {
+                self.seen.insert(key, Some(self.records.spans.len()));
+                self.records.spans.push(span);
+            }
+        }
     }
 
     /// Takes all rows that are of the trace.

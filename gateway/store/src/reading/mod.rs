@@ -2,6 +2,7 @@
 
 mod found;
 mod logs;
+mod partial;
 mod traces;
 
 use std::sync::atomic::Ordering::Relaxed;

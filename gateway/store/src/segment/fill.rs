@@ -171,16 +171,20 @@ impl MetricFill {
         self.block.series.len() as u32 - 1
     }
 
-    /// Takes a sample; writes the block when it is full. Samples come in order of series and time.
+    /// Takes a sample whose histogram, if it has one, is a range of `meta`; writes the block when it is full. Samples come in
+    /// order of series and time.
     pub fn sample(
         &mut self,
         labels: &Arc<Labels>,
         sample: &SampleRow,
+        meta: &[u8],
         writer: &mut Writer,
     ) -> io::Result<()> {
         let series = self.series(labels);
-        self.block.samples.push(SampleRow { series, ..*sample });
-        if self.block.samples.len() >= BLOCK_SAMPLES { self.write(writer) } else { Ok(()) }
+        let histogram = copy(&mut self.block.meta, sample.histogram.of(meta));
+        self.block.samples.push(SampleRow { series, histogram, ..*sample });
+        let full = self.block.samples.len() >= BLOCK_SAMPLES || self.block.meta.len() >= BLOCK_BYTES;
+        if full { self.write(writer) } else { Ok(()) }
     }
 
     /// Takes an exemplar whose labels are a range of `meta`; writes the block when it is full.

@@ -207,7 +207,7 @@ fn metrics(segments: &[Arc<Segment>], writer: &mut Writer) -> Result<(), MergeEr
             _ => false,
         },
         |c| match sample(c) {
-            Some((labels, sample)) => fill.sample(labels, sample, writer),
+            Some((labels, sample)) => fill.sample(labels, sample, &c.batch.metrics.meta, writer),
             None => Ok(()),
         },
     )?;

@@ -128,14 +128,14 @@ fn metrics(batches: &[Arc<Batch>], rows: &Day, writer: &mut Writer) -> io::Resul
         .filter_map(|&(b, r)| {
             let batch = &batches.get(b as usize)?.metrics;
             let sample = batch.samples.get(r as usize)?;
-            Some((batch.series.get(sample.series as usize)?, sample))
+            Some((batch.series.get(sample.series as usize)?, sample, &batch.meta))
         })
         .collect();
     samples.sort_by(|a, b| (a.0, a.1.time).cmp(&(b.0, b.1.time)));
     let families = batches.iter().flat_map(|b| b.metrics.families.iter().cloned()).collect();
     let mut fill = MetricFill::new(families);
-    for (labels, sample) in samples {
-        fill.sample(labels, sample, writer)?;
+    for (labels, sample, meta) in samples {
+        fill.sample(labels, sample, meta, writer)?;
     }
     fill.write(writer)?;
     for &(b, r) in &rows.exemplars {

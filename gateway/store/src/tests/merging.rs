@@ -16,14 +16,19 @@ fn segments(dir: &Path) -> Store {
     store
 }
 
-fn samples(store: &Store) -> Vec<(Arc<Labels>, u64, u64)> {
+type Measured = (Arc<Labels>, u64, u64, u64, Vec<u8>);
+
+fn samples(store: &Store) -> Vec<Measured> {
     let view = store.inner().view.read().unwrap();
     let metrics = view.segments.iter().filter(|s| s.name.signal == Signal::Metrics);
     let blocks = metrics.flat_map(|s| (0..s.footer.blocks.len()).map(|b| s.block(b).unwrap().metrics));
     blocks
         .flat_map(|m| {
             let labels = m.series.clone();
-            let row = move |s: &SampleRow| (labels[s.series as usize].clone(), s.time, s.value.to_bits());
+            let row = |s: &SampleRow| {
+                let series = labels[s.series as usize].clone();
+                (series, s.time, s.start, s.value.to_bits(), s.histogram.of(&m.meta).to_vec())
+            };
             m.samples.iter().map(row).collect::<Vec<_>>()
         })
         .collect()

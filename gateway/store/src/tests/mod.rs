@@ -113,7 +113,27 @@ fn metrics(from: u64, count: u64) -> MetricBatch {
         ..MetricBatch::default()
     };
     for i in from..from + count {
-        batch.samples.push(SampleRow { time: DAY + i * 1000, value: i as f64, series: 0 });
+        // Now and then one is a histogram.
+        let start = batch.meta.len() as u32;
+        if i % 5 == 0 {
+            let positive = vec![(i as i32, 2.0), (i as i32 + 2, 5.0)];
+            NativeHistogram { count: i as f64, positive, ..NativeHistogram::default() }
+                .encode(&mut batch.meta);
+        }
+        batch.samples.push(SampleRow {
+            time: DAY + i * 1000,
+            value: i as f64,
+            start: DAY - i % 2,
+            series: 0,
+            histogram: ByteRange { start, end: batch.meta.len() as u32 },
+        });
+    }
+    for sample in &mut batch.samples {
+        if sample.histogram.is_empty() {
+            sample.histogram = ByteRange::default();
+        }
+    }
+    for i in from..from + count {
         let start = batch.meta.len() as u32;
         push_pair(&mut batch.meta, "order", &i.to_string());
         batch.exemplars.push(ExemplarRow {

@@ -10,7 +10,7 @@ use parsers::otlp::Rejections;
 use serde::de::DeserializeSeed;
 
 use super::Signal;
-use super::error::Trouble;
+use crate::trouble::Trouble;
 
 /// Rewrites a request. Records left out are counted.
 pub(super) fn to_protobuf(signal: Signal, body: &[u8]) -> Result<(Vec<u8>, Rejections), Trouble> {

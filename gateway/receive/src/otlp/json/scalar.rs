@@ -36,6 +36,11 @@ impl Scalar<'_> {
         i64::try_from(self.integer()?).ok()
     }
 
+    /// Either, in the 64 bits of a varint.
+    fn varint(self) -> Option<u64> {
+        self.signed().map(|value| value as u64).or_else(|| self.unsigned())
+    }
+
     fn double(self) -> Option<f64> {
         match self {
             Self::Unsigned(n) => Some(n as f64),
@@ -76,8 +81,12 @@ pub(super) fn write(field: &FieldOf, scalar: Scalar<'_>, out: &mut Vec<u8>) -> O
         Kind::Fixed64 if present => w.always_fixed64(number, scalar.unsigned()?),
         Kind::Fixed64 => w.fixed64(number, scalar.unsigned()?),
         Kind::SFixed64 => w.always_fixed64(number, scalar.signed()? as u64),
-        Kind::Varint if present => w.always_varint(number, scalar.signed()? as u64),
-        Kind::Varint => w.varint(number, scalar.signed()? as u64),
+        Kind::Varint if present => w.always_varint(number, scalar.varint()?),
+        Kind::Varint => w.varint(number, scalar.varint()?),
+        Kind::ZigZag => {
+            let value = scalar.signed()?;
+            w.varint(number, ((value << 1) ^ (value >> 63)) as u64);
+        }
         Kind::Enum(names) => {
             let code = match scalar {
                 Scalar::Text(text) => names.iter().position(|name| *name == text).map(|at| at as u64),

@@ -15,8 +15,10 @@ pub(super) enum Kind {
     Fixed64,
     /// sfixed64.
     SFixed64,
-    /// int32, int64, uint32.
+    /// int32, int64, uint32, uint64.
     Varint,
+    /// sint32.
+    ZigZag,
     /// Names in the order of their numbers, from 0.
     Enum(&'static [&'static str]),
     Message(&'static Message),
@@ -57,7 +59,7 @@ const fn record(fields: &'static [FieldOf]) -> Message {
     Message { fields, record: Some(Reason::Malformed) }
 }
 
-use Kind::{Bool, Bytes, Double, Enum, Fixed32, Fixed64, Id, SFixed64, Str, Varint};
+use Kind::{Bool, Bytes, Double, Enum, Fixed32, Fixed64, Id, SFixed64, Str, Varint, ZigZag};
 
 const SPAN_KINDS: &[&str] = &[
     "SPAN_KIND_UNSPECIFIED",
@@ -202,6 +204,7 @@ static EXPONENTIAL: Message = message(&[
 ]);
 static SUMMARY: Message = message(&[many("dataPoints", 1, Kind::Message(&SUMMARY_POINT))]);
 static NUMBER: Message = record(&[
+    one("startTimeUnixNano", 2, Fixed64),
     one("timeUnixNano", 3, Fixed64),
     present("asDouble", 4, Double),
     many("exemplars", 5, Kind::Message(&EXEMPLAR)),
@@ -210,6 +213,7 @@ static NUMBER: Message = record(&[
     one("flags", 8, Varint),
 ]);
 static HISTOGRAM_POINT: Message = record(&[
+    one("startTimeUnixNano", 2, Fixed64),
     one("timeUnixNano", 3, Fixed64),
     one("count", 4, Fixed64),
     present("sum", 5, Double),
@@ -221,13 +225,21 @@ static HISTOGRAM_POINT: Message = record(&[
 ]);
 static EXPONENTIAL_POINT: Message = record(&[
     many("attributes", 1, Kind::Message(&KEY_VALUE)),
+    one("startTimeUnixNano", 2, Fixed64),
     one("timeUnixNano", 3, Fixed64),
     one("count", 4, Fixed64),
     present("sum", 5, Double),
+    one("scale", 6, ZigZag),
+    one("zeroCount", 7, Fixed64),
+    one("positive", 8, Kind::Message(&BUCKETS)),
+    one("negative", 9, Kind::Message(&BUCKETS)),
     one("flags", 10, Varint),
     many("exemplars", 11, Kind::Message(&EXEMPLAR)),
+    one("zeroThreshold", 14, Double),
 ]);
+static BUCKETS: Message = message(&[one("offset", 1, ZigZag), many("bucketCounts", 2, Varint)]);
 static SUMMARY_POINT: Message = record(&[
+    one("startTimeUnixNano", 2, Fixed64),
     one("timeUnixNano", 3, Fixed64),
     one("count", 4, Fixed64),
     present("sum", 5, Double),

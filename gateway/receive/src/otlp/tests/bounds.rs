@@ -19,8 +19,7 @@ fn is_read_on_the_spot(body: Vec<u8>) -> bool {
         .header(PROTOBUF.0, PROTOBUF.1)
         .header("content-encoding", "gzip")
         .body(Body::from(body));
-    let options = OtlpOptions { max_body: 10_000_000, max_in_flight: 20_000_000 };
-    let otlp = Otlp::new(Arc::new(Kept::default()), Arc::default(), None, options);
+    let otlp = within(Arc::new(Kept::default()), 10_000_000, 20_000_000);
     let answer = pin!(otlp.http().oneshot(request.unwrap()));
     answer.poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }
@@ -52,9 +51,8 @@ impl Sink for Slow {
 async fn decoded_rows_count_until_the_sink_has_answered() {
     let body = spans(&[16; 1_000]);
     // Three bodies would fit, but each becomes more than twice as much in rows.
-    let options = OtlpOptions { max_body: 100_000, max_in_flight: 4 * body.len() };
     let sink = Arc::new(Slow { asked: Semaphore::new(0), answer: Semaphore::new(0) });
-    let otlp = Otlp::new(sink.clone(), Arc::default(), None, options);
+    let otlp = within(sink.clone(), 100_000, 4 * body.len());
     let first = tokio::spawn(post(otlp.http(), "/v1/traces", &[PROTOBUF], body.clone()));
     sink.asked.acquire().await.unwrap().forget();
     sink.answer.add_permits(1);
@@ -75,9 +73,8 @@ async fn decoded_rows_count_until_the_sink_has_answered() {
 #[tokio::test]
 async fn a_request_larger_than_the_whole_budget_in_rows_is_taken_when_alone() {
     let body = spans(&[16; 1_000]);
-    let options = OtlpOptions { max_body: 100_000, max_in_flight: body.len() + 1_024 };
     let sink = Arc::new(Kept::default());
-    let otlp = Otlp::new(sink.clone(), Arc::default(), None, options);
+    let otlp = within(sink.clone(), 100_000, body.len() + 1_024);
     for _ in 0..2 {
         let (answer, _) = post(otlp.http(), "/v1/traces", &[PROTOBUF], body.clone()).await;
         assert_eq!(answer.status(), StatusCode::OK);

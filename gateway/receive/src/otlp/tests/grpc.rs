@@ -102,9 +102,9 @@ async fn a_message_over_the_limit_is_resource_exhausted_plain_and_compressed() {
 
 #[tokio::test]
 async fn bytes_over_those_in_flight_are_unavailable_with_retry_info() {
-    let options = OtlpOptions { max_body: 100_000, max_in_flight: 10_000 };
     let counters = Arc::new(Counters::default());
-    let otlp = Otlp::new(Arc::new(Kept::default()), counters.clone(), None, options);
+    let intake = Intake::within(Arc::new(Kept::default()), counters.clone(), None, 10_000);
+    let otlp = Otlp::new(&intake, OtlpOptions { max_body: 100_000 });
     let channel = serve(&otlp).await;
     for compression in COMPRESSIONS {
         let status = call(channel.clone(), EXPORT, compression, request(1, 50_000)).await.unwrap_err();
@@ -112,7 +112,7 @@ async fn bytes_over_those_in_flight_are_unavailable_with_retry_info() {
         assert!(status.metadata().get_bin("google.rpc.retryinfo-bin").is_some());
         assert!(!status.details().is_empty());
     }
-    assert_eq!(counters.traces.turned_away.load(std::sync::atomic::Ordering::Relaxed), 3);
+    assert_eq!(counters.of(Protocol::Otlp).turned_away.load(std::sync::atomic::Ordering::Relaxed), 3);
     call(channel, EXPORT, None, request(1, 1000)).await.unwrap();
 }
 

@@ -10,6 +10,12 @@ fn compressed(encoding: &str, plain: &[u8]) -> Vec<u8> {
             to.write_all(plain).unwrap();
             to.finish().unwrap()
         }
+        "snappy" => snap::raw::Encoder::new().compress_vec(plain).unwrap(),
+        "x-snappy-framed" => {
+            let mut to = snap::write::FrameEncoder::new(Vec::new());
+            to.write_all(plain).unwrap();
+            to.into_inner().unwrap()
+        }
         _ => {
             let mut to = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
             to.write_all(plain).unwrap();
@@ -20,7 +26,7 @@ fn compressed(encoding: &str, plain: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn bodies_are_taken_in_each_compression() {
-    for encoding in ["zstd", "deflate", "gzip"] {
+    for encoding in ["zstd", "deflate", "gzip", "snappy", "x-snappy-framed"] {
         let (otlp, sink) = otlp(false);
         let headers = [PROTOBUF, ("content-encoding", encoding)];
         let body = compressed(encoding, &spans(&[16; 900]));
@@ -32,7 +38,7 @@ async fn bodies_are_taken_in_each_compression() {
 
 #[tokio::test]
 async fn bad_bodies_are_400_with_a_status_in_the_words_of_the_request() {
-    for encoding in ["zstd", "deflate", "gzip", "br"] {
+    for encoding in ["zstd", "deflate", "gzip", "snappy", "br"] {
         let headers = [JSON, ("content-encoding", encoding)];
         let (answer, body) = post(otlp(false).0.http(), "/v1/logs", &headers, vec![7; 9]).await;
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{encoding}");

@@ -5,12 +5,14 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::metrics::v1::{
-    Exemplar, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum,
-    exemplar, metric::Data, number_data_point,
+    Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, Histogram, HistogramDataPoint, Metric,
+    NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, exemplar, exponential_histogram_data_point::Buckets,
+    metric::Data, number_data_point,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
+use parsers::derived::Deriver;
 use parsers::otlp::{Reason, Rejections, walk_logs, walk_metrics};
-use parsers::record::{LogBatch, MetricBatch, Pairs, Severity};
+use parsers::record::{LogBatch, MetricBatch, MetricKind, NativeHistogram, Pairs, Severity};
 use proptest::prelude::*;
 
 use super::*;
@@ -157,18 +159,77 @@ fn a_histogram_becomes_buckets_and_its_exemplar_names_trace_and_bucket() {
 fn sum(temporality: i32, label: &str) -> Data {
     let value = Some(number_data_point::Value::AsInt(4));
     let attributes = attributes(&[("k", label)]);
-    let data_points = vec![NumberDataPoint { value, attributes, ..NumberDataPoint::default() }];
+    let data_points =
+        vec![NumberDataPoint { value, attributes, start_time_unix_nano: 9, ..NumberDataPoint::default() }];
     Data::Sum(Sum { data_points, aggregation_temporality: temporality, is_monotonic: true })
 }
 
 #[test]
-fn a_counter_ends_in_total_and_delta_and_long_labels_are_rejected() {
+fn a_counter_ends_in_total_a_delta_is_kept_as_one_and_long_labels_are_rejected() {
     let (batch, _) = metrics("requests", "{request}", sum(2, "v"));
     assert_eq!((shown(&batch), batch.samples[0].time), (vec!["requests_total{} 4".to_owned()], 99));
     let (batch, rejections) = metrics("requests", "", sum(1, "v"));
-    assert_eq!((batch.samples.len(), rejections.iter().next()), (0, Some((Reason::Delta, 1))));
+    assert_eq!((shown(&batch), rejections.is_empty()), (vec!["requests{} 4".to_owned()], true));
+    assert_eq!(batch.series[0].get("__temporality__"), Some("delta"));
+    assert_eq!((batch.samples[0].start, batch.families[0].kind), (9, MetricKind::Gauge));
     let (batch, rejections) = metrics("requests", "", sum(2, &"v".repeat(2049)));
     assert_eq!((batch.samples.len(), rejections.iter().next()), (0, Some((Reason::Label, 1))));
+}
+
+/// An exponential histogram whose positive buckets are (2, 4] and (8, 16].
+fn exponential(temporality: i32) -> Data {
+    let exemplar = Exemplar { trace_id: ID.to_be_bytes().to_vec(), ..Exemplar::default() };
+    let point = ExponentialHistogramDataPoint {
+        count: 8,
+        sum: Some(30.5),
+        zero_count: 1,
+        zero_threshold: 0.25,
+        positive: Some(Buckets { offset: 1, bucket_counts: vec![4, 0, 2] }),
+        negative: Some(Buckets { offset: -3, bucket_counts: vec![1] }),
+        exemplars: vec![exemplar],
+        ..ExponentialHistogramDataPoint::default()
+    };
+    let data_points = vec![point];
+    Data::ExponentialHistogram(ExponentialHistogram { data_points, aggregation_temporality: temporality })
+}
+
+fn native(batch: &MetricBatch) -> NativeHistogram {
+    let [row] = &batch.samples[..] else { panic!("{batch:?}") };
+    assert_eq!(row.value, 8.0);
+    NativeHistogram::decode(row.histogram.of(&batch.meta)).unwrap().unwrap()
+}
+
+#[test]
+fn an_exponential_histogram_becomes_a_native_one() {
+    let (batch, rejections) = metrics("latency", "s", exponential(2));
+    assert!(rejections.is_empty());
+    assert_eq!(shown(&batch), ["latency_seconds{} 8"]);
+    let expected = NativeHistogram {
+        count: 8.0,
+        sum: 30.5,
+        zero_count: 1.0,
+        zero_threshold: 0.25,
+        positive: vec![(2, 4.0), (4, 2.0)],
+        negative: vec![(-2, 1.0)],
+        ..NativeHistogram::default()
+    };
+    assert_eq!(native(&batch), expected);
+    assert_eq!((batch.exemplars[0].trace, batch.exemplars[0].series), (ID, 0));
+    let (batch, _) = metrics("latency", "s", exponential(1));
+    assert_eq!(native(&batch), NativeHistogram { reset_hint: 3, ..expected });
+    assert_eq!(batch.series[0].get("__temporality__"), Some("delta"));
+}
+
+#[tokio::test]
+async fn an_exponential_histogram_in_json_is_the_same() {
+    let body = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"latency","unit":"s","exponentialHistogram":
+        {"aggregationTemporality":2,"dataPoints":[{"count":"8","sum":30.5,"scale":0,"zeroCount":"1","zeroThreshold":0.25,
+        "positive":{"offset":1,"bucketCounts":["4",0,"2"]},"negative":{"offset":-3,"bucketCounts":[1]}}]}}]}]}]}"#;
+    let (otlp, sink) = otlp(false);
+    let (answer, _) = post(otlp.http(), "/v1/metrics", &[JSON], body.as_bytes().to_vec()).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    let batch = &sink.batches.lock().unwrap()[0].metrics;
+    assert_eq!(native(batch), native(&metrics("latency", "s", exponential(2)).0));
 }
 
 #[tokio::test]

@@ -10,46 +10,31 @@ pub const MAX_BODY: usize = 64 * 1024 * 1024;
 /// Of all requests at once: two of the largest.
 pub const MAX_IN_FLIGHT: usize = 2 * MAX_BODY;
 /// What a turned away sender is told to wait: a body is walked in well under a second.
-pub const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// Bounds of the receiver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OtlpOptions {
-    /// Bytes of one request, on the wire and decompressed.
-    pub max_body: usize,
-    /// Bytes of all requests being read and stored: bodies, and the rows made of them.
-    pub max_in_flight: usize,
-}
-
-impl Default for OtlpOptions {
-    fn default() -> Self {
-        Self { max_body: MAX_BODY, max_in_flight: MAX_IN_FLIGHT }
-    }
-}
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Permits are of this many bytes, so that their number fits 32 bits.
 const UNIT: usize = 1024;
 
 /// Bytes in flight.
-pub(super) struct Budget {
+pub(crate) struct Budget {
     semaphore: Arc<Semaphore>,
     /// All of it.
     bytes: usize,
 }
 
 impl Budget {
-    pub(super) fn new(bytes: usize) -> Self {
+    pub(crate) fn new(bytes: usize) -> Self {
         let units = bytes.div_ceil(UNIT).min(u32::MAX as usize);
         Self { semaphore: Arc::new(Semaphore::new(units)), bytes: units * UNIT }
     }
 
-    pub(super) fn reservation(&self) -> Reservation {
+    pub(crate) fn reservation(&self) -> Reservation {
         Reservation { semaphore: Arc::clone(&self.semaphore), most: self.bytes, held: None, bytes: 0 }
     }
 }
 
 /// What one request holds of the budget; given back when dropped.
-pub(super) struct Reservation {
+pub(crate) struct Reservation {
     semaphore: Arc<Semaphore>,
     /// The whole budget.
     most: usize,
@@ -59,7 +44,7 @@ pub(super) struct Reservation {
 
 impl Reservation {
     /// Takes more; `false` if there is no more.
-    pub(super) fn grow(&mut self, bytes: usize) -> bool {
+    pub(crate) fn grow(&mut self, bytes: usize) -> bool {
         let wanted = (self.bytes + bytes).div_ceil(UNIT) - self.bytes.div_ceil(UNIT);
         let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
         if wanted == 0 {
@@ -77,7 +62,7 @@ impl Reservation {
 
     /// Holds this many from now on, more or less than before; `false` if there is no more. A request that is larger than
     /// the whole budget needs all of it, so that it is taken when it is alone.
-    pub(super) fn settle(&mut self, bytes: usize) -> bool {
+    pub(crate) fn settle(&mut self, bytes: usize) -> bool {
         let bytes = bytes.min(self.most);
         if bytes > self.bytes {
             return self.grow(bytes - self.bytes);

@@ -1,0 +1,95 @@
+//! What the receivers count, by protocol.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What senders speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Protocol {
+    /// OTLP, over gRPC and HTTP.
+    Otlp,
+    /// Zipkin v1 and v2.
+    Zipkin,
+    /// Jaeger, thrift and gRPC.
+    Jaeger,
+    /// Elastic APM intake v2.
+    ElasticApm,
+    /// Loki push.
+    LokiPush,
+    /// Prometheus remote write 1.0 and 2.0.
+    RemoteWrite,
+}
+
+impl Protocol {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Otlp, Self::Zipkin, Self::Jaeger, Self::ElasticApm, Self::LokiPush, Self::RemoteWrite];
+
+    /// As the configuration and the metrics name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Otlp => "otlp",
+            Self::Zipkin => "zipkin",
+            Self::Jaeger => "jaeger",
+            Self::ElasticApm => "elastic_apm",
+            Self::LokiPush => "loki_push",
+            Self::RemoteWrite => "remote_write",
+        }
+    }
+}
+
+/// Counts of one signal.
+#[derive(Debug, Default)]
+pub struct SignalCounters {
+    /// Records that the sink took: spans, log records, samples.
+    pub accepted: AtomicU64,
+    /// Records left out because the protocol does not allow them.
+    pub rejected: AtomicU64,
+    /// Records that the sink refused; senders send them again, if their protocol does.
+    pub refused: AtomicU64,
+}
+
+/// Counts of one protocol.
+#[derive(Debug, Default)]
+pub struct ProtocolCounters {
+    /// Spans.
+    pub spans: SignalCounters,
+    /// Log records.
+    pub logs: SignalCounters,
+    /// Samples.
+    pub samples: SignalCounters,
+    /// Exemplars that the sink took.
+    pub exemplars: AtomicU64,
+    /// Requests turned away before they were read: over the bound on bytes in flight.
+    pub turned_away: AtomicU64,
+    /// Decompressed bytes of what the sink took.
+    pub bytes: AtomicU64,
+}
+
+/// What the receivers count.
+#[derive(Debug, Default)]
+pub struct Counters {
+    protocols: [ProtocolCounters; Protocol::ALL.len()],
+    /// Datagrams that could not be read, or held no good span. Their senders are told nothing.
+    pub bad_datagrams: AtomicU64,
+    /// Datagrams whose spans the sink refused; nobody sends them again.
+    pub lost_datagrams: AtomicU64,
+}
+
+impl Counters {
+    /// Of one protocol.
+    pub fn of(&self, protocol: Protocol) -> &ProtocolCounters {
+        let [otlp, zipkin, jaeger, elastic_apm, loki_push, remote_write] = &self.protocols;
+        match protocol {
+            Protocol::Otlp => otlp,
+            Protocol::Zipkin => zipkin,
+            Protocol::Jaeger => jaeger,
+            Protocol::ElasticApm => elastic_apm,
+            Protocol::LokiPush => loki_push,
+            Protocol::RemoteWrite => remote_write,
+        }
+    }
+}
+
+pub(crate) fn count(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}

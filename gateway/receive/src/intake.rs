@@ -1,0 +1,233 @@
+//! The way of every body: read within the bounds, decompressed, decoded off the runtime's threads if it is large, handed to
+//! the sink, counted. What the bytes mean is each protocol's own.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::body::Body;
+use parsers::derived::Deriver;
+use parsers::record::Batch;
+
+use crate::body::{self, Encoding};
+use crate::counters::{Counters, Protocol, ProtocolCounters, count};
+use crate::limits::{Budget, MAX_IN_FLIGHT, RETRY_AFTER, Reservation};
+use crate::trouble::Trouble;
+use crate::{Refusal, Sink};
+
+/// Bytes of a body that is read on the spot, in tens of microseconds; a larger one would hold up other connections.
+const MAX_INLINE: usize = 64 * 1024;
+/// A compressed body of up to this is first tried on the spot: usual ones hold some 10 times as much text, and one that
+/// holds more than [`MAX_INLINE`] is begun anew elsewhere, at the cost of what was decompressed until then.
+const MAX_INLINE_COMPRESSED: usize = 8 * 1024;
+
+/// What all receivers of a gateway share. Cheap to clone.
+#[derive(Clone)]
+pub struct Intake {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    sink: Arc<dyn Sink>,
+    counters: Arc<Counters>,
+    deriver: Arc<Deriver>,
+    budget: Budget,
+}
+
+impl Intake {
+    /// `deriver` finds ids in the text of log records that name no trace; without one, the built-in rules do.
+    pub fn new(sink: Arc<dyn Sink>, counters: Arc<Counters>, deriver: Option<Arc<Deriver>>) -> Self {
+        Self::within(sink, counters, deriver, MAX_IN_FLIGHT)
+    }
+
+    /// With another bound on the bytes of all requests being read and stored: bodies, and the rows made of them.
+    pub fn within(
+        sink: Arc<dyn Sink>,
+        counters: Arc<Counters>,
+        deriver: Option<Arc<Deriver>>,
+        max_in_flight: usize,
+    ) -> Self {
+        let (budget, deriver) = (Budget::new(max_in_flight), deriver.unwrap_or_default());
+        Self { shared: Arc::new(Shared { sink, counters, deriver, budget }) }
+    }
+
+    /// The way in for one protocol, whose bodies have at most `max_body` bytes, on the wire and decompressed.
+    pub(crate) fn door(&self, protocol: Protocol, max_body: usize) -> Door {
+        Door { shared: Arc::clone(&self.shared), protocol, max_body }
+    }
+}
+
+/// The way in for the bodies of one protocol. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Door {
+    shared: Arc<Shared>,
+    protocol: Protocol,
+    max_body: usize,
+}
+
+/// A request's body as it came. What it holds of the budget is given back when it is dropped.
+pub(crate) struct Wire {
+    pub body: Vec<u8>,
+    pub encoding: Encoding,
+    pub held: Reservation,
+}
+
+/// What a decoder may use besides the bytes.
+pub(crate) struct Circumstances<'d> {
+    /// When the request is read, ns: stands in for missing times.
+    pub arrival: u64,
+    /// Finds ids in the text of log records that name no trace.
+    pub deriver: &'d Deriver,
+}
+
+/// Records that a decoder left out, one by one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Rejected {
+    pub spans: u64,
+    pub logs: u64,
+    pub samples: u64,
+}
+
+/// What a body turned out to hold.
+pub(crate) struct Decoded<T> {
+    pub batch: Batch,
+    pub rejected: Rejected,
+    /// What the protocol's answer needs to know.
+    pub told: T,
+}
+
+impl Door {
+    /// The counts of this protocol.
+    pub(crate) fn counters(&self) -> &ProtocolCounters {
+        self.shared.counters.of(self.protocol)
+    }
+
+    /// The counts of all protocols.
+    pub(crate) fn all_counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// An empty share of the bytes in flight, for bodies that are read piece by piece.
+    pub(crate) fn reservation(&self) -> Reservation {
+        self.shared.budget.reservation()
+    }
+
+    /// What a decoder may use, at this moment.
+    pub(crate) fn circumstances(&self) -> Circumstances<'_> {
+        let arrival = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+        Circumstances { arrival, deriver: &self.shared.deriver }
+    }
+
+    /// Reads a body.
+    pub(crate) async fn read(&self, body: Body, encoding: Encoding) -> Result<Wire, Trouble> {
+        self.read_framed(body, encoding, 0).await
+    }
+
+    /// Reads a body that may have so many bytes of framing besides.
+    pub(crate) async fn read_framed(
+        &self,
+        body: Body,
+        encoding: Encoding,
+        framing: usize,
+    ) -> Result<Wire, Trouble> {
+        let mut held = self.reservation();
+        let read = body::read(body, self.max_body.saturating_add(framing), &mut held).await;
+        Ok(Wire { body: read.inspect_err(|trouble| self.noted(trouble))?, encoding, held })
+    }
+
+    /// Counts a request that is turned away.
+    pub(crate) fn noted(&self, trouble: &Trouble) {
+        if matches!(trouble, Trouble::Unavailable { .. }) {
+            count(&self.counters().turned_away, 1);
+        }
+    }
+
+    /// Takes a body: decompresses it, has it decoded, hands the batch to the sink. The decoder runs on this thread if the
+    /// body is small, else on one for blocking work.
+    pub(crate) async fn take<T, D>(&self, mut wire: Wire, decode: D) -> Result<T, Trouble>
+    where
+        T: Send + 'static,
+        D: FnOnce(Vec<u8>, &Circumstances<'_>) -> Result<Decoded<T>, Trouble> + Send + 'static,
+    {
+        if wire.encoding != Encoding::Identity
+            && wire.body.len() <= MAX_INLINE_COMPRESSED
+            && let most = MAX_INLINE.min(self.max_body)
+            && let Some(body) = body::decompress_within(&wire.body, wire.encoding, most)
+        {
+            if !wire.held.grow(body.len()) {
+                count(&self.counters().turned_away, 1);
+                return Err(Trouble::busy());
+            }
+            wire = Wire { body, encoding: Encoding::Identity, ..wire };
+        }
+        let (digested, held) = if wire.encoding == Encoding::Identity && wire.body.len() <= MAX_INLINE {
+            self.digest(wire, decode)
+        } else {
+            let door = self.clone();
+            let task = tokio::task::spawn_blocking(move || door.digest(wire, decode));
+            task.await.map_err(|error| Trouble::Unavailable {
+                detail: format!("reading the body failed: {error}"),
+                retry_after: RETRY_AFTER,
+            })?
+        };
+        let (bytes, Decoded { batch, rejected, told }) =
+            digested.inspect_err(|trouble| self.noted(trouble))?;
+        self.deliver(batch, rejected, bytes).await?;
+        drop(held);
+        Ok(told)
+    }
+
+    /// Hands a batch to the sink, unless it is empty, and counts.
+    pub(crate) async fn deliver(
+        &self,
+        batch: Batch,
+        rejected: Rejected,
+        bytes: usize,
+    ) -> Result<(), Trouble> {
+        let counters = self.counters();
+        let signals = [
+            (&counters.spans, batch.spans.rows.len(), rejected.spans),
+            (&counters.logs, batch.logs.rows.len(), rejected.logs),
+            (&counters.samples, batch.metrics.samples.len(), rejected.samples),
+        ];
+        let exemplars = batch.metrics.exemplars.len() as u64;
+        if !batch.is_empty()
+            && let Err(Refusal { detail, retry_after, .. }) = self.shared.sink.accept(Arc::new(batch)).await
+        {
+            for (counters, records, _) in signals {
+                count(&counters.refused, records as u64);
+            }
+            return Err(Trouble::Unavailable { detail, retry_after });
+        }
+        for (counters, records, rejected) in signals {
+            count(&counters.accepted, records as u64);
+            count(&counters.rejected, rejected);
+        }
+        count(&counters.exemplars, exemplars);
+        count(&counters.bytes, bytes as u64);
+        Ok(())
+    }
+
+    /// All that takes time with a large body. Gives the decompressed bytes' number and what they hold.
+    fn digest<T>(
+        &self,
+        wire: Wire,
+        decode: impl FnOnce(Vec<u8>, &Circumstances<'_>) -> Result<Decoded<T>, Trouble>,
+    ) -> (Result<(usize, Decoded<T>), Trouble>, Reservation) {
+        let Wire { body, encoding, mut held } = wire;
+        let digest = |held: &mut Reservation| {
+            let body = body::decompress(body, encoding, self.max_body, held)?;
+            let bytes = body.len();
+            // The compressed bytes are gone.
+            if !held.settle(bytes) {
+                return Err(Trouble::busy());
+            }
+            let decoded = decode(body, &self.circumstances())?;
+            // Rows of tiny records are several times their bytes on the wire.
+            if !held.settle(decoded.batch.size()) {
+                return Err(Trouble::busy());
+            }
+            Ok((bytes, decoded))
+        };
+        (digest(&mut held), held)
+    }
+}

@@ -1,0 +1,194 @@
+//! Log records of protocols other than OTLP to rows: what their fields say, then what the rules find in their text.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parsers::container::{Carried, ContainerLine, Stream as Output};
+use parsers::derived::{Derived, Deriver, LineSource};
+use parsers::line::{Meaning, meaning, severity_of_level};
+use parsers::otlp::MAX_RECORDS;
+use parsers::record::normalise::keyed;
+use parsers::record::{Labels, LogBatch, Severity, SpanId, TraceId, push_pair};
+
+use crate::intake::Circumstances;
+
+/// Bytes of a line; what is longer is cut and says by how much. Loki's default limit.
+const MAX_LINE: usize = 256 * 1024;
+/// Bytes of metadata of one record. Loki's default limit.
+const MAX_METADATA: usize = 64 * 1024;
+/// Bytes of metadata of one request. What a stream has is repeated in each record, so the body's limit does not bound it.
+const MAX_REQUEST_METADATA: usize = 128 * 1024 * 1024;
+
+/// Why no more records of a request are taken.
+pub(crate) const TOO_MANY: &str = "too many records or too much metadata in one request";
+
+/// What fields say of the request that a record belongs to, and how bad things were.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Named {
+    pub trace: Option<TraceId>,
+    pub span: Option<SpanId>,
+    pub severity: Severity,
+}
+
+impl Named {
+    /// Looks at a field; earlier ones count more. `true` if the record says it in a place of its own, so that the field need not
+    /// be kept.
+    pub(crate) fn take(&mut self, name: &str, value: &str) -> bool {
+        match meaning(name) {
+            Some(Meaning::Id(class)) => {
+                let Ok(found) = keyed(class, value.as_bytes()) else { return value.is_empty() };
+                self.trace = self.trace.or(found.trace);
+                self.span = self.span.or(found.span);
+                matches!(name, "trace_id" | "span_id")
+            }
+            Some(Meaning::Level) => self.level(value),
+            None if name == "detected_level" => {
+                self.level(value);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn level(&mut self, value: &str) -> bool {
+        if self.severity == Severity::Unknown {
+            self.severity = severity_of_level(value.as_bytes());
+        }
+        false
+    }
+}
+
+/// A stream of a request, and what all its records share.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stream {
+    index: u32,
+    /// Metadata of each of its records.
+    meta: Vec<u8>,
+    named: Named,
+}
+
+impl Stream {
+    /// A field that is no label.
+    pub(crate) fn add(&mut self, name: &str, value: &str) {
+        if !self.named.take(name, value) {
+            push_pair(&mut self.meta, name, value);
+        }
+    }
+
+    /// A field that is a label all the same.
+    pub(crate) fn look_at(&mut self, name: &str, value: &str) {
+        self.named.take(name, value);
+    }
+}
+
+/// A [`LogBatch`] in the making.
+pub(crate) struct LogRows<'d> {
+    logs: LogBatch,
+    streams: HashMap<Arc<Labels>, u32>,
+    deriver: &'d Deriver,
+    derived: Derived,
+    arrival: u64,
+    /// Metadata of the record that is being made.
+    meta: Vec<u8>,
+}
+
+impl<'d> LogRows<'d> {
+    pub(crate) fn new(at: &Circumstances<'d>) -> Self {
+        Self {
+            logs: LogBatch::default(),
+            streams: HashMap::new(),
+            deriver: at.deriver,
+            derived: Derived::default(),
+            arrival: at.arrival,
+            meta: Vec::new(),
+        }
+    }
+
+    /// Sets the labels of a stream.
+    pub(crate) fn label(&mut self, stream: &mut Stream, labels: Labels) {
+        let streams = &mut self.logs.streams;
+        stream.index = *self.streams.entry(Arc::new(labels)).or_insert_with_key(|labels| {
+            streams.push(Arc::clone(labels));
+            (streams.len() - 1) as u32
+        });
+    }
+
+    /// Adds a record of a labelled stream. `time` is nanoseconds; what has none gets the time of arrival. An error says why it
+    /// is left out.
+    pub(crate) fn push<'f>(
+        &mut self,
+        stream: &Stream,
+        time: Option<u64>,
+        line: &[u8],
+        fields: impl IntoIterator<Item = (&'f str, &'f str)>,
+    ) -> Result<(), &'static str> {
+        if self.logs.rows.len() >= MAX_RECORDS || self.logs.meta.len() >= MAX_REQUEST_METADATA {
+            return Err(TOO_MANY);
+        }
+        let mut named = Named::default();
+        self.meta.clear();
+        let mut cut_fields = 0u64;
+        for (name, value) in fields {
+            if named.take(name, value) {
+                continue;
+            }
+            if self.meta.len() + name.len() + value.len() > MAX_METADATA {
+                cut_fields += 1;
+                continue;
+            }
+            push_pair(&mut self.meta, name, value);
+        }
+        if stream.meta.len() + self.meta.len() <= MAX_METADATA {
+            self.meta.extend_from_slice(&stream.meta);
+        } else if !stream.meta.is_empty() {
+            cut_fields += 1;
+        }
+        if cut_fields > 0 {
+            push_pair(&mut self.meta, "truncated_fields", &cut_fields.to_string());
+        }
+        let text = match std::str::from_utf8(line) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(line),
+        };
+        let kept = text.get(..text.floor_char_boundary(MAX_LINE)).unwrap_or_default();
+        let line = ContainerLine {
+            time,
+            stream: Output::Unknown,
+            text: kept.as_bytes(),
+            offset: 0,
+            began: Carried::here(0),
+            truncated: (text.len() - kept.len()) as u64,
+            problem: None,
+        };
+        self.deriver.derive(line.text, &mut self.derived);
+        let source = LineSource { stream: stream.index, file: 0, observed: self.arrival };
+        let row = self.deriver.append(&mut self.logs, &line, &self.derived, source);
+        // A field says it better than the text, and the record's own better than its stream's.
+        if let Some(trace) = named.trace.or(stream.named.trace) {
+            row.trace = trace.bits();
+            row.spelling = trace.spelling();
+            row.span = 0;
+            row.rule = 0;
+        }
+        if let Some(span) = named.span.or(stream.named.span) {
+            row.span = span.bits();
+        }
+        for severity in [stream.named.severity, named.severity] {
+            if severity != Severity::Unknown {
+                row.severity = severity;
+            }
+        }
+        self.logs.meta.extend_from_slice(&self.meta);
+        let end = self.logs.meta.len() as u32;
+        if let Some(row) = self.logs.rows.last_mut() {
+            row.meta.end = end;
+        }
+        Ok(())
+    }
+
+    /// The batch.
+    pub(crate) fn finish(self) -> LogBatch {
+        self.logs
+    }
+}

@@ -1,0 +1,93 @@
+//! Loki push over HTTP.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+
+use super::pushed::{Outcome, Pushed};
+use super::{json, proto};
+use crate::body::Encoding;
+use crate::headers::{media_type, value};
+use crate::intake::Door;
+use crate::trouble::Trouble;
+
+const JSON: &str = "application/json";
+
+/// Who sends, where a Loki serves several. Kept with each record.
+const TENANT: &str = "x-scope-orgid";
+
+pub(super) fn router(door: Door) -> Router {
+    Router::new()
+        .route("/loki/api/v1/push", post(push))
+        .route("/api/prom/push", post(push))
+        .layer(DefaultBodyLimit::disable())
+        .with_state(door)
+}
+
+async fn push(State(door): State<Door>, request: Request) -> Response {
+    match take(&door, request).await {
+        Ok(outcome) if outcome.rejected.total() > 0 => {
+            let text = format!(
+                "{} of {} entries were not taken, the others are stored: {}",
+                outcome.rejected.total(),
+                outcome.rejected.total() + outcome.taken,
+                outcome.rejected
+            );
+            (StatusCode::BAD_REQUEST, text).into_response()
+        }
+        Ok(outcome) if outcome.streams == 0 => {
+            let text = "error at least one valid stream is required for ingestion";
+            (StatusCode::UNPROCESSABLE_ENTITY, text).into_response()
+        }
+        // Exactly 204: python-logging-loki takes any other code for an error.
+        Ok(_) => StatusCode::NO_CONTENT.into_response(),
+        Err(trouble) => trouble.plain(),
+    }
+}
+
+async fn take(door: &Door, request: Request) -> Result<Outcome, Trouble> {
+    let media = media_type(request.headers());
+    // What can be a media type at all: two words and a slash.
+    if !media.split_once('/').is_some_and(|(kind, more)| !kind.is_empty() && !more.is_empty()) {
+        return Err(Trouble::Malformed(
+            "mime: no media type: expected Content-Type application/json or application/x-protobuf"
+                .to_owned(),
+        ));
+    }
+    let as_json = media == JSON;
+    let encoding = encoding(as_json, request.headers())?;
+    let tenant = request.headers().get(TENANT).and_then(|tenant| tenant.to_str().ok()).map(str::to_owned);
+    let wire = door.read(request.into_body(), encoding).await?;
+    door.take(wire, move |body, at| {
+        let mut pushed = Pushed::new(at, tenant);
+        if as_json {
+            json::read(&body, &mut pushed)?;
+        } else {
+            proto::read(&body, &mut pushed)?;
+        }
+        Ok(pushed.finish())
+    })
+    .await
+}
+
+/// The same words as elsewhere, but other bytes: `deflate` has no zlib header, and a protobuf body is snappy whatever it says.
+fn encoding(as_json: bool, headers: &HeaderMap) -> Result<Encoding, Trouble> {
+    let word = value(headers, header::CONTENT_ENCODING);
+    let encoding = match (&*word, as_json) {
+        ("" | "identity", true) => Encoding::Identity,
+        ("gzip", true) => Encoding::Gzip,
+        ("deflate", true) => Encoding::RawDeflate,
+        ("" | "identity" | "snappy", false) => Encoding::Snappy,
+        (_, true) => {
+            let text = format!("Content-Encoding {word} of a JSON body: expected gzip, deflate or none");
+            return Err(Trouble::Malformed(text));
+        }
+        (_, false) => {
+            let text = format!("Content-Encoding {word} of a protobuf body: expected snappy or none");
+            return Err(Trouble::Malformed(text));
+        }
+    };
+    Ok(encoding)
+}

@@ -1,0 +1,56 @@
+//! A request's bytes to a batch, and the response message, which says what was left out.
+
+use parsers::otlp::{Rejections, Writer, walk_logs, walk_metrics, walk_traces};
+use parsers::record::Batch;
+
+use super::{Signal, json};
+use crate::intake::{Circumstances, Decoded, Rejected};
+use crate::trouble::Trouble;
+
+/// Reads a request.
+pub(super) fn decode(
+    signal: Signal,
+    as_json: bool,
+    mut body: Vec<u8>,
+    at: &Circumstances<'_>,
+) -> Result<Decoded<Rejections>, Trouble> {
+    let mut rejections = Rejections::default();
+    if as_json {
+        (body, rejections) = json::to_protobuf(signal, &body)?;
+    }
+    let mut batch = Batch::default();
+    let mut rejected = Rejected::default();
+    let (walked, counted) = match signal {
+        Signal::Traces => {
+            let (spans, walked) = walk_traces(body)?;
+            batch.spans = spans;
+            (walked, &mut rejected.spans)
+        }
+        Signal::Logs => {
+            let walked = walk_logs(&body, at.arrival, Some(at.deriver))?;
+            (batch.logs, batch.positions) = (walked.logs, walked.positions);
+            (walked.rejections, &mut rejected.logs)
+        }
+        Signal::Metrics => {
+            let (metrics, walked) = walk_metrics(&body, at.arrival)?;
+            batch.metrics = metrics;
+            (walked, &mut rejected.samples)
+        }
+    };
+    rejections.merge(&walked);
+    *counted = rejections.rejected();
+    Ok(Decoded { batch, rejected, told: rejections })
+}
+
+/// The response message: empty on full success, else `partial_success` with the count and the reasons.
+pub(super) fn response(rejections: &Rejections) -> Vec<u8> {
+    let mut out = Vec::new();
+    if !rejections.is_empty() {
+        Writer::new(&mut out).message(1, |out| {
+            let mut w = Writer::new(out);
+            w.varint(1, rejections.rejected());
+            w.bytes(2, rejections.to_string().as_bytes());
+        });
+    }
+    out
+}

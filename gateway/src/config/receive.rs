@@ -1,0 +1,174 @@
+//! `receive`: what is listened for, and where.
+
+use std::net::SocketAddr;
+
+use super::node::{Kind, Node};
+use super::reader::{Mistakes, Section, scalar};
+use super::{default_address, values};
+
+/// All receivers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receive {
+    /// `receive.otlp`
+    pub otlp: Otlp,
+    /// `receive.zipkin`
+    pub zipkin: Zipkin,
+    /// `receive.jaeger`
+    pub jaeger: Jaeger,
+    /// `receive.loki_push`
+    pub loki_push: MainPort,
+    /// `receive.remote_write`
+    pub remote_write: MainPort,
+}
+
+/// A receiver that is on the main port alone, since its clients are given a whole URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MainPort {
+    /// `max_body_bytes`: of one request, on the wire and decompressed
+    pub max_body_bytes: u64,
+}
+
+/// The OTLP receiver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Otlp {
+    /// `receive.otlp.grpc`
+    pub grpc: SocketAddr,
+    /// `receive.otlp.http`
+    pub http: SocketAddr,
+    /// `receive.otlp.max_body_bytes`: of one request, on the wire and decompressed
+    pub max_body_bytes: u64,
+}
+
+/// The Zipkin receiver. Its paths are on the main port in any case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zipkin {
+    /// `receive.zipkin.http`; `None` is no port of its own
+    pub http: Option<SocketAddr>,
+}
+
+/// The Jaeger receiver; `None` is no such port. `POST /api/traces` and `PostSpans` are on the main port in any case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Jaeger {
+    /// `receive.jaeger.http`: thrift over HTTP
+    pub http: Option<SocketAddr>,
+    /// `receive.jaeger.grpc`: `PostSpans`
+    pub grpc: Option<SocketAddr>,
+    /// `receive.jaeger.udp_compact`: the agent's datagrams in the compact protocol
+    pub udp_compact: Option<SocketAddr>,
+    /// `receive.jaeger.udp_binary`: the agent's datagrams in the binary protocol
+    pub udp_binary: Option<SocketAddr>,
+    /// `receive.jaeger.sampling`: where old clients ask an agent how to sample
+    pub sampling: Option<SocketAddr>,
+}
+
+impl Receive {
+    /// Without the ports that may be turned off.
+    pub fn on_fewest_ports(self) -> Self {
+        let zipkin = Zipkin { http: None };
+        let jaeger = Jaeger { http: None, grpc: None, udp_compact: None, udp_binary: None, sampling: None };
+        Self { zipkin, jaeger, ..self }
+    }
+}
+
+/// Loopback, as the main listener; the port is the one that SDKs have wired in.
+const OTLP_GRPC: &str = "127.0.0.1:4317";
+/// Loopback, as the main listener; the port is the one that SDKs have wired in.
+const OTLP_HTTP: &str = "127.0.0.1:4318";
+/// What the OTLP specification recommends.
+const MAX_BODY: u64 = 64 << 20;
+/// Zipkin's own port.
+const ZIPKIN_HTTP: &str = "127.0.0.1:9411";
+/// The collector's port for thrift over HTTP.
+const JAEGER_HTTP: &str = "127.0.0.1:14268";
+/// The collector's port for gRPC.
+const JAEGER_GRPC: &str = "127.0.0.1:14250";
+/// The agent's port for `jaeger.thrift` in the compact protocol, the only one that the Python and Go clients write.
+const JAEGER_UDP_COMPACT: &str = "127.0.0.1:6831";
+/// The agent's port for `jaeger.thrift` in the binary protocol, which the old Node client writes.
+const JAEGER_UDP_BINARY: &str = "127.0.0.1:6832";
+/// The agent's port for sampling strategies.
+const JAEGER_SAMPLING: &str = "127.0.0.1:5778";
+
+pub(super) fn read(mut section: Section, mistakes: &mut Mistakes) -> Receive {
+    let receive = Receive {
+        otlp: otlp(section.section("otlp", mistakes), mistakes),
+        zipkin: zipkin(&mut section, mistakes),
+        jaeger: jaeger(&mut section, mistakes),
+        loki_push: main_port(section.section("loki_push", mistakes), mistakes),
+        remote_write: main_port(section.section("remote_write", mistakes), mistakes),
+    };
+    section.end(mistakes);
+    receive
+}
+
+fn otlp(mut section: Section, mistakes: &mut Mistakes) -> Otlp {
+    let otlp = Otlp {
+        grpc: section.value("grpc", values::address, mistakes).unwrap_or_else(|| default_address(OTLP_GRPC)),
+        http: section.value("http", values::address, mistakes).unwrap_or_else(|| default_address(OTLP_HTTP)),
+        max_body_bytes: section.value("max_body_bytes", values::bytes, mistakes).unwrap_or(MAX_BODY),
+    };
+    section.end(mistakes);
+    otlp
+}
+
+fn zipkin(receive: &mut Section, mistakes: &mut Mistakes) -> Zipkin {
+    let (mut section, off) = section_or_off(receive, "zipkin", mistakes);
+    let zipkin = Zipkin { http: listener(&mut section, "http", ZIPKIN_HTTP, off, mistakes) };
+    section.end(mistakes);
+    zipkin
+}
+
+fn jaeger(receive: &mut Section, mistakes: &mut Mistakes) -> Jaeger {
+    let (mut section, off) = section_or_off(receive, "jaeger", mistakes);
+    let mut port = |key, default| listener(&mut section, key, default, off, mistakes);
+    let jaeger = Jaeger {
+        http: port("http", JAEGER_HTTP),
+        grpc: port("grpc", JAEGER_GRPC),
+        udp_compact: port("udp_compact", JAEGER_UDP_COMPACT),
+        udp_binary: port("udp_binary", JAEGER_UDP_BINARY),
+        sampling: port("sampling", JAEGER_SAMPLING),
+    };
+    section.end(mistakes);
+    jaeger
+}
+
+fn main_port(mut section: Section, mistakes: &mut Mistakes) -> MainPort {
+    let max_body_bytes = section.value("max_body_bytes", values::bytes, mistakes).unwrap_or(MAX_BODY);
+    section.end(mistakes);
+    MainPort { max_body_bytes }
+}
+
+/// `null` in the file, or as the text of a variable.
+fn is_null(node: Option<&Node>) -> bool {
+    node.is_some_and(|node| match &node.kind {
+        Kind::Null => true,
+        Kind::Scalar(text) => text == "null",
+        _ => false,
+    })
+}
+
+/// A receiver's section, and whether `null` stands there, which turns all its ports off.
+fn section_or_off(receive: &mut Section, key: &'static str, mistakes: &mut Mistakes) -> (Section, bool) {
+    let path = receive.path(key);
+    let node = receive.take(key);
+    let off = is_null(node.as_ref());
+    (Section::new(node.filter(|_| !off), &path, mistakes), off)
+}
+
+/// The address of a port that may be turned off: by `null`, or with all of its receiver.
+fn listener(
+    section: &mut Section,
+    key: &'static str,
+    default: &str,
+    off: bool,
+    mistakes: &mut Mistakes,
+) -> Option<SocketAddr> {
+    let path = section.path(key);
+    let address =
+        |text: &str| values::address(text).map_err(|expected| format!("{expected}, or `null` for none"));
+    match section.take(key) {
+        None => (!off).then(|| default_address(default)),
+        node if is_null(node.as_ref()) => None,
+        Some(node) => scalar(&node, &path, address, mistakes),
+    }
+}

@@ -1,0 +1,80 @@
+//! Tracing libraries that report to Zipkin and Jaeger: `tests/clients/reporters` for Python's and `node-reporters` for Node's,
+//! a script a library.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use serde_json::Value;
+use tokio::process::Command;
+
+use super::{Http, until};
+
+/// An interpreter and its packages to load, on a machine that may be compiling.
+const ENDS_WITHIN: Duration = Duration::from_mins(1);
+/// From a datagram to a look-up.
+const FOUND_WITHIN: Duration = Duration::from_secs(30);
+/// What protocols that count in microseconds cannot say.
+const MICROSECOND: u64 = 1000;
+
+/// Runs a script, `.py` or `.js`, to its end. The spans that it says it reported, one a line.
+pub async fn report(script: &str, args: &[&str]) -> anyhow::Result<Vec<Value>> {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (program, folder) = if Path::new(script).extension().is_some_and(|kind| kind == "js") {
+        (PathBuf::from("node"), "clients/node-reporters")
+    } else {
+        (python(tests)?, "clients/reporters")
+    };
+    let mut command = Command::new(program);
+    command.arg(tests.join(folder).join(script)).args(args).kill_on_drop(true);
+    command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONWARNINGS", "ignore");
+    let output = tokio::time::timeout(ENDS_WITHIN, command.output()).await.context("it does not end")??;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{script} ended with {}:\n{said}\n{complaints}", output.status);
+    let spans: Result<Vec<Value>, _> = said.lines().map(serde_json::from_str).collect();
+    let spans = spans.with_context(|| format!("{script} said:\n{said}"))?;
+    ensure!(!spans.is_empty(), "{script} reported nothing:\n{complaints}");
+    Ok(spans)
+}
+
+fn python(tests: &Path) -> anyhow::Result<PathBuf> {
+    let python =
+        tests.parent().context("the crate lies in the workspace")?.join(".venv/reporters/bin/python");
+    ensure!(python.is_file(), "{} is missing: tests/run makes it", python.display());
+    Ok(python)
+}
+
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// Looks up the trace of these reported spans until all are there: ids and names equal, times to the microsecond. The answer.
+pub async fn found(http: &Http, main: SocketAddr, reported: &[Value]) -> anyhow::Result<Value> {
+    let trace = reported.first().and_then(|span| span["trace_id"].as_str()).context("no trace id")?;
+    let url = format!("http://{main}/api/v1/traces/{trace}");
+    until(&format!("the {} spans of {trace}", reported.len()), FOUND_WITHIN, || async {
+        let answer = http.get(&url).await?.ok_json()?;
+        let spans = answer["spans"].as_array().context("no spans")?;
+        ensure!(spans.len() == reported.len(), "{} spans: {answer}", spans.len());
+        for wanted in reported {
+            let span = span(&answer, wanted["name"].as_str().unwrap_or_default())?;
+            ensure!(span["span_id"] == wanted["span_id"], "{span} was reported as {wanted}");
+            for (here, there) in [("start_unix_nano", "start"), ("duration_nano", "duration")] {
+                if let Some(wanted) = number(&wanted[there]) {
+                    let got = number(&span[here]).context("no number")?;
+                    ensure!(got.abs_diff(wanted) <= MICROSECOND, "{here} of {span}, reported as {wanted}");
+                }
+            }
+        }
+        Ok(answer)
+    })
+    .await
+}
+
+/// The span of an answer that has this name.
+pub fn span<'a>(answer: &'a Value, name: &str) -> anyhow::Result<&'a Value> {
+    let spans = answer["spans"].as_array().context("no spans")?;
+    spans.iter().find(|span| span["name"] == name).with_context(|| format!("no span `{name}` in {answer}"))
+}
