@@ -1333,3 +1333,50 @@ fn a_file_that_went_is_left_though_the_clock_was_set_back() {
     world.settle();
     assert!(world.counters.containers().is_empty());
 }
+
+#[test]
+fn files_that_are_rotated_go_on_though_no_more_may_be_open() {
+    let mut world = World::new(1024);
+    world.options.max_files = 4;
+    world.restart();
+    for n in 0..4 {
+        world.append(&format!("{n}.log"), format!("line of {n}\n").as_bytes());
+    }
+    world.settle();
+    for n in 0..4 {
+        let live = world.path(&format!("{n}.log"));
+        std::fs::rename(&live, live.with_extension("log.1")).unwrap();
+        world.append(&format!("{n}.log"), format!("after {n}\n").as_bytes());
+    }
+    for _ in 0..4 {
+        world.settle();
+    }
+    let mut lines = world.lines();
+    lines.sort();
+    assert_eq!(lines, ["after 0", "after 1", "after 2", "line of 0", "line of 1", "line of 2"]);
+    assert_eq!(world.counters.waiting_files.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn a_file_of_two_names_is_read_once_after_it_was_rotated_to_any_name() {
+    let mut world = World::new(1024);
+    world.append("0.log", b"one\n");
+    let links = world.root.path().join("a_links");
+    std::fs::create_dir(&links).unwrap();
+    std::os::unix::fs::symlink(world.path("0.log"), links.join("link.log")).unwrap();
+    world.options.files.push(format!("{}/*.log", links.display()).into());
+    world.restart();
+    world.settle();
+    for n in 0..3 {
+        world.append("0.log", format!("two {n}\n").as_bytes());
+        world.settle();
+        std::fs::rename(world.path("0.log"), world.path(&format!("moved-{n}"))).unwrap();
+        world.append("0.log", format!("three {n}\n").as_bytes());
+        world.settle();
+    }
+    let mut lines = world.lines();
+    lines.sort();
+    lines.dedup();
+    assert_eq!(lines.len(), world.lines().len(), "{:?}", world.lines());
+    assert_eq!(lines.len(), 7);
+}

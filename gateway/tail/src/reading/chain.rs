@@ -119,6 +119,12 @@ impl Chain {
         same.any(|id| head.is_some_and(|head| identity::cuts_between(id.head, head).is_some()))
     }
 
+    /// Whether a file in this place is open here, or was.
+    pub fn has_place(&self, device: u64, inode: u64) -> bool {
+        self.generations.iter().any(|generation| generation.is(device, inode))
+            || self.done.iter().any(|id| id.device == device && id.inode == inode)
+    }
+
     /// A file is read from now on.
     pub fn add(&mut self, generation: Generation) {
         self.generations.push_back(generation);

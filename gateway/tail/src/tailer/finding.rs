@@ -17,6 +17,9 @@ use crate::reading::origin::{origin, report};
 use crate::reading::{Chain, Generation};
 use crate::report::{ContainerReport, Loss, Lost};
 
+/// One of so many files that may be open is kept for those that take the place of rotated ones, which cannot be closed before.
+const FOR_SUCCESSORS: usize = 4;
+
 /// A file that was opened just now.
 struct Opened {
     generation: Generation,
@@ -45,17 +48,23 @@ impl Tailer {
         let open = self.chains.values().flat_map(|chain| chain.generations.iter().map(Generation::place));
         let mut open: FxHashSet<(u64, u64)> = open.collect();
         let mut waiting = 0;
-        for (path, files) in chains {
+        // Those that are read already come first, so that none of their files is taken for one of another name.
+        let (known, new): (Vec<_>, Vec<_>) =
+            chains.into_iter().partition(|(path, _)| self.chains.contains_key(path));
+        for (path, files) in known.into_iter().chain(new) {
             let compressed = compressed.remove(&path).unwrap_or_default();
             let known = self.chains.contains_key(&path);
-            if open.len() + files.len() > self.options.max_files && self.opens_more(&path, &files) {
-                waiting += files.len() as u64;
+            let more = self.not_opened(&path, &files);
+            let kept_free = if known { 0 } else { self.options.max_files / FOR_SUCCESSORS };
+            if more > 0 && open.len() + more + kept_free > self.options.max_files {
+                waiting += more as u64;
                 self.discovery.look_again(&path);
                 continue;
             }
             let there: FxHashSet<(u64, u64)> = files.iter().filter_map(|file| place(&file.path)).collect();
             let opened = self.open_all(&path, files);
             if known {
+                open.extend(opened.iter().map(|file| file.generation.place()));
                 self.go_on(&path, opened, &there, &compressed);
             } else if opened.iter().any(|file| open.contains(&file.generation.place())) {
                 self.discovery.look_again(&path);
@@ -79,12 +88,11 @@ impl Tailer {
         }
     }
 
-    /// Whether one of the files is not open yet.
-    fn opens_more(&self, path: &str, files: &[Found]) -> bool {
-        let chain = self.chains.get(path);
-        files.iter().filter_map(|file| place(&file.path)).any(|(device, inode)| {
-            chain.is_none_or(|chain| !chain.generations.iter().any(|open| open.is(device, inode)))
-        })
+    /// How many of the files are still to be opened.
+    fn not_opened(&self, path: &str, files: &[Found]) -> usize {
+        let Some(chain) = self.chains.get(path) else { return files.len() };
+        let places = files.iter().filter_map(|file| place(&file.path));
+        places.filter(|(device, inode)| !chain.has_place(*device, *inode)).count()
     }
 
     fn open_all(&mut self, path: &Arc<str>, files: Vec<Found>) -> Vec<Opened> {
