@@ -1380,3 +1380,18 @@ fn a_file_of_two_names_is_read_once_after_it_was_rotated_to_any_name() {
     assert_eq!(lines.len(), world.lines().len(), "{:?}", world.lines());
     assert_eq!(lines.len(), 7);
 }
+
+#[test]
+fn many_rotated_files_may_be_compressed_at_once() {
+    let mut world = World::new(1024);
+    for n in 0..100 {
+        world.append(&format!("0.log.{n}"), format!("line {n} of long ago\n").as_bytes());
+    }
+    world.append("0.log", b"one\n");
+    world.settle();
+    for n in 0..100 {
+        compress(&world, &format!("0.log.{n}"));
+    }
+    world.settle();
+    assert_eq!(world.lines(), ["one"]);
+}

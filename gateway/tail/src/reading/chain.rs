@@ -164,8 +164,10 @@ impl Chain {
 
     /// Whether what begins like this is being read, was read, or is not to be.
     pub fn has_head(&self, head: u64) -> bool {
-        let noted = self.heads.iter().any(|noted| identity::cuts_between(*noted, head).is_some());
-        noted || self.generations.iter().any(|generation| generation.head() == Some(head))
+        let done = self.done.iter().map(|id| id.head);
+        let mut noted = self.heads.iter().copied().chain(done);
+        noted.any(|noted| identity::cuts_between(noted, head).is_some())
+            || self.generations.iter().any(|generation| generation.head() == Some(head))
     }
 
     /// A file appeared that begins like one of this chain, under a name that rotation gives: a copy, which may outlive what was

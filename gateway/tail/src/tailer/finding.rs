@@ -142,7 +142,6 @@ impl Tailer {
         compressed: &[PathBuf],
     ) {
         let Some(chain) = self.chains.get_mut(path) else { return };
-        chain.done.retain(|id| there.contains(&(id.device, id.inode)));
         chain.nameless = None;
         chain.ended = false;
         chain.look_at = 0;
@@ -186,6 +185,8 @@ impl Tailer {
             }
             chain.compressed.insert(place);
         }
+        // Not before: what was compressed just now is known by what it was.
+        chain.done.retain(|id| there.contains(&(id.device, id.inode)));
         if again {
             self.discovery.look_again(path);
         }
