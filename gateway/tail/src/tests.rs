@@ -1395,3 +1395,23 @@ fn many_rotated_files_may_be_compressed_at_once() {
     world.settle();
     assert_eq!(world.lines(), ["one"]);
 }
+
+#[test]
+fn generations_that_are_missed_one_after_the_other_under_one_name_are_each_read() {
+    let mut world = World::new(1024);
+    world.append("0.log", &cri("stdout", "F", "one"));
+    world.settle();
+    world.refusing = true;
+    world.append("0.log", &cri("stdout", "F", "two"));
+    world.step();
+    for n in 1..=3 {
+        // Made, rotated and compressed between two looks, and the one before it dropped.
+        world.append("missed", &cri("stdout", "F", &format!("missed {n}")));
+        std::fs::rename(world.path("missed"), world.path("0.log.1")).unwrap();
+        let _ = std::fs::remove_file(world.path("0.log.1.gz"));
+        compress(&world, "0.log.1");
+        world.step();
+    }
+    world.settle();
+    assert_eq!(world.lines(), ["one", "two", "missed 1", "missed 2", "missed 3"]);
+}

@@ -11,6 +11,7 @@ use parsers::stage::Pipeline;
 use rustc_hash::FxHashSet;
 
 use super::batch::{Filling, Origin};
+use super::compressed::Stamp;
 use super::generation::{Cut, Generation, RawLine};
 use super::held::{Place, output, place};
 use super::out::Out;
@@ -31,8 +32,8 @@ pub(crate) struct Chain {
     pub path: Arc<str>,
     /// Where its container writes, if that is elsewhere: what a position says.
     pub live: Arc<str>,
-    /// Compressed files, by device and inode, that need no more looking into.
-    pub compressed: FxHashSet<(u64, u64)>,
+    /// Compressed files that need no more looking into.
+    pub compressed: FxHashSet<Stamp>,
     pub generations: VecDeque<Generation>,
     /// Files that are done with, or never to be read, and perhaps still there.
     pub done: Vec<FileId>,

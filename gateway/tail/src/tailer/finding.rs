@@ -12,7 +12,7 @@ use rustc_hash::FxHashSet;
 use super::Tailer;
 use crate::discovery::{Discovery, Found, Look};
 use crate::reading::batch::Origin;
-use crate::reading::compressed::Compressed;
+use crate::reading::compressed::{Compressed, Stamp};
 use crate::reading::origin::{origin, report};
 use crate::reading::{Chain, Generation};
 use crate::report::{ContainerReport, Loss, Lost};
@@ -165,9 +165,14 @@ impl Tailer {
                 None => again = true,
             }
         }
-        chain.compressed.retain(|file| compressed.iter().any(|path| place(path) == Some(*file)));
-        for file in compressed {
-            let Some(place) = place(file).filter(|place| !chain.compressed.contains(place)) else { continue };
+        let stamped: Vec<(&PathBuf, Stamp)> =
+            compressed.iter().filter_map(|file| Some((file, Stamp::of(file)?))).collect();
+        let known = std::mem::take(&mut chain.compressed);
+        for (file, stamp) in stamped {
+            if known.contains(&stamp) {
+                chain.compressed.insert(stamp);
+                continue;
+            }
             // What cannot be unpacked is perhaps being written: it is tried again.
             let Ok(Some(packed)) = Compressed::open(file.clone()) else {
                 again = true;
@@ -183,7 +188,7 @@ impl Tailer {
                 chain.keep_head(packed.id.head);
                 strays.push((file.clone(), generation));
             }
-            chain.compressed.insert(place);
+            chain.compressed.insert(stamp);
         }
         // Not before: what was compressed just now is known by what it was.
         chain.done.retain(|id| there.contains(&(id.device, id.inode)));
@@ -203,6 +208,12 @@ impl Tailer {
             path = &*path,
             "rotated files that were not seen while they were written are read now"
         );
+        if let Some(chain) = self.chains.get_mut(&path) {
+            // Others of this name are not read to their ends yet.
+            strays.into_iter().for_each(|(_, generation)| chain.add(generation));
+            (chain.ended, chain.look_at) = (false, 0);
+            return;
+        }
         let mut chain = Chain::new(Arc::clone(&path), origin, self.options.max_line, pipeline);
         chain.live = Arc::clone(live);
         for (_, generation) in strays {
@@ -234,7 +245,7 @@ impl Tailer {
     fn start(&mut self, path: Arc<str>, opened: Vec<Opened>, compressed: &[PathBuf], now: u64) {
         let Some((origin, pipeline)) = self.origin(&path, &path, None) else { return };
         let mut chain = Chain::new(Arc::clone(&path), origin, self.options.max_line, pipeline);
-        chain.compressed.extend(compressed.iter().filter_map(|file| place(file)));
+        chain.compressed.extend(compressed.iter().filter_map(|file| Stamp::of(file)));
         let read_before = self.earlier.has_path(&path);
         let mut last = self.earlier.last(&path);
         let mut settled: Vec<(Opened, bool)> = Vec::new();
