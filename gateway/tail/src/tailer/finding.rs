@@ -210,7 +210,9 @@ impl Tailer {
         );
         if let Some(chain) = self.chains.get_mut(&path) {
             // Others of this name are not read to their ends yet.
-            strays.into_iter().for_each(|(_, generation)| chain.add(generation));
+            for (_, generation) in strays {
+                chain.add(generation);
+            }
             (chain.ended, chain.look_at) = (false, 0);
             return;
         }
