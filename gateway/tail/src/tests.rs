@@ -1415,3 +1415,46 @@ fn generations_that_are_missed_one_after_the_other_under_one_name_are_each_read(
     world.settle();
     assert_eq!(world.lines(), ["one", "two", "missed 1", "missed 2", "missed 3"]);
 }
+
+/// Descriptors of this process on files below a folder that have no name any more.
+fn held_without_a_name(world: &World) -> usize {
+    let root = world.root.path().to_str().unwrap().to_owned();
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let open = open.filter_map(|fd| std::fs::read_link(fd.path()).ok());
+    open.filter(|path| {
+        path.to_str().is_some_and(|path| path.starts_with(&root) && path.ends_with("(deleted)"))
+    })
+    .count()
+}
+
+#[test]
+fn a_copy_that_somebody_made_and_removed_is_let_go() {
+    let mut world = World::new(1024);
+    world.append("0.log", b"one\n");
+    world.settle();
+    std::fs::copy(world.path("0.log"), world.path("0.log.bak")).unwrap();
+    world.settle();
+    std::fs::remove_file(world.path("0.log.bak")).unwrap();
+    world.settle();
+    assert_eq!(held_without_a_name(&world), 0);
+    world.append("0.log", b"two\n");
+    world.settle();
+    assert_eq!(world.lines(), ["one", "two"]);
+}
+
+#[test]
+fn a_copy_that_is_compressed_at_once_is_read_though_it_has_no_name() {
+    let mut world = World::new(1024);
+    world.append("0.log", b"one\n");
+    world.settle();
+    world.append("0.log", b"two\n");
+    std::fs::copy(world.path("0.log"), world.path("0.log.1")).unwrap();
+    // Seen before the file is cut, and nothing was read since.
+    world.tailer.watch(world.now);
+    File::create(world.path("0.log")).unwrap();
+    world.append("0.log", b"three, which is longer\n");
+    compress(&world, "0.log.1");
+    world.settle();
+    assert_eq!(world.lines(), ["one", "two", "three, which is longer"]);
+    assert_eq!(held_without_a_name(&world), 0);
+}

@@ -177,6 +177,21 @@ impl Chain {
         self.copy = Some(copy);
     }
 
+    /// The copy has no name any more, if it is not among these: it is kept only if a file was cut since.
+    pub fn check_copy(&mut self, there: &FxHashSet<(u64, u64)>) {
+        if self.copy.as_ref().is_none_or(|copy| there.contains(&copy.place())) {
+            return;
+        }
+        for generation in &mut self.generations {
+            // An error comes again when it is read.
+            let _ = generation.look();
+            generation.compare();
+        }
+        if !self.generations.iter().any(|generation| generation.cut().is_some()) {
+            self.copy = None;
+        }
+    }
+
     /// Lines are read another way from now on: those that were not delivered, and those that half-joined records need, are
     /// read again.
     pub fn change(&mut self, origin: Origin, pipeline: Pipeline) {
@@ -379,6 +394,7 @@ impl Chain {
         if self.go_on_in_copy(at) {
             return;
         }
+        self.copy = None;
         means.counters.truncations.fetch_add(1, Ordering::Relaxed);
         if self.generations.iter().take(at).all(|before| before.drained) {
             self.flush(at, means);

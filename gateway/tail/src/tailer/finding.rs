@@ -48,6 +48,8 @@ impl Tailer {
         let open = self.chains.values().flat_map(|chain| chain.generations.iter().map(Generation::place));
         let mut open: FxHashSet<(u64, u64)> = open.collect();
         let mut waiting = 0;
+        let listed: FxHashSet<Arc<str>> =
+            chains.keys().filter(|path| self.twins.contains(*path)).cloned().collect();
         // Those that are read already come first, so that none of their files is taken for one of another name.
         let (known, new): (Vec<_>, Vec<_>) =
             chains.into_iter().partition(|(path, _)| self.chains.contains_key(path));
@@ -84,6 +86,8 @@ impl Tailer {
             tracing::warn!("{limit} files are open, as many as may be: {waiting} more wait (ulimit -n?)");
         }
         if full {
+            // Their folders are listed at each full look.
+            self.twins.retain(|path| listed.contains(path));
             self.counters.waiting_files.store(waiting, Ordering::Relaxed);
         }
     }
@@ -190,6 +194,7 @@ impl Tailer {
             }
             chain.compressed.insert(stamp);
         }
+        chain.check_copy(there);
         // Not before: what was compressed just now is known by what it was.
         chain.done.retain(|id| there.contains(&(id.device, id.inode)));
         if again {
