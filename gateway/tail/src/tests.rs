@@ -1458,3 +1458,26 @@ fn a_copy_that_is_compressed_at_once_is_read_though_it_has_no_name() {
     assert_eq!(world.lines(), ["one", "two", "three, which is longer"]);
     assert_eq!(held_without_a_name(&world), 0);
 }
+
+#[test]
+fn a_file_that_is_removed_is_let_go_though_rotated_ones_are_there() {
+    let mut world = World::new(1024);
+    world.options.files = vec![format!("{}/*/*/0.log*", world.root.path().display()).into()];
+    world.restart();
+    world.append("0.log", b"one\n");
+    world.settle();
+    std::fs::rename(world.path("0.log"), world.path("0.log.1")).unwrap();
+    world.append("0.log", b"two\nno newline");
+    world.settle();
+    std::fs::remove_file(world.path("0.log")).unwrap();
+    world.settle();
+    world.settle();
+    assert_eq!(world.lines(), ["one", "two", "no newline"]);
+    assert_eq!(held_without_a_name(&world), 0);
+    world.append("0.log", b"three\n");
+    world.settle();
+    std::fs::rename(world.path("0.log"), world.path("0.log.2")).unwrap();
+    world.append("0.log", b"four\n");
+    world.settle();
+    assert_eq!(world.lines(), ["one", "two", "no newline", "three", "four"]);
+}

@@ -42,8 +42,10 @@ pub(crate) struct Chain {
     heads: VecDeque<u64>,
     /// A copy of the file being written, as `copytruncate` makes one.
     copy: Option<Generation>,
-    /// Since when its files have no name any more.
+    /// Since when the last of its files has no name any more.
     pub nameless: Option<u64>,
+    /// Whether none of them has, of those that are closed neither.
+    pub gone: bool,
     /// Whether nothing will come any more.
     pub ended: bool,
     /// When to look for growth again: at once after some, ever later while there is none.
@@ -81,6 +83,7 @@ impl Chain {
             heads: VecDeque::new(),
             copy: None,
             nameless: None,
+            gone: false,
             ended: false,
             look_at: 0,
             wait_until: 0,
@@ -129,6 +132,11 @@ impl Chain {
     /// A file is read from now on.
     pub fn add(&mut self, generation: Generation) {
         self.generations.push_back(generation);
+    }
+
+    /// Whether the file being written was removed, while others of its folder may be there.
+    pub fn last_is_removed(&self) -> bool {
+        self.generations.back().is_some_and(Generation::is_removed)
     }
 
     /// Whether nothing was read yet of the file being written.
@@ -214,7 +222,10 @@ impl Chain {
     pub fn read(&mut self, means: &mut Means<'_>, budget: u64) -> io::Result<u64> {
         let mut total = 0;
         while total < budget && self.wait_until <= means.filling.observed {
-            let Some(at) = self.generations.iter().position(|generation| !generation.drained) else { break };
+            let Some(at) = self.generations.iter().position(|generation| !generation.drained) else {
+                self.ended = self.gone && self.is_left(means);
+                break;
+            };
             let Some(generation) = self.generations.get_mut(at) else { break };
             generation.look()?;
             if self.copy.is_some() {
@@ -269,7 +280,8 @@ impl Chain {
                         total += self.lines(at, means, None)?;
                         self.flush(at, means);
                         self.drained(at);
-                        self.ended = true;
+                        self.file += 1;
+                        self.ended = self.gone;
                     }
                     break;
                 }

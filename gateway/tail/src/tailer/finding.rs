@@ -41,6 +41,7 @@ impl Tailer {
             });
             if looked_at && !chains.contains_key(path) {
                 chain.nameless.get_or_insert(now);
+                chain.gone = true;
                 chain.look_at = 0;
                 self.moved.insert(Arc::clone(path));
             }
@@ -67,7 +68,7 @@ impl Tailer {
             let opened = self.open_all(&path, files);
             if known {
                 open.extend(opened.iter().map(|file| file.generation.place()));
-                self.go_on(&path, opened, &there, &compressed);
+                self.go_on(&path, opened, &there, &compressed, now);
             } else if opened.iter().any(|file| open.contains(&file.generation.place())) {
                 self.discovery.look_again(&path);
                 if self.twins.insert(Arc::clone(&path)) {
@@ -81,7 +82,8 @@ impl Tailer {
                 self.start(path, opened, &compressed, now);
             }
         }
-        if waiting > 0 && self.counters.waiting_files.swap(waiting, Ordering::Relaxed) == 0 {
+        // A look at some folders knows nothing of those that wait in others.
+        if waiting > 0 && self.counters.waiting_files.fetch_max(waiting, Ordering::Relaxed) == 0 {
             let limit = self.options.max_files;
             tracing::warn!("{limit} files are open, as many as may be: {waiting} more wait (ulimit -n?)");
         }
@@ -144,11 +146,10 @@ impl Tailer {
         opened: Vec<Opened>,
         there: &FxHashSet<(u64, u64)>,
         compressed: &[PathBuf],
+        now: u64,
     ) {
         let Some(chain) = self.chains.get_mut(path) else { return };
-        chain.nameless = None;
-        chain.ended = false;
-        chain.look_at = 0;
+        (chain.gone, chain.ended, chain.look_at) = (false, false, 0);
         let live = place(Path::new(&**path))
             .filter(|&(device, inode)| chain.generations.back().is_some_and(|last| last.is(device, inode)));
         let (mut strays, mut again) = (Vec::new(), false);
@@ -194,6 +195,7 @@ impl Tailer {
             }
             chain.compressed.insert(stamp);
         }
+        chain.nameless = chain.last_is_removed().then(|| chain.nameless.unwrap_or(now));
         chain.check_copy(there);
         // Not before: what was compressed just now is known by what it was.
         chain.done.retain(|id| there.contains(&(id.device, id.inode)));
