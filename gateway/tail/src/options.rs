@@ -84,7 +84,8 @@ pub struct TailOptions {
     pub poll_every: u64,
     /// Nanoseconds without growth after which a file without a name is left.
     pub linger: u64,
-    /// Files open at once; others wait until some are closed.
+    /// Files open at once; others wait until some are closed. A quarter is kept for the new files of containers that are
+    /// being read.
     pub max_files: usize,
 }
 

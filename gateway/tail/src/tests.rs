@@ -1333,3 +1333,151 @@ fn a_file_that_went_is_left_though_the_clock_was_set_back() {
     world.settle();
     assert!(world.counters.containers().is_empty());
 }
+
+#[test]
+fn files_that_are_rotated_go_on_though_no_more_may_be_open() {
+    let mut world = World::new(1024);
+    world.options.max_files = 4;
+    world.restart();
+    for n in 0..4 {
+        world.append(&format!("{n}.log"), format!("line of {n}\n").as_bytes());
+    }
+    world.settle();
+    for n in 0..4 {
+        let live = world.path(&format!("{n}.log"));
+        std::fs::rename(&live, live.with_extension("log.1")).unwrap();
+        world.append(&format!("{n}.log"), format!("after {n}\n").as_bytes());
+    }
+    for _ in 0..4 {
+        world.settle();
+    }
+    let mut lines = world.lines();
+    lines.sort();
+    assert_eq!(lines, ["after 0", "after 1", "after 2", "line of 0", "line of 1", "line of 2"]);
+    assert_eq!(world.counters.waiting_files.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn a_file_of_two_names_is_read_once_after_it_was_rotated_to_any_name() {
+    let mut world = World::new(1024);
+    world.append("0.log", b"one\n");
+    let links = world.root.path().join("a_links");
+    std::fs::create_dir(&links).unwrap();
+    std::os::unix::fs::symlink(world.path("0.log"), links.join("link.log")).unwrap();
+    world.options.files.push(format!("{}/*.log", links.display()).into());
+    world.restart();
+    world.settle();
+    for n in 0..3 {
+        world.append("0.log", format!("two {n}\n").as_bytes());
+        world.settle();
+        std::fs::rename(world.path("0.log"), world.path(&format!("moved-{n}"))).unwrap();
+        world.append("0.log", format!("three {n}\n").as_bytes());
+        world.settle();
+    }
+    let mut lines = world.lines();
+    lines.sort();
+    lines.dedup();
+    assert_eq!(lines.len(), world.lines().len(), "{:?}", world.lines());
+    assert_eq!(lines.len(), 7);
+}
+
+#[test]
+fn many_rotated_files_may_be_compressed_at_once() {
+    let mut world = World::new(1024);
+    for n in 0..100 {
+        world.append(&format!("0.log.{n}"), format!("line {n} of long ago\n").as_bytes());
+    }
+    world.append("0.log", b"one\n");
+    world.settle();
+    for n in 0..100 {
+        compress(&world, &format!("0.log.{n}"));
+    }
+    world.settle();
+    assert_eq!(world.lines(), ["one"]);
+}
+
+#[test]
+fn generations_that_are_missed_one_after_the_other_under_one_name_are_each_read() {
+    let mut world = World::new(1024);
+    world.append("0.log", &cri("stdout", "F", "one"));
+    world.settle();
+    world.refusing = true;
+    world.append("0.log", &cri("stdout", "F", "two"));
+    world.step();
+    for n in 1..=3 {
+        // Made, rotated and compressed between two looks, and the one before it dropped.
+        world.append("missed", &cri("stdout", "F", &format!("missed {n}")));
+        std::fs::rename(world.path("missed"), world.path("0.log.1")).unwrap();
+        let _ = std::fs::remove_file(world.path("0.log.1.gz"));
+        compress(&world, "0.log.1");
+        world.step();
+    }
+    world.settle();
+    assert_eq!(world.lines(), ["one", "two", "missed 1", "missed 2", "missed 3"]);
+}
+
+/// Descriptors of this process on files below a folder that have no name any more.
+fn held_without_a_name(world: &World) -> usize {
+    let root = world.root.path().to_str().unwrap().to_owned();
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let open = open.filter_map(|fd| std::fs::read_link(fd.path()).ok());
+    open.filter(|path| {
+        path.to_str().is_some_and(|path| path.starts_with(&root) && path.ends_with("(deleted)"))
+    })
+    .count()
+}
+
+#[test]
+fn a_copy_that_somebody_made_and_removed_is_let_go() {
+    let mut world = World::new(1024);
+    world.append("0.log", b"one\n");
+    world.settle();
+    std::fs::copy(world.path("0.log"), world.path("0.log.bak")).unwrap();
+    world.settle();
+    std::fs::remove_file(world.path("0.log.bak")).unwrap();
+    world.settle();
+    assert_eq!(held_without_a_name(&world), 0);
+    world.append("0.log", b"two\n");
+    world.settle();
+    assert_eq!(world.lines(), ["one", "two"]);
+}
+
+#[test]
+fn a_copy_that_is_compressed_at_once_is_read_though_it_has_no_name() {
+    let mut world = World::new(1024);
+    world.append("0.log", b"one\n");
+    world.settle();
+    world.append("0.log", b"two\n");
+    std::fs::copy(world.path("0.log"), world.path("0.log.1")).unwrap();
+    // Seen before the file is cut, and nothing was read since.
+    world.tailer.watch(world.now);
+    File::create(world.path("0.log")).unwrap();
+    world.append("0.log", b"three, which is longer\n");
+    compress(&world, "0.log.1");
+    world.settle();
+    assert_eq!(world.lines(), ["one", "two", "three, which is longer"]);
+    assert_eq!(held_without_a_name(&world), 0);
+}
+
+#[test]
+fn a_file_that_is_removed_is_let_go_though_rotated_ones_are_there() {
+    let mut world = World::new(1024);
+    world.options.files = vec![format!("{}/*/*/0.log*", world.root.path().display()).into()];
+    world.restart();
+    world.append("0.log", b"one\n");
+    world.settle();
+    std::fs::rename(world.path("0.log"), world.path("0.log.1")).unwrap();
+    world.append("0.log", b"two\nno newline");
+    world.settle();
+    std::fs::remove_file(world.path("0.log")).unwrap();
+    world.settle();
+    world.settle();
+    assert_eq!(world.lines(), ["one", "two", "no newline"]);
+    assert_eq!(held_without_a_name(&world), 0);
+    world.append("0.log", b"three\n");
+    world.settle();
+    std::fs::rename(world.path("0.log"), world.path("0.log.2")).unwrap();
+    world.append("0.log", b"four\n");
+    world.settle();
+    assert_eq!(world.lines(), ["one", "two", "no newline", "three", "four"]);
+}

@@ -9,8 +9,14 @@ use rustc_hash::FxHashMap;
 
 use super::glob::name_matches;
 
-/// When a folder changed last: seconds and nanoseconds.
-type Stamp = (i64, i64);
+/// Which folder it is, since a link or a new one may take its name, and when it changed last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    seconds: i64,
+    nanoseconds: i64,
+}
 
 /// Seconds. A folder that had changed so shortly before it was listed may have changed again within the same tick of the
 /// file system's clock.
@@ -28,8 +34,9 @@ impl Memory {
     pub fn stamp(folder: &Path) -> Option<Stamp> {
         let stat = rustix::fs::stat(folder).ok()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs() as i64;
-        let stamp = (stat.st_mtime as i64, stat.st_mtime_nsec as i64);
-        (stamp.0.saturating_add(SETTLED) < now).then_some(stamp)
+        let (seconds, nanoseconds) = (stat.st_mtime as i64, stat.st_mtime_nsec as i64);
+        let stamp = Stamp { device: stat.st_dev, inode: stat.st_ino, seconds, nanoseconds };
+        (seconds.saturating_add(SETTLED) < now).then_some(stamp)
     }
 
     /// Whether a folder is as it was when [`Memory::keep`] was told of it.

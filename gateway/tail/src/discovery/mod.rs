@@ -121,6 +121,7 @@ impl Discovery {
             self.list(folder, &mut look);
         }
         self.watch_links();
+        look.compressed.values_mut().for_each(|files| oldest_first(files));
         Some(Look { folders: Some(folders), ..look })
     }
 
@@ -139,10 +140,12 @@ impl Discovery {
         let mut looked_at: BTreeSet<PathBuf> = self.with_files.difference(&with_files).cloned().collect();
         for folder in &with_files {
             if self.polling || !self.memory.is_unchanged(folder) {
+                self.watches.renew(folder);
                 self.list(folder, &mut look);
                 looked_at.insert(folder.clone());
             }
         }
+        look.compressed.values_mut().for_each(|files| oldest_first(files));
         look.folders = self.last_full.is_some().then_some(looked_at);
         self.with_files = with_files;
         unwatched += self.watch_links();
@@ -184,7 +187,6 @@ impl Discovery {
                 self.follow(folder, &path, &live, look);
             }
         }
-        look.compressed.values_mut().for_each(|files| oldest_first(files));
         self.memory.keep(folder, before);
     }
 

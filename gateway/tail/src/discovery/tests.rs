@@ -1,3 +1,5 @@
+use std::time::{Duration, SystemTime};
+
 use super::*;
 
 #[test]
@@ -85,4 +87,29 @@ fn where_no_watch_can_be_had_folders_are_polled() {
     std::fs::write(root.path().join("new.log"), "x").unwrap();
     assert!(discovery.look(2).is_none());
     assert_eq!(discovery.look(1 + options.poll_every).unwrap().chains.len(), 1);
+}
+
+#[test]
+fn a_link_to_another_folder_that_changed_at_the_same_moment_is_followed() {
+    let root = tempfile::tempdir().unwrap();
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    for name in ["one", "two"] {
+        let folder = root.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join(format!("{name}.log")), "x").unwrap();
+        std::fs::File::open(&folder).unwrap().set_modified(long_ago).unwrap();
+    }
+    let link = root.path().join("current");
+    std::os::unix::fs::symlink(root.path().join("one"), &link).unwrap();
+    let mut options = TailOptions::new("a");
+    options.files = vec![format!("{}/*.log", link.display()).into()];
+    let mut discovery = Discovery::new(&options, Arc::default());
+    assert_eq!(discovery.look(1).unwrap().chains.len(), 1);
+    std::fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(root.path().join("two"), &link).unwrap();
+    let look = discovery.look(1 + options.reconcile_every).unwrap();
+    assert!(look.chains.keys().next().unwrap().ends_with("two.log"));
+    // What comes there is told, too.
+    std::fs::write(root.path().join("two/three.log"), "x").unwrap();
+    assert_eq!(discovery.look(2 + options.reconcile_every).unwrap().chains.len(), 2);
 }

@@ -26,6 +26,15 @@ const SHARED: [u64; 11] = [
     0x794C_7630,
 ];
 
+/// What is told of a folder.
+const MASK: WatchMask = WatchMask::CREATE
+    .union(WatchMask::MOVED_FROM)
+    .union(WatchMask::MOVED_TO)
+    .union(WatchMask::DELETE)
+    .union(WatchMask::DELETE_SELF)
+    .union(WatchMask::MOVE_SELF)
+    .union(WatchMask::ONLYDIR);
+
 /// What has changed since the last look.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
@@ -68,6 +77,22 @@ impl Watches {
         Self { inotify: None, ..Self::new() }
     }
 
+    /// Watches the folder that has this name by now, which a link may have led to another one.
+    pub fn renew(&mut self, folder: &Path) {
+        let (Some(inotify), Some(known)) = (&self.inotify, self.known.get_mut(folder)) else { return };
+        // Of a folder that is watched already the kernel gives the watch that there is.
+        let Ok(watch) = inotify.watches().add(folder, MASK) else { return };
+        if *known != watch {
+            if self.folders.get(known).is_some_and(|of| of == folder) {
+                self.folders.remove(known);
+                // The kernel has removed the watch already if the folder is gone.
+                let _ = inotify.watches().remove(known.clone());
+            }
+            self.folders.insert(watch.clone(), folder.to_owned());
+            *known = watch;
+        }
+    }
+
     /// Watches a folder; `false` if that cannot be had, or does not tell all. A folder that is gone needs no watch.
     pub fn add(&mut self, folder: &Path) -> bool {
         if self.known.contains_key(folder) {
@@ -77,14 +102,7 @@ impl Watches {
             self.shared.insert(folder.to_owned());
         }
         let Some(inotify) = &self.inotify else { return false };
-        let mask = WatchMask::CREATE
-            | WatchMask::MOVED_FROM
-            | WatchMask::MOVED_TO
-            | WatchMask::DELETE
-            | WatchMask::DELETE_SELF
-            | WatchMask::MOVE_SELF
-            | WatchMask::ONLYDIR;
-        match inotify.watches().add(folder, mask) {
+        match inotify.watches().add(folder, MASK) {
             Ok(watch) => {
                 self.folders.insert(watch.clone(), folder.to_owned());
                 self.known.insert(folder.to_owned(), watch);

@@ -11,6 +11,7 @@ use parsers::stage::Pipeline;
 use rustc_hash::FxHashSet;
 
 use super::batch::{Filling, Origin};
+use super::compressed::Stamp;
 use super::generation::{Cut, Generation, RawLine};
 use super::held::{Place, output, place};
 use super::out::Out;
@@ -31,8 +32,8 @@ pub(crate) struct Chain {
     pub path: Arc<str>,
     /// Where its container writes, if that is elsewhere: what a position says.
     pub live: Arc<str>,
-    /// Compressed files, by device and inode, that need no more looking into.
-    pub compressed: FxHashSet<(u64, u64)>,
+    /// Compressed files that need no more looking into.
+    pub compressed: FxHashSet<Stamp>,
     pub generations: VecDeque<Generation>,
     /// Files that are done with, or never to be read, and perhaps still there.
     pub done: Vec<FileId>,
@@ -41,8 +42,10 @@ pub(crate) struct Chain {
     heads: VecDeque<u64>,
     /// A copy of the file being written, as `copytruncate` makes one.
     copy: Option<Generation>,
-    /// Since when its files have no name any more.
+    /// Since when the last of its files has no name any more.
     pub nameless: Option<u64>,
+    /// Whether none of them has, of those that are closed neither.
+    pub gone: bool,
     /// Whether nothing will come any more.
     pub ended: bool,
     /// When to look for growth again: at once after some, ever later while there is none.
@@ -80,6 +83,7 @@ impl Chain {
             heads: VecDeque::new(),
             copy: None,
             nameless: None,
+            gone: false,
             ended: false,
             look_at: 0,
             wait_until: 0,
@@ -119,9 +123,20 @@ impl Chain {
         same.any(|id| head.is_some_and(|head| identity::cuts_between(id.head, head).is_some()))
     }
 
+    /// Whether a file in this place is open here, or was.
+    pub fn has_place(&self, device: u64, inode: u64) -> bool {
+        self.generations.iter().any(|generation| generation.is(device, inode))
+            || self.done.iter().any(|id| id.device == device && id.inode == inode)
+    }
+
     /// A file is read from now on.
     pub fn add(&mut self, generation: Generation) {
         self.generations.push_back(generation);
+    }
+
+    /// Whether the file being written was removed, while others of its folder may be there.
+    pub fn last_is_removed(&self) -> bool {
+        self.generations.back().is_some_and(Generation::is_removed)
     }
 
     /// Whether nothing was read yet of the file being written.
@@ -158,14 +173,31 @@ impl Chain {
 
     /// Whether what begins like this is being read, was read, or is not to be.
     pub fn has_head(&self, head: u64) -> bool {
-        let noted = self.heads.iter().any(|noted| identity::cuts_between(*noted, head).is_some());
-        noted || self.generations.iter().any(|generation| generation.head() == Some(head))
+        let done = self.done.iter().map(|id| id.head);
+        let mut noted = self.heads.iter().copied().chain(done);
+        noted.any(|noted| identity::cuts_between(noted, head).is_some())
+            || self.generations.iter().any(|generation| generation.head() == Some(head))
     }
 
     /// A file appeared that begins like one of this chain, under a name that rotation gives: a copy, which may outlive what was
     /// not read yet of the other.
     pub fn keep_copy(&mut self, copy: Generation) {
         self.copy = Some(copy);
+    }
+
+    /// The copy has no name any more, if it is not among these: it is kept only if a file was cut since.
+    pub fn check_copy(&mut self, there: &FxHashSet<(u64, u64)>) {
+        if self.copy.as_ref().is_none_or(|copy| there.contains(&copy.place())) {
+            return;
+        }
+        for generation in &mut self.generations {
+            // An error comes again when it is read.
+            let _ = generation.look();
+            generation.compare();
+        }
+        if !self.generations.iter().any(|generation| generation.cut().is_some()) {
+            self.copy = None;
+        }
     }
 
     /// Lines are read another way from now on: those that were not delivered, and those that half-joined records need, are
@@ -190,7 +222,10 @@ impl Chain {
     pub fn read(&mut self, means: &mut Means<'_>, budget: u64) -> io::Result<u64> {
         let mut total = 0;
         while total < budget && self.wait_until <= means.filling.observed {
-            let Some(at) = self.generations.iter().position(|generation| !generation.drained) else { break };
+            let Some(at) = self.generations.iter().position(|generation| !generation.drained) else {
+                self.ended = self.gone && self.is_left(means);
+                break;
+            };
             let Some(generation) = self.generations.get_mut(at) else { break };
             generation.look()?;
             if self.copy.is_some() {
@@ -245,7 +280,8 @@ impl Chain {
                         total += self.lines(at, means, None)?;
                         self.flush(at, means);
                         self.drained(at);
-                        self.ended = true;
+                        self.file += 1;
+                        self.ended = self.gone;
                     }
                     break;
                 }
@@ -370,6 +406,7 @@ impl Chain {
         if self.go_on_in_copy(at) {
             return;
         }
+        self.copy = None;
         means.counters.truncations.fetch_add(1, Ordering::Relaxed);
         if self.generations.iter().take(at).all(|before| before.drained) {
             self.flush(at, means);

@@ -4,7 +4,8 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use flate2::read::MultiGzDecoder;
 use parsers::record::FileId;
@@ -13,6 +14,23 @@ use crate::identity;
 
 /// A runtime rotates files of tens of megabytes; what unpacks to more is not one of them.
 const MAX_UNPACKED: u64 = 1 << 30;
+
+/// Where a compressed generation is on the disk, and when it was made: a place is used again for the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Stamp {
+    device: u64,
+    inode: u64,
+    /// `None` where the file system does not say.
+    made: Option<SystemTime>,
+}
+
+impl Stamp {
+    /// Of the file there is now, if there is one.
+    pub fn of(path: &Path) -> Option<Self> {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some(Self { device: metadata.dev(), inode: metadata.ino(), made: metadata.created().ok() })
+    }
+}
 
 /// A compressed generation.
 #[derive(Debug)]

@@ -254,6 +254,11 @@ impl Generation {
         (self.size, self.cut) = (0, None);
     }
 
+    /// Whether it has no name any more, under which it could be found again.
+    pub fn is_removed(&self) -> bool {
+        !self.unpacked && rustix::fs::fstat(&self.file).is_ok_and(|stat| stat.st_nlink == 0)
+    }
+
     /// Where the next line begins.
     pub fn offset(&self) -> u64 {
         self.offset

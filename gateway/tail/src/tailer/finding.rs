@@ -12,10 +12,13 @@ use rustc_hash::FxHashSet;
 use super::Tailer;
 use crate::discovery::{Discovery, Found, Look};
 use crate::reading::batch::Origin;
-use crate::reading::compressed::Compressed;
+use crate::reading::compressed::{Compressed, Stamp};
 use crate::reading::origin::{origin, report};
 use crate::reading::{Chain, Generation};
 use crate::report::{ContainerReport, Loss, Lost};
+
+/// One of so many files that may be open is kept for those that take the place of rotated ones, which cannot be closed before.
+const FOR_SUCCESSORS: usize = 4;
 
 /// A file that was opened just now.
 struct Opened {
@@ -38,6 +41,7 @@ impl Tailer {
             });
             if looked_at && !chains.contains_key(path) {
                 chain.nameless.get_or_insert(now);
+                chain.gone = true;
                 chain.look_at = 0;
                 self.moved.insert(Arc::clone(path));
             }
@@ -45,18 +49,26 @@ impl Tailer {
         let open = self.chains.values().flat_map(|chain| chain.generations.iter().map(Generation::place));
         let mut open: FxHashSet<(u64, u64)> = open.collect();
         let mut waiting = 0;
-        for (path, files) in chains {
+        let listed: FxHashSet<Arc<str>> =
+            chains.keys().filter(|path| self.twins.contains(*path)).cloned().collect();
+        // Those that are read already come first, so that none of their files is taken for one of another name.
+        let (known, new): (Vec<_>, Vec<_>) =
+            chains.into_iter().partition(|(path, _)| self.chains.contains_key(path));
+        for (path, files) in known.into_iter().chain(new) {
             let compressed = compressed.remove(&path).unwrap_or_default();
             let known = self.chains.contains_key(&path);
-            if open.len() + files.len() > self.options.max_files && self.opens_more(&path, &files) {
-                waiting += files.len() as u64;
+            let more = self.not_opened(&path, &files);
+            let kept_free = if known { 0 } else { self.options.max_files / FOR_SUCCESSORS };
+            if more > 0 && open.len() + more + kept_free > self.options.max_files {
+                waiting += more as u64;
                 self.discovery.look_again(&path);
                 continue;
             }
             let there: FxHashSet<(u64, u64)> = files.iter().filter_map(|file| place(&file.path)).collect();
             let opened = self.open_all(&path, files);
             if known {
-                self.go_on(&path, opened, &there, &compressed);
+                open.extend(opened.iter().map(|file| file.generation.place()));
+                self.go_on(&path, opened, &there, &compressed, now);
             } else if opened.iter().any(|file| open.contains(&file.generation.place())) {
                 self.discovery.look_again(&path);
                 if self.twins.insert(Arc::clone(&path)) {
@@ -70,21 +82,23 @@ impl Tailer {
                 self.start(path, opened, &compressed, now);
             }
         }
-        if waiting > 0 && self.counters.waiting_files.swap(waiting, Ordering::Relaxed) == 0 {
+        // A look at some folders knows nothing of those that wait in others.
+        if waiting > 0 && self.counters.waiting_files.fetch_max(waiting, Ordering::Relaxed) == 0 {
             let limit = self.options.max_files;
             tracing::warn!("{limit} files are open, as many as may be: {waiting} more wait (ulimit -n?)");
         }
         if full {
+            // Their folders are listed at each full look.
+            self.twins.retain(|path| listed.contains(path));
             self.counters.waiting_files.store(waiting, Ordering::Relaxed);
         }
     }
 
-    /// Whether one of the files is not open yet.
-    fn opens_more(&self, path: &str, files: &[Found]) -> bool {
-        let chain = self.chains.get(path);
-        files.iter().filter_map(|file| place(&file.path)).any(|(device, inode)| {
-            chain.is_none_or(|chain| !chain.generations.iter().any(|open| open.is(device, inode)))
-        })
+    /// How many of the files are still to be opened.
+    fn not_opened(&self, path: &str, files: &[Found]) -> usize {
+        let Some(chain) = self.chains.get(path) else { return files.len() };
+        let places = files.iter().filter_map(|file| place(&file.path));
+        places.filter(|(device, inode)| !chain.has_place(*device, *inode)).count()
     }
 
     fn open_all(&mut self, path: &Arc<str>, files: Vec<Found>) -> Vec<Opened> {
@@ -132,12 +146,10 @@ impl Tailer {
         opened: Vec<Opened>,
         there: &FxHashSet<(u64, u64)>,
         compressed: &[PathBuf],
+        now: u64,
     ) {
         let Some(chain) = self.chains.get_mut(path) else { return };
-        chain.done.retain(|id| there.contains(&(id.device, id.inode)));
-        chain.nameless = None;
-        chain.ended = false;
-        chain.look_at = 0;
+        (chain.gone, chain.ended, chain.look_at) = (false, false, 0);
         let live = place(Path::new(&**path))
             .filter(|&(device, inode)| chain.generations.back().is_some_and(|last| last.is(device, inode)));
         let (mut strays, mut again) = (Vec::new(), false);
@@ -158,9 +170,14 @@ impl Tailer {
                 None => again = true,
             }
         }
-        chain.compressed.retain(|file| compressed.iter().any(|path| place(path) == Some(*file)));
-        for file in compressed {
-            let Some(place) = place(file).filter(|place| !chain.compressed.contains(place)) else { continue };
+        let stamped: Vec<(&PathBuf, Stamp)> =
+            compressed.iter().filter_map(|file| Some((file, Stamp::of(file)?))).collect();
+        let known = std::mem::take(&mut chain.compressed);
+        for (file, stamp) in stamped {
+            if known.contains(&stamp) {
+                chain.compressed.insert(stamp);
+                continue;
+            }
             // What cannot be unpacked is perhaps being written: it is tried again.
             let Ok(Some(packed)) = Compressed::open(file.clone()) else {
                 again = true;
@@ -176,8 +193,12 @@ impl Tailer {
                 chain.keep_head(packed.id.head);
                 strays.push((file.clone(), generation));
             }
-            chain.compressed.insert(place);
+            chain.compressed.insert(stamp);
         }
+        chain.nameless = chain.last_is_removed().then(|| chain.nameless.unwrap_or(now));
+        chain.check_copy(there);
+        // Not before: what was compressed just now is known by what it was.
+        chain.done.retain(|id| there.contains(&(id.device, id.inode)));
         if again {
             self.discovery.look_again(path);
         }
@@ -194,6 +215,14 @@ impl Tailer {
             path = &*path,
             "rotated files that were not seen while they were written are read now"
         );
+        if let Some(chain) = self.chains.get_mut(&path) {
+            // Others of this name are not read to their ends yet.
+            for (_, generation) in strays {
+                chain.add(generation);
+            }
+            (chain.ended, chain.look_at) = (false, 0);
+            return;
+        }
         let mut chain = Chain::new(Arc::clone(&path), origin, self.options.max_line, pipeline);
         chain.live = Arc::clone(live);
         for (_, generation) in strays {
@@ -225,7 +254,7 @@ impl Tailer {
     fn start(&mut self, path: Arc<str>, opened: Vec<Opened>, compressed: &[PathBuf], now: u64) {
         let Some((origin, pipeline)) = self.origin(&path, &path, None) else { return };
         let mut chain = Chain::new(Arc::clone(&path), origin, self.options.max_line, pipeline);
-        chain.compressed.extend(compressed.iter().filter_map(|file| place(file)));
+        chain.compressed.extend(compressed.iter().filter_map(|file| Stamp::of(file)));
         let read_before = self.earlier.has_path(&path);
         let mut last = self.earlier.last(&path);
         let mut settled: Vec<(Opened, bool)> = Vec::new();
