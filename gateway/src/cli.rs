@@ -311,7 +311,7 @@ fn convert_promtail(file: &Path) -> Result<(), Failure> {
     for note in &converted.notes {
         println!("# {}", note.replace('\n', " "));
     }
-    print!("{}", converted.yaml);
+    println!("{}", converted.yaml.trim_end());
     Ok(())
 }
 

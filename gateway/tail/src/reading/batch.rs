@@ -144,7 +144,15 @@ impl Filling {
     pub fn take(&mut self) -> LogBatch {
         self.number += 1;
         self.made.clear();
-        std::mem::take(&mut self.logs)
+        // The next batch will be about as large: to grow to that by doubling costs as much as to fill it.
+        let room = |used: usize| used + used / 8;
+        let next = LogBatch {
+            rows: Vec::with_capacity(room(self.logs.rows.len())),
+            text: Vec::with_capacity(room(self.logs.text.len())),
+            meta: Vec::with_capacity(room(self.logs.meta.len())),
+            ..LogBatch::default()
+        };
+        std::mem::replace(&mut self.logs, next)
     }
 
     /// The index, plus one, of a file.
