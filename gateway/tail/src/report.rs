@@ -14,7 +14,7 @@ use crate::line_metrics::LineMetrics;
 const LOSSES_KEPT: usize = 16;
 
 /// Why bytes were lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lost {
     /// A record was longer than the limit and lost its end.
     LineTooLong,
@@ -229,6 +229,20 @@ impl Counters {
     /// The greatest [`ContainerReport::lag`].
     pub fn lag(&self, now: u64) -> u64 {
         self.containers().iter().map(|container| container.lag(now)).max().unwrap_or_default()
+    }
+
+    /// What each container has lost for each reason, in all of the files that it wrote one after the other: times, and bytes as
+    /// far as known. Containers are named by namespace, pod and container.
+    pub fn losses(&self) -> BTreeMap<([Arc<str>; 3], Lost), (u64, u64)> {
+        let mut sums = BTreeMap::<_, (u64, u64)>::new();
+        for file in self.containers() {
+            let name = [&file.namespace, &file.pod, &file.container].map(Arc::clone);
+            for reason in Lost::ALL.into_iter().filter(|reason| file.losses(*reason) > 0) {
+                let sum = sums.entry((name.clone(), reason)).or_default();
+                *sum = (sum.0 + file.losses(reason), sum.1 + file.lost(reason));
+            }
+        }
+        sums
     }
 
     /// Records in which each rule found a trace id since the start; rules that found none are left out.
