@@ -215,6 +215,9 @@ pub struct Counters {
     departed_linked: Mutex<BTreeMap<Arc<str>, u64>>,
 }
 
+/// Times that containers lost something, and bytes as far as known: by namespace, pod and container, and by the reason.
+pub type Losses = BTreeMap<([Arc<str>; 3], Lost), (u64, u64)>;
+
 impl Counters {
     /// The containers being tailed, by path.
     pub fn containers(&self) -> Vec<Arc<ContainerReport>> {
@@ -231,10 +234,9 @@ impl Counters {
         self.containers().iter().map(|container| container.lag(now)).max().unwrap_or_default()
     }
 
-    /// What each container has lost for each reason, in all of the files that it wrote one after the other: times, and bytes as
-    /// far as known. Containers are named by namespace, pod and container.
-    pub fn losses(&self) -> BTreeMap<([Arc<str>; 3], Lost), (u64, u64)> {
-        let mut sums = BTreeMap::<_, (u64, u64)>::new();
+    /// What each container has lost for each reason, in all of the files that it wrote one after the other.
+    pub fn losses(&self) -> Losses {
+        let mut sums = Losses::new();
         for file in self.containers() {
             let name = [&file.namespace, &file.pod, &file.container].map(Arc::clone);
             for reason in Lost::ALL.into_iter().filter(|reason| file.losses(*reason) > 0) {
