@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use parsers::record::Batch;
 use prometheus_client::registry::Registry;
+use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -191,10 +192,16 @@ impl Agent {
         Ok(Self { main, reloadable: Arc::new(reloadable), reloads, shutdown, tasks })
     }
 
-    /// Takes another configuration at SIGHUP and when the file changes.
-    pub fn keep_reloading(&self, source: reload::Source) {
+    /// Takes another configuration at SIGHUP ([`reload::hangups`]) and when the file changes.
+    pub fn keep_reloading(&self, source: reload::Source, hangups: Option<Signal>) {
         let (program, counters) = (Arc::clone(&self.reloadable), Arc::clone(&self.reloads));
-        self.tasks.spawn(reload::keep_reloading(Some(source), program, counters, self.shutdown.clone()));
+        self.tasks.spawn(reload::keep_reloading(
+            Some(source),
+            hangups,
+            program,
+            counters,
+            self.shutdown.clone(),
+        ));
     }
 
     /// Stops reading, lets what is under way end, and returns. What was not acknowledged is read again by the next run.

@@ -21,6 +21,7 @@ use receive::zipkin::Zipkin;
 use receive::{Intake, MAX_BODY};
 use store::read::{MetricRead, ReadError};
 use store::{Keep, Retention, Store, StoreOptions, SyncPolicy};
+use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -201,10 +202,10 @@ impl App {
         Ok(Self { main, otlp_grpc, otlp_http, receivers, store, reloadable, reloads, shutdown, tasks })
     }
 
-    /// Takes another configuration at SIGHUP and when the file changes.
-    pub fn keep_reloading(&self, source: Option<reload::Source>) {
+    /// Takes another configuration at SIGHUP ([`reload::hangups`]) and when the file changes.
+    pub fn keep_reloading(&self, source: Option<reload::Source>, hangups: Option<Signal>) {
         let (program, counters) = (Arc::clone(&self.reloadable), Arc::clone(&self.reloads));
-        self.tasks.spawn(reload::keep_reloading(source, program, counters, self.shutdown.clone()));
+        self.tasks.spawn(reload::keep_reloading(source, hangups, program, counters, self.shutdown.clone()));
     }
 
     /// Stops taking new work, lets what is under way end, seals nothing: the journal has it all.

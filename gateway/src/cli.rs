@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use parsers::derived::Deriver;
 use parsers::stage::Pipeline;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -144,16 +145,15 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// Ends at SIGINT or SIGTERM; they are caught from the call on, not only once this is awaited.
 fn stop_signal() -> impl Future<Output = ()> {
-    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        .inspect_err(|error| tracing::warn!(%error, "SIGTERM cannot be caught; stop with SIGINT"));
+    let caught = |kind: SignalKind, name| {
+        signal(kind).inspect_err(|error| tracing::warn!(%error, "{name} cannot be caught")).ok()
+    };
+    let mut interrupt = caught(SignalKind::interrupt(), "SIGINT");
+    let mut terminate = caught(SignalKind::terminate(), "SIGTERM");
     async move {
-        let Ok(mut terminate) = terminate else {
-            let _ = tokio::signal::ctrl_c().await;
-            return;
-        };
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
+            () = reload::arrival(&mut interrupt) => {}
+            () = reload::arrival(&mut terminate) => {}
         }
     }
 }
@@ -169,7 +169,7 @@ fn serve(path: Option<&Path>, data_dir: Option<PathBuf>) -> Result<(), Failure> 
     adjust(&mut config);
     start_logging("info");
     runtime()?.block_on(async {
-        let stopped = stop_signal();
+        let (stopped, hangups) = (stop_signal(), reload::hangups());
         let running = App::start(config).await.map_err(failed)?;
         for (protocol, address) in &running.receivers {
             tracing::info!("receiving {protocol} on {address}");
@@ -180,7 +180,7 @@ fn serve(path: Option<&Path>, data_dir: Option<PathBuf>) -> Result<(), Failure> 
             running.otlp_grpc,
             running.otlp_http
         );
-        running.keep_reloading(source);
+        running.keep_reloading(source, hangups);
         stopped.await;
         tracing::info!("stopping");
         running.stop().await;
@@ -194,10 +194,10 @@ fn agent(path: &Path) -> Result<(), Failure> {
     start_logging("info");
     runtime()?.block_on(async {
         // Whoever stops it while it starts has its positions written, too.
-        let stopped = stop_signal();
+        let (stopped, hangups) = (stop_signal(), reload::hangups());
         let running = crate::agent::Agent::start(config).await.map_err(failed)?;
         tracing::info!("tailing; health on {}", running.main);
-        running.keep_reloading(source);
+        running.keep_reloading(source, hangups);
         stopped.await;
         tracing::info!("stopping");
         running.stop().await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config, LoadError};
@@ -64,24 +64,32 @@ impl Source {
     }
 }
 
+/// SIGHUP, caught from the call on: one that comes during the start must not end the program. `None` where it cannot be.
+pub fn hangups() -> Option<Signal> {
+    let hangups = signal(SignalKind::hangup());
+    hangups.inspect_err(|error| tracing::warn!(%error, "SIGHUP cannot be caught")).ok()
+}
+
+/// Waits for the next of these signals; for ever where they cannot be caught.
+pub async fn arrival(signals: &mut Option<Signal>) {
+    match signals {
+        Some(signals) => drop(signals.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
 /// Reloads until shutdown. Without a file there is nothing to read again.
 pub async fn keep_reloading(
     mut source: Option<Source>,
+    mut hangups: Option<Signal>,
     program: Arc<dyn Reload>,
     counters: Arc<Counters>,
     shutdown: CancellationToken,
 ) {
-    let mut hangups = match signal(SignalKind::hangup()) {
-        Ok(hangups) => hangups,
-        Err(error) => {
-            tracing::warn!(%error, "SIGHUP cannot be caught: the configuration is not read again");
-            return;
-        }
-    };
     loop {
         let asked = tokio::select! {
             () = shutdown.cancelled() => return,
-            _ = hangups.recv() => true,
+            () = arrival(&mut hangups) => true,
             () = tokio::time::sleep(LOOK_EVERY) => false,
         };
         let Some(source) = &mut source else {

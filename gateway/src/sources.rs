@@ -7,7 +7,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use dashboards::metric_names::{KIND, MetricName, OUTCOME, PROTOCOL, REASON, RULE, SIGNAL, STATE};
 use receive::Protocol;
 use store::Store;
-use tail::Lost;
 
 use crate::reload;
 use crate::telemetry::Source;
@@ -46,20 +45,15 @@ pub fn tail(counters: Arc<tail::Counters>) -> Source {
             out.with(MetricName::TailTroubles, vec![(KIND, kind.to_owned())], get(counter) as f64);
         }
         out.put(MetricName::TailUnwatchedFolders, get(&counters.unwatched_folders));
-        for container in containers {
-            for reason in Lost::ALL {
-                let losses = container.losses(reason);
-                if losses > 0 {
-                    let labels = vec![
-                        ("namespace", container.namespace.to_string()),
-                        ("pod", container.pod.to_string()),
-                        ("container", container.container.to_string()),
-                        (REASON, reason.as_str().to_owned()),
-                    ];
-                    out.with(MetricName::TailLosses, labels.clone(), losses as f64);
-                    out.with(MetricName::TailLostBytes, labels, container.lost(reason) as f64);
-                }
-            }
+        for (([namespace, pod, container], reason), (losses, bytes)) in counters.losses() {
+            let labels = vec![
+                ("namespace", namespace.to_string()),
+                ("pod", pod.to_string()),
+                ("container", container.to_string()),
+                (REASON, reason.as_str().to_owned()),
+            ];
+            out.with(MetricName::TailLosses, labels.clone(), losses as f64);
+            out.with(MetricName::TailLostBytes, labels, bytes as f64);
         }
     })
 }

@@ -14,7 +14,7 @@ use crate::line_metrics::LineMetrics;
 const LOSSES_KEPT: usize = 16;
 
 /// Why bytes were lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lost {
     /// A record was longer than the limit and lost its end.
     LineTooLong,
@@ -215,6 +215,9 @@ pub struct Counters {
     departed_linked: Mutex<BTreeMap<Arc<str>, u64>>,
 }
 
+/// Times that containers lost something, and bytes as far as known: by namespace, pod and container, and by the reason.
+pub type Losses = BTreeMap<([Arc<str>; 3], Lost), (u64, u64)>;
+
 impl Counters {
     /// The containers being tailed, by path.
     pub fn containers(&self) -> Vec<Arc<ContainerReport>> {
@@ -229,6 +232,19 @@ impl Counters {
     /// The greatest [`ContainerReport::lag`].
     pub fn lag(&self, now: u64) -> u64 {
         self.containers().iter().map(|container| container.lag(now)).max().unwrap_or_default()
+    }
+
+    /// What each container has lost for each reason, in all of the files that it wrote one after the other.
+    pub fn losses(&self) -> Losses {
+        let mut sums = Losses::new();
+        for file in self.containers() {
+            let name = [&file.namespace, &file.pod, &file.container].map(Arc::clone);
+            for reason in Lost::ALL.into_iter().filter(|reason| file.losses(*reason) > 0) {
+                let sum = sums.entry((name.clone(), reason)).or_default();
+                *sum = (sum.0 + file.losses(reason), sum.1 + file.lost(reason));
+            }
+        }
+        sums
     }
 
     /// Records in which each rule found a trace id since the start; rules that found none are left out.

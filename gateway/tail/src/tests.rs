@@ -1481,3 +1481,18 @@ fn a_file_that_is_removed_is_let_go_though_rotated_ones_are_there() {
     world.settle();
     assert_eq!(world.lines(), ["one", "two", "no newline", "three", "four"]);
 }
+
+#[test]
+fn what_the_files_of_one_container_lost_is_one_figure() {
+    let mut world = World::new(1024);
+    for name in ["0.log", "1.log"] {
+        world.append(name, &[b'x'; 2000]);
+        world.append(name, b"\n");
+    }
+    world.settle();
+    let files = world.counters.containers();
+    assert_eq!(files.iter().map(|file| file.losses(Lost::LineTooLong)).sum::<u64>(), 2);
+    assert!(files.iter().all(|file| &*file.pod == "pod"));
+    let losses: Vec<_> = world.counters.losses().into_iter().collect();
+    assert_eq!(losses, [((["ns", "pod", "app"].map(Arc::from), Lost::LineTooLong), (2, 2 * (2000 - 1024)))]);
+}
