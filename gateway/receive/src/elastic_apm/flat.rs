@@ -69,7 +69,7 @@ pub(super) fn flatten(object: &Object, prefix: &str, but: &[&str], out: &mut Att
                 push(name, Value::Str(text), out);
             }
             Json::Object(_) | Json::Array(_) => {
-                push(name, Value::Str(cut(&value.to_string()).to_owned()), out)
+                push(name, Value::Str(cut(&value.to_string()).to_owned()), out);
             }
             _ => out.extend(scalar(value).map(|value| (word(name), value))),
         }
