@@ -60,6 +60,35 @@ async fn the_agent_for_python_is_heard_and_configured() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_trace_is_found_by_its_opaque_id() -> Result<()> {
+    let scene = Scene::start().await?;
+    let opaque = "checkout:2026/7 é";
+    let events = [
+        json!({"metadata": {"service": {"name": "shop", "agent": {"name": "x", "version": "1"}}}}),
+        json!({"transaction": {"id": "first", "trace_id": opaque, "type": "request", "duration": 1, "span_count": {"started": 0}}}),
+        json!({"log": {"message": "hello", "trace.id": opaque, "transaction.id": "first"}}),
+    ];
+    let body: String = events.iter().map(|event| event.to_string() + "\n").collect();
+    let authorization = bearer();
+    let headers = [("authorization", &*authorization)];
+    let answer =
+        scene.http.post(&format!("{}/intake/v2/events", scene.port), &headers, body.into_bytes()).await?;
+    ensure!(answer.status == 202, "{} {}", answer.status, answer.text());
+    let mut url = reqwest::Url::parse(&format!("http://{}/api/v1/traces/", scene.trefoil.main))?;
+    url.path_segments_mut().ok().context("a base")?.pop_if_empty().push(opaque);
+    let answer = scene.http.get(url.as_str()).await?.ok_json()?;
+    let found = &answer["spans"][0];
+    assert_eq!(
+        (&found["attributes"]["trace.id"], &found["attributes"]["transaction.id"]),
+        (&json!(opaque), &json!("first"))
+    );
+    assert_eq!(answer["logs"][0]["line"], "hello");
+    assert_eq!(answer["logs"][0]["span_id"], found["span_id"]);
+    assert_eq!(scene.http.get(url.as_str().replace("checkout", "another").as_str()).await?.status, 400);
+    scene.trefoil.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_agent_with_a_wrong_token_leaves_nothing() -> Result<()> {
     let scene = Scene::start().await?;
     let reported = report("elastic_apm.py", &[&scene.port, "another"]).await?;

@@ -64,16 +64,20 @@ async fn config(State(inner): State<Arc<Inner>>, request: Request) -> Response {
 async fn events(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let headers = &parts.headers;
-    let refused = |text: &str| Report::only(StatusCode::BAD_REQUEST, text).answer(headers, false);
-    if parts.method != Method::POST {
-        return refused("only POST requests are supported");
-    }
-    if let Some(refusal) = inner.keys.refusal(headers) {
-        return refusal;
-    }
+    let refused = |text: &str| Some(Report::only(StatusCode::BAD_REQUEST, text).answer(headers, false));
     let media = value(headers, header::CONTENT_TYPE);
-    if !media.is_empty() && !media.contains("application/x-ndjson") {
-        return refused(&format!("invalid content type: '{media}'"));
+    let refusal = if parts.method != Method::POST {
+        refused("only POST requests are supported")
+    } else if let Some(refusal) = inner.keys.refusal(headers) {
+        Some(refusal)
+    } else if !media.is_empty() && !media.contains("application/x-ndjson") {
+        refused(&format!("invalid content type: '{media}'"))
+    } else {
+        None
+    };
+    if let Some(refusal) = refusal {
+        stream::discard(body).await;
+        return refusal;
     }
     let query = parts.uri.query().unwrap_or_default();
     let verbose = query.split('&').any(|pair| pair.split('=').next() == Some("verbose"));

@@ -70,6 +70,24 @@ pub(super) async fn run(door: &Door, mut body: Body) -> Report {
     request.end().await
 }
 
+/// Bytes of a refused request that are read: what agents send in one.
+const DISCARDED: usize = 1 << 20;
+
+/// Reads what a refused sender has to say, or it would see a broken connection and not the answer; but not for long.
+pub(super) async fn discard(mut body: Body) {
+    let mut bytes = 0;
+    let read = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes += frame.data_ref().map_or(0, |data| data.len());
+            if bytes > DISCARDED {
+                break;
+            }
+        }
+    };
+    // A sender that goes on for longer is cut off.
+    let _ = tokio::time::timeout(PAUSE, read).await;
+}
+
 struct Request<'d> {
     door: &'d Door,
     decoder: Decoder<'d>,
