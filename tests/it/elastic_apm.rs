@@ -60,6 +60,22 @@ async fn the_agent_for_python_is_heard_and_configured() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_agent_for_node_is_heard() -> Result<()> {
+    let scene = Scene::start().await?;
+    let reported = report("elastic_apm.js", &[&scene.port, SECRET_TOKEN]).await?;
+    let answer = found(&scene.http, scene.trefoil.main, &reported).await?;
+    let (entry, call) = (span(&answer, "GET /buy")?, span(&answer, "SELECT")?);
+    assert_eq!((&entry["kind"], &entry["service"]), (&json!("server"), &json!("node-reporter")));
+    assert_eq!((&call["kind"], &call["parent_span_id"]), (&json!("client"), &entry["span_id"]));
+    assert_eq!(call["status"]["code"], "error");
+    assert_eq!(
+        (&answer["logs"][0]["line"], &answer["logs"][0]["span_id"]),
+        (&json!("TypeError: no stock"), &call["span_id"])
+    );
+    scene.trefoil.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_trace_is_found_by_its_opaque_id() -> Result<()> {
     let scene = Scene::start().await?;
     let opaque = "checkout:2026/7 é";
