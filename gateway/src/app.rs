@@ -13,6 +13,7 @@ use parsers::record::Batch;
 use parsers::stage::Pipeline;
 use parsers::stage::relabel::Relabel;
 use prometheus_client::registry::Registry;
+use receive::elastic_apm::{ElasticApm, ElasticApmOptions};
 use receive::jaeger::Jaeger;
 use receive::loki_push::LokiPush;
 use receive::otlp::{Otlp, OtlpOptions};
@@ -140,6 +141,7 @@ impl App {
         let intake = Intake::new(sink.clone(), Arc::clone(&received), Some(Arc::clone(&deriver)));
         let otlp = Otlp::new(&intake, OtlpOptions { max_body: config.receive.otlp.max_body_bytes as usize });
         let (zipkin, jaeger) = (Zipkin::new(&intake, MAX_BODY), Jaeger::new(&intake, MAX_BODY));
+        let elastic_apm = ElasticApm::new(&intake, elastic_apm_options(&config.receive.elastic_apm));
         let loki_push = LokiPush::new(&intake, config.receive.loki_push.max_body_bytes as usize);
         let remote_write = RemoteWrite::new(&intake, config.receive.remote_write.max_body_bytes as usize);
 
@@ -178,9 +180,9 @@ impl App {
 
         let received =
             otlp.http().merge(otlp.grpc()).merge(zipkin.http()).merge(jaeger.http()).merge(jaeger.grpc());
-        let received = received.merge(loki_push.http()).merge(remote_write.http());
+        let received = received.merge(elastic_apm.http()).merge(loki_push.http()).merge(remote_write.http());
         tasks.spawn(main.serve(surfaces.merge(received), shutdown.clone()));
-        ports.serve(&zipkin, &jaeger, &tasks, &shutdown);
+        ports.serve(&zipkin, &jaeger, &elastic_apm, &tasks, &shutdown);
         tasks.spawn(grpc.serve(otlp.grpc().fallback(Otlp::grpc_unimplemented), shutdown.clone()));
         tasks.spawn(http.serve(otlp.http(), shutdown.clone()));
         let mut positions = store.positions(LOCAL_AGENT);
@@ -216,6 +218,15 @@ impl App {
         if let Err(error) = tokio::task::spawn_blocking(move || store.close()).await {
             tracing::warn!(%error, "the store did not close in order; its journal is replayed at the next start");
         }
+    }
+}
+
+fn elastic_apm_options(settings: &config::ElasticApm) -> ElasticApmOptions {
+    ElasticApmOptions {
+        max_body: MAX_BODY,
+        secret_token: settings.secret_token.clone(),
+        api_keys: settings.api_keys.clone(),
+        agents: settings.agents.clone(),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use receive::elastic_apm::ElasticApm;
 use receive::jaeger::{Jaeger, Protocol};
 use receive::otlp::Otlp;
 use receive::zipkin::Zipkin;
@@ -16,6 +17,7 @@ use crate::listener::{BindError, Datagrams, Listener};
 #[derive(Debug)]
 pub struct Ports {
     zipkin: Option<Listener>,
+    elastic_apm: Option<Listener>,
     jaeger_http: Option<Listener>,
     jaeger_grpc: Option<Listener>,
     jaeger_sampling: Option<Listener>,
@@ -31,6 +33,7 @@ impl Ports {
         let hear = Datagrams::bind_unless_off;
         Ok(Self {
             zipkin: listen(config.zipkin.http, ZIPKIN, "receive.zipkin.http").await?,
+            elastic_apm: listen(config.elastic_apm.http, ELASTIC_APM, "receive.elastic_apm.http").await?,
             jaeger_http: listen(jaeger.http, JAEGER_HTTP, "receive.jaeger.http").await?,
             jaeger_grpc: listen(jaeger.grpc, JAEGER_GRPC, "receive.jaeger.grpc").await?,
             jaeger_sampling: listen(jaeger.sampling, JAEGER_SAMPLING, "receive.jaeger.sampling").await?,
@@ -43,6 +46,7 @@ impl Ports {
     pub fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
         let listeners = [
             (ZIPKIN, &self.zipkin),
+            (ELASTIC_APM, &self.elastic_apm),
             (JAEGER_HTTP, &self.jaeger_http),
             (JAEGER_GRPC, &self.jaeger_grpc),
             (JAEGER_SAMPLING, &self.jaeger_sampling),
@@ -54,9 +58,17 @@ impl Ports {
     }
 
     /// Serves until shutdown.
-    pub fn serve(self, zipkin: &Zipkin, jaeger: &Jaeger, tasks: &TaskTracker, shutdown: &CancellationToken) {
+    pub fn serve(
+        self,
+        zipkin: &Zipkin,
+        jaeger: &Jaeger,
+        elastic_apm: &ElasticApm,
+        tasks: &TaskTracker,
+        shutdown: &CancellationToken,
+    ) {
         let listeners = [
             (self.zipkin, zipkin.port()),
+            (self.elastic_apm, elastic_apm.port()),
             (self.jaeger_http, jaeger.http()),
             (self.jaeger_grpc, jaeger.grpc().fallback(Otlp::grpc_unimplemented)),
             (self.jaeger_sampling, jaeger.sampling()),
@@ -77,6 +89,7 @@ impl Ports {
 }
 
 const ZIPKIN: &str = "Zipkin";
+const ELASTIC_APM: &str = "Elastic APM";
 const JAEGER_HTTP: &str = "Jaeger HTTP";
 const JAEGER_GRPC: &str = "Jaeger gRPC";
 const JAEGER_SAMPLING: &str = "Jaeger sampling";

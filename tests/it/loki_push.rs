@@ -79,6 +79,28 @@ async fn python_logging_loki_is_heard_in_both_shapes_on_both_paths() -> Result<(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn winston_loki_is_heard_in_json_and_protobuf() -> Result<()> {
+    let scene = Scene::start().await?;
+    for (n, encoding) in ["json", "protobuf"].into_iter().enumerate() {
+        let trace = format!("{:032x}", 0xabd0_0000_0000_0000_0000_0000_0000_0000_u128 + n as u128);
+        let reported = report("winston_loki.js", &[&scene.url(""), encoding, &trace]).await?;
+        let logs = scene.logs(&trace).await?;
+        let sorted = |logs: &[Value]| {
+            let mut lines: Vec<_> = lines(logs).into_iter().map(str::to_owned).collect();
+            lines.sort_unstable();
+            lines
+        };
+        assert_eq!(sorted(&logs), sorted(&reported), "{encoding}");
+        let labels = &logs[0]["labels"];
+        assert_eq!(
+            (&labels["app"], &labels["kind"], &labels["level"]),
+            (&json!("winston"), &json!("order"), &json!("error"))
+        );
+    }
+    scene.trefoil.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn structured_metadata_names_the_trace_and_order_does_not_matter() -> Result<()> {
     let scene = Scene::start().await?;
     let base = now();

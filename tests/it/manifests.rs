@@ -105,6 +105,7 @@ fn the_gateways_configuration_loads_and_listens_on_the_containers_ports() {
         ("jaeger-compact", jaeger.udp_compact),
         ("jaeger-binary", jaeger.udp_binary),
         ("jaeger-sampling", jaeger.sampling),
+        ("elastic-apm", config.receive.elastic_apm.http),
     ] {
         assert_eq!(address.map(|address| u64::from(address.port())), Some(ports[name]), "{name}");
         addresses.extend(address);

@@ -22,10 +22,14 @@ const MAX_ANSWER: usize = 256 << 20;
 const DEFAULT_HEAD: u64 = 32 << 20;
 /// Linux counts process times in hundredths of a second on every architecture that we run on.
 const TICKS_A_SECOND: f64 = 100.0;
+/// What Elastic APM's agents have to show.
+pub const SECRET_TOKEN: &str = "reporters-secret";
 /// Every receiver, on ports that the system chooses.
 const RECEIVE: &str = "{otlp: {grpc: '127.0.0.1:0', http: '127.0.0.1:0'}, zipkin: {http: '127.0.0.1:0'}, \
                        jaeger: {http: '127.0.0.1:0', grpc: '127.0.0.1:0', udp_compact: '127.0.0.1:0', \
-                       udp_binary: '127.0.0.1:0', sampling: '127.0.0.1:0'}}";
+                       udp_binary: '127.0.0.1:0', sampling: '127.0.0.1:0'}, \
+                       elastic_apm: {http: '127.0.0.1:0', secret_token: 'reporters-secret', \
+                       agents: [{service: reporter, settings: {transaction_max_spans: 77}}]}}";
 
 /// A running `trefoil serve`.
 #[derive(Debug)]

@@ -38,6 +38,22 @@ impl Encoding {
         }
     }
 
+    /// By the first two bytes, for protocols whose senders do not say it.
+    pub(crate) fn sniffed(body: &[u8]) -> Self {
+        match body {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            // Deflate with any window, and a header that is a multiple of 31.
+            [first, second, ..]
+                if first & 0x0f == 8
+                    && first >> 4 <= 7
+                    && u16::from_be_bytes([*first, *second]) % 31 == 0 =>
+            {
+                Self::Zlib
+            }
+            _ => Self::Identity,
+        }
+    }
+
     fn reader<'b>(self, body: &'b [u8]) -> std::io::Result<Box<dyn Read + 'b>> {
         Ok(match self {
             Self::Identity => Box::new(body),

@@ -106,6 +106,11 @@ impl Door {
         &self.shared.counters
     }
 
+    /// Most bytes of a body, on the wire and decompressed.
+    pub(crate) fn max_body(&self) -> usize {
+        self.max_body
+    }
+
     /// An empty share of the bytes in flight, for bodies that are read piece by piece.
     pub(crate) fn reservation(&self) -> Reservation {
         self.shared.budget.reservation()

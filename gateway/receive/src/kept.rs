@@ -25,9 +25,16 @@ impl Kept {
 
     /// The spans since the last look.
     pub(crate) fn spans(&self) -> Vec<Span> {
-        let batches = std::mem::take(&mut *self.batches.lock().unwrap());
+        let spans = self.spans_so_far();
+        self.batches.lock().unwrap().clear();
+        spans
+    }
+
+    /// The spans since the last look, which are still there at the next.
+    pub(crate) fn spans_so_far(&self) -> Vec<Span> {
+        let batches = self.batches.lock().unwrap();
         let mut spans = Vec::new();
-        for batch in batches {
+        for batch in batches.iter() {
             let batch = &batch.spans;
             for row in &batch.rows {
                 let resource = &batch.resources[row.resource as usize];

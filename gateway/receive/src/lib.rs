@@ -6,6 +6,7 @@
 
 mod body;
 mod counters;
+pub mod elastic_apm;
 mod grpc;
 mod headers;
 mod intake;

@@ -123,10 +123,21 @@ impl<'d> LogRows<'d> {
         line: &[u8],
         fields: impl IntoIterator<Item = (&'f str, &'f str)>,
     ) -> Result<(), &'static str> {
+        self.push_named(stream, time, line, Named::default(), fields)
+    }
+
+    /// As [`LogRows::push`], of which something is known that no field says.
+    pub(crate) fn push_named<'f>(
+        &mut self,
+        stream: &Stream,
+        time: Option<u64>,
+        line: &[u8],
+        mut named: Named,
+        fields: impl IntoIterator<Item = (&'f str, &'f str)>,
+    ) -> Result<(), &'static str> {
         if self.logs.rows.len() >= MAX_RECORDS || self.logs.meta.len() >= MAX_REQUEST_METADATA {
             return Err(TOO_MANY);
         }
-        let mut named = Named::default();
         self.meta.clear();
         let mut cut_fields = 0u64;
         for (name, value) in fields {
@@ -188,7 +199,13 @@ impl<'d> LogRows<'d> {
     }
 
     /// The batch.
-    pub(crate) fn finish(self) -> LogBatch {
-        self.logs
+    pub(crate) fn finish(mut self) -> LogBatch {
+        self.take()
+    }
+
+    /// The batch so far; another begins, whose streams have to be labelled anew.
+    pub(crate) fn take(&mut self) -> LogBatch {
+        self.streams.clear();
+        std::mem::take(&mut self.logs)
     }
 }

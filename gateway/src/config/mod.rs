@@ -29,7 +29,7 @@ pub use feeds::{Feed, Journal, Listen, Syslog};
 pub use node::Place;
 pub use promtail::{Converted, from_promtail};
 pub use reader::Mistake;
-pub use receive::{Jaeger, MainPort, Otlp, Receive, Zipkin};
+pub use receive::{ElasticApm, Jaeger, MainPort, Otlp, Receive, Zipkin};
 pub use render::render;
 
 use node::{Kind, Node};

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use receive::elastic_apm::AgentSettings;
+
 use super::node::{Kind, Node};
 use super::reader::{Mistakes, Section, scalar};
 use super::{default_address, values};
@@ -15,10 +17,25 @@ pub struct Receive {
     pub zipkin: Zipkin,
     /// `receive.jaeger`
     pub jaeger: Jaeger,
+    /// `receive.elastic_apm`
+    pub elastic_apm: ElasticApm,
     /// `receive.loki_push`
     pub loki_push: MainPort,
     /// `receive.remote_write`
     pub remote_write: MainPort,
+}
+
+/// The Elastic APM receiver. Its paths are on the main port in any case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ElasticApm {
+    /// `receive.elastic_apm.http`; `None` is no port of its own
+    pub http: Option<SocketAddr>,
+    /// `receive.elastic_apm.secret_token`: what agents have to show, on either port
+    pub secret_token: Option<String>,
+    /// `receive.elastic_apm.api_keys`: `id:key`, any of which will do instead
+    pub api_keys: Vec<String>,
+    /// `receive.elastic_apm.agents`: settings that agents fetch
+    pub agents: Vec<AgentSettings>,
 }
 
 /// A receiver that is on the main port alone, since its clients are given a whole URL.
@@ -66,7 +83,8 @@ impl Receive {
     pub fn on_fewest_ports(self) -> Self {
         let zipkin = Zipkin { http: None };
         let jaeger = Jaeger { http: None, grpc: None, udp_compact: None, udp_binary: None, sampling: None };
-        Self { zipkin, jaeger, ..self }
+        let elastic_apm = ElasticApm { http: None, ..self.elastic_apm };
+        Self { zipkin, jaeger, elastic_apm, ..self }
     }
 }
 
@@ -78,6 +96,8 @@ const OTLP_HTTP: &str = "127.0.0.1:4318";
 const MAX_BODY: u64 = 64 << 20;
 /// Zipkin's own port.
 const ZIPKIN_HTTP: &str = "127.0.0.1:9411";
+/// The port of Elastic's own server.
+const ELASTIC_APM_HTTP: &str = "127.0.0.1:8200";
 /// The collector's port for thrift over HTTP.
 const JAEGER_HTTP: &str = "127.0.0.1:14268";
 /// The collector's port for gRPC.
@@ -94,6 +114,7 @@ pub(super) fn read(mut section: Section, mistakes: &mut Mistakes) -> Receive {
         otlp: otlp(section.section("otlp", mistakes), mistakes),
         zipkin: zipkin(&mut section, mistakes),
         jaeger: jaeger(&mut section, mistakes),
+        elastic_apm: elastic_apm(&mut section, mistakes),
         loki_push: main_port(section.section("loki_push", mistakes), mistakes),
         remote_write: main_port(section.section("remote_write", mistakes), mistakes),
     };
@@ -130,6 +151,40 @@ fn jaeger(receive: &mut Section, mistakes: &mut Mistakes) -> Jaeger {
     };
     section.end(mistakes);
     jaeger
+}
+
+fn elastic_apm(receive: &mut Section, mistakes: &mut Mistakes) -> ElasticApm {
+    let (mut section, off) = section_or_off(receive, "elastic_apm", mistakes);
+    let mut api_keys = Vec::new();
+    for (path, node) in section.list("api_keys", mistakes).unwrap_or_default() {
+        api_keys.extend(scalar(&node, &path, api_key, mistakes));
+    }
+    let mut agents = Vec::new();
+    for (path, node) in section.list("agents", mistakes).unwrap_or_default() {
+        let mut entry = Section::new(Some(node), &path, mistakes);
+        agents.push(AgentSettings {
+            service: entry.value("service", values::text, mistakes),
+            environment: entry.value("environment", values::text, mistakes),
+            settings: entry.pairs("settings", mistakes).into_iter().collect(),
+        });
+        entry.end(mistakes);
+    }
+    let elastic_apm = ElasticApm {
+        http: listener(&mut section, "http", ELASTIC_APM_HTTP, off, mistakes),
+        secret_token: section.value("secret_token", values::text, mistakes),
+        api_keys,
+        agents,
+    };
+    section.end(mistakes);
+    elastic_apm
+}
+
+/// What `Authorization: ApiKey` has in base64.
+fn api_key(text: &str) -> Result<String, String> {
+    match text.split_once(':') {
+        Some((id, key)) if !id.is_empty() && !key.is_empty() => Ok(text.to_owned()),
+        _ => Err("an API key as `id:key`".to_owned()),
+    }
 }
 
 fn main_port(mut section: Section, mistakes: &mut Mistakes) -> MainPort {

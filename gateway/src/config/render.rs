@@ -9,6 +9,9 @@ use upstream::ship::{Credentials, Secret};
 use super::node::{Kind, Node, Place};
 use super::{Config, Receive};
 
+/// Stands where a secret is.
+const HIDDEN: &str = "(not shown)";
+
 /// Every setting with its value, defaults included.
 pub fn render(config: &Config) -> String {
     let mut out = String::new();
@@ -120,6 +123,28 @@ fn receive(out: &mut String, receive: &Receive) -> std::fmt::Result {
         port(jaeger.udp_binary)
     )?;
     writeln!(out, "    sampling: {}", port(jaeger.sampling))?;
+    let elastic = &receive.elastic_apm;
+    writeln!(out, "  elastic_apm:\n    http: {}", port(elastic.http))?;
+    if elastic.secret_token.is_some() {
+        writeln!(out, "    secret_token: {}", quoted(HIDDEN))?;
+    }
+    let hidden: Vec<String> = elastic.api_keys.iter().map(|_| "hidden:key".to_owned()).collect();
+    writeln!(out, "    api_keys: {}", list(&hidden))?;
+    writeln!(out, "    agents:{}", if elastic.agents.is_empty() { " []" } else { "" })?;
+    for agent in &elastic.agents {
+        let settings: Vec<String> = agent
+            .settings
+            .iter()
+            .map(|(name, value)| format!("{}: {}", quoted(name), quoted(value)))
+            .collect();
+        write!(out, "      - {{settings: {{{}}}", settings.join(", "))?;
+        for (key, value) in [("service", &agent.service), ("environment", &agent.environment)] {
+            if let Some(value) = value {
+                write!(out, ", {key}: {}", quoted(value))?;
+            }
+        }
+        writeln!(out, "}}")?;
+    }
     for (key, receiver) in [("loki_push", &receive.loki_push), ("remote_write", &receive.remote_write)] {
         writeln!(out, "  {key}:\n    max_body_bytes: {}", receiver.max_body_bytes)?;
     }
@@ -150,7 +175,7 @@ fn shown(url: &str) -> String {
 
 fn credentials(out: &mut String, credentials: Option<&Credentials>) -> std::fmt::Result {
     let secret = |secret: &Secret| match secret {
-        Secret::Text(_) => (String::new(), quoted("(not shown)")),
+        Secret::Text(_) => (String::new(), quoted(HIDDEN)),
         Secret::File(file) => ("_file".to_owned(), quoted(&file.display().to_string())),
     };
     match credentials {

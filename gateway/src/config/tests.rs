@@ -345,3 +345,27 @@ fn a_receivers_port_is_turned_off_by_null_and_all_of_them_with_their_receiver() 
         ]
     );
 }
+
+#[test]
+fn elastic_apms_tokens_keys_and_settings_are_read_and_secrets_are_not_shown() {
+    let text = "receive:\n  elastic_apm:\n    secret_token: s3cret\n    api_keys: ['id:k3y']\n    agents:\n      - {service: shop, settings: {transaction_sample_rate: 0.5, recording: false}}\n";
+    let apm = load(text, "t.yaml", []).unwrap().receive.elastic_apm;
+    assert_eq!(apm.http.map(|address| address.port()), Some(8200));
+    assert_eq!((apm.secret_token.as_deref(), apm.api_keys), (Some("s3cret"), vec!["id:k3y".to_owned()]));
+    assert_eq!(apm.agents[0].service.as_deref(), Some("shop"));
+    assert_eq!(apm.agents[0].settings["transaction_sample_rate"], "0.5");
+    let shown = render(&load(text, "t.yaml", []).unwrap());
+    assert!(!shown.contains("s3cret") && !shown.contains("k3y"), "{shown}");
+    let again = load(&shown, "printed", []).unwrap().receive.elastic_apm;
+    assert_eq!((again.agents, again.api_keys.len()), (apm.agents, 1));
+    assert_eq!(
+        mistakes(
+            "receive:\n  elastic_apm:\n    api_keys: [x]\n    agents:\n      - {servce: a}\n  loki_push: {http: ':1'}\n"
+        ),
+        [
+            "t.yaml:3: receive.elastic_apm.api_keys[0]: expected an API key as `id:key`, came `x`",
+            "t.yaml:5: receive.elastic_apm.agents[0].servce: unknown key; did you mean `service`?",
+            "t.yaml:6: receive.loki_push.http: unknown key; known here: max_body_bytes",
+        ]
+    );
+}

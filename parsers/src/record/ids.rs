@@ -6,6 +6,8 @@
 use std::fmt;
 use std::num::{NonZeroU64, NonZeroU128};
 
+use sha2::Digest;
+
 /// Why some bytes are not an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
@@ -134,6 +136,13 @@ impl TraceId {
         let written = digits.len() as u8;
         let kind = if upper { SpellingKind::HexUpper(written) } else { SpellingKind::Hex(written) };
         Self::new(bits, Spelling::new(kind)).ok_or(IdError::Absent)
+    }
+
+    /// From an opaque string, such as Elastic APM allows: the first 128 bits of its SHA-256. The string itself is for the sender's
+    /// record to keep.
+    pub fn opaque(text: &[u8]) -> Option<Self> {
+        let bits = sha2::Sha256::digest(text).first_chunk().map_or(0, |bytes| u128::from_be_bytes(*bytes));
+        Self::new(bits, Spelling::new(SpellingKind::Opaque)).filter(|_| !text.is_empty())
     }
 
     /// The 128 bits.
@@ -283,6 +292,12 @@ impl SpanId {
             return Err(IdError::TooLong);
         }
         Self::new(hex_bits(digits)?.0 as u64).ok_or(IdError::Absent)
+    }
+
+    /// From an opaque string: the first 64 bits of its SHA-256.
+    pub fn opaque(text: &[u8]) -> Option<Self> {
+        let bits = sha2::Sha256::digest(text).first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        Self::new(bits).filter(|_| !text.is_empty())
     }
 
     /// The 64 bits.

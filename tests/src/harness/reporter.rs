@@ -1,4 +1,4 @@
-//! Tracing libraries that report to Zipkin and Jaeger: `tests/clients/reporters` for Python's and `node-reporters` for Node's,
+//! Libraries that report to Zipkin, Jaeger, Elastic APM and Loki: `tests/clients/reporters` for Python's and `node-reporters` for Node's,
 //! a script a library.
 
 use std::net::SocketAddr;

@@ -106,6 +106,14 @@ impl<'d> Pushed<'d> {
         fields: impl IntoIterator<Item = (&'f str, &'f str)>,
     ) {
         let Some(time) = time else { return self.reject(line_times::EXPECTED) };
+        let mut cleaned = Vec::new();
+        let mut fields: Vec<(&str, &str)> = fields.into_iter().collect();
+        if fields.iter().any(|(name, _)| !is_name(name)) {
+            cleaned.extend(fields.iter().map(|(name, _)| label_name(name)));
+            for ((name, _), cleaned) in fields.iter_mut().zip(&cleaned) {
+                *name = cleaned;
+            }
+        }
         match self.rows.push(stream, Some(time), line, fields) {
             Ok(()) => self.outcome.taken += 1,
             Err(reason) => self.reject(reason),
@@ -123,6 +131,10 @@ impl<'d> Pushed<'d> {
         let batch = Batch { logs: self.rows.finish(), ..Batch::default() };
         Decoded { batch, rejected, told: self.outcome }
     }
+}
+
+fn is_name(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// A label's name as Prometheus has them.

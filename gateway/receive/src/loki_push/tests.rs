@@ -139,7 +139,7 @@ async fn ids_are_found_in_metadata_then_labels_then_the_line_and_never_stay_labe
 async fn a_bad_entry_costs_no_neighbour() {
     let (status, text, logs) = push(
         r#"{"streams":[
-            {"stream":{"a":"1"},"values":[["1","one"],[2,"number"],["3",4],["x","bad"],7,["5","five",{"n":5,"o":{"p":1},"q":null}],["6","six","no"],null]},
+            {"stream":{"a":"1"},"values":[["1","one"],[2,"number"],["3",4],["x","bad"],7,["5","five",{"n.x":5,"o":{"p":1},"q":null}],["6","six","no"],null]},
             {"labels":"{broken","entries":[{"ts":"1","line":"lost"}]},
             {"stream":{"a":1,"b":{"c":2}},"values":[["7","seven"]]}]}"#,
     )
@@ -152,7 +152,7 @@ async fn a_bad_entry_costs_no_neighbour() {
     assert_eq!(lines, ["one", "five", "seven"]);
     assert_eq!(
         logs[1].metadata,
-        [("n".to_owned(), "5".to_owned()), ("o".to_owned(), r#"{"p":1}"#.to_owned())]
+        [("n_x".to_owned(), "5".to_owned()), ("o".to_owned(), r#"{"p":1}"#.to_owned())]
     );
     assert_eq!((logs[2].labels.get("a"), logs[2].labels.get("b")), (Some("1"), Some(r#"{"c":2}"#)));
 }

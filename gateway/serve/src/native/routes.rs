@@ -44,12 +44,21 @@ struct Refusal {
     error: String,
 }
 
+/// Some senders call their traces anything: what is no id in a known spelling is one if a record has it.
+async fn opaque(state: &State, text: &str) -> Option<TraceId> {
+    let id = TraceId::opaque(text.as_bytes())?;
+    let traces = state.traces.clone();
+    let records = state.reads.run(move || traces.trace(id, 1)).await.ok()?.ok()?;
+    (!records.spans.is_empty() || !records.logs.is_empty()).then_some(id)
+}
+
 /// Everything about a request by its trace id.
 #[utoipa::path(
     get,
     path = "/api/v1/traces/{id}",
     params(("id" = String, Path, description = "The trace id in any spelling: hex of up to 32 digits in either case, a \
-        dashed UUID, X-Ray, Datadog's decimal, or a whole traceparent, B3 or uber-trace-id value")),
+        dashed UUID, X-Ray, Datadog's decimal, a whole traceparent, B3 or uber-trace-id value, or the opaque string of a sender that \
+        uses such")),
     responses(
         (status = 200, description = "Something is known of it", body = TraceBody),
         (status = 400, description = "Not a trace id", body = Refusal),
@@ -59,12 +68,15 @@ struct Refusal {
 async fn trace(Extract(state): Extract<State>, Path(id): Path<String>) -> Response {
     let id = match TraceId::from_spelling(id.as_bytes()) {
         Ok(id) => id,
-        Err(error) => {
-            let error = format!(
-                "{id:?} is not a trace id: {error}; expected hex of up to 32 digits, or another known spelling"
-            );
-            return (StatusCode::BAD_REQUEST, Json(Refusal { error })).into_response();
-        }
+        Err(error) => match opaque(&state, &id).await {
+            Some(id) => id,
+            None => {
+                let error = format!(
+                    "{id:?} is not a trace id: {error}; expected hex of up to 32 digits, or another known spelling"
+                );
+                return (StatusCode::BAD_REQUEST, Json(Refusal { error })).into_response();
+            }
+        },
     };
     let answer = state.correlator.answer(id).await;
     let status = if answer.found() { StatusCode::OK } else { StatusCode::NOT_FOUND };
