@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parsers::container::{Carried, ContainerLine, Stream as Output};
+use parsers::container::{Carried, ContainerLine, DEFAULT_MAX_LINE, Stream as Output};
 use parsers::derived::{Derived, Deriver, LineSource};
 use parsers::line::{Meaning, meaning, severity_of_level};
 use parsers::otlp::MAX_RECORDS;
@@ -13,8 +13,6 @@ use parsers::record::{Labels, LogBatch, Severity, SpanId, TraceId, push_pair};
 
 use crate::intake::Circumstances;
 
-/// Bytes of a line; what is longer is cut and says by how much. Loki's default limit.
-const MAX_LINE: usize = 256 * 1024;
 /// Bytes of metadata of one record. Loki's default limit.
 const MAX_METADATA: usize = 64 * 1024;
 /// Bytes of metadata of one request. What a stream has is repeated in each record, so the body's limit does not bound it.
@@ -162,7 +160,7 @@ impl<'d> LogRows<'d> {
             Ok(text) => Cow::Borrowed(text),
             Err(_) => String::from_utf8_lossy(line),
         };
-        let kept = text.get(..text.floor_char_boundary(MAX_LINE)).unwrap_or_default();
+        let kept = text.get(..text.floor_char_boundary(DEFAULT_MAX_LINE)).unwrap_or_default();
         let line = ContainerLine {
             time,
             stream: Output::Unknown,

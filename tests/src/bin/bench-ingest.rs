@@ -35,6 +35,7 @@ async fn main() -> Result<()> {
     println!("yardstick Y: {yardstick:.2} s of CPU, zstd -1 over {} MB of lines", manifest.bytes / 1_000_000);
 
     logs(dir.path(), &manifest, yardstick).await?;
+    pushed(dir.path(), manifest.bytes, yardstick).await?;
     traces(dir.path(), spans, start).await
 }
 
@@ -74,6 +75,69 @@ async fn logs(dir: &Path, manifest: &corpus::Manifest, yardstick: f64) -> Result
         stored as f64 / manifest.bytes as f64
     );
     Ok(())
+}
+
+/// Lines of one push, as agents send them.
+const PUSHED_LINES: usize = 1000;
+
+/// The same lines as pushes to Loki, in JSON. Making the bodies is not the program's cost.
+async fn pushed(dir: &Path, bytes: u64, yardstick: f64) -> Result<()> {
+    let mut program = Program::start(&dir.join("data-pushed"), &dir.join("none/*.log")).await?;
+    let client = reqwest::Client::new();
+    let url = format!("http://{}/loki/api/v1/push", program.main);
+    let before = program.cpu_seconds()?;
+    let mut count = 0u64;
+    for pod in std::fs::read_dir(dir.join("pods"))? {
+        let pod = pod?;
+        for container in std::fs::read_dir(pod.path())? {
+            let container = container?;
+            let text = std::fs::read_to_string(container.path().join("0.log"))?;
+            let lines: Vec<&str> = text.lines().collect();
+            for lines in lines.chunks(PUSHED_LINES) {
+                let mut values = Vec::with_capacity(lines.len());
+                for line in lines {
+                    let (time, rest) = line.split_once(' ').context("no CRI line")?;
+                    let time: jiff::Timestamp = time.parse()?;
+                    let line = rest.splitn(3, ' ').nth(2).unwrap_or_default();
+                    values.push([time.as_nanosecond().to_string(), line.to_owned()]);
+                }
+                count += values.len() as u64;
+                let labels = serde_json::json!({
+                    "pod": pod.file_name().to_string_lossy(),
+                    "container": container.file_name().to_string_lossy(),
+                });
+                let body =
+                    serde_json::json!({ "streams": [{ "stream": labels, "values": values }] }).to_string();
+                push(&client, &url, body).await?;
+            }
+        }
+    }
+    program.wait_for_records("logs", count, STAGE_LIMIT).await?;
+    let cpu = program.cpu_seconds()? - before;
+    println!("\nLoki push in JSON to stored ({count} lines, {} MB)", bytes / 1_000_000);
+    println!(
+        "  CPU             {cpu:.2} s = {:.2} Y, {:.0} lines a CPU-second",
+        cpu / yardstick,
+        count as f64 / cpu
+    );
+    println!("  resident        {} MB at most", program.peak_memory()? / 1_000_000);
+    program.stop().await
+}
+
+async fn push(client: &reqwest::Client, url: &str, body: String) -> Result<()> {
+    loop {
+        let answer =
+            client.post(url).header("content-type", "application/json").body(body.clone()).send().await?;
+        if answer.status() != reqwest::StatusCode::SERVICE_UNAVAILABLE {
+            ensure!(
+                answer.status() == reqwest::StatusCode::NO_CONTENT,
+                "a push was answered {}",
+                answer.status()
+            );
+            return Ok(());
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn traces(dir: &Path, spans: u64, start: u64) -> Result<()> {
