@@ -1,22 +1,25 @@
 //! The files of one chain, read in order, with the state of half-joined records that outlives each of them.
 
+mod cut;
+mod progress;
+
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use parsers::container::{Carried, JoinLimits, Joiner};
-use parsers::record::{FileId, Position};
+use parsers::container::{JoinLimits, Joiner};
+use parsers::record::FileId;
 use parsers::stage::Pipeline;
 use rustc_hash::FxHashSet;
 
 use super::batch::{Filling, Origin};
 use super::compressed::Stamp;
-use super::generation::{Cut, Generation, RawLine};
-use super::held::{Place, output, place};
+use super::generation::{Generation, RawLine};
+use super::held::output;
 use super::out::Out;
 use crate::identity;
-use crate::report::{Counters, Loss, Lost};
+use crate::report::{Counters, Loss};
 
 /// Nanoseconds until a file that has just been read is looked at again.
 const FIRST_REST: u64 = 50_000_000;
@@ -177,27 +180,6 @@ impl Chain {
         let mut noted = self.heads.iter().copied().chain(done);
         noted.any(|noted| identity::cuts_between(noted, head).is_some())
             || self.generations.iter().any(|generation| generation.head() == Some(head))
-    }
-
-    /// A file appeared that begins like one of this chain, under a name that rotation gives: a copy, which may outlive what was
-    /// not read yet of the other.
-    pub fn keep_copy(&mut self, copy: Generation) {
-        self.copy = Some(copy);
-    }
-
-    /// The copy has no name any more, if it is not among these: it is kept only if a file was cut since.
-    pub fn check_copy(&mut self, there: &FxHashSet<(u64, u64)>) {
-        if self.copy.as_ref().is_none_or(|copy| there.contains(&copy.place())) {
-            return;
-        }
-        for generation in &mut self.generations {
-            // An error comes again when it is read.
-            let _ = generation.look();
-            generation.compare();
-        }
-        if !self.generations.iter().any(|generation| generation.cut().is_some()) {
-            self.copy = None;
-        }
     }
 
     /// Lines are read another way from now on: those that were not delivered, and those that half-joined records need, are
@@ -398,150 +380,6 @@ impl Chain {
             pipeline.flush(now, offset, &mut out);
         } else {
             pipeline.idle(now, offset, &mut out);
-        }
-    }
-
-    /// The file is another one than before: reading starts at its beginning, after what a copy still has of the other.
-    fn start_anew(&mut self, at: usize, cut: Cut, means: &mut Means<'_>) {
-        if self.go_on_in_copy(at) {
-            return;
-        }
-        self.copy = None;
-        means.counters.truncations.fetch_add(1, Ordering::Relaxed);
-        if self.generations.iter().take(at).all(|before| before.drained) {
-            self.flush(at, means);
-        }
-        self.lose_rest(at, cut, means.filling.observed);
-        let Some(generation) = self.generations.get_mut(at) else { return };
-        let head = generation.head();
-        generation.start_anew();
-        if let Some(head) = head {
-            self.keep_head(head);
-        }
-    }
-
-    /// Puts the copy of a file that was cut before what was written since.
-    fn go_on_in_copy(&mut self, at: usize) -> bool {
-        let Some(generation) = self.generations.get_mut(at) else { return false };
-        let head = generation.head();
-        let Some(copy) = self.copy.take_if(|copy| generation.is_copied_by(copy)) else { return false };
-        tracing::info!(path = &*self.path, "the file was copied and cut: reading on in its copy");
-        let copy = generation.go_on_in(copy);
-        self.generations.insert(at, copy);
-        if let Some(head) = head {
-            self.keep_head(head);
-        }
-        true
-    }
-
-    /// What was not read of a file that is another one now is lost.
-    fn lose_rest(&mut self, at: usize, cut: Cut, time: u64) {
-        let Some(generation) = self.generations.get(at) else { return };
-        let (file, from) = (generation.id(), generation.offset());
-        let to = match cut {
-            Cut::Shrunk(size) if size > from => Some(size),
-            // What was written after the last look, if anything was, nobody knows.
-            Cut::Shrunk(_) | Cut::Rewritten => None,
-        };
-        let bytes = to.map_or(0, |to| to - from);
-        tracing::warn!(path = &*self.path, from, bytes, "the file was truncated: reading from its beginning");
-        self.origin.report.lose(Loss { reason: Lost::Truncated, file, from, to, bytes, time });
-    }
-
-    /// How far each file is, where that has changed since the last batch.
-    pub fn positions(&mut self, agent: &Arc<str>, now: u64, out: &mut Vec<Position>) -> io::Result<()> {
-        let last = self.generations.len().saturating_sub(1);
-        let active = self.generations.iter().position(|generation| !generation.drained).unwrap_or(last);
-        let now_at = self.file;
-        let joining = self.joiner.carried().or(self.joiner.pending_offset().map(Carried::here));
-        let held = [false, true].map(|stderr| self.pipeline.held(stderr));
-        let held = held.map(|from| from.map(|from| place(now_at, from)));
-        let again = held.into_iter().chain([joining.map(|from| place(now_at, from))]).flatten().min();
-        for (at, generation) in self.generations.iter_mut().enumerate().take(active + 1) {
-            let Some(file) = generation.id() else { continue };
-            let number = now_at.saturating_sub((active - at) as u64);
-            // What began in an earlier file is read anew with all that came since.
-            let within = |place: Option<Place>, otherwise: u64| match place {
-                Some((began, offset)) if began == number => offset,
-                Some((began, _)) if began < number => 0,
-                _ => otherwise,
-            };
-            let read = generation.offset();
-            let offset = read.max(generation.delivered);
-            let noted = (offset, within(again, read), held.map(|held| within(held, offset)));
-            if read == 0 || generation.noted == Some(noted) {
-                continue;
-            }
-            let (offset, resume, held) = noted;
-            let marker = generation.marker(resume)?;
-            generation.noted = Some(noted);
-            let (agent, path) = (Arc::clone(agent), Arc::clone(&self.live));
-            out.push(Position { agent, file, offset, resume, held, marker, path, time: now });
-        }
-        Ok(())
-    }
-
-    /// What is safe of each file by now, for whoever goes on with it later.
-    pub fn noted(&self, agent: &Arc<str>, now: u64) -> Vec<Position> {
-        let generations = self.generations.iter();
-        let position = |generation: &Generation| {
-            let ((offset, resume, held), file) = (generation.noted?, generation.id()?);
-            let marker = generation.marker(resume).ok()?;
-            let (agent, path) = (Arc::clone(agent), Arc::clone(&self.live));
-            Some(Position { agent, file, offset, resume, held, marker, path, time: now })
-        };
-        generations.filter_map(position).collect()
-    }
-
-    /// What was noted is safe: files that are read to their ends can be closed.
-    pub fn acknowledged(&mut self, now: u64) {
-        let mut all_moved = 0;
-        for generation in &mut self.generations {
-            if let Some((_, resume, _)) = generation.noted {
-                let moved = resume.saturating_sub(generation.safe);
-                self.origin.report.acknowledged.fetch_add(moved, Ordering::Relaxed);
-                generation.safe = resume;
-                all_moved += moved;
-            }
-        }
-        while self.generations.front().is_some_and(Generation::is_finished) {
-            if let Some(id) = self.generations.pop_front().and_then(|generation| generation.id()) {
-                self.pass(id);
-            }
-        }
-        if all_moved > 0 {
-            // What waits now came after what was acknowledged.
-            self.origin.report.waiting_since.store(0, Ordering::Relaxed);
-        }
-        self.report(now);
-    }
-
-    /// Looks how long the files are by now, without reading them.
-    pub fn look(&mut self, now: u64) -> io::Result<()> {
-        self.generations.iter_mut().try_for_each(Generation::look)?;
-        if self.copy.is_some() {
-            self.generations.iter_mut().for_each(Generation::compare);
-            if let Some(at) = self.generations.iter().position(|generation| generation.cut().is_some()) {
-                self.go_on_in_copy(at);
-            }
-        }
-        self.report(now);
-        Ok(())
-    }
-
-    /// Counts what is written but not acknowledged, and notes since when.
-    pub fn report(&self, now: u64) {
-        let report = &self.origin.report;
-        let behind: u64 = self.generations.iter().map(|g| g.size().saturating_sub(g.safe)).sum();
-        // A line that was begun cannot be delivered before it is complete.
-        let begun = self.generations.back().filter(|last| last.at_end()).map_or(0, Generation::unfinished);
-        report.behind.store(behind, Ordering::Relaxed);
-        report.open.store(self.generations.len() as u64, Ordering::Relaxed);
-        if behind <= begun {
-            report.waiting_since.store(0, Ordering::Relaxed);
-            report.newest.store(0, Ordering::Relaxed);
-        } else if report.waiting_since.load(Ordering::Relaxed) == 0 {
-            report.waiting_since.store(now, Ordering::Relaxed);
         }
     }
 }
