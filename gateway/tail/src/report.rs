@@ -13,6 +13,9 @@ use crate::line_metrics::LineMetrics;
 /// Losses of one container that are kept with their places; older ones only count.
 const LOSSES_KEPT: usize = 16;
 
+/// Containers that are gone of which the losses are remembered by name.
+const MAX_DEPARTED: usize = 1_000;
+
 /// Why bytes were lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lost {
@@ -213,6 +216,8 @@ pub struct Counters {
     containers: Mutex<BTreeMap<Arc<str>, Arc<ContainerReport>>>,
     /// Records in which a rule found an id, of containers that are gone.
     departed_linked: Mutex<BTreeMap<Arc<str>, u64>>,
+    /// What containers had lost that are gone.
+    departed_losses: Mutex<Losses>,
 }
 
 /// Times that containers lost something, and bytes as far as known: by namespace, pod and container, and by the reason.
@@ -236,14 +241,8 @@ impl Counters {
 
     /// What each container has lost for each reason, in all of the files that it wrote one after the other.
     pub fn losses(&self) -> Losses {
-        let mut sums = Losses::new();
-        for file in self.containers() {
-            let name = [&file.namespace, &file.pod, &file.container].map(Arc::clone);
-            for reason in Lost::ALL.into_iter().filter(|reason| file.losses(*reason) > 0) {
-                let sum = sums.entry((name.clone(), reason)).or_default();
-                *sum = (sum.0 + file.losses(reason), sum.1 + file.lost(reason));
-            }
-        }
+        let mut sums = locked(&self.departed_losses).clone();
+        self.containers().iter().for_each(|file| add_losses(&mut sums, file, usize::MAX));
         sums
     }
 
@@ -278,9 +277,23 @@ impl Counters {
     pub(crate) fn departed(&self, path: &str) {
         let gone = locked(&self.containers).remove(path);
         if let Some(gone) = gone {
+            add_losses(&mut locked(&self.departed_losses), &gone, MAX_DEPARTED);
             let mut sum = locked(&self.departed_linked);
             gone.linked().iter().for_each(|(rule, count)| add(&mut sum, rule, *count));
         }
+    }
+}
+
+/// Adds what a file has lost. Of more than `most` containers the others are summed up without their names.
+fn add_losses(sums: &mut Losses, file: &ContainerReport, most: usize) {
+    let name = [&file.namespace, &file.pod, &file.container].map(Arc::clone);
+    for reason in Lost::ALL.into_iter().filter(|reason| file.losses(*reason) > 0) {
+        let mut key = (name.clone(), reason);
+        if sums.len() >= most && !sums.contains_key(&key) {
+            key.0 = Default::default();
+        }
+        let sum = sums.entry(key).or_default();
+        *sum = (sum.0 + file.losses(reason), sum.1 + file.lost(reason));
     }
 }
 

@@ -63,3 +63,16 @@ fn what_the_files_of_one_container_lost_is_one_figure() {
     let losses: Vec<_> = world.counters.losses().into_iter().collect();
     assert_eq!(losses, [((["ns", "pod", "app"].map(Arc::from), Lost::LineTooLong), (2, 2 * (2000 - 1024)))]);
 }
+
+#[test]
+fn what_a_container_has_lost_is_told_after_it_is_gone() {
+    let mut world = World::new(10);
+    world.append("0.log", b"a line that is longer than it may be\n");
+    world.settle();
+    let lost = |world: &World| world.counters.losses().into_iter().collect::<Vec<_>>();
+    let before = lost(&world);
+    std::fs::remove_dir_all(world.root.path().join("ns_pod_uid")).unwrap();
+    world.settle();
+    assert!(world.counters.containers().is_empty());
+    assert_eq!((before.len(), lost(&world)), (1, before));
+}
