@@ -85,12 +85,13 @@ impl Batch {
         self.logs.size() + self.spans.size() + self.metrics.size() + self.positions.len() * 256
     }
 
-    /// Whether it holds no record and moves no position.
+    /// Whether it holds no record, describes no metric and moves no position.
     pub fn is_empty(&self) -> bool {
         self.logs.rows.is_empty()
             && self.spans.rows.is_empty()
             && self.metrics.samples.is_empty()
             && self.metrics.exemplars.is_empty()
+            && self.metrics.families.is_empty()
             && self.positions.is_empty()
     }
 }

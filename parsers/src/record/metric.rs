@@ -140,5 +140,6 @@ impl MetricBatch {
             + self.samples.len() * size_of::<SampleRow>()
             + self.exemplars.len() * size_of::<ExemplarRow>()
             + self.series.len() * 256
+            + self.families.iter().map(|f| 128 + f.name.len() + f.unit.len() + f.help.len()).sum::<usize>()
     }
 }

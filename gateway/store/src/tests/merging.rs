@@ -35,6 +35,20 @@ fn samples(store: &Store) -> Vec<Measured> {
 }
 
 #[test]
+fn what_is_said_of_metrics_alone_is_kept_with_their_samples() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let said = MetricMeta { name: "late".into(), help: "Said apart".into(), ..MetricMeta::default() };
+    let metrics = MetricBatch { families: vec![said.clone()], ..MetricBatch::default() };
+    store.append(Arc::new(Batch { metrics, ..Batch::default() })).unwrap();
+    store.append(batch(0, 5)).unwrap();
+    store.seal().unwrap();
+    let view = store.inner().view.read().unwrap();
+    let segment = view.segments.iter().find(|s| s.name.signal == Signal::Metrics).unwrap();
+    assert!(segment.block(0).unwrap().metrics.families.contains(&said));
+}
+
+#[test]
 fn merged_segments_answer_as_their_parts_did_and_are_fewer() {
     let dir = tempfile::tempdir().unwrap();
     let store = segments(dir.path());
