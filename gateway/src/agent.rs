@@ -26,7 +26,7 @@ use tail::position::{Noting, PositionsFile};
 
 use crate::collected::Collected;
 use crate::config::Config;
-use crate::feeds::{self, Feeds};
+use crate::feeds::{self, Feeds, has_feeds};
 use crate::listener::{BindError, Listener};
 use crate::promtail_positions::ImportError;
 use crate::reload::Reload;
@@ -79,11 +79,6 @@ impl Reload for Reloadable {
         *current = config;
         Ok(waiting.into_iter().filter_map(|(section, changed)| changed.then_some(section)).collect())
     }
-}
-
-/// Whether something is read that is no file.
-fn has_feeds(config: &Config) -> bool {
-    config.collect.journal.is_some() || !config.collect.syslog.is_empty()
 }
 
 /// Why it does not start.

@@ -30,7 +30,7 @@ use upstream::prometheus::{ForwardError, Prometheus, PrometheusOptions};
 
 use crate::collected::Collected;
 use crate::config::{self, Config};
-use crate::feeds::{Feeds, SyslogError};
+use crate::feeds::{Feeds, SyslogError, has_feeds};
 use crate::listener::{BindError, Listener};
 use crate::own_spans::OwnSpans;
 use crate::ports::Ports;
@@ -64,6 +64,8 @@ pub struct App {
 #[derive(Debug)]
 struct Reloadable {
     plans: watch::Sender<tail::Plan>,
+    /// What finds ids in what is received.
+    derivers: watch::Sender<Arc<Deriver>>,
     current: Mutex<Config>,
 }
 
@@ -76,10 +78,12 @@ impl Reload for Reloadable {
             ("collect.journal", config.collect.journal != current.collect.journal),
             ("collect.syslog", config.collect.syslog != current.collect.syslog),
             ("receive", config.receive != current.receive),
-            ("derive (for what is received)", config.rules != current.rules),
+            ("derive (for the journal and syslog)", config.rules != current.rules && has_feeds(&current)),
             ("upstream", config.prometheus != current.prometheus),
         ];
-        self.plans.send_replace(plan(&config, LOCAL_AGENT)?);
+        let plan = plan(&config, LOCAL_AGENT)?;
+        self.derivers.send_replace(Arc::clone(&plan.1));
+        self.plans.send_replace(plan);
         *current = config;
         Ok(waiting.into_iter().filter_map(|(section, changed)| changed.then_some(section)).collect())
     }
@@ -128,6 +132,7 @@ impl App {
         let plan = plan(&config, LOCAL_AGENT).map_err(StartError::Rule)?;
         let deriver = Arc::clone(&plan.1);
         let (plans, following) = watch::channel(plan);
+        let (derivers, newest_deriver) = watch::channel(Arc::clone(&deriver));
         let options = store_options(&config.store);
         let store = tokio::task::spawn_blocking(move || Store::open(options)).await??;
         let prometheus =
@@ -138,7 +143,7 @@ impl App {
         let tailed = Arc::new(tail::Counters::default());
         let received = Arc::new(receive::Counters::default());
         let sink = Arc::new(StoreSink(store.clone()));
-        let intake = Intake::new(sink.clone(), Arc::clone(&received), Some(Arc::clone(&deriver)));
+        let intake = Intake::new(sink.clone(), Arc::clone(&received), Some(newest_deriver));
         let otlp = Otlp::new(&intake, OtlpOptions { max_body: config.receive.otlp.max_body_bytes as usize });
         let (zipkin, jaeger) = (Zipkin::new(&intake, MAX_BODY), Jaeger::new(&intake, MAX_BODY));
         let elastic_apm = ElasticApm::new(&intake, elastic_apm_options(&config.receive.elastic_apm));
@@ -199,7 +204,7 @@ impl App {
         tasks.spawn(feeds.run(positions.clone(), means));
         tasks.spawn(tail::run(following, sink, positions, tailed, shutdown.clone()));
         tasks.close();
-        let reloadable = Arc::new(Reloadable { plans, current: Mutex::new(config) });
+        let reloadable = Arc::new(Reloadable { plans, derivers, current: Mutex::new(config) });
         let (main, otlp_grpc, otlp_http) = addresses;
         Ok(Self { main, otlp_grpc, otlp_http, receivers, store, reloadable, reloads, shutdown, tasks })
     }

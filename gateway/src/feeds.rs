@@ -33,6 +33,11 @@ pub struct SyslogError {
     error: std::io::Error,
 }
 
+/// Whether something is read that is no file.
+pub(crate) fn has_feeds(config: &Config) -> bool {
+    config.collect.journal.is_some() || !config.collect.syslog.is_empty()
+}
+
 /// The journal and the listeners for syslog, those that there are.
 pub(crate) struct Feeds {
     journal: Option<JournalOptions>,

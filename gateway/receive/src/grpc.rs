@@ -43,8 +43,8 @@ pub(crate) async fn read(door: &Door, request: Request) -> Result<Wire, Status> 
             return Err(Status::unimplemented(text));
         }
     };
-    let mut wire =
-        door.read_framed(body, Encoding::Identity, PREFIX).await.map_err(|trouble| status(&trouble))?;
+    let read = door.read_framed(&parts.headers, body, Encoding::Identity, PREFIX).await;
+    let mut wire = read.map_err(|trouble| status(&trouble))?;
     if unframe(&mut wire.body).map_err(|trouble| status(&trouble))? {
         if encoding == Encoding::Identity {
             return Err(Status::internal("a compressed message without a grpc-encoding"));

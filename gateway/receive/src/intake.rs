@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
+use axum::http::HeaderMap;
 use parsers::derived::Deriver;
 use parsers::record::Batch;
+use tokio::sync::watch;
 
 use crate::body::{self, Encoding};
 use crate::counters::{Counters, Protocol, ProtocolCounters, count};
 use crate::limits::{Budget, MAX_IN_FLIGHT, RETRY_AFTER, Reservation};
+use crate::tenant::Tenant;
 use crate::trouble::Trouble;
 use crate::{Refusal, Sink};
 
@@ -29,13 +32,18 @@ pub struct Intake {
 struct Shared {
     sink: Arc<dyn Sink>,
     counters: Arc<Counters>,
-    deriver: Arc<Deriver>,
+    deriver: watch::Receiver<Arc<Deriver>>,
     budget: Budget,
 }
 
 impl Intake {
-    /// `deriver` finds ids in the text of log records that name no trace; without one, the built-in rules do.
-    pub fn new(sink: Arc<dyn Sink>, counters: Arc<Counters>, deriver: Option<Arc<Deriver>>) -> Self {
+    /// `deriver` finds ids in the text of log records that name no trace, another one as soon as there is another;
+    /// without one, the built-in rules do.
+    pub fn new(
+        sink: Arc<dyn Sink>,
+        counters: Arc<Counters>,
+        deriver: Option<watch::Receiver<Arc<Deriver>>>,
+    ) -> Self {
         Self::within(sink, counters, deriver, MAX_IN_FLIGHT)
     }
 
@@ -43,10 +51,11 @@ impl Intake {
     pub fn within(
         sink: Arc<dyn Sink>,
         counters: Arc<Counters>,
-        deriver: Option<Arc<Deriver>>,
+        deriver: Option<watch::Receiver<Arc<Deriver>>>,
         max_in_flight: usize,
     ) -> Self {
-        let (budget, deriver) = (Budget::new(max_in_flight), deriver.unwrap_or_default());
+        let budget = Budget::new(max_in_flight);
+        let deriver = deriver.unwrap_or_else(|| watch::channel(Arc::default()).1);
         Self { shared: Arc::new(Shared { sink, counters, deriver, budget }) }
     }
 
@@ -68,15 +77,18 @@ pub(crate) struct Door {
 pub(crate) struct Wire {
     pub body: Vec<u8>,
     pub encoding: Encoding,
+    pub tenant: Option<Tenant>,
     pub held: Reservation,
 }
 
 /// What a decoder may use besides the bytes.
-pub(crate) struct Circumstances<'d> {
+pub(crate) struct Circumstances {
     /// When the request is read, ns: stands in for missing times.
     pub arrival: u64,
     /// Finds ids in the text of log records that name no trace.
-    pub deriver: &'d Deriver,
+    pub deriver: Arc<Deriver>,
+    /// Who sends it, if that was said.
+    pub tenant: Option<Tenant>,
 }
 
 /// Records that a decoder left out, one by one.
@@ -116,27 +128,34 @@ impl Door {
         self.shared.budget.reservation()
     }
 
-    /// What a decoder may use, at this moment.
-    pub(crate) fn circumstances(&self) -> Circumstances<'_> {
+    /// What a decoder may use, at this moment, for this tenant.
+    pub(crate) fn circumstances(&self, tenant: Option<Tenant>) -> Circumstances {
         let arrival = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
-        Circumstances { arrival, deriver: &self.shared.deriver }
+        Circumstances { arrival, deriver: Arc::clone(&self.shared.deriver.borrow()), tenant }
     }
 
-    /// Reads a body.
-    pub(crate) async fn read(&self, body: Body, encoding: Encoding) -> Result<Wire, Trouble> {
-        self.read_framed(body, encoding, 0).await
+    /// Reads the body of a request with this head.
+    pub(crate) async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+        encoding: Encoding,
+    ) -> Result<Wire, Trouble> {
+        self.read_framed(headers, body, encoding, 0).await
     }
 
     /// Reads a body that may have so many bytes of framing besides.
     pub(crate) async fn read_framed(
         &self,
+        headers: &HeaderMap,
         body: Body,
         encoding: Encoding,
         framing: usize,
     ) -> Result<Wire, Trouble> {
+        let tenant = Tenant::of(headers)?;
         let mut held = self.reservation();
         let read = body::read(body, self.max_body.saturating_add(framing), &mut held).await;
-        Ok(Wire { body: read.inspect_err(|trouble| self.noted(trouble))?, encoding, held })
+        Ok(Wire { body: read.inspect_err(|trouble| self.noted(trouble))?, encoding, tenant, held })
     }
 
     /// Counts a request that is turned away.
@@ -151,7 +170,7 @@ impl Door {
     pub(crate) async fn take<T, D>(&self, mut wire: Wire, decode: D) -> Result<T, Trouble>
     where
         T: Send + 'static,
-        D: FnOnce(Vec<u8>, &Circumstances<'_>) -> Result<Decoded<T>, Trouble> + Send + 'static,
+        D: FnOnce(Vec<u8>, &Circumstances) -> Result<Decoded<T>, Trouble> + Send + 'static,
     {
         if wire.encoding != Encoding::Identity
             && wire.body.len() <= MAX_INLINE_COMPRESSED
@@ -216,9 +235,9 @@ impl Door {
     fn digest<T>(
         &self,
         wire: Wire,
-        decode: impl FnOnce(Vec<u8>, &Circumstances<'_>) -> Result<Decoded<T>, Trouble>,
+        decode: impl FnOnce(Vec<u8>, &Circumstances) -> Result<Decoded<T>, Trouble>,
     ) -> (Result<(usize, Decoded<T>), Trouble>, Reservation) {
-        let Wire { body, encoding, mut held } = wire;
+        let Wire { body, encoding, tenant, mut held } = wire;
         let digest = |held: &mut Reservation| {
             let body = body::decompress(body, encoding, self.max_body, held)?;
             let bytes = body.len();
@@ -226,7 +245,11 @@ impl Door {
             if !held.settle(bytes) {
                 return Err(Trouble::busy());
             }
-            let decoded = decode(body, &self.circumstances())?;
+            let circumstances = self.circumstances(tenant);
+            let mut decoded = decode(body, &circumstances)?;
+            if let Some(tenant) = &circumstances.tenant {
+                tenant.mark(&mut decoded.batch);
+            }
             // Rows of tiny records are several times their bytes on the wire.
             if !held.settle(decoded.batch.size()) {
                 return Err(Trouble::busy());

@@ -49,6 +49,14 @@ impl Kept {
         spans
     }
 
+    /// Records of all signals.
+    pub(crate) fn records(&self) -> usize {
+        let batches = self.batches.lock().unwrap();
+        let of =
+            |batch: &Arc<Batch>| batch.spans.rows.len() + batch.logs.rows.len() + batch.metrics.samples.len();
+        batches.iter().map(of).sum()
+    }
+
     /// The metrics of the only batch since the last look; none if there was none.
     pub(crate) fn metrics(&self) -> MetricBatch {
         let mut batches = std::mem::take(&mut *self.batches.lock().unwrap());

@@ -1,5 +1,4 @@
 //! What applications send: one folder a protocol. Bodies in, batches out to a [`Sink`]; storing them is not known here.
-
 //!
 //! What every protocol shares lies beside the folders: a protocol's routes ask an `intake::Door` to read a body and to take
 //! it with the protocol's decoder, and write their own answers.
@@ -21,6 +20,9 @@ pub mod otlp;
 mod reasons;
 pub mod remote_write;
 mod span_intake;
+mod tenant;
+#[cfg(test)]
+mod tests;
 mod thrift;
 mod translated;
 mod trouble;

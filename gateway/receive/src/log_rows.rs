@@ -9,9 +9,10 @@ use parsers::derived::{Derived, Deriver, LineSource};
 use parsers::line::{Meaning, meaning, severity_of_level};
 use parsers::otlp::MAX_RECORDS;
 use parsers::record::normalise::keyed;
-use parsers::record::{Labels, LogBatch, Severity, SpanId, TraceId, push_pair};
+use parsers::record::{Labels, LogBatch, Severity, SpanId, TENANT, TraceId, push_pair};
 
 use crate::intake::Circumstances;
+use crate::tenant::Tenant;
 
 /// Bytes of metadata of one record. Loki's default limit.
 const MAX_METADATA: usize = 64 * 1024;
@@ -87,24 +88,29 @@ pub(crate) struct LogRows<'d> {
     deriver: &'d Deriver,
     derived: Derived,
     arrival: u64,
+    tenant: Option<&'d Tenant>,
     /// Metadata of the record that is being made.
     meta: Vec<u8>,
 }
 
 impl<'d> LogRows<'d> {
-    pub(crate) fn new(at: &Circumstances<'d>) -> Self {
+    pub(crate) fn new(at: &'d Circumstances) -> Self {
         Self {
             logs: LogBatch::default(),
             streams: HashMap::new(),
-            deriver: at.deriver,
+            deriver: &at.deriver,
             derived: Derived::default(),
             arrival: at.arrival,
+            tenant: at.tenant.as_ref(),
             meta: Vec::new(),
         }
     }
 
-    /// Sets the labels of a stream.
+    /// Sets the labels of a stream. Its tenant is none of them, but metadata of each record.
     pub(crate) fn label(&mut self, stream: &mut Stream, labels: Labels) {
+        if let Some(tenant) = self.tenant {
+            stream.add(TENANT, tenant.as_str());
+        }
         let streams = &mut self.logs.streams;
         stream.index = *self.streams.entry(Arc::new(labels)).or_insert_with_key(|labels| {
             streams.push(Arc::clone(labels));

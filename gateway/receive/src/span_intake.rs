@@ -1,7 +1,7 @@
 //! Bodies of span protocols other than OTLP on their way through the door: translated, and their answers.
 
 use axum::body::Body;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use parsers::record::Batch;
 
@@ -34,9 +34,14 @@ impl SpanIntake {
         self.door.all_counters()
     }
 
-    /// Reads a body.
-    pub(crate) async fn read(&self, body: Body, encoding: Encoding) -> Result<Wire, Trouble> {
-        self.door.read(body, encoding).await
+    /// Reads the body of a request with this head.
+    pub(crate) async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+        encoding: Encoding,
+    ) -> Result<Wire, Trouble> {
+        self.door.read(headers, body, encoding).await
     }
 
     /// Takes a body. An error if all spans in it are bad; what was left out beside good ones is returned.
@@ -46,7 +51,7 @@ impl SpanIntake {
 
     /// For spans that are read piece by piece.
     pub(crate) fn begin(&self) -> Translated {
-        Translated::new(self.door.circumstances().arrival)
+        Translated::new(self.door.circumstances(None).arrival)
     }
 
     /// Takes what was read so, of so many bytes.
@@ -65,11 +70,7 @@ fn judged((spans, left_out): (usize, LeftOut)) -> Result<LeftOut, Trouble> {
     }
 }
 
-fn translate(
-    body: &[u8],
-    at: &Circumstances<'_>,
-    decode: Decode,
-) -> Result<Decoded<(usize, LeftOut)>, Trouble> {
+fn translate(body: &[u8], at: &Circumstances, decode: Decode) -> Result<Decoded<(usize, LeftOut)>, Trouble> {
     let mut translated = Translated::new(at.arrival);
     decode(body, &mut translated).map_err(Trouble::Malformed)?;
     Ok(decoded(translated))

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::derived::{Derived, Deriver};
 use crate::record::{
-    Attributes, ByteRange, Labels, LogBatch, LogRow, Pairs, Position, Severity, SpanId, Spelling, TraceId,
-    Value, attribute, push_pair,
+    Attributes, ByteRange, Labels, LogBatch, LogRow, Pairs, Position, Severity, SpanId, Spelling, TENANT,
+    TraceId, Value, attribute, push_pair,
 };
 
 use super::decode::{Text, fields, key_value};
@@ -54,14 +54,20 @@ pub struct WalkedLogs {
 }
 
 /// Walks a body. `arrival` (ns) stands in for a record's missing times; `deriver` finds ids in the text of records that name no
-/// trace. A record whose id is invalid is kept without it.
-pub fn walk_logs(body: &[u8], arrival: u64, deriver: Option<&Deriver>) -> Result<WalkedLogs, WalkError> {
+/// trace. A record whose id is invalid is kept without it. All records get `tenant` as metadata.
+pub fn walk_logs(
+    body: &[u8],
+    arrival: u64,
+    deriver: Option<&Deriver>,
+    tenant: Option<&str>,
+) -> Result<WalkedLogs, WalkError> {
     check_size(body)?;
     let mut walk = Walk {
         batch: LogBatch::default(),
         rejections: Rejections::default(),
         arrival,
         deriver,
+        tenant,
         derived: Derived::default(),
         streams: HashMap::new(),
     };
@@ -90,6 +96,7 @@ struct Walk<'d> {
     rejections: Rejections,
     arrival: u64,
     deriver: Option<&'d Deriver>,
+    tenant: Option<&'d str>,
     derived: Derived,
     /// Index of each stream that the batch has.
     streams: HashMap<Arc<Labels>, u32>,
@@ -99,6 +106,9 @@ impl Walk<'_> {
     fn resource_logs(&mut self, body: &[u8], message: ByteRange) -> Result<(), WalkError> {
         let (mut resource, mut labels) = (&b""[..], None);
         let mut shared = Vec::new();
+        if let Some(tenant) = self.tenant {
+            push_pair(&mut shared, TENANT, tenant);
+        }
         let mut reader = Reader::within(body, message);
         while let Some((number, field)) = reader.read()? {
             match (number, field) {
@@ -216,7 +226,9 @@ impl Walk<'_> {
                         self.rejections.add(Reason::LogMetadata);
                         continue;
                     }
-                    for (name, value) in Pairs::new(bytes) {
+                    // The tenant that an agent found in the line is the one that it sends the request as.
+                    let known = |name: &str| self.tenant.is_some() && name == TENANT;
+                    for (name, value) in Pairs::new(bytes).filter(|(name, _)| !known(name)) {
                         push_pair(&mut self.batch.meta, name, value);
                     }
                 }

@@ -26,7 +26,7 @@ pub use logs::{WalkedLogs, walk_logs};
 pub use metrics::walk_metrics;
 pub use own::encode_own_logs;
 pub use rejections::{Reason, Rejections};
-pub use span_encoder::SpanEncoder;
+pub use span_encoder::{SpanEncoder, add_to_resources};
 pub use traces::walk_traces;
 pub use wire::{Field, Reader, WalkError, Writer};
 

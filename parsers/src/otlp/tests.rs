@@ -100,7 +100,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_walked_and_decoded_without_a_panic(body in prop::collection::vec(any::<u8>(), 0..300)) {
-        let _ = (walk_traces(body.clone()), walk_logs(&body, 1, None), walk_metrics(&body, 1));
+        let _ = (walk_traces(body.clone()), walk_logs(&body, 1, None, None), walk_metrics(&body, 1));
         let _ = (decode_resource(&body), decode_scope(&body), decode_value(&body));
         let none = (Arc::new(Resource::default()), Arc::new(Scope::default()));
         let _ = decode_span(&body, Spelling::default(), none.0, none.1);
@@ -196,7 +196,7 @@ fn what_an_agent_tells_of_files_and_labels_is_bounded() {
         Writer::new(out).always_bytes(own::LABELS, &labels);
         Writer::new(out).message(2, |out| Writer::new(out).message(2, |out| Writer::new(out).fixed64(1, 5)));
     });
-    let walked = walk_logs(&first, 0, None).unwrap();
+    let walked = walk_logs(&first, 0, None, None).unwrap();
     let named = [walked.positions.len(), walked.logs.files.len(), walked.logs.rules.len()];
     assert!(named.iter().all(|named| *named < 70_000), "{named:?}");
     assert!(walked.positions[0].path.len() < 10_000);

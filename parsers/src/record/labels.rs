@@ -58,6 +58,14 @@ impl Labels {
         Self::new(kept)
     }
 
+    /// The same with one more, in place of what had its name.
+    #[must_use]
+    pub fn with(&self, name: Arc<str>, value: Arc<str>) -> Self {
+        let mut pairs: Vec<_> = self.0.iter().filter(|(known, _)| *known != name).cloned().collect();
+        pairs.insert(pairs.partition_point(|(known, _)| *known < name), (name, value));
+        Self(pairs.into_boxed_slice())
+    }
+
     /// The value of a label, if it has one.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.binary_search_by(|(n, _)| (**n).cmp(name)).ok().map(|i| &*self.0[i].1)

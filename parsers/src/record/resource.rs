@@ -2,6 +2,10 @@
 
 use super::{Attributes, Labels, Value, attribute};
 
+/// Name under which a record says which tenant it is of, where one gateway serves several: metadata of a log record, an
+/// attribute of a span's resource.
+pub const TENANT: &str = "trefoil.tenant";
+
 /// The resource that a span, log or metric came from.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Resource {

@@ -60,7 +60,7 @@ pub(super) async fn answer(
 ) -> Response {
     let asked = match *method {
         Method::GET => of_query(uri),
-        Method::POST => of_body(door, body).await,
+        Method::POST => of_body(door, headers, body).await,
         _ => {
             let text = format!("method not supported: {method}");
             return failed(StatusCode::METHOD_NOT_ALLOWED, headers, &text);
@@ -125,8 +125,9 @@ fn of_query(uri: &Uri) -> Result<Asked, String> {
     asked(get("service.name"), get("service.environment"), get("ifnonematch"))
 }
 
-async fn of_body(door: &Door, body: Body) -> Result<Asked, String> {
-    let wire = door.read(body, Encoding::Identity).await.map_err(|trouble| trouble.to_string())?;
+async fn of_body(door: &Door, headers: &HeaderMap, body: Body) -> Result<Asked, String> {
+    let read = door.read(headers, body, Encoding::Identity).await;
+    let wire = read.map_err(|trouble| trouble.to_string())?;
     let value: Value =
         serde_json::from_slice(&wire.body).map_err(|error| format!("the body is no JSON: {error}"))?;
     let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);

@@ -12,6 +12,7 @@ use super::metadata::{self, Sender};
 use super::{metricset, spans};
 use crate::intake::{Circumstances, Rejected};
 use crate::log_rows::{LogRows, Named, Stream};
+use crate::tenant::Tenant;
 
 /// Attributes of the resource that each log record has as metadata, by the names that tailed lines have.
 const SHARED: [(&str, &str); 5] = [
@@ -48,6 +49,7 @@ pub(super) struct Taken {
 /// Records of one request in the making.
 pub(super) struct Decoder<'d> {
     arrival: u64,
+    tenant: Option<&'d Tenant>,
     sender: Option<Sender>,
     /// Kept until they are taken, so that errors find their spans.
     spans: Vec<Span>,
@@ -61,9 +63,10 @@ pub(super) struct Decoder<'d> {
 }
 
 impl<'d> Decoder<'d> {
-    pub(super) fn new(at: &Circumstances<'d>) -> Self {
+    pub(super) fn new(at: &'d Circumstances) -> Self {
         Self {
             arrival: at.arrival,
+            tenant: at.tenant.as_ref(),
             sender: None,
             spans: Vec::new(),
             thrown: Vec::new(),
@@ -204,12 +207,15 @@ impl<'d> Decoder<'d> {
             }
         }
         self.stream = None;
-        let batch = Batch {
+        let mut batch = Batch {
             spans: encoder.finish(),
             logs: self.logs.take(),
             metrics: std::mem::take(&mut self.metrics),
             ..Batch::default()
         };
+        if let Some(tenant) = self.tenant {
+            tenant.mark(&mut batch);
+        }
         Taken {
             batch,
             rejected: std::mem::take(&mut self.rejected),

@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use super::answer::Report;
 use super::decoder::{Decoder, Taken};
 use super::lines::{Inflate, Line, Lines};
-use crate::intake::Door;
+use crate::intake::{Circumstances, Door};
 use crate::limits::Reservation;
 use crate::trouble::Trouble;
 
@@ -24,10 +24,10 @@ const MAX_PAUSES: u32 = 45;
 const PIECE: usize = 4 * 1024;
 
 /// Reads a request to its end.
-pub(super) async fn run(door: &Door, mut body: Body) -> Report {
+pub(super) async fn run(door: &Door, at: &Circumstances, mut body: Body) -> Report {
     let mut request = Request {
         door,
-        decoder: Decoder::new(&door.circumstances()),
+        decoder: Decoder::new(at),
         lines: Lines::default(),
         inflate: Inflate::new(),
         held: door.reservation(),

@@ -35,9 +35,6 @@ const SERVICE: [&str; 10] = [
 /// What Loki calls a service that nothing names.
 const UNKNOWN_SERVICE: &str = "unknown_service";
 
-/// Name of the metadata that says who sent it, the same as the tailer's stage `tenant` gives it.
-const TENANT: &str = "trefoil.tenant";
-
 /// What becomes of a request.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
@@ -49,13 +46,12 @@ pub(super) struct Outcome {
 /// Records of one request.
 pub(super) struct Pushed<'d> {
     rows: LogRows<'d>,
-    tenant: Option<String>,
     outcome: Outcome,
 }
 
 impl<'d> Pushed<'d> {
-    pub(super) fn new(at: &Circumstances<'d>, tenant: Option<String>) -> Self {
-        Self { rows: LogRows::new(at), tenant, outcome: Outcome::default() }
+    pub(super) fn new(at: &'d Circumstances) -> Self {
+        Self { rows: LogRows::new(at), outcome: Outcome::default() }
     }
 
     /// A stream by its labels, of which few stay labels.
@@ -89,9 +85,6 @@ impl<'d> Pushed<'d> {
         kept.truncate(MAX_LABELS);
         for (name, value) in &kept {
             stream.look_at(name, value);
-        }
-        if let Some(tenant) = &self.tenant {
-            stream.add(TENANT, tenant);
         }
         self.rows.label(&mut stream, Labels::new(kept.iter().map(|(name, value)| (name.as_str(), *value))));
         stream

@@ -15,9 +15,6 @@ use crate::trouble::Trouble;
 
 const JSON: &str = "application/json";
 
-/// Who sends, where a Loki serves several. Kept with each record.
-const TENANT: &str = "x-scope-orgid";
-
 pub(super) fn router(door: Door) -> Router {
     Router::new()
         .route("/loki/api/v1/push", post(push))
@@ -48,7 +45,8 @@ async fn push(State(door): State<Door>, request: Request) -> Response {
 }
 
 async fn take(door: &Door, request: Request) -> Result<Outcome, Trouble> {
-    let media = media_type(request.headers());
+    let (parts, body) = request.into_parts();
+    let media = media_type(&parts.headers);
     // What can be a media type at all: two words and a slash.
     if !media.split_once('/').is_some_and(|(kind, more)| !kind.is_empty() && !more.is_empty()) {
         return Err(Trouble::Malformed(
@@ -57,11 +55,10 @@ async fn take(door: &Door, request: Request) -> Result<Outcome, Trouble> {
         ));
     }
     let as_json = media == JSON;
-    let encoding = encoding(as_json, request.headers())?;
-    let tenant = request.headers().get(TENANT).and_then(|tenant| tenant.to_str().ok()).map(str::to_owned);
-    let wire = door.read(request.into_body(), encoding).await?;
+    let encoding = encoding(as_json, &parts.headers)?;
+    let wire = door.read(&parts.headers, body, encoding).await?;
     door.take(wire, move |body, at| {
-        let mut pushed = Pushed::new(at, tenant);
+        let mut pushed = Pushed::new(at);
         if as_json {
             json::read(&body, &mut pushed)?;
         } else {

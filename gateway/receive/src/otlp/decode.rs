@@ -5,6 +5,7 @@ use parsers::record::Batch;
 
 use super::{Signal, json};
 use crate::intake::{Circumstances, Decoded, Rejected};
+use crate::tenant::Tenant;
 use crate::trouble::Trouble;
 
 /// Reads a request.
@@ -12,7 +13,7 @@ pub(super) fn decode(
     signal: Signal,
     as_json: bool,
     mut body: Vec<u8>,
-    at: &Circumstances<'_>,
+    at: &Circumstances,
 ) -> Result<Decoded<Rejections>, Trouble> {
     let mut rejections = Rejections::default();
     if as_json {
@@ -27,7 +28,8 @@ pub(super) fn decode(
             (walked, &mut rejected.spans)
         }
         Signal::Logs => {
-            let walked = walk_logs(&body, at.arrival, Some(at.deriver))?;
+            let walked =
+                walk_logs(&body, at.arrival, Some(&at.deriver), at.tenant.as_ref().map(Tenant::as_str))?;
             (batch.logs, batch.positions) = (walked.logs, walked.positions);
             (walked.rejections, &mut rejected.logs)
         }

@@ -69,7 +69,8 @@ async fn handle(otlp: &Otlp, signal: Signal, request: Request, as_json: bool) ->
             return Err(Trouble::Malformed(text));
         }
     };
-    let wire = otlp.door.read(request.into_body(), encoding).await?;
+    let (parts, body) = request.into_parts();
+    let wire = otlp.door.read(&parts.headers, body, encoding).await?;
     otlp.take(signal, as_json, wire).await
 }
 

@@ -35,7 +35,8 @@ async fn write(State(door): State<Door>, request: Request) -> Response {
         Err(text) => return (StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response(),
     };
     let taken = async {
-        let wire = door.read(request.into_body(), Encoding::Snappy).await?;
+        let (parts, body) = request.into_parts();
+        let wire = door.read(&parts.headers, body, Encoding::Snappy).await?;
         door.take(wire, move |body, at| {
             let mut written = Written::new(at);
             match version {

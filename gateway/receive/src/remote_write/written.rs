@@ -63,7 +63,7 @@ fn nanos(millis: u64) -> Option<u64> {
 }
 
 impl Written {
-    pub(super) fn new(at: &Circumstances<'_>) -> Self {
+    pub(super) fn new(at: &Circumstances) -> Self {
         Self {
             batch: MetricBatch::default(),
             outcome: Outcome::default(),

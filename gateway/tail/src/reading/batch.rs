@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use parsers::container::{ContainerLine, Stream};
 use parsers::derived::{Derived, Deriver, LineSource};
 use parsers::line::severity_of_level;
-use parsers::record::{FileId, Labels, LogBatch, LogRow, Severity, SpanId, TraceId, push_pair};
+use parsers::record::{FileId, Labels, LogBatch, LogRow, Severity, SpanId, TENANT, TraceId, push_pair};
 use parsers::stage::{Entry, Fields};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -91,9 +91,6 @@ impl Known {
         }
     }
 }
-
-/// Metadata by which a shipper knows the tenant that a stage chose.
-const TENANT: &str = "trefoil.tenant";
 
 /// Names of labels that are warned of: who makes names of data would fill the log with them.
 const MAX_WARNED: usize = 64;

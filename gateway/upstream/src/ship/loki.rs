@@ -7,9 +7,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use parsers::otlp::Writer;
-use parsers::record::{LogBatch, LogRow, Severity, SpanId, TraceId};
-
-use super::TENANT;
+use parsers::record::{LogBatch, LogRow, Severity, SpanId, TENANT, TraceId};
 
 /// Metadata that is the same on all lines of a file: the file's name says them all.
 const OF_FILE: [&str; 3] = ["filename", "pod_uid", "restart"];

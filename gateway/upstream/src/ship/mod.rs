@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use parsers::record::{Batch, LogBatch, LogRow, Position};
+use parsers::record::{Batch, LogBatch, LogRow, Position, TENANT};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, RequestBuilder, Url};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -40,11 +40,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// understand us at all, and then nothing is dropped.
 const MAX_SINGLED_OUT: usize = 16;
 
-/// Metadata by which the tailer says which tenant a stage chose.
-const TENANT: &str = "trefoil.tenant";
-
 /// Header by which Loki and its kin tell tenants apart.
 const TENANT_HEADER: &str = "X-Scope-OrgID";
+/// Bytes of a tenant's name that servers take.
+const MAX_TENANT: usize = 150;
 
 /// What was shipped.
 #[derive(Debug, Default)]
@@ -326,9 +325,11 @@ fn tenant<'a>(logs: &'a LogBatch, row: &LogRow) -> Option<&'a str> {
     logs.metadata(row).find(|(name, _)| *name == TENANT).map(|(_, value)| value)
 }
 
-/// A tenant as a header can carry it: a line may have named it, and no line may stop the shipping.
+/// A tenant as Loki and its kin take it: a line may have named it, and no line may stop the shipping.
 fn sendable(tenant: &str) -> String {
-    tenant.chars().map(|c| if matches!(c, '!'..='~') { c } else { '_' }).collect()
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "!-_.*'()".contains(c);
+    let name: String = tenant.chars().take(MAX_TENANT).map(|c| if allowed(c) { c } else { '_' }).collect();
+    if matches!(&*name, "." | "..") { "_".to_owned() } else { name }
 }
 
 /// The rows of each tenant together, and else in their order, if stages chose any.

@@ -80,7 +80,7 @@ async fn take(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap, body: B
     // As a gateway takes it: what the agent says of files and offsets decides what is new.
     let keep = || {
         if let Some(store) = store {
-            let walked = walk_logs(&plain, 0, None).unwrap();
+            let walked = walk_logs(&plain, 0, None, None).unwrap();
             let batch = Batch { logs: walked.logs, positions: walked.positions, ..Batch::default() };
             store.append(Arc::new(batch)).unwrap();
         }

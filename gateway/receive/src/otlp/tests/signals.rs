@@ -43,7 +43,7 @@ fn logs(from: &[(&str, &str)], log_records: Vec<LogRecord>) -> ResourceLogs {
 fn walked(resource_logs: Vec<ResourceLogs>) -> (LogBatch, Rejections) {
     let deriver = Deriver::new(&[]).unwrap();
     let body = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
-    let walked = walk_logs(&body, 99, Some(&deriver)).unwrap();
+    let walked = walk_logs(&body, 99, Some(&deriver), None).unwrap();
     (walked.logs, walked.rejections)
 }
 
@@ -328,7 +328,7 @@ fn rewrite(body: &[u8]) {
     for signal in [Signal::Traces, Signal::Logs, Signal::Metrics] {
         if let Ok((protobuf, _)) = json::to_protobuf(signal, body) {
             let _ = (
-                walk_logs(&protobuf, 1, None),
+                walk_logs(&protobuf, 1, None, None),
                 walk_metrics(&protobuf, 1),
                 parsers::otlp::walk_traces(protobuf),
             );
