@@ -58,6 +58,12 @@ pub enum MetricName {
     RefusedRequests,
     /// Datagrams that were not taken.
     LostDatagrams,
+    /// Targets that are scraped.
+    ScrapeTargets,
+    /// Scrapes, by what became of them.
+    Scrapes,
+    /// What scrapes do not store.
+    ScrapeLeftOut,
     /// Bytes of the store on disk.
     StoreBytes,
     /// Sealed segments.
@@ -132,20 +138,21 @@ pub const RULE: &str = "rule";
 /// Why something was lost, rejected or refused.
 pub const REASON: &str = "reason";
 /// Of shipped records `taken`, `rejected` by a partial success, or `set_aside` since the endpoint refused the record alone; of
-/// configurations `taken` or `refused`.
+/// configurations `taken` or `refused`; of scrapes `taken`, `failed` at the target, `refused` by the store, or `skipped` since
+/// too much was under way.
 pub const OUTCOME: &str = "outcome";
-/// `open` or `waiting`.
+/// Of files `open` or `waiting`; of targets `up`, `down` or `unknown`.
 pub const STATE: &str = "state";
 /// Which kind of trouble.
 pub const KIND: &str = "kind";
-/// What the sender speaks: `otlp`, `zipkin`, `jaeger`, `elastic_apm`, `loki_push`, `remote_write`.
+/// What the sender speaks: `otlp`, `zipkin`, `jaeger`, `elastic_apm`, `loki_push`, `remote_write`, `scrape`.
 pub const PROTOCOL: &str = "protocol";
 /// `logs`, `traces` or `metrics`, as retention names them.
 pub const SIGNAL: &str = "signal";
 
 impl MetricName {
     /// Every metric, in the order of the list above.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 40] = [
         Self::HttpRequests,
         Self::HttpRequestDuration,
         Self::TailLines,
@@ -172,6 +179,9 @@ impl MetricName {
         Self::RejectedRecords,
         Self::RefusedRequests,
         Self::LostDatagrams,
+        Self::ScrapeTargets,
+        Self::Scrapes,
+        Self::ScrapeLeftOut,
         Self::StoreBytes,
         Self::StoreSegments,
         Self::StoreRecords,
@@ -327,6 +337,23 @@ impl MetricName {
                 None,
                 &[REASON],
                 "Datagrams of senders that were not taken; nobody sends them again",
+            ),
+            Self::ScrapeTargets => row(
+                "scrape_targets",
+                Gauge,
+                None,
+                &[STATE],
+                "Targets that are scraped, by whether they answered last",
+            ),
+            Self::Scrapes => {
+                row("scrapes", Counter, None, &[OUTCOME], "Scrapes of targets, by what became of them")
+            }
+            Self::ScrapeLeftOut => row(
+                "scrape_left_out",
+                Counter,
+                None,
+                &[KIND],
+                "Lines and exemplars of scraped pages that could not be read, and exemplars that were stored before",
             ),
             Self::StoreBytes => row("store", Gauge, Some(Bytes), &[], "Bytes of the store on disk"),
             Self::StoreSegments => row("store_segments", Gauge, None, &[], "Sealed segments"),

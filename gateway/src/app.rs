@@ -18,6 +18,7 @@ use receive::jaeger::Jaeger;
 use receive::loki_push::LokiPush;
 use receive::otlp::{Otlp, OtlpOptions};
 use receive::remote_write::RemoteWrite;
+use receive::scrape::ScrapeOptions;
 use receive::zipkin::Zipkin;
 use receive::{Intake, MAX_BODY};
 use store::read::{MetricRead, ReadError};
@@ -66,6 +67,7 @@ struct Reloadable {
     plans: watch::Sender<tail::Plan>,
     /// What finds ids in what is received.
     derivers: watch::Sender<Arc<Deriver>>,
+    scrapes: watch::Sender<ScrapeOptions>,
     current: Mutex<Config>,
 }
 
@@ -84,6 +86,11 @@ impl Reload for Reloadable {
         let plan = plan(&config, LOCAL_AGENT)?;
         self.derivers.send_replace(Arc::clone(&plan.1));
         self.plans.send_replace(plan);
+        self.scrapes.send_if_modified(|scrapes| {
+            let changed = *scrapes != config.scrape.options;
+            scrapes.clone_from(&config.scrape.options);
+            changed
+        });
         *current = config;
         Ok(waiting.into_iter().filter_map(|(section, changed)| changed.then_some(section)).collect())
     }
@@ -150,6 +157,9 @@ impl App {
         let loki_push = LokiPush::new(&intake, config.receive.loki_push.max_body_bytes as usize);
         let remote_write = RemoteWrite::new(&intake, config.receive.remote_write.max_body_bytes as usize);
 
+        let scraping = Arc::<receive::scrape::Scraping>::default();
+        let (scrapes, scraped) = watch::channel(config.scrape.options.clone());
+
         let metrics = prometheus.clone().map(|server| Arc::new(server) as Arc<dyn MetricRead>);
         let traces: Arc<dyn store::read::TraceRead> = Arc::new(store.clone());
         let correlator =
@@ -161,6 +171,7 @@ impl App {
             vec![
                 sources::tail(Arc::clone(&tailed)),
                 sources::receivers(received),
+                sources::scrapes(Arc::clone(&scraping)),
                 sources::store(store.clone()),
                 sources::reloads(Arc::clone(&reloads)),
             ],
@@ -202,9 +213,10 @@ impl App {
             shutdown: shutdown.clone(),
         };
         tasks.spawn(feeds.run(positions.clone(), means));
+        tasks.spawn(receive::scrape::run(scraped, intake, scraping, shutdown.clone()));
         tasks.spawn(tail::run(following, sink, positions, tailed, shutdown.clone()));
         tasks.close();
-        let reloadable = Arc::new(Reloadable { plans, derivers, current: Mutex::new(config) });
+        let reloadable = Arc::new(Reloadable { plans, derivers, scrapes, current: Mutex::new(config) });
         let (main, otlp_grpc, otlp_http) = addresses;
         Ok(Self { main, otlp_grpc, otlp_http, receivers, store, reloadable, reloads, shutdown, tasks })
     }

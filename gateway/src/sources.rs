@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use dashboards::metric_names::{KIND, MetricName, OUTCOME, PROTOCOL, REASON, RULE, SIGNAL, STATE};
 use receive::Protocol;
+use receive::scrape::Scraping;
 use store::Store;
 
 use crate::reload;
@@ -111,6 +112,33 @@ pub fn receivers(counters: Arc<receive::Counters>) -> Source {
         let datagrams = [("malformed", &counters.bad_datagrams), ("refused", &counters.lost_datagrams)];
         for (reason, counter) in datagrams {
             out.with(MetricName::LostDatagrams, vec![(REASON, reason.to_owned())], get(counter) as f64);
+        }
+    })
+}
+
+/// The scraper.
+pub fn scrapes(scraping: Arc<Scraping>) -> Source {
+    Box::new(move |out| {
+        for (health, targets) in scraping.by_health() {
+            out.with(MetricName::ScrapeTargets, vec![(STATE, health.as_str().to_owned())], targets as f64);
+        }
+        let counters = &scraping.counters;
+        let outcomes = [
+            ("taken", &counters.taken),
+            ("failed", &counters.failed),
+            ("refused", &counters.refused),
+            ("skipped", &counters.skipped),
+        ];
+        for (outcome, counter) in outcomes {
+            out.with(MetricName::Scrapes, vec![(OUTCOME, outcome.to_owned())], get(counter) as f64);
+        }
+        let troubles = [
+            ("bad_line", &counters.bad_lines),
+            ("bad_exemplar", &counters.bad_exemplars),
+            ("repeated_exemplar", &counters.repeated_exemplars),
+        ];
+        for (kind, counter) in troubles {
+            out.with(MetricName::ScrapeLeftOut, vec![(KIND, kind.to_owned())], get(counter) as f64);
         }
     })
 }

@@ -17,12 +17,21 @@ pub enum Protocol {
     LokiPush,
     /// Prometheus remote write 1.0 and 2.0.
     RemoteWrite,
+    /// OpenMetrics and Prometheus' text format of targets that are scraped.
+    Scrape,
 }
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Otlp, Self::Zipkin, Self::Jaeger, Self::ElasticApm, Self::LokiPush, Self::RemoteWrite];
+    pub const ALL: [Self; 7] = [
+        Self::Otlp,
+        Self::Zipkin,
+        Self::Jaeger,
+        Self::ElasticApm,
+        Self::LokiPush,
+        Self::RemoteWrite,
+        Self::Scrape,
+    ];
 
     /// As the configuration and the metrics name it.
     pub fn as_str(self) -> &'static str {
@@ -33,6 +42,7 @@ impl Protocol {
             Self::ElasticApm => "elastic_apm",
             Self::LokiPush => "loki_push",
             Self::RemoteWrite => "remote_write",
+            Self::Scrape => "scrape",
         }
     }
 }
@@ -78,7 +88,7 @@ pub struct Counters {
 impl Counters {
     /// Of one protocol.
     pub fn of(&self, protocol: Protocol) -> &ProtocolCounters {
-        let [otlp, zipkin, jaeger, elastic_apm, loki_push, remote_write] = &self.protocols;
+        let [otlp, zipkin, jaeger, elastic_apm, loki_push, remote_write, scrape] = &self.protocols;
         match protocol {
             Protocol::Otlp => otlp,
             Protocol::Zipkin => zipkin,
@@ -86,6 +96,7 @@ impl Counters {
             Protocol::ElasticApm => elastic_apm,
             Protocol::LokiPush => loki_push,
             Protocol::RemoteWrite => remote_write,
+            Protocol::Scrape => scrape,
         }
     }
 }

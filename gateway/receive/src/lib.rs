@@ -6,6 +6,7 @@
 mod body;
 mod counters;
 pub mod elastic_apm;
+mod exemplar_rows;
 mod grpc;
 mod headers;
 mod intake;
@@ -19,6 +20,7 @@ pub mod loki_push;
 pub mod otlp;
 mod reasons;
 pub mod remote_write;
+pub mod scrape;
 mod span_intake;
 mod tenant;
 #[cfg(test)]

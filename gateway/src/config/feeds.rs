@@ -12,7 +12,7 @@ use tail::feed::Transport;
 use super::node::{Kind, Node};
 use super::reader::{Mistakes, Section, scalar};
 use super::render::{duration, list, quoted};
-use super::{Files, values};
+use super::{Files, is_label_name, values};
 
 /// Found in the `PATH`.
 const JOURNALCTL: &str = "journalctl";
@@ -91,12 +91,6 @@ impl Feed {
             let _ = writeln!(out, "{indent}{key}: {text}");
         }
     }
-}
-
-fn is_label_name(name: &str) -> bool {
-    let mut chars = name.chars();
-    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
-        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// `collect.stdin`

@@ -9,6 +9,7 @@ mod promtail;
 mod reader;
 mod receive;
 mod render;
+mod scrape;
 mod ship;
 pub mod stages;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use promtail::{Converted, from_promtail};
 pub use reader::Mistake;
 pub use receive::{ElasticApm, Jaeger, MainPort, Otlp, Receive, Zipkin};
 pub use render::render;
+pub use scrape::Scrape;
 
 use node::{Kind, Node};
 use reader::{Mistakes, Section, scalar};
@@ -50,6 +52,8 @@ pub struct Config {
     pub ship: Option<ShipOptions>,
     /// `receive`
     pub receive: Receive,
+    /// `scrape`
+    pub scrape: Scrape,
     /// `upstream.prometheus`
     pub prometheus: Option<Prometheus>,
 }
@@ -203,10 +207,17 @@ pub fn load(
         rules: rules(top.section("derive", &mut mistakes), &mut mistakes),
         ship: ship::read(top.optional_section("ship", &mut mistakes), &mut mistakes),
         receive: receive::read(top.section("receive", &mut mistakes), &mut mistakes),
+        scrape: scrape::read(top.section("scrape", &mut mistakes), &mut mistakes),
         prometheus: upstream(top.section("upstream", &mut mistakes), &mut mistakes),
     };
     top.end(&mut mistakes);
     mistakes.into_result(config)
+}
+
+fn is_label_name(name: &str) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// The first line of a YAML library's multi-line message.

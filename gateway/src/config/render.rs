@@ -10,7 +10,7 @@ use super::node::{Kind, Node, Place};
 use super::{Config, Receive};
 
 /// Stands where a secret is.
-const HIDDEN: &str = "(not shown)";
+pub(super) const HIDDEN: &str = "(not shown)";
 
 /// Every setting with its value, defaults included.
 pub fn render(config: &Config) -> String {
@@ -90,6 +90,7 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
         credentials(out, ship.credentials.as_ref())?;
     }
     receive(out, &config.receive)?;
+    config.scrape.render(out);
     if let Some(prometheus) = &config.prometheus {
         writeln!(out, "upstream:\n  prometheus:\n    url: {}", quoted(&shown(&prometheus.url)))?;
         writeln!(out, "    timeout: {}", duration(prometheus.timeout))?;
@@ -165,7 +166,7 @@ pub(super) fn flow(node: &Node) -> String {
 }
 
 /// A URL with its password, if it has one, hidden.
-fn shown(url: &str) -> String {
+pub(super) fn shown(url: &str) -> String {
     let hidden = reqwest::Url::parse(url).ok().filter(|url| url.password().is_some()).and_then(|mut url| {
         url.set_password(Some("***")).ok()?;
         Some(url.into())

@@ -86,7 +86,7 @@ fn in_flight_bytes(text: &str) -> Result<u32, String> {
 }
 
 /// Only one of these may be given: none is passed over in silence.
-fn one_of(section: &Section, keys: &[&str], mistakes: &mut Mistakes) {
+pub(super) fn one_of(section: &Section, keys: &[&str], mistakes: &mut Mistakes) {
     let given = keys.iter().filter_map(|key| Some((key, section.peek(key)?)));
     for (key, node) in given.skip(1) {
         let expected = keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");

@@ -4,14 +4,12 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use parsers::line::{Meaning, meaning};
 use parsers::otlp::{Field, MAX_RECORDS, Reader, WalkError};
-use parsers::record::normalise::keyed;
 use parsers::record::{
-    Batch, ByteRange, ExemplarOrigin, ExemplarRow, Labels, MetricBatch, MetricKind, MetricMeta,
-    NativeHistogram, SampleRow, push_pair,
+    Batch, ByteRange, Labels, MetricBatch, MetricKind, MetricMeta, NativeHistogram, SampleRow,
 };
 
+use crate::exemplar_rows::push_exemplar;
 use crate::intake::{Circumstances, Decoded, Rejected};
 use crate::reasons::Reasons;
 
@@ -185,25 +183,9 @@ impl Written {
         if self.batch.exemplars.len() >= MAX_RECORDS || self.batch.meta.len() >= MAX_LABEL_BYTES {
             return;
         }
-        let mut row =
-            ExemplarRow { value, series, origin: ExemplarOrigin::Application, ..ExemplarRow::default() };
-        row.time = nanos(millis).filter(|time| *time > 0).unwrap_or(self.arrival);
-        let start = self.batch.meta.len() as u32;
-        for (name, value) in labels.iter().filter(|(name, value)| name.len() + value.len() <= MAX_LABEL) {
-            if let Some(Meaning::Id(class)) = meaning(name)
-                && let Ok(found) = keyed(class, value.as_bytes())
-            {
-                if let Some(trace) = found.trace {
-                    row.trace = trace.bits();
-                    row.spelling = trace.spelling();
-                }
-                row.span = found.span.map_or(row.span, |span| span.bits());
-                continue;
-            }
-            push_pair(&mut self.batch.meta, name, value);
-        }
-        row.labels = ByteRange { start, end: self.batch.meta.len() as u32 };
-        self.batch.exemplars.push(row);
+        let time = nanos(millis).filter(|time| *time > 0).unwrap_or(self.arrival);
+        let pairs = labels.iter().map(|(name, value)| (&**name, &**value));
+        push_exemplar(&mut self.batch, series, pairs, value, time);
         self.outcome.exemplars += 1;
     }
 
