@@ -22,6 +22,8 @@ pub(crate) enum Encoding {
     Zstd,
     /// One snappy block, or snappy's framing, which is told by its first ten bytes.
     Snappy,
+    /// LZ4 frames.
+    Lz4,
 }
 
 /// What snappy's framing begins with.
@@ -35,6 +37,7 @@ impl Encoding {
             Self::Zlib | Self::RawDeflate => "deflate",
             Self::Zstd => "zstd",
             Self::Snappy => "snappy",
+            Self::Lz4 => "lz4",
         }
     }
 
@@ -62,6 +65,7 @@ impl Encoding {
             Self::RawDeflate => Box::new(flate2::read::DeflateDecoder::new(body)),
             Self::Zstd => Box::new(zstd::stream::read::Decoder::new(body)?),
             Self::Snappy => Box::new(snap::read::FrameDecoder::new(body)),
+            Self::Lz4 => Box::new(lz4_flex::frame::FrameDecoder::new(body)),
         })
     }
 

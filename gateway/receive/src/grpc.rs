@@ -20,6 +20,9 @@ use crate::trouble::Trouble;
 /// The media type; `+proto` may follow.
 const GRPC: &str = "application/grpc";
 
+/// Compressions of messages: those of gRPC's own library and those that the Collector has besides.
+const ENCODINGS: &str = "identity,gzip,deflate,zstd,snappy";
+
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
 /// Bytes before a message: a flag and its length.
@@ -37,9 +40,11 @@ pub(crate) async fn read(door: &Door, request: Request) -> Result<Wire, Status> 
     let encoding = match &*word {
         "" | "identity" => Encoding::Identity,
         "gzip" => Encoding::Gzip,
+        "deflate" => Encoding::Zlib,
         "zstd" => Encoding::Zstd,
+        "snappy" => Encoding::Snappy,
         _ => {
-            let text = format!("unknown grpc-encoding {word}: expected gzip, zstd or none");
+            let text = format!("unknown grpc-encoding {word}: expected one of {ENCODINGS}");
             return Err(Status::unimplemented(text));
         }
     };
@@ -84,7 +89,7 @@ pub(crate) fn success(message: &[u8]) -> Response {
 /// Another status than OK.
 pub(crate) fn failure(status: &Status) -> Response {
     let mut response = status.clone().into_http::<Body>();
-    response.headers_mut().insert("grpc-accept-encoding", HeaderValue::from_static("identity,gzip,zstd"));
+    response.headers_mut().insert("grpc-accept-encoding", HeaderValue::from_static(ENCODINGS));
     response
 }
 

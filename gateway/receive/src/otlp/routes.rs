@@ -63,9 +63,10 @@ async fn handle(otlp: &Otlp, signal: Signal, request: Request, as_json: bool) ->
         "zstd" => Encoding::Zstd,
         "deflate" | "zlib" => Encoding::Zlib,
         "snappy" | "x-snappy-framed" => Encoding::Snappy,
+        "lz4" => Encoding::Lz4,
         _ => {
             let text =
-                format!("unknown Content-Encoding {word}: expected gzip, zstd, deflate, snappy or none");
+                format!("unknown Content-Encoding {word}: expected gzip, zstd, deflate, snappy, lz4 or none");
             return Err(Trouble::Malformed(text));
         }
     };

@@ -91,6 +91,21 @@ async fn a_grpc_client_exports_plain_and_compressed() {
 }
 
 #[tokio::test]
+async fn messages_are_taken_in_the_compressions_that_tonic_lacks() {
+    for (encoding, bytes) in [("deflate", "deflate"), ("snappy", "x-snappy-framed"), ("snappy", "snappy")] {
+        let (otlp, sink) = otlp(false);
+        let message = super::http::compressed(bytes, &super::spans(&[16; 30]));
+        let mut body = vec![1];
+        body.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
+        body.extend_from_slice(&message);
+        let headers = [("content-type", "application/grpc"), ("grpc-encoding", encoding)];
+        let (answer, _) = post(otlp.grpc(), EXPORT, &headers, body).await;
+        assert_eq!(answer.headers().get("grpc-status"), None, "{encoding}: it is in the trailers");
+        assert_eq!(sink.batches.lock().unwrap()[0].spans.rows.len(), 30, "{encoding}");
+    }
+}
+
+#[tokio::test]
 async fn a_message_over_the_limit_is_resource_exhausted_plain_and_compressed() {
     let channel = serve(&otlp(false).0).await;
     for compression in COMPRESSIONS {
@@ -147,13 +162,14 @@ async fn health_is_serving() {
 
 #[tokio::test]
 async fn broken_frames_and_unknown_compression_have_their_codes() {
-    let cases: [(&[u8], &str, &str); 6] = [
+    let cases: [(&[u8], &str, &str); 7] = [
         (&[], "identity", "3"),
         (&[0, 0, 0, 0], "identity", "3"),
         (&[0, 0, 0, 0, 9, 1], "identity", "3"),
         (&[1, 0, 0, 0, 1, 1], "gzip", "3"),
         (&[1, 0, 0, 0, 1, 1], "identity", "13"),
-        (&[1, 0, 0, 0, 1, 1], "snappy", "12"),
+        (&[1, 0, 0, 0, 1, 1], "deflate", "3"),
+        (&[1, 0, 0, 0, 1, 1], "br", "12"),
     ];
     for (body, encoding, code) in cases {
         let headers = [("content-type", "application/grpc+proto"), ("grpc-encoding", encoding)];

@@ -2,11 +2,16 @@
 
 use super::*;
 
-fn compressed(encoding: &str, plain: &[u8]) -> Vec<u8> {
+pub(super) fn compressed(encoding: &str, plain: &[u8]) -> Vec<u8> {
     match encoding {
         "zstd" => zstd::encode_all(plain, 0).unwrap(),
         "gzip" => {
             let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            to.write_all(plain).unwrap();
+            to.finish().unwrap()
+        }
+        "lz4" => {
+            let mut to = lz4_flex::frame::FrameEncoder::new(Vec::new());
             to.write_all(plain).unwrap();
             to.finish().unwrap()
         }
@@ -26,7 +31,7 @@ fn compressed(encoding: &str, plain: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn bodies_are_taken_in_each_compression() {
-    for encoding in ["zstd", "deflate", "gzip", "snappy", "x-snappy-framed"] {
+    for encoding in ["zstd", "deflate", "gzip", "snappy", "x-snappy-framed", "lz4"] {
         let (otlp, sink) = otlp(false);
         let headers = [PROTOBUF, ("content-encoding", encoding)];
         let body = compressed(encoding, &spans(&[16; 900]));
@@ -38,7 +43,7 @@ async fn bodies_are_taken_in_each_compression() {
 
 #[tokio::test]
 async fn bad_bodies_are_400_with_a_status_in_the_words_of_the_request() {
-    for encoding in ["zstd", "deflate", "gzip", "snappy", "br"] {
+    for encoding in ["zstd", "deflate", "gzip", "snappy", "lz4", "br"] {
         let headers = [JSON, ("content-encoding", encoding)];
         let (answer, body) = post(otlp(false).0.http(), "/v1/logs", &headers, vec![7; 9]).await;
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{encoding}");
