@@ -26,6 +26,8 @@ mod loki_push;
 #[cfg(test)]
 mod manifests;
 #[cfg(test)]
+mod otlp_sdks;
+#[cfg(test)]
 mod own_metrics;
 #[cfg(test)]
 mod reload;

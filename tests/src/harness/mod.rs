@@ -1,16 +1,20 @@
 //! The harness round the gateway: starts the real programs that it works with, speaks to them over HTTP and waits for what they
 //! promise. The gateway itself is started by `program`; what is promised is in the tests.
 
+mod client;
 mod django;
 mod http;
 mod process;
 mod prometheus;
 mod reporter;
+mod told;
 mod wait;
 
+pub use client::{Said, client, clients, run};
 pub use django::{Django, Otlp, SERVICE as DJANGO_SERVICE};
 pub use http::{Answer, Http};
 pub use process::{Process, free_port};
 pub use prometheus::{Prometheus, Scrape};
 pub use reporter::{found, report, span};
+pub use told::whole;
 pub use wait::until;

@@ -2,48 +2,24 @@
 //! a script a library.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
-use tokio::process::Command;
 
-use super::{Http, until};
+use super::{Http, client, run, until};
 
-/// An interpreter and its packages to load, on a machine that may be compiling.
-const ENDS_WITHIN: Duration = Duration::from_mins(1);
 /// From a datagram to a look-up.
 const FOUND_WITHIN: Duration = Duration::from_secs(30);
 /// What protocols that count in microseconds cannot say.
 const MICROSECOND: u64 = 1000;
 
-/// Runs a script, `.py` or `.js`, to its end. The spans that it says it reported, one a line.
+/// Runs a script of one of those two folders to its end. The spans that it says it reported, one a line.
 pub async fn report(script: &str, args: &[&str]) -> anyhow::Result<Vec<Value>> {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (program, folder) = if Path::new(script).extension().is_some_and(|kind| kind == "js") {
-        (PathBuf::from("node"), "clients/node-reporters")
-    } else {
-        (python(tests)?, "clients/reporters")
-    };
-    let mut command = Command::new(program);
-    command.arg(tests.join(folder).join(script)).args(args).kill_on_drop(true);
-    command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONWARNINGS", "ignore");
-    let output = tokio::time::timeout(ENDS_WITHIN, command.output()).await.context("it does not end")??;
-    let said = String::from_utf8_lossy(&output.stdout);
-    let complaints = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{script} ended with {}:\n{said}\n{complaints}", output.status);
-    let spans: Result<Vec<Value>, _> = said.lines().map(serde_json::from_str).collect();
-    let spans = spans.with_context(|| format!("{script} said:\n{said}"))?;
-    ensure!(!spans.is_empty(), "{script} reported nothing:\n{complaints}");
-    Ok(spans)
-}
-
-fn python(tests: &Path) -> anyhow::Result<PathBuf> {
-    let python =
-        tests.parent().context("the crate lies in the workspace")?.join(".venv/reporters/bin/python");
-    ensure!(python.is_file(), "{} is missing: tests/run makes it", python.display());
-    Ok(python)
+    let python = Path::new(script).extension().is_some_and(|kind| kind == "py");
+    let folder = if python { "reporters" } else { "node-reporters" };
+    Ok(run(client(&format!("{folder}/{script}"))?.args(args)).await?.records)
 }
 
 fn number(value: &Value) -> Option<u64> {
