@@ -26,6 +26,12 @@ pub(crate) fn reason_of(error: &ReadError) -> AbsentReason {
 
 /// What the store does not have of a trace.
 pub(crate) fn stored(asked: TraceId, records: &TraceRecords, limit: usize) -> Vec<Absence> {
+    if let Some(detail) = sampled_out(records) {
+        return STORED
+            .iter()
+            .map(|&signal| absence(signal, AbsentReason::SampledOut, detail.clone()))
+            .collect();
+    }
     let nothing = records.spans.is_empty() && records.logs.is_empty() && records.exemplars.is_empty();
     let mut list = Vec::new();
     for signal in STORED {
@@ -45,7 +51,7 @@ pub(crate) fn stored(asked: TraceId, records: &TraceRecords, limit: usize) -> Ve
         };
         let expired = records.fates.iter().find_map(|fate| match fate {
             Fate::Expired { signal, newest } if *signal == of => Some(*newest),
-            Fate::Expired { .. } => None,
+            _ => None,
         });
         if let Some(newest) = expired {
             let what = if count == 0 { "they were" } else { "some were probably" };
@@ -66,6 +72,23 @@ pub(crate) fn stored(asked: TraceId, records: &TraceRecords, limit: usize) -> Ve
         }
     }
     list
+}
+
+/// That sampling dropped the trace, by which rule and when.
+fn sampled_out(records: &TraceRecords) -> Option<String> {
+    records.fates.iter().find_map(|fate| match fate {
+        Fate::SampledOut { rule, decided } => Some(format!(
+            "the rule `{rule}` of `sampling.rules` dropped the whole trace at {}, with its spans, log lines and exemplars; \
+             traces like it stay if that rule keeps more, or one before it decides them",
+            format_rfc3339(*decided)
+        )),
+        Fate::Expired { .. } => None,
+    })
+}
+
+/// Whether these absences are those of a trace that sampling dropped. Spans alone may be absent since their sender sampled.
+pub(crate) fn is_sampled_out(absent: &[Absence]) -> bool {
+    absent.iter().any(|a| a.signal == AbsentSignal::Exemplars && a.reason == AbsentReason::SampledOut)
 }
 
 fn is_exact(asked: TraceId, id: Option<TraceId>) -> bool {

@@ -41,6 +41,12 @@ impl Correlator {
             }
         };
         match &self.metrics {
+            // No exemplar may point to a trace that was dropped, wherever it lies.
+            _ if absent::is_sampled_out(&answer.absent) => answer.absent.push(absence(
+                AbsentSignal::Metrics,
+                AbsentReason::SampledOut,
+                "nothing is left of the trace that says which workloads took part",
+            )),
             Some(reader) => {
                 let workloads = metrics::workloads(&answer.spans, &answer.logs);
                 let found =

@@ -19,6 +19,7 @@ mod positions;
 pub mod read;
 mod reading;
 mod retention;
+mod sampling;
 mod seal;
 mod segment;
 mod store;
@@ -27,5 +28,9 @@ mod tests;
 
 pub use options::{
     Counters, Keep, OpenError, Refused, Retention, SignalStats, Stats, StoreOptions, SyncPolicy,
+};
+pub use sampling::{
+    KeepTraces, MAX_CONDITIONS, MAX_RULES, Rule, RuleStats, SamplingOptions, SamplingStats, ValueMatch, WAIT,
+    When,
 };
 pub use store::Store;

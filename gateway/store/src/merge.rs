@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustc_hash::FxHashSet;
 
 use crate::disk;
-use crate::segment::{self, MergeError, Name, Segment};
+use crate::segment::{self, Dropped, MergeError, Name, Segment};
 use crate::store::{Inner, lock};
 
 /// Segments that become one; each record is written again once for every factor of this that its day grows by.
@@ -36,9 +36,12 @@ pub fn run(inner: &Inner, stop: &Receiver<()>) {
 pub fn merge_once(inner: &Inner, passed_over: &mut FxHashSet<Name>) -> bool {
     let _guard = lock(&inner.merging);
     let segments = inner.view.read().unwrap_or_else(PoisonError::into_inner).segments.clone();
-    let Some(group) = choose(&segments, |name| passed_over.contains(name)) else { return false };
-    match segment::merge(&inner.segments(), &group) {
-        Ok(name) => match replace(inner, &group, name) {
+    let unswept = |s: &Segment| inner.sampling.as_ref().is_some_and(|sampling| sampling.is_unswept(s));
+    let Some(group) = choose(&segments, |s| passed_over.contains(&s.name) || unswept(s)) else {
+        return false;
+    };
+    match segment::merge(&inner.segments(), &group, &Dropped::default()) {
+        Ok((name, _)) => match replace(inner, &group, name) {
             Ok(()) => return true,
             Err(error) => failed(inner, &error),
         },
@@ -62,13 +65,13 @@ fn level(bytes: u64) -> u32 {
 }
 
 /// The first group worth merging: neighbours of one signal and day, [`FAN_IN`] of them of one level, none larger.
-fn choose(segments: &[Arc<Segment>], passed_over: impl Fn(&Name) -> bool) -> Option<Vec<Arc<Segment>>> {
+fn choose(segments: &[Arc<Segment>], passed_over: impl Fn(&Segment) -> bool) -> Option<Vec<Arc<Segment>>> {
     let mut sorted: Vec<&Arc<Segment>> = segments.iter().collect();
     sorted.sort_by_key(|s| (s.name.signal, s.name.day, s.name.first));
     let days = sorted.chunk_by(|a, b| (a.name.signal, a.name.day) == (b.name.signal, b.name.day));
     for day in days {
         for wanted in 0..=level(MAX_BYTES) {
-            for run in day.split(|s| passed_over(&s.name) || level(s.bytes) > wanted) {
+            for run in day.split(|s| passed_over(s) || level(s.bytes) > wanted) {
                 let of_level = run.iter().enumerate().filter(|(_, s)| level(s.bytes) == wanted);
                 let at: Vec<usize> = of_level.map(|(i, _)| i).take(FAN_IN).collect();
                 if let ([first, .., last], true) = (at.as_slice(), at.len() == FAN_IN) {
@@ -83,26 +86,37 @@ fn choose(segments: &[Arc<Segment>], passed_over: impl Fn(&Name) -> bool) -> Opt
     None
 }
 
-/// Lets the merged segment take the place of its parts. Retention may have dropped one of them meanwhile: then the result is
-/// thrown away, and the next look finds what is left.
-fn replace(inner: &Inner, parts: &[Arc<Segment>], name: Name) -> io::Result<()> {
+/// Lets the merged segment take the place of its parts, or nothing, if nothing was left to write. Retention may have dropped one
+/// of them meanwhile: then the result is thrown away, and the next look finds what is left.
+pub fn replace(inner: &Inner, parts: &[Arc<Segment>], name: Option<Name>) -> io::Result<()> {
     let _guard = lock(&inner.maintenance);
-    let path = name.path(&inner.segments(), Name::SEGMENT);
+    let path = name.map(|name| name.path(&inner.segments(), Name::SEGMENT));
+    let merged = match name.zip(path.as_ref()) {
+        Some((name, path)) => match Segment::open(path, name) {
+            Ok(Some(merged)) => Some(merged),
+            // One segment alone was replaced by it: there is nothing else.
+            _ if parts.len() == 1 => return Err(io::Error::other("a segment just written cannot be read")),
+            _ => return disk::remove(path),
+        },
+        None => None,
+    };
     let gone: Vec<PathBuf> = {
         let mut view = inner.view.write().unwrap_or_else(PoisonError::into_inner);
         let is_part = |s: &Arc<Segment>| parts.iter().any(|p| p.name == s.name);
-        let merged = match Segment::open(&path, name) {
-            Ok(Some(merged)) if view.segments.iter().filter(|s| is_part(s)).count() == parts.len() => merged,
-            _ => {
-                drop(view);
-                return disk::remove(&path);
-            }
-        };
+        if view.segments.iter().filter(|s| is_part(s)).count() != parts.len() {
+            drop(view);
+            return path.map_or(Ok(()), |path| disk::remove(&path));
+        }
         let at = view.segments.iter().position(is_part).unwrap_or(0);
         view.segments.retain(|s| !is_part(s));
-        view.segments.insert(at, Arc::new(merged));
-        parts.iter().map(|p| p.path.clone()).collect()
+        if let Some(merged) = merged {
+            view.segments.insert(at, Arc::new(merged));
+        }
+        // One segment alone is replaced under its own name.
+        parts.iter().map(|p| p.path.clone()).filter(|part| path.as_ref() != Some(part)).collect()
     };
-    inner.counters.merges.fetch_add(1, Relaxed);
+    if parts.len() > 1 {
+        inner.counters.merges.fetch_add(1, Relaxed);
+    }
     gone.iter().try_for_each(|path| disk::remove(path))
 }

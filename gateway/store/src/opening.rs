@@ -19,6 +19,8 @@ use crate::journal::{self, Journal};
 use crate::manifest;
 use crate::options::{Counters, OpenError, StoreOptions};
 use crate::positions::Positions;
+use crate::retention;
+use crate::sampling::Sampling;
 use crate::segment::{Name, Segment};
 use crate::store::{Inner, View, Writing};
 
@@ -80,9 +82,16 @@ pub(crate) fn open(options: StoreOptions) -> Result<Inner, OpenError> {
     }
     let aside = journal::list_aside(&journals)?.len();
     counters.damaged_journals.fetch_add(aside as u64, Relaxed);
-    let number = present.last().copied().unwrap_or(0).max(sealed) + 1;
+    let newest = present.last().copied().unwrap_or(0).max(sealed);
+    let sampling = Sampling::open(&dir, options.sampling.as_ref(), &segments, (sealed, newest))?;
+    let number = sampling.as_ref().map_or(newest, |sampling| newest.max(sampling.swept())) + 1;
     let journal = Journal::create(&journals, number).map_err(io_error("create a journal in", &journals))?;
     active.journals.1 = number;
+    if let Some(sampling) = &sampling {
+        for batch in &active.batches {
+            sampling.note(&sampling.look_at(batch), active.journals, retention::now());
+        }
+    }
     Ok(Inner {
         options,
         counters,
@@ -92,6 +101,7 @@ pub(crate) fn open(options: StoreOptions) -> Result<Inner, OpenError> {
         view: RwLock::new(View { active, frozen: Vec::new(), segments, expired }),
         maintenance: Mutex::new(()),
         merging: Mutex::new(()),
+        sampling,
         _lock: lock,
     })
 }

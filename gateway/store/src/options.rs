@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use crate::sampling::SamplingOptions;
+
 /// One head is frozen and written while another fills; with both, the request bodies and the encoder, memory stays under a
 /// quarter of a gigabyte.
 pub const HEAD_BYTES: usize = 32 << 20;
@@ -65,6 +67,8 @@ pub struct StoreOptions {
     pub min_free_bytes: u64,
     /// How long records stay.
     pub retention: Retention,
+    /// Which traces stay at all; `None` keeps every one.
+    pub sampling: Option<SamplingOptions>,
 }
 
 impl StoreOptions {
@@ -78,6 +82,7 @@ impl StoreOptions {
             busy_wait: BUSY_WAIT,
             min_free_bytes: MIN_FREE_BYTES,
             retention: Retention::default(),
+            sampling: None,
         }
     }
 }
@@ -184,6 +189,14 @@ pub struct Counters {
     pub seals: AtomicU64,
     /// Segments written by merging smaller ones.
     pub merges: AtomicU64,
+    /// Times that segments were written again without dropped traces.
+    pub sweeps: AtomicU64,
+    /// Log records removed with their dropped traces.
+    pub swept_logs: AtomicU64,
+    /// Spans removed with their dropped traces.
+    pub swept_spans: AtomicU64,
+    /// Exemplars removed with their dropped traces.
+    pub swept_exemplars: AtomicU64,
     /// Segments dropped by retention.
     pub expired_segments: AtomicU64,
     /// Sealing, merging or syncing failed and will be tried again.

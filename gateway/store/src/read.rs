@@ -122,7 +122,8 @@ pub struct TraceRecords {
     pub omitted: u64,
     /// Blocks that hold parts of the trace but could not be read.
     pub damaged_blocks: u64,
-    /// Why records of this trace are gone; the embedded store tells it for signals of which nothing is left.
+    /// Why records of this trace are gone; the embedded store tells it for signals of which nothing is left, and of a trace
+    /// that was sampled out it gives nothing else.
     pub fates: Vec<Fate>,
 }
 
@@ -136,6 +137,13 @@ pub enum Fate {
         signal: Signal,
         /// Newest record of what was dropped.
         newest: u64,
+    },
+    /// Sampling dropped the trace as a whole. Known by the low 64 bits of the id.
+    SampledOut {
+        /// The rule that decided.
+        rule: Arc<str>,
+        /// When.
+        decided: u64,
     },
 }
 
@@ -214,6 +222,11 @@ pub trait TraceRead: Send + Sync {
     /// Everything of one trace, by any spelling of its id: ids of 64 bits match the low half of longer ones and the other way
     /// round ([`TraceId::matches`]). At most `limit` records a signal.
     fn trace(&self, id: TraceId, limit: usize) -> Result<TraceRecords, ReadError>;
+
+    /// The [`Fate::SampledOut`] of a trace, if that is what became of it: whoever names traces from other sources asks.
+    fn sampled_out(&self, _id: TraceId) -> Option<Fate> {
+        None
+    }
 
     /// Visits whole traces (all their spans), those with the newest spans first, until told to stop.
     fn scan_traces(

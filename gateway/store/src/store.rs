@@ -21,6 +21,8 @@ use crate::opening::io_error;
 use crate::options::{Counters, OpenError, Refused, Stats, StoreOptions, SyncPolicy};
 use crate::positions::Positions;
 use crate::read::Signal;
+use crate::retention;
+use crate::sampling::{self, Sampling, SamplingStats};
 use crate::seal;
 use crate::segment::Segment;
 
@@ -49,8 +51,8 @@ struct Handle {
 /// What works in the background until the store is closed.
 #[derive(Debug)]
 struct Threads {
-    /// Merging ends when this is dropped.
-    go_on: Sender<()>,
+    /// Merging and sampling end when these are dropped.
+    go_on: Vec<Sender<()>>,
     running: Vec<JoinHandle<()>>,
 }
 
@@ -67,6 +69,8 @@ pub(crate) struct Inner {
     pub(crate) maintenance: Mutex<()>,
     /// Held while segments are merged; taken before `maintenance`.
     pub(crate) merging: Mutex<()>,
+    /// If traces are dropped here, or were.
+    pub(crate) sampling: Option<Sampling>,
     pub(crate) _lock: File,
 }
 
@@ -121,6 +125,7 @@ impl Inner {
                 return Ok(false);
             }
             let record = journal::record(&encode_batch(&fresh));
+            let sampling = self.sampling.as_ref().map(|sampling| (sampling, sampling.look_at(&fresh)));
             let mut writing = self.wait_for_room(lock(&self.writing))?;
             if writing.positions.generation() != decided.1 {
                 let again = writing.positions.without_repeats(&batch);
@@ -148,6 +153,10 @@ impl Inner {
             c.samples.fetch_add(fresh.metrics.samples.len() as u64, Relaxed);
             c.exemplars.fetch_add(fresh.metrics.exemplars.len() as u64, Relaxed);
             c.repeats.fetch_add(decided.0.as_ref().map_or(0, |d| d.1), Relaxed);
+            if let Some((sampling, noted)) = sampling {
+                let journal = writing.journal.number();
+                sampling.note(&noted, (journal, journal), retention::now());
+            }
             let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
             view.active.push(fresh);
             return Ok(view.active.bytes >= self.options.head_bytes);
@@ -213,10 +222,19 @@ impl Store {
     pub fn open(options: StoreOptions) -> Result<Self, OpenError> {
         let inner = Arc::new(opening::open(options)?);
         let (wake, woken) = channel();
-        let (go_on, stop) = channel();
-        let threads = Threads { go_on, running: Vec::new() };
+        let (merge_on, stop) = channel();
+        let (sample_on, stop_sampling) = channel();
+        let threads = Threads { go_on: vec![merge_on, sample_on], running: Vec::new() };
         let handle = Handle { inner, wake, threads: Mutex::new(Some(threads)) };
         let (sealing, merging) = (Arc::clone(&handle.inner), Arc::clone(&handle.inner));
+        if handle.inner.sampling.is_some() {
+            let inner = Arc::clone(&handle.inner);
+            handle.start("store-sample", move || {
+                if let Some(sampling) = &inner.sampling {
+                    sampling::run(&inner, sampling, &stop_sampling);
+                }
+            })?;
+        }
         handle.start("store-seal", move || seal::run(&sealing, &woken))?;
         handle.start("store-merge", move || merge::run(&merging, &stop))?;
         Ok(Self(Arc::new(handle)))
@@ -254,6 +272,11 @@ impl Store {
     /// What is counted.
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.0.inner.counters)
+    }
+
+    /// What sampling decided, if traces are sampled here, or were.
+    pub fn sampling(&self) -> Option<SamplingStats> {
+        self.0.inner.sampling.as_ref().map(Sampling::stats)
     }
 
     /// What is stored now.

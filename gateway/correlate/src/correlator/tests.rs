@@ -126,6 +126,18 @@ async fn every_empty_part_has_its_reason() {
 }
 
 #[tokio::test]
+async fn a_trace_that_sampling_dropped_is_gone_with_its_exemplars_elsewhere_and_says_by_which_rule() {
+    let fates = vec![Fate::SampledOut { rule: "health".into(), decided: 1_700_000_000_000_000_000 }];
+    let server = Server::Answers { series: Vec::new(), exemplars: vec![exemplar(long())] };
+    let gone = answer(TraceRecords { fates, ..TraceRecords::default() }, Some(server)).await;
+    assert!(!gone.found() && gone.exemplars.is_empty());
+    let all = ["spans", "logs", "exemplars", "metrics"].map(|signal| (signal, "sampled_out"));
+    assert_eq!(reasons(&gone.absent), all);
+    assert!(gone.absent[0].detail.contains("`health`"), "{}", gone.absent[0].detail);
+    assert!(gone.absent[0].detail.contains("2023-11-14T22:13:20"), "{}", gone.absent[0].detail);
+}
+
+#[tokio::test]
 async fn a_broken_store_is_named_and_not_an_error() {
     let error = ReadError::Io(Arc::new(std::io::Error::other("disk")));
     let correlator = Correlator::new(Arc::new(Stored(Err(error))), None, CorrelateOptions::default());

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use parsers::record::{Batch, Labels, LogRecord, TraceId};
 
 use crate::read::{Direction, LogRead, LogSelect, Matcher, ReadError, ScanReport, Signal, Window};
+use crate::sampling::Mask;
 use crate::segment::Segment;
 use crate::store::Store;
 
@@ -25,6 +26,7 @@ impl LogRead for Store {
         visit: &mut dyn FnMut(LogRecord) -> ControlFlow<()>,
     ) -> Result<ScanReport, ReadError> {
         let inner = self.inner();
+        let mask = inner.mask();
         let (batches, segments) = inner.snapshot();
         let mut report = ScanReport::default();
         let backward = select.direction == Direction::Backward;
@@ -73,7 +75,7 @@ impl LogRead for Store {
                     (batch, rows)
                 }
                 Part::Head(batch) => {
-                    let rows = select_rows(&batch, select, &wanted, &mut report);
+                    let rows = select_rows(&batch, select, &wanted, mask.as_ref(), &mut report);
                     (batch, rows)
                 }
                 Part::Block(segment, block) => {
@@ -81,7 +83,8 @@ impl LogRead for Store {
                         report.damaged_blocks += 1;
                         continue;
                     };
-                    let rows = select_rows(&batch, select, &wanted, &mut report);
+                    let mask = mask.as_ref().filter(|mask| mask.is_over(&segment));
+                    let rows = select_rows(&batch, select, &wanted, mask, &mut report);
                     (batch, rows)
                 }
             };
@@ -115,6 +118,7 @@ fn select_rows(
     batch: &Batch,
     select: &LogSelect,
     wanted: &dyn Fn(&Labels) -> bool,
+    mask: Option<&Mask<'_>>,
     report: &mut ScanReport,
 ) -> std::vec::IntoIter<u32> {
     let logs = &batch.logs;
@@ -122,6 +126,9 @@ fn select_rows(
     let mut rows: Vec<u32> = Vec::new();
     for (number, row) in logs.rows.iter().enumerate() {
         if !streams.get(row.stream as usize).copied().unwrap_or(false) || !select.window.contains(row.time) {
+            continue;
+        }
+        if mask.is_some_and(|mask| mask.hides(row.trace)) {
             continue;
         }
         let line = logs.line(row);

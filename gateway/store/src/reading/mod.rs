@@ -10,10 +10,16 @@ use std::sync::{Arc, PoisonError};
 
 use parsers::record::Batch;
 
+use crate::sampling::{Mask, Sampling};
 use crate::segment::Segment;
 use crate::store::Inner;
 
 impl Inner {
+    /// What a reader must not see; to be taken before it looks what there is.
+    fn mask(&self) -> Option<Mask<'_>> {
+        self.sampling.as_ref().map(Sampling::mask)
+    }
+
     fn snapshot(&self) -> (Vec<Arc<Batch>>, Vec<Arc<Segment>>) {
         let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
         let frozen = view.frozen.iter().flat_map(|h| h.batches.iter().cloned());

@@ -10,12 +10,15 @@ use parsers::record::{Batch, Span, TraceId};
 
 use super::found::Found;
 use crate::expired;
-use crate::read::{ReadError, ScanReport, Signal, SpanSelect, TraceRead, TraceRecords, Window};
+use crate::read::{Fate, ReadError, ScanReport, Signal, SpanSelect, TraceRead, TraceRecords, Window};
 use crate::segment::Segment;
 use crate::store::Store;
 
 impl TraceRead for Store {
     fn trace(&self, id: TraceId, limit: usize) -> Result<TraceRecords, ReadError> {
+        if let Some(fate) = self.sampled_out(id) {
+            return Ok(TraceRecords { fates: vec![fate], ..TraceRecords::default() });
+        }
         let mut records = gather(self, id, limit, |_| true);
         let missing = [
             (Signal::Traces, records.spans.is_empty()),
@@ -27,6 +30,10 @@ impl TraceRead for Store {
             records.fates.extend(expired::fate(&dropped, signal, id.low64()));
         }
         Ok(records)
+    }
+
+    fn sampled_out(&self, id: TraceId) -> Option<Fate> {
+        self.inner().sampling.as_ref()?.fate(id.low64())
     }
 
     fn scan_traces(
@@ -64,10 +71,12 @@ impl TraceRead for Store {
     }
 
     fn services(&self, window: Window) -> Result<Vec<(String, Vec<String>)>, ReadError> {
+        let mask = self.inner().mask();
         let (batches, segments) = self.inner().snapshot();
+        let stays = |trace| mask.as_ref().is_none_or(|mask| !mask.hides(trace));
         let mut services: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for batch in &batches {
-            for r in batch.spans.rows.iter().filter(|r| window.contains(r.start)) {
+            for r in batch.spans.rows.iter().filter(|r| window.contains(r.start) && stays(r.trace)) {
                 if let Some(resource) = batch.spans.resources.get(r.resource as usize) {
                     let name = String::from_utf8_lossy(r.name.of(&batch.spans.bytes)).into_owned();
                     services.entry(resource.service.to_string()).or_default().insert(name);
@@ -160,6 +169,9 @@ impl Scan<'_> {
         due.sort_unstable_by_key(|(bits, (newest, _))| (Reverse(*newest), *bits));
         for (bits, (_, id)) in due {
             self.visited.insert(bits);
+            if self.store.sampled_out(id).is_some() {
+                continue;
+            }
             let spans = gather(self.store, id, usize::MAX, |signal| signal == Signal::Traces).spans;
             if !spans.is_empty() && visit(spans).is_break() {
                 return ControlFlow::Break(());

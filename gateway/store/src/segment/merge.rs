@@ -1,16 +1,18 @@
-//! Several segments of one signal and day into one. Blocks are read one at a time, so memory does not grow with the files.
+//! Several segments of one signal and day into one, less the records of dropped traces. Blocks are read one at a time, so memory
+//! does not grow with the files.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use parsers::record::{Batch, Labels, MetricMeta, SampleRow};
+use parsers::record::{Batch, Labels, LogRow, MetricMeta, SampleRow};
+use rustc_hash::FxHashSet;
 
 use super::fill::{BLOCK_BYTES, LogFill, MetricFill, SpanFill, order};
 use super::services::Services;
 use super::writer::Writer;
-use super::{Block, Name, Segment};
+use super::{Block, Name, Segment, key};
 use crate::codec::Damaged;
 use crate::disk;
 use crate::read::Signal;
@@ -34,28 +36,89 @@ fn damaged(segment: &Segment) -> impl Fn(Damaged) -> MergeError {
     move |Damaged| MergeError::Damaged(name)
 }
 
-/// Writes one segment with all that the given ones hold. They are of one signal and day and in order of their journals, with
-/// none between them left out; they stay.
-pub fn merge(dir: &Path, segments: &[Arc<Segment>]) -> Result<Name, MergeError> {
+/// Traces whose records a merge leaves out.
+#[derive(Debug, Default)]
+pub struct Dropped {
+    ids: FxHashSet<u64>,
+    keys: FxHashSet<u32>,
+}
+
+impl Dropped {
+    /// By the low 64 bits of their ids.
+    pub fn new(ids: impl Iterator<Item = u64>) -> Self {
+        let ids: FxHashSet<u64> = ids.collect();
+        Self { keys: ids.iter().map(|low64| key(*low64)).collect(), ids }
+    }
+
+    fn has(&self, trace: u128) -> bool {
+        !self.ids.is_empty() && trace != 0 && self.ids.contains(&(trace as u64))
+    }
+
+    fn may_have(&self, keys: &[u32]) -> bool {
+        !self.keys.is_empty() && keys.iter().any(|key| self.keys.contains(key))
+    }
+
+    /// Whether a segment may hold records of one of them.
+    pub fn touches(&self, segment: &Segment) -> Result<bool, MergeError> {
+        if self.keys.is_empty() {
+            return Ok(false);
+        }
+        let index = segment.index().map_err(damaged(segment))?;
+        Ok(index.iter().any(|(key, _)| self.keys.contains(key)))
+    }
+}
+
+/// Records that were left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Log records.
+    pub logs: u64,
+    /// Spans.
+    pub spans: u64,
+    /// Exemplars.
+    pub exemplars: u64,
+}
+
+/// Writes one segment with all that the given ones hold, less what is dropped. They are of one signal and day and in order of
+/// their journals, with none between them left out; they stay, unless there is one alone, which is replaced. No segment is
+/// written when nothing would be in it.
+pub fn merge(
+    dir: &Path,
+    segments: &[Arc<Segment>],
+    dropped: &Dropped,
+) -> Result<(Option<Name>, Removed), MergeError> {
     let names = || segments.iter().map(|s| s.name);
     let first = names().next().ok_or_else(|| io::Error::other("nothing to merge"))?;
     let name = Name { last: names().map(|n| n.last).fold(first.last, u64::max), ..first };
-    write(dir, &name, segments).inspect_err(|_| {
+    let written = write(dir, &name, segments, dropped);
+    if !matches!(written, Ok((true, _))) {
         // What remains of a failed merge only takes room; the next opening deletes it, too.
         let _ = disk::remove(&name.path(dir, "tmp"));
-    })?;
-    Ok(name)
+    }
+    let (any, removed) = written?;
+    Ok((any.then_some(name), removed))
 }
 
-fn write(dir: &Path, name: &Name, segments: &[Arc<Segment>]) -> Result<(), MergeError> {
+/// Whether there was something to write, and what was left out.
+fn write(
+    dir: &Path,
+    name: &Name,
+    segments: &[Arc<Segment>],
+    dropped: &Dropped,
+) -> Result<(bool, Removed), MergeError> {
     let mut writer = Writer::create(dir, name, Name::SEGMENT)?;
+    let mut removed = Removed::default();
     match name.signal {
-        Signal::Logs => logs(segments, &mut writer)?,
-        Signal::Traces => spans(segments, &mut writer)?,
-        Signal::Metrics => metrics(segments, &mut writer)?,
+        Signal::Logs => removed.logs = logs(segments, dropped, &mut writer)?,
+        Signal::Traces => removed.spans = spans(segments, dropped, &mut writer)?,
+        Signal::Metrics => removed.exemplars = metrics(segments, dropped, &mut writer)?,
     }
-    writer.finish()?;
-    Ok(disk::sync_dir(dir)?)
+    let any = !writer.is_empty();
+    if any {
+        writer.finish()?;
+        disk::sync_dir(dir)?;
+    }
+    Ok((any, removed))
 }
 
 /// The keys of each block.
@@ -68,7 +131,8 @@ fn keys_by_block(segment: &Segment) -> Result<Vec<Vec<u32>>, MergeError> {
     Ok(blocks)
 }
 
-fn logs(segments: &[Arc<Segment>], writer: &mut Writer) -> Result<(), MergeError> {
+fn logs(segments: &[Arc<Segment>], dropped: &Dropped, writer: &mut Writer) -> Result<u64, MergeError> {
+    let mut removed = 0;
     let keys = segments.iter().map(|s| keys_by_block(s)).collect::<Result<Vec<_>, _>>()?;
     let mut streams: BTreeMap<&Arc<Labels>, Vec<(usize, usize, &Block)>> = BTreeMap::new();
     for (number, segment) in segments.iter().enumerate() {
@@ -83,18 +147,20 @@ fn logs(segments: &[Arc<Segment>], writer: &mut Writer) -> Result<(), MergeError
         let mut fill = LogFill::new(labels, stream);
         for (number, at, block) in blocks {
             let Some(segment) = segments.get(number) else { continue };
-            if block.raw >= WHOLE {
+            let keys = keys.get(number).and_then(|k| k.get(at)).map_or(&[][..], Vec::as_slice);
+            if block.raw >= WHOLE && !dropped.may_have(keys) {
                 let packed = segment.packed(block).map_err(damaged(segment))?;
-                let keys = keys.get(number).and_then(|k| k.get(at)).into_iter().flatten();
-                writer.copy(block, &packed, stream, keys.copied())?;
+                writer.copy(block, &packed, stream, keys.iter().copied())?;
             } else {
                 let batch = segment.block(at).map_err(damaged(segment))?.logs;
-                batch.rows.iter().try_for_each(|row| fill.push(&batch, row, writer))?;
+                let stays = |row: &&LogRow| !dropped.has(row.trace);
+                removed += batch.rows.iter().filter(|row| !stays(row)).count() as u64;
+                batch.rows.iter().filter(stays).try_for_each(|row| fill.push(&batch, row, writer))?;
             }
         }
         fill.write(writer)?;
     }
-    Ok(())
+    Ok(removed)
 }
 
 /// A place in a segment, going through the rows of its blocks.
@@ -163,23 +229,35 @@ fn in_order(
     Ok(())
 }
 
-fn spans(segments: &[Arc<Segment>], writer: &mut Writer) -> Result<(), MergeError> {
+fn spans(segments: &[Arc<Segment>], dropped: &Dropped, writer: &mut Writer) -> Result<u64, MergeError> {
     let key = |c: &Cursor<'_>| c.batch.spans.rows.get(c.row).map(order);
     let mut fill = SpanFill::default();
+    let mut services = Services::default();
+    let mut removed = 0;
     in_order(
         segments,
         |b| b.spans.rows.len(),
         |a, b| key(a) < key(b),
         |c| match c.batch.spans.rows.get(c.row) {
-            Some(row) => fill.push(c.number, &c.batch.spans, row, writer),
+            Some(row) if dropped.has(row.trace) => {
+                removed += 1;
+                Ok(())
+            }
+            Some(row) => {
+                if !dropped.ids.is_empty() {
+                    services.add(&c.batch.spans, row);
+                }
+                fill.push(c.number, &c.batch.spans, row, writer)
+            }
             None => Ok(()),
         },
     )?;
     fill.write(writer)?;
-    let mut services = Services::default();
-    segments.iter().for_each(|s| services.add_all(&s.footer.services));
+    if dropped.ids.is_empty() {
+        segments.iter().for_each(|s| services.add_all(&s.footer.services));
+    }
     writer.services(services.into_list());
-    Ok(())
+    Ok(removed)
 }
 
 /// What is known of the metrics lies in the first block.
@@ -197,7 +275,8 @@ fn sample<'a>(cursor: &'a Cursor<'_>) -> Option<(&'a Arc<Labels>, &'a SampleRow)
     Some((metrics.series.get(sample.series as usize)?, sample))
 }
 
-fn metrics(segments: &[Arc<Segment>], writer: &mut Writer) -> Result<(), MergeError> {
+fn metrics(segments: &[Arc<Segment>], dropped: &Dropped, writer: &mut Writer) -> Result<u64, MergeError> {
+    let mut removed = 0;
     let mut fill = MetricFill::new(families(segments)?);
     in_order(
         segments,
@@ -216,10 +295,15 @@ fn metrics(segments: &[Arc<Segment>], writer: &mut Writer) -> Result<(), MergeEr
         for number in 0..segment.footer.blocks.len() {
             let batch = segment.block(number).map_err(damaged(segment))?.metrics;
             for exemplar in &batch.exemplars {
+                if dropped.has(exemplar.trace) {
+                    removed += 1;
+                    continue;
+                }
                 let labels = batch.series.get(exemplar.series as usize).cloned().unwrap_or_default();
                 fill.exemplar(&labels, exemplar, &batch.meta, writer)?;
             }
         }
     }
-    Ok(fill.write(writer)?)
+    fill.write(writer)?;
+    Ok(removed)
 }

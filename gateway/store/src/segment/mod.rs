@@ -12,8 +12,8 @@ mod services;
 mod writer;
 
 pub use filter::{Filter, key};
-pub use merge::{MergeError, merge};
-pub use reader::Segment;
+pub use merge::{Dropped, MergeError, Removed, merge};
+pub use reader::{Segment, read};
 pub use seal::seal;
 pub use writer::Writer;
 
@@ -92,22 +92,27 @@ impl Name {
     }
 }
 
-/// Where bytes lie in a segment, and what they hash to.
+/// Where bytes lie in a file, and what they hash to.
 #[derive(Debug, Clone, Copy, Default)]
-struct Extent {
-    offset: u64,
-    length: u32,
-    checksum: u32,
+pub struct Extent {
+    /// First byte.
+    pub offset: u64,
+    /// How many.
+    pub length: u32,
+    /// CRC-32.
+    pub checksum: u32,
 }
 
 impl Extent {
-    fn encode(&self, out: &mut Output) {
+    /// Writes it.
+    pub fn encode(&self, out: &mut Output) {
         out.varint(self.offset);
         out.varint(u64::from(self.length));
         out.varint(u64::from(self.checksum));
     }
 
-    fn decode(input: &mut Input<'_>) -> Result<Self, Damaged> {
+    /// Reads [`Extent::encode`] back.
+    pub fn decode(input: &mut Input<'_>) -> Result<Self, Damaged> {
         Ok(Self { offset: input.varint()?, length: input.varint32()?, checksum: input.varint32()? })
     }
 }

@@ -143,7 +143,8 @@ fn parse_trailer(trailer: &[u8]) -> Result<(Extent, u8), Damaged> {
     Ok((Extent { offset, length, checksum }, input.byte()?))
 }
 
-fn read(file: &File, extent: Extent, size: u64) -> Result<Vec<u8>, Damaged> {
+/// Reads some bytes of a file of this size, and checks them.
+pub fn read(file: &File, extent: Extent, size: u64) -> Result<Vec<u8>, Damaged> {
     if extent.offset.checked_add(u64::from(extent.length)).is_none_or(|end| end > size) {
         return Err(Damaged);
     }

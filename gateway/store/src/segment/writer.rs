@@ -61,6 +61,11 @@ impl Writer {
         self.put(&packed)
     }
 
+    /// Whether it has no block yet.
+    pub fn is_empty(&self) -> bool {
+        self.footer.blocks.is_empty()
+    }
+
     /// Registers a stream; log blocks name it by the number that comes back.
     pub fn stream(&mut self, labels: &Arc<Labels>) -> u32 {
         self.footer.streams.push(Arc::clone(labels));
