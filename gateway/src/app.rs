@@ -37,6 +37,7 @@ use crate::own_spans::OwnSpans;
 use crate::ports::Ports;
 use crate::promtail_positions::ImportError;
 use crate::reload::Reload;
+use crate::scraped::Scraped;
 use crate::sinks::StoreSink;
 use crate::{promtail_positions, reload, sources, telemetry};
 
@@ -188,6 +189,7 @@ impl App {
             prometheus: prometheus.map(|server| Arc::new(Forwarding(server)) as Arc<dyn serve::Forward>),
             readiness: Arc::new(Ready(store.clone())),
             collecting: Arc::new(Collected(Arc::clone(&tailed))),
+            scraping: Arc::new(Scraped(Arc::clone(&scraping))),
             metrics: Arc::new(telemetry::Exposition { registry, tailed: Arc::clone(&tailed) }),
             own,
             external_url: config.server.external_url.clone(),

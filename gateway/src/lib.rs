@@ -15,6 +15,7 @@ pub mod parse_view;
 mod ports;
 mod promtail_positions;
 pub mod reload;
+mod scraped;
 mod sinks;
 mod sources;
 pub mod telemetry;

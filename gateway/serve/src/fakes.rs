@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 
 use crate::{
     CollectedFile, Collecting, DEFAULT_REQUEST_TIMEOUT, OwnRequests, OwnSpans, PartState, Readiness, Reads,
-    State, router,
+    ScrapeTargetsBody, Scraping, State, router,
 };
 
 /// Holds nothing, and is waiting for its journal.
@@ -141,6 +141,12 @@ impl Readiness for Nothing {
     }
 }
 
+impl Scraping for Nothing {
+    fn targets(&self) -> ScrapeTargetsBody {
+        ScrapeTargetsBody::default()
+    }
+}
+
 impl OwnSpans for Nothing {
     fn ended(&self, _: Span) {}
 }
@@ -157,6 +163,7 @@ pub(crate) fn state(traces: Arc<dyn TraceRead>, logs: Arc<dyn LogRead>) -> State
         prometheus: None,
         readiness: Arc::new(Nothing),
         collecting: Arc::new(Nothing),
+        scraping: Arc::new(Nothing),
         metrics: Arc::new(Text(registry)),
         own,
         external_url: None,

@@ -14,6 +14,7 @@ mod native;
 mod own;
 mod parameters;
 mod prometheus;
+mod scrape;
 mod tempo;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub use collect::{CollectedFile, Collecting, FileLoss, router as collect_router}
 pub use native::openapi;
 pub use own::{OwnRequests, OwnSpans};
 pub use prometheus::{Forward, ForwardFailure};
+pub use scrape::{DroppedTarget, FailingDiscovery, ScrapeTarget, ScrapeTargetsBody, Scraping};
 
 /// Longest time for any answer. Grafana's own default for a data source is 30 s: this ends just before, so that the
 /// client sees the reason and not its own timeout.
@@ -60,6 +62,8 @@ pub struct State {
     pub readiness: Arc<dyn Readiness>,
     /// What is read of log files.
     pub collecting: Arc<dyn Collecting>,
+    /// What is scraped.
+    pub scraping: Arc<dyn Scraping>,
     /// What `/metrics` says.
     pub metrics: Arc<dyn Metrics>,
     /// Counts and spans of the requests to these surfaces.

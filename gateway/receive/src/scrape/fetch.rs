@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use parsers::exposition::Format;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Certificate, Client, Response, StatusCode, Url};
+use reqwest::{Certificate, Client, ClientBuilder, Response, StatusCode, Url};
 
 use super::options::{Credentials, Tls};
 use crate::body::Encoding;
@@ -22,6 +22,11 @@ const IDLE_CONNECTIONS: usize = 2;
 
 /// The client of a job. An error names what is wrong with its settings.
 pub(super) fn client(tls: &Tls) -> Result<Client, String> {
+    builder(tls)?.build().map_err(|error| reason(&error))
+}
+
+/// A client that trusts whom these settings trust.
+pub(super) fn builder(tls: &Tls) -> Result<ClientBuilder, String> {
     let mut client = Client::builder()
         .user_agent(concat!("Trefoil/", env!("CARGO_PKG_VERSION")))
         .no_gzip()
@@ -34,7 +39,7 @@ pub(super) fn client(tls: &Tls) -> Result<Client, String> {
         let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| bad(error.to_string()))?;
         client = client.tls_certs_only(certificates);
     }
-    client.build().map_err(|error| reason(&error))
+    Ok(client)
 }
 
 /// An answer whose body is still to be read.

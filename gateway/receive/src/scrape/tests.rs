@@ -56,7 +56,9 @@ fn samples(batch: &MetricBatch) -> Vec<String> {
         let labels = &batch.series[row.series as usize];
         let name = labels.get("__name__").unwrap();
         let pairs = labels.iter().filter(|(name, value)| {
-            *name != "__name__" && (*name, *value) != ("job", "shop") && (*name, *value) != ("instance", "a:1")
+            *name != "__name__"
+                && (*name, *value) != ("job", "shop")
+                && (*name, *value) != ("instance", "a:1")
         });
         let pairs: Vec<String> = pairs.map(|(name, value)| format!("{name}={value}")).collect();
         let value =
@@ -69,7 +71,8 @@ fn samples(batch: &MetricBatch) -> Vec<String> {
 
 /// A series that is noted of the scrape itself.
 fn noted(batch: &MetricBatch, name: &str) -> f64 {
-    let row = batch.samples.iter().find(|row| batch.series[row.series as usize].get("__name__") == Some(name));
+    let row =
+        batch.samples.iter().find(|row| batch.series[row.series as usize].get("__name__") == Some(name));
     row.unwrap().value
 }
 

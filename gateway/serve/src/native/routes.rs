@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::response::TraceBody;
-use crate::{State, collect};
+use crate::{State, collect, scrape};
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -23,7 +23,10 @@ use crate::{State, collect};
 struct Document;
 
 fn described() -> OpenApiRouter<State> {
-    OpenApiRouter::with_openapi(Document::openapi()).routes(routes!(trace)).routes(routes!(collect::files))
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(trace))
+        .routes(routes!(collect::files))
+        .routes(routes!(scrape::targets))
 }
 
 /// The description of this surface.

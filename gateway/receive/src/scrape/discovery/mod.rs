@@ -86,12 +86,12 @@ impl Watched {
     /// Starts to watch.
     pub fn start(source: &Source, found: &Arc<Found>, scraping: &Arc<Scraping>) -> Self {
         let (key, stop) = (format!("{source:?}"), CancellationToken::new());
-        let outlet = Outlet {
+        let outlet = Arc::new(Outlet {
             key: key.clone(),
             name: source.name(),
             found: Arc::clone(found),
             scraping: Arc::clone(scraping),
-        };
+        });
         let (source, stopped) = (source.clone(), stop.clone());
         tokio::spawn(async move {
             let watch = async {

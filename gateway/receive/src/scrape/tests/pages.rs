@@ -57,7 +57,10 @@ fn a_series_that_is_no_longer_there_is_marked_once() {
     assert_eq!(samples(&pages.take("a 2\n").0), ["a{} 2"]);
     assert_eq!(samples(&pages.take("a 2\nb 3\n").0), ["a{} 2", "b{} 3"]);
     // Stored when the sink takes it, and not before.
-    assert_eq!(samples(&pages.refuse("a 2\nc 1\n# EOF\n", Format::OpenMetrics).0), ["a{} 2", "c{} 1", "b{} stale"]);
+    assert_eq!(
+        samples(&pages.refuse("a 2\nc 1\n# EOF\n", Format::OpenMetrics).0),
+        ["a{} 2", "c{} 1", "b{} stale"]
+    );
     assert_eq!(samples(&pages.take("a 2\n").0), ["a{} 2", "b{} stale"]);
     let last = end(&pages.reading.labels, &pages.memory, 7);
     assert_eq!(samples(&last), ["a{} stale"]);
@@ -83,7 +86,9 @@ fn a_failed_scrape_ends_all_series_and_a_page_cut_short_ends_none() {
 #[test]
 fn exemplars_keep_their_trace_and_are_stored_once() {
     let mut pages = Pages::new();
-    let first = format!("a_total 3 # {{trace_id=\"{TRACE}\",span_id=\"00f067aa0ba902b7\",user=\"é\"}} 0.5 1520879607.25\n");
+    let first = format!(
+        "a_total 3 # {{trace_id=\"{TRACE}\",span_id=\"00f067aa0ba902b7\",user=\"é\"}} 0.5 1520879607.25\n"
+    );
     let (batch, outcome) = pages.take(&first);
     let expected = format!("a_total {TRACE} f067aa0ba902b7 {{user=é}} 0.5 @1520879607250000000");
     assert_eq!((exemplars(&batch), outcome.exemplars), (vec![expected], 1));
@@ -94,7 +99,11 @@ fn exemplars_keep_their_trace_and_are_stored_once() {
     let refused = pages.refuse(&format!("{next}# EOF\n"), Format::OpenMetrics);
     assert_eq!(exemplars(&refused.0).len(), 1);
     let (batch, _) = pages.take(&next);
-    assert_eq!(exemplars(&batch), [format!("a_total {TRACE} 0 {{}} 0.25 @{}", pages.time)], "what was refused is new");
+    assert_eq!(
+        exemplars(&batch),
+        [format!("a_total {TRACE} 0 {{}} 0.25 @{}", pages.time)],
+        "what was refused is new"
+    );
     let (batch, outcome) = pages.take("a_total 6 # {trace_id=\"x} 1\nb 1 # {} x\n");
     assert_eq!((samples(&batch).len(), outcome.bad_exemplars), (2, 2), "{:?}", samples(&batch));
 }
@@ -153,7 +162,8 @@ fn bad_lines_are_counted_and_cost_none_of_their_neighbours() {
 #[test]
 fn families_are_told_when_they_are_new_or_changed() {
     let mut pages = Pages::new();
-    let page = "# TYPE a_seconds histogram\n# UNIT a_seconds seconds\n# HELP a_seconds Time.\na_seconds_count 1\n";
+    let page =
+        "# TYPE a_seconds histogram\n# UNIT a_seconds seconds\n# HELP a_seconds Time.\na_seconds_count 1\n";
     let (batch, _) = pages.take(page);
     let family = &batch.families[0];
     assert_eq!((family.name.as_str(), family.kind), ("a_seconds", MetricKind::Histogram));
@@ -181,8 +191,11 @@ fn a_target_whose_series_change_all_the_time_is_not_remembered_for_ever() {
     let mut pages = Pages::new();
     pages.memory = Memory::new(Arc::clone(&all), Vec::new());
     for lap in 0..100 {
-        let page: String =
-            (0..100).map(|n| format!("# TYPE c counter\nc_total{{lap=\"{lap}\",n=\"{n}\"}} 1\nfixed{{n=\"{n}\"}} {lap}\n")).collect();
+        let page: String = (0..100)
+            .map(|n| {
+                format!("# TYPE c counter\nc_total{{lap=\"{lap}\",n=\"{n}\"}} 1\nfixed{{n=\"{n}\"}} {lap}\n")
+            })
+            .collect();
         let (batch, _) = pages.take(&page);
         assert_eq!(batch.samples.len(), 200 + 5 + if lap == 0 { 0 } else { 100 });
     }
