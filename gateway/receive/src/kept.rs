@@ -64,6 +64,11 @@ impl Kept {
         batches.pop().map(|batch| batch.metrics.clone()).unwrap_or_default()
     }
 
+    /// The metrics of all batches so far, which are still there at the next look.
+    pub(crate) fn all_metrics(&self) -> Vec<MetricBatch> {
+        self.batches.lock().unwrap().iter().map(|batch| batch.metrics.clone()).collect()
+    }
+
     /// The log records since the last look.
     pub(crate) fn logs(&self) -> Vec<LogRecord> {
         let batches = std::mem::take(&mut *self.batches.lock().unwrap());
