@@ -31,7 +31,11 @@ impl Program {
     }
 }
 
-async fn page(State(program): State<Arc<Program>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+async fn page(
+    State(program): State<Arc<Program>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
     program.asked.lock().unwrap().push(headers);
     let (status, media, page) = program.answer.lock().unwrap().clone();
     let page = page.replace("QUERY", &query.unwrap_or_default());
@@ -244,7 +248,10 @@ async fn a_target_that_goes_is_marked_and_one_whose_rules_change_goes_on() {
     };
     bench.scrape(|job| job.metric_relabel = vec![drop_b]);
     let marked = bench.stored(|batch| samples(batch).iter().any(|line| line.ends_with("stale"))).await;
-    assert_eq!(samples(&marked), ["a{} 1", "b{} stale"].map(|line| line.replace("{}", &format!("{{instance={}}}", bench.address))));
+    assert_eq!(
+        samples(&marked),
+        ["a{} 1", "b{} stale"].map(|line| line.replace("{}", &format!("{{instance={}}}", bench.address)))
+    );
     bench.options.send_replace(ScrapeOptions::default());
     let stale = |row: &parsers::record::SampleRow| row.value.to_bits() == STALE.to_bits();
     let last = bench.stored(|batch| batch.samples.iter().all(stale)).await;
@@ -257,7 +264,11 @@ async fn what_relabelling_drops_is_told_with_what_was_discovered() {
     let bench = Bench::start(Kept::default()).await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("targets.json");
-    std::fs::write(&file, format!("[{{\"targets\": [\"{}\", \"x:1\"], \"labels\": {{\"team\": \"t\"}}}}]", bench.address)).unwrap();
+    std::fs::write(
+        &file,
+        format!("[{{\"targets\": [\"{}\", \"x:1\"], \"labels\": {{\"team\": \"t\"}}}}]", bench.address),
+    )
+    .unwrap();
     let keep = RelabelConfig {
         source_labels: vec!["__address__".into()],
         regex: "127.*".into(),
@@ -276,7 +287,13 @@ async fn what_relabelling_drops_is_told_with_what_was_discovered() {
     assert_eq!(snapshot.dropped[0].reason, "relabelling drops it");
     assert!(snapshot.dropped[0].labels.contains(&("__address__".to_owned(), "x:1".to_owned())));
     bench.scrape(|job| job.groups[0].targets = vec!["http://x".into()]);
-    while bench.scraping.snapshot().dropped.first().is_none_or(|dropped| !dropped.reason.contains("no address")) {
+    while bench
+        .scraping
+        .snapshot()
+        .dropped
+        .first()
+        .is_none_or(|dropped| !dropped.reason.contains("no address"))
+    {
         look_again().await;
     }
 }
@@ -289,5 +306,7 @@ async fn the_end_of_the_program_marks_nothing() {
     bench.shutdown.cancel();
     (&mut bench.running).await.unwrap();
     let batches = bench.kept.all_metrics();
-    assert!(batches.iter().flat_map(|batch| &batch.samples).all(|row| row.value.to_bits() != STALE.to_bits()));
+    assert!(
+        batches.iter().flat_map(|batch| &batch.samples).all(|row| row.value.to_bits() != STALE.to_bits())
+    );
 }
