@@ -329,7 +329,7 @@ impl MetricName {
                 Counter,
                 None,
                 &[PROTOCOL, REASON],
-                "Requests of senders turned away whole, to be sent again",
+                "Requests turned away whole: bytes_in_flight may be sent again, unauthorized show no token or key known here",
             ),
             Self::LostDatagrams => row(
                 "lost_datagrams",

@@ -106,8 +106,11 @@ pub fn receivers(counters: Arc<receive::Counters>) -> Source {
                 out.with(MetricName::RejectedRecords, labels, get(&counters.rejected) as f64);
             }
             out.with(MetricName::ReceivedExemplars, named(&[]), get(&counters.exemplars) as f64);
-            let labels = named(&[(REASON, "bytes_in_flight")]);
-            out.with(MetricName::RefusedRequests, labels, get(&counters.turned_away) as f64);
+            let refused =
+                [("bytes_in_flight", &counters.turned_away), ("unauthorized", &counters.unauthorized)];
+            for (reason, counter) in refused {
+                out.with(MetricName::RefusedRequests, named(&[(REASON, reason)]), get(counter) as f64);
+            }
         }
         let datagrams = [("malformed", &counters.bad_datagrams), ("refused", &counters.lost_datagrams)];
         for (reason, counter) in datagrams {

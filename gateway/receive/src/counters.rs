@@ -71,6 +71,8 @@ pub struct ProtocolCounters {
     pub exemplars: AtomicU64,
     /// Requests turned away before they were read: over the bound on bytes in flight.
     pub turned_away: AtomicU64,
+    /// Requests turned away before they were read: without a token or key that is known here.
+    pub unauthorized: AtomicU64,
     /// Decompressed bytes of what the sink took.
     pub bytes: AtomicU64,
 }

@@ -23,8 +23,10 @@ mod tests;
 use std::sync::Arc;
 
 pub use agents::AgentSettings;
+use axum::http::HeaderMap;
+use axum::response::Response;
 
-use crate::counters::Protocol;
+use crate::counters::{Protocol, count};
 use crate::intake::{Door, Intake};
 
 /// How the receiver behaves.
@@ -50,6 +52,15 @@ struct Inner {
     door: Door,
     keys: auth::Keys,
     agents: Vec<AgentSettings>,
+}
+
+impl Inner {
+    /// 401, counted, if a request does not show what it has to.
+    fn refusal(&self, headers: &HeaderMap) -> Option<Response> {
+        let refusal = self.keys.refusal(headers)?;
+        count(&self.door.counters().unauthorized, 1);
+        Some(refusal)
+    }
 }
 
 impl ElasticApm {

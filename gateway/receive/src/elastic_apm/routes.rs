@@ -56,7 +56,7 @@ async fn rum(headers: HeaderMap) -> Response {
 
 async fn config(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if let Some(refusal) = inner.keys.refusal(&parts.headers) {
+    if let Some(refusal) = inner.refusal(&parts.headers) {
         return agents::refused(refusal);
     }
     agents::answer(&inner.agents, &inner.door, &parts.method, &parts.uri, &parts.headers, body).await
@@ -73,7 +73,7 @@ async fn events(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     };
     let refusal = if parts.method != Method::POST {
         refused("only POST requests are supported")
-    } else if let Some(refusal) = inner.keys.refusal(headers) {
+    } else if let Some(refusal) = inner.refusal(headers) {
         Some(refusal)
     } else if !media.is_empty() && !media.contains("application/x-ndjson") {
         refused(&format!("invalid content type: '{media}'"))
