@@ -18,6 +18,8 @@ mod elastic_apm;
 #[cfg(test)]
 mod first_light;
 #[cfg(test)]
+mod full;
+#[cfg(test)]
 mod grafana;
 #[cfg(test)]
 mod jaeger;

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -84,15 +86,54 @@ func tellSpan(span sdktrace.ReadOnlySpan) {
 			"attributes": attributes(link.Attributes),
 		})
 	}
+	var parent any
+	if span.Parent().IsValid() {
+		parent = span.Parent().SpanID().String()
+	}
 	code := map[codes.Code]string{codes.Unset: "unset", codes.Ok: "ok", codes.Error: "error"}[span.Status().Code]
 	tell(object{
 		"signal": "span", "trace_id": span.SpanContext().TraceID().String(), "span_id": span.SpanContext().SpanID().String(),
-		"parent_span_id": span.Parent().SpanID().String(), "service": service, "name": span.Name(),
+		"parent_span_id": parent, "service": service, "name": span.Name(),
 		"kind": span.SpanKind().String(), "status": object{"code": code, "message": span.Status().Description},
 		"start":      strconv.FormatInt(span.StartTime().UnixNano(), 10),
 		"duration":   strconv.FormatInt(span.EndTime().UnixNano()-span.StartTime().UnixNano(), 10),
 		"attributes": attributes(span.Attributes()), "events": events, "links": links,
 	})
+}
+
+// tellExemplars tells of all exemplars, those of otelhttp's own metrics too.
+func tellExemplars(reader sdkmetric.Reader) {
+	var all metricdata.ResourceMetrics
+	check(reader.Collect(context.Background(), &all))
+	for _, scope := range all.ScopeMetrics {
+		for _, metric := range scope.Metrics {
+			switch data := metric.Data.(type) {
+			case metricdata.Sum[int64]:
+				for _, point := range data.DataPoints {
+					tellEach(metric.Name, point.Exemplars)
+				}
+			case metricdata.Histogram[int64]:
+				for _, point := range data.DataPoints {
+					tellEach(metric.Name, point.Exemplars)
+				}
+			case metricdata.Histogram[float64]:
+				for _, point := range data.DataPoints {
+					tellEach(metric.Name, point.Exemplars)
+				}
+			default:
+				log.Fatalf("%s is a %T", metric.Name, data)
+			}
+		}
+	}
+}
+
+func tellEach[N int64 | float64](metric string, exemplars []metricdata.Exemplar[N]) {
+	for _, exemplar := range exemplars {
+		tell(object{
+			"signal": "exemplar", "trace_id": hex.EncodeToString(exemplar.TraceID), "span_id": hex.EncodeToString(exemplar.SpanID),
+			"metric": metric, "value": exemplar.Value,
+		})
+	}
 }
 
 // providers sets the SDK up; what it gives flushes and ends it.
@@ -118,12 +159,13 @@ func providers(ctx context.Context, way, endpoint string) (*keeper, func()) {
 	check(errors.Join(err[:]...))
 	attributes, wrong := resource.New(ctx, resource.WithAttributes(attribute.String("service.name", service)), resource.WithTelemetrySDK())
 	check(wrong)
-	kept := &keeper{}
+	kept, own := &keeper{}, sdkmetric.NewManualReader()
 	tracers := sdktrace.NewTracerProvider(
 		sdktrace.WithResource(attributes), sdktrace.WithSpanProcessor(kept), sdktrace.WithBatcher(spans),
 	)
 	meters := sdkmetric.NewMeterProvider(
 		sdkmetric.WithResource(attributes), sdkmetric.WithReader(sdkmetric.NewPeriodicReader(metrics)),
+		sdkmetric.WithReader(own),
 	)
 	loggers := sdklog.NewLoggerProvider(
 		sdklog.WithResource(attributes), sdklog.WithProcessor(sdklog.NewBatchProcessor(logs)),
@@ -134,6 +176,7 @@ func providers(ctx context.Context, way, endpoint string) (*keeper, func()) {
 	slogger := otelslog.NewLogger(service, otelslog.WithLoggerProvider(loggers))
 	handle(slogger.InfoContext, slogger.ErrorContext)
 	return kept, func() {
+		tellExemplars(own)
 		ctx, cancel := context.WithTimeout(ctx, 50*time.Second)
 		defer cancel()
 		check(errors.Join(tracers.Shutdown(ctx), meters.Shutdown(ctx), loggers.Shutdown(ctx)))
@@ -160,11 +203,6 @@ func handle(info, fail func(context.Context, string, ...any)) {
 		), trace.WithLinks(trace.Link{SpanContext: queued, Attributes: []attribute.KeyValue{attribute.Bool("late", true)}}))
 		defer span.End()
 		hellos.Add(ctx, 1, metric.WithAttributes(attribute.String("name", "Zoë")))
-		in := span.SpanContext()
-		tell(object{
-			"signal": "exemplar", "trace_id": in.TraceID().String(), "span_id": in.SpanID().String(),
-			"metric": "hello.requests", "value": 1,
-		})
 		span.AddEvent("thought", trace.WithAttributes(attribute.Float64("seconds", 0.25)))
 		span.RecordError(errors.New("no voice"))
 		span.SetStatus(codes.Error, "no voice")

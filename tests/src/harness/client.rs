@@ -34,6 +34,15 @@ pub fn client(script: &str) -> anyhow::Result<Command> {
     Ok(command)
 }
 
+/// The client that is a program of its own below `tests/clients`, built by `tests/run --full`.
+pub fn built(program: &str) -> anyhow::Result<Command> {
+    let path = clients().join(program);
+    ensure!(path.is_file(), "{} is missing: tests/run --full makes it", path.display());
+    let mut command = Command::new(path);
+    command.kill_on_drop(true);
+    Ok(command)
+}
+
 /// The folder of all clients.
 pub fn clients() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")

@@ -2,6 +2,7 @@
 //! promise. The gateway itself is started by `program`; what is promised is in the tests.
 
 mod client;
+mod collector;
 mod django;
 mod http;
 mod process;
@@ -10,7 +11,8 @@ mod reporter;
 mod told;
 mod wait;
 
-pub use client::{Said, client, clients, run};
+pub use client::{Said, built, client, clients, run};
+pub use collector::Collector;
 pub use django::{Django, Otlp, SERVICE as DJANGO_SERVICE};
 pub use http::{Answer, Http};
 pub use process::{Process, free_port};

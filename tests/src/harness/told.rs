@@ -11,6 +11,9 @@ use super::{Http, until};
 /// From a client's end to a look-up, on a machine that may be compiling.
 const FOUND_WITHIN: Duration = Duration::from_secs(30);
 
+/// Whether what was told is what was found.
+type Same = fn(&Value, &Value) -> bool;
+
 /// Looks up the trace of these records until it has all of them and no others: spans with their times to the nanosecond, their
 /// attributes, events and links; log records and exemplars with the spans that they name. The answer.
 pub async fn whole(http: &Http, main: SocketAddr, told: &[Value]) -> anyhow::Result<Value> {
@@ -18,7 +21,7 @@ pub async fn whole(http: &Http, main: SocketAddr, told: &[Value]) -> anyhow::Res
     let url = format!("http://{main}/api/v1/traces/{trace}");
     until(&format!("what was told of {trace}"), FOUND_WITHIN, || async {
         let answer = http.get(&url).await?.ok_json()?;
-        let signals: [(_, _, fn(&Value, &Value) -> bool); 3] = [
+        let signals: [(_, _, Same); 3] = [
             ("span", "spans", same_span),
             ("log", "logs", same_log),
             ("exemplar", "exemplars", same_exemplar),
