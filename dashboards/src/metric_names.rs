@@ -82,6 +82,18 @@ pub enum MetricName {
     StoreMerges,
     /// Segments dropped by retention.
     StoreExpiredSegments,
+    /// Traces that sampling decided.
+    SampledTraces,
+    /// Traces that sampling decided before their time.
+    SampledEarly,
+    /// Traces that sampling has not decided.
+    SamplingUndecided,
+    /// Dropped traces that still take room.
+    SamplingUnswept,
+    /// Sweeps of dropped traces.
+    SamplingSweeps,
+    /// Records removed with their dropped traces.
+    SweptRecords,
     /// Time since the start.
     Uptime,
     /// Version and build, in the labels.
@@ -133,12 +145,12 @@ struct Row {
 pub const SURFACE: &str = "surface";
 /// The class of an HTTP answer: `2xx`, `4xx`, `5xx`.
 pub const STATUS: &str = "status";
-/// The derived-field rule that found an id.
+/// The derived-field rule that found an id, or the sampling rule that decided a trace.
 pub const RULE: &str = "rule";
 /// Why something was lost, rejected or refused.
 pub const REASON: &str = "reason";
 /// Of shipped records `taken`, `rejected` by a partial success, or `set_aside` since the endpoint refused the record alone; of
-/// configurations `taken` or `refused`; of scrapes `taken`, `failed` at the target, `refused` by the store, or `skipped` since
+/// configurations `taken` or `refused`; of traces `kept` or `dropped`; of scrapes `taken`, `failed` at the target, `refused` by the store, or `skipped` since
 /// too much was under way.
 pub const OUTCOME: &str = "outcome";
 /// Of files `open` or `waiting`; of targets `up`, `down` or `unknown`.
@@ -152,7 +164,7 @@ pub const SIGNAL: &str = "signal";
 
 impl MetricName {
     /// Every metric, in the order of the list above.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 46] = [
         Self::HttpRequests,
         Self::HttpRequestDuration,
         Self::TailLines,
@@ -191,6 +203,12 @@ impl MetricName {
         Self::StoreSeals,
         Self::StoreMerges,
         Self::StoreExpiredSegments,
+        Self::SampledTraces,
+        Self::SampledEarly,
+        Self::SamplingUndecided,
+        Self::SamplingUnswept,
+        Self::SamplingSweeps,
+        Self::SweptRecords,
         Self::Uptime,
         Self::Build,
     ];
@@ -377,6 +395,40 @@ impl MetricName {
             }
             Self::StoreExpiredSegments => {
                 row("store_expired_segments", Counter, None, &[], "Segments dropped by retention")
+            }
+            Self::SampledTraces => row(
+                "sampled_traces",
+                Counter,
+                None,
+                &[RULE, OUTCOME],
+                "Traces that sampling decided, by rule and whether they stay",
+            ),
+            Self::SampledEarly => row(
+                "sampled_early",
+                Counter,
+                None,
+                &[],
+                "Traces that sampling decided before their time, since too many were undecided",
+            ),
+            Self::SamplingUndecided => {
+                row("sampling_undecided", Gauge, None, &[], "Traces that sampling has not decided yet")
+            }
+            Self::SamplingUnswept => row(
+                "sampling_unswept",
+                Gauge,
+                None,
+                &[],
+                "Dropped traces whose records are hidden, but still take room",
+            ),
+            Self::SamplingSweeps => row(
+                "sampling_sweeps",
+                Counter,
+                None,
+                &[],
+                "Times that segments were written again without dropped traces",
+            ),
+            Self::SweptRecords => {
+                row("swept_records", Counter, None, &[SIGNAL], "Records removed with their dropped traces")
             }
             Self::Uptime => row("uptime", Gauge, Some(Seconds), &[], "Time since the start"),
             Self::Build => row("build", Info, None, &["version"], "The running program"),

@@ -78,6 +78,7 @@ impl Reload for Reloadable {
         let waiting = [
             ("server", config.server != current.server),
             ("store", config.store != current.store),
+            ("sampling", config.sampling != current.sampling),
             ("collect.journal", config.collect.journal != current.collect.journal),
             ("collect.syslog", config.collect.syslog != current.collect.syslog),
             ("receive", config.receive != current.receive),
@@ -141,7 +142,7 @@ impl App {
         let deriver = Arc::clone(&plan.1);
         let (plans, following) = watch::channel(plan);
         let (derivers, newest_deriver) = watch::channel(Arc::clone(&deriver));
-        let options = store_options(&config.store);
+        let options = store_options(&config);
         let store = tokio::task::spawn_blocking(move || Store::open(options)).await??;
         let prometheus =
             config.prometheus.as_ref().map(|settings| Prometheus::new(prometheus_options(settings)));
@@ -249,7 +250,8 @@ fn elastic_apm_options(settings: &config::ElasticApm) -> ElasticApmOptions {
     }
 }
 
-fn store_options(settings: &config::Store) -> StoreOptions {
+fn store_options(config: &Config) -> StoreOptions {
+    let settings = &config.store;
     let keep = |age| Keep { age: Some(age), bytes: None };
     StoreOptions {
         sync: settings.sync.map_or(SyncPolicy::EveryBatch, SyncPolicy::Interval),
@@ -260,6 +262,7 @@ fn store_options(settings: &config::Store) -> StoreOptions {
             metrics: keep(settings.metrics),
             max_bytes: Some(settings.max_bytes),
         },
+        sampling: config.sampling.clone(),
         ..StoreOptions::new(&settings.dir)
     }
 }

@@ -7,10 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use dashboards::metric_names::{KIND, MetricName, OUTCOME, PROTOCOL, REASON, RULE, SIGNAL, STATE};
 use receive::Protocol;
 use receive::scrape::Scraping;
-use store::Store;
+use store::{SamplingStats, Store};
 
 use crate::reload;
-use crate::telemetry::Source;
+use crate::telemetry::{Readings, Source};
 
 fn get(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
@@ -83,7 +83,37 @@ pub fn store(store: Store) -> Source {
         out.put(MetricName::StoreSeals, get(&counters.seals));
         out.put(MetricName::StoreMerges, get(&counters.merges));
         out.put(MetricName::StoreExpiredSegments, get(&counters.expired_segments));
+        if let Some(sampling) = store.sampling() {
+            sampled(out, &sampling, &counters);
+        }
     })
+}
+
+/// What stands for the rule of traces that met none, or that stay since parts of them had stayed.
+const NO_RULE: &str = "";
+
+fn sampled(out: &mut Readings, sampling: &SamplingStats, counters: &store::Counters) {
+    let by_rule = sampling.rules.iter().map(|rule| (&*rule.name, rule.kept, Some(rule.dropped)));
+    let others = (NO_RULE, sampling.unmatched + sampling.rejoined, None);
+    for (rule, kept, dropped) in by_rule.chain([others]) {
+        let outcomes = [("kept", Some(kept)), ("dropped", dropped)];
+        for (outcome, count) in outcomes.into_iter().filter_map(|(outcome, count)| Some((outcome, count?))) {
+            let labels = vec![(RULE, rule.to_owned()), (OUTCOME, outcome.to_owned())];
+            out.with(MetricName::SampledTraces, labels, count as f64);
+        }
+    }
+    out.put(MetricName::SampledEarly, sampling.early);
+    out.put(MetricName::SamplingUndecided, sampling.undecided);
+    out.put(MetricName::SamplingUnswept, sampling.unswept_dropped);
+    out.put(MetricName::SamplingSweeps, get(&counters.sweeps));
+    let swept = [
+        ("logs", &counters.swept_logs),
+        ("traces", &counters.swept_spans),
+        ("metrics", &counters.swept_exemplars),
+    ];
+    for (signal, counter) in swept {
+        out.with(MetricName::SweptRecords, vec![(SIGNAL, signal.to_owned())], get(counter) as f64);
+    }
 }
 
 /// The receivers.

@@ -9,6 +9,7 @@ mod promtail;
 mod reader;
 mod receive;
 mod render;
+mod sampling;
 mod scrape;
 mod ship;
 pub mod stages;
@@ -24,6 +25,7 @@ use correlate::{LabelMapping, WorkloadField};
 use parsers::derived::{Deriver, RuleSpec};
 use parsers::stage::relabel::RelabelConfig;
 use parsers::stage::{RedactConfig, StageConfig};
+use store::SamplingOptions;
 use upstream::ship::ShipOptions;
 
 pub use feeds::{Feed, Journal, Listen, Syslog};
@@ -52,6 +54,8 @@ pub struct Config {
     pub ship: Option<ShipOptions>,
     /// `receive`
     pub receive: Receive,
+    /// `sampling`: `None` keeps every trace
+    pub sampling: Option<SamplingOptions>,
     /// `scrape`
     pub scrape: Scrape,
     /// `upstream.prometheus`
@@ -207,6 +211,7 @@ pub fn load(
         rules: rules(top.section("derive", &mut mistakes), &mut mistakes),
         ship: ship::read(top.optional_section("ship", &mut mistakes), &mut mistakes),
         receive: receive::read(top.section("receive", &mut mistakes), &mut mistakes),
+        sampling: sampling::read(top.take("sampling"), &mut mistakes),
         scrape: scrape::read(top.section("scrape", &mut mistakes), &mut mistakes),
         prometheus: upstream(top.section("upstream", &mut mistakes), &mut mistakes),
     };

@@ -90,6 +90,9 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
         credentials(out, ship.credentials.as_ref())?;
     }
     receive(out, &config.receive)?;
+    if let Some(options) = &config.sampling {
+        super::sampling::render(options, out)?;
+    }
     config.scrape.render(out);
     if let Some(prometheus) = &config.prometheus {
         writeln!(out, "upstream:\n  prometheus:\n    url: {}", quoted(&shown(&prometheus.url)))?;

@@ -30,7 +30,7 @@ pub use options::{
     Counters, Keep, OpenError, Refused, Retention, SignalStats, Stats, StoreOptions, SyncPolicy,
 };
 pub use sampling::{
-    KeepTraces, MAX_CONDITIONS, MAX_RULES, Rule, RuleStats, SamplingOptions, SamplingStats, ValueMatch, WAIT,
-    When,
+    KeepTraces, MAX_CONDITIONS, MAX_RULES, Pattern, Rule, RuleStats, SamplingOptions, SamplingStats,
+    ValueMatch, WAIT, When,
 };
 pub use store::Store;

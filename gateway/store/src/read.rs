@@ -223,6 +223,11 @@ pub trait TraceRead: Send + Sync {
     /// round ([`TraceId::matches`]). At most `limit` records a signal.
     fn trace(&self, id: TraceId, limit: usize) -> Result<TraceRecords, ReadError>;
 
+    /// Whether there can be such traces that sampling dropped.
+    fn drops_traces(&self) -> bool {
+        false
+    }
+
     /// The [`Fate::SampledOut`] of a trace, if that is what became of it: whoever names traces from other sources asks.
     fn sampled_out(&self, _id: TraceId) -> Option<Fate> {
         None

@@ -1,5 +1,6 @@
 //! Prometheus' own interface, handed on to the server that is configured.
 
+mod exemplars;
 mod routes;
 #[cfg(test)]
 mod tests;

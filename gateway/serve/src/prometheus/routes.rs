@@ -10,10 +10,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use serde_json::{Value, json};
 
+use super::exemplars;
 use crate::State;
 
 /// Query strings and forms are short; Grafana's longest are some kilobytes.
 const FORM_LIMIT: usize = 1 << 20;
+/// Whose answer names traces.
+const EXEMPLARS: &str = "/prometheus/api/v1/query_exemplars";
 
 /// Hands a request on to the metrics server.
 #[async_trait]
@@ -57,7 +60,14 @@ async fn handle(Extract(state): Extract<State>, request: Request) -> Response {
     let Some(server) = &state.prometheus else {
         return without_server(parts.uri.path(), parts.uri.query().unwrap_or_default(), &body);
     };
-    match server.forward(parts.method, inner, &parts.headers, body).await {
+    let mut headers = parts.headers;
+    let has_exemplars = parts.uri.path() == EXEMPLARS && state.traces.drops_traces();
+    if has_exemplars {
+        // What is compressed cannot be looked into.
+        headers.remove(header::ACCEPT_ENCODING);
+    }
+    match server.forward(parts.method, inner, &headers, body).await {
+        Ok(response) if has_exemplars => exemplars::without_dropped(response, &state).await,
         Ok(response) => response,
         Err(failure) => error(failure.status, "unavailable", &failure.detail),
     }
@@ -99,6 +109,6 @@ pub(crate) fn error(status: StatusCode, kind: &str, detail: &str) -> Response {
     body(status, &json!({ "status": "error", "errorType": kind, "error": detail }))
 }
 
-fn body(status: StatusCode, value: &Value) -> Response {
+pub(super) fn body(status: StatusCode, value: &Value) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
 }

@@ -6,6 +6,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use parsers::record::TraceId;
+use store::read::Fate;
 
 use super::{response, search};
 use crate::State;
@@ -42,6 +43,10 @@ async fn trace(Extract(state): Extract<State>, Path(id): Path<String>, wrapped: 
         Ok(Err(error)) => return (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
         Err(error) => return error.into_response(),
     };
+    if let Some(Fate::SampledOut { rule, .. }) = records.fates.first() {
+        let detail = format!("the rule `{rule}` of `sampling.rules` dropped this trace");
+        return (StatusCode::NOT_FOUND, detail).into_response();
+    }
     if records.spans.is_empty() {
         return (StatusCode::NOT_FOUND, "no spans of this trace are stored").into_response();
     }

@@ -32,6 +32,10 @@ impl TraceRead for Store {
         Ok(records)
     }
 
+    fn drops_traces(&self) -> bool {
+        self.inner().sampling.is_some()
+    }
+
     fn sampled_out(&self, id: TraceId) -> Option<Fate> {
         self.inner().sampling.as_ref()?.fate(id.low64())
     }

@@ -47,7 +47,9 @@ use tally::Tally;
 
 pub(crate) use decide::run;
 pub(crate) use mask::Mask;
-pub use rules::{KeepTraces, MAX_CONDITIONS, MAX_RULES, Rule, SamplingOptions, ValueMatch, WAIT, When};
+pub use rules::{
+    KeepTraces, MAX_CONDITIONS, MAX_RULES, Pattern, Rule, SamplingOptions, ValueMatch, WAIT, When,
+};
 pub use tally::{RuleStats, SamplingStats};
 #[cfg(test)]
 pub(crate) use {

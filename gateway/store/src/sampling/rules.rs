@@ -63,15 +63,35 @@ impl When {
 pub enum ValueMatch {
     /// Equal to the byte.
     Equal(String),
-    /// Matches, anchored on both ends by whoever makes it.
-    Regex(regex::Regex),
+    /// Matches from the first character to the last.
+    Regex(Pattern),
+}
+
+/// A regular expression, anchored on both ends.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    written: String,
+    compiled: regex::Regex,
+}
+
+impl Pattern {
+    /// Anchors and compiles it; an error says what is wrong with it.
+    pub fn new(written: &str) -> Result<Self, regex::Error> {
+        let compiled = regex::Regex::new(&format!("^(?:{written})$"))?;
+        Ok(Self { written: written.to_owned(), compiled })
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
 }
 
 impl ValueMatch {
     pub(crate) fn matches(&self, value: &str) -> bool {
         match self {
             Self::Equal(wanted) => wanted == value,
-            Self::Regex(regex) => regex.is_match(value),
+            Self::Regex(pattern) => pattern.compiled.is_match(value),
         }
     }
 }
