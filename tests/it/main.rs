@@ -35,6 +35,7 @@ mod own_metrics;
 mod reload;
 #[cfg(test)]
 mod remote_write;
+mod scrape;
 #[cfg(test)]
 mod sources;
 #[cfg(test)]

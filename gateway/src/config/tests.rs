@@ -134,7 +134,8 @@ fn what_check_config_prints_is_read_back_to_the_same() {
     let text = "server: {listen: 0.0.0.0:8080, external_url: 'http://t:1'}\nstore: {dir: /d, retention: {logs: 90m}, sync: batch}\n\
                 collect: {files: [{path: '/x/*.log', pipeline_stages: [{match: {selector: '{a=\"b\"}', stages: [{drop: {expression: \"it's\"}}]}}, {metrics: {n: {type: Counter, config: {match_all: true, action: inc}}}}], relabel_configs: [{source_labels: [pod], target_label: p}]}], exclude: ['/x/y*'], node: n1, stdin: {labels: {job: x}, pipeline_stages: [{docker: {}}]}, journal: {path: /j, max_age: 12h, json: true, matches: [A=b], labels: {x: y}}, syslog: [{listen: 'udp://127.0.0.1:5', use_incoming_timestamp: true, max_message_bytes: 64KiB, idle_timeout: 1h, labels: {y: z}, relabel_configs: [{action: labeldrop, regex: x}]}, {listen: 'tcp://:6'}]}\n\
                 derive: {rules: [{name: \"it's\", regex: 'a=(?P<trace_id>\\w+)'}]}\nship: {trefoil: {url: 'http://t:8080', bearer_token_file: /token, timeout: 5s}}\n\
-                upstream: {prometheus: {url: 'http://p:9090/prefix/', timeout: 500ms, labels: {service: [svc]}}}\n";
+                upstream: {prometheus: {url: 'http://p:9090/prefix/', timeout: 500ms, labels: {service: [svc]}}}\n\
+                scrape: {interval: 1m, jobs: [{job: \"it's\", targets: ['a:1', b], labels: {team: x}, interval: 5s, metrics_path: /m, scheme: https, params: {p: [x, y], q: z}, basic_auth: {username: u, password_file: /p}, tls: {ca_file: /ca, insecure_skip_verify: true}, honor_labels: true, honor_timestamps: false, sample_limit: 9, body_size_limit: 1MiB, relabel: [{source_labels: [__address__], target_label: a}], metric_relabel: [{action: labeldrop, regex: x}]}, {job: two, static: [{targets: ['c:1']}, {targets: ['d:1'], labels: {e: f}}], file_sd: ['/sd/*.json', /sd/x.yml], bearer_token_file: /t, kubernetes: {api: 'http://k:1', token_file: /kt, namespaces: [n], node: n1, selector: 'a=b', tls: {insecure_skip_verify: true}}}, {job: three, kubernetes: {}}]}\n";
     let config = load(text, "t.yaml", []).unwrap();
     let mut again =
         load(&render(&config), "printed", []).unwrap_or_else(|m| panic!("{m:?}\n{}", render(&config)));
@@ -145,6 +146,35 @@ fn what_check_config_prints_is_read_back_to_the_same() {
     }
     again.prometheus.as_mut().unwrap().labels = config.prometheus.as_ref().unwrap().labels.clone();
     assert_eq!(config, again);
+}
+
+#[test]
+fn targets_are_checked_key_by_key() {
+    let text = "scrape:\n  interval: 1ms\n  jobs:\n    - {job: a, targets: ['http://a/metrics']}\n    - {job: b}\n    - {targets: [c]}\n\
+                \x20   - {job: d, targets: [d], interval: 5s, timeout: 6s, scheme: ftp, metrics_path: m, params: [x]}\n\
+                \x20   - {job: a, targets: [e], bearer_token: x, bearer_token_file: /y, labels: {a-b: c}}\n\
+                \x20   - {job: f, file_sd: [x.json, /x.txt, '/*/x.json'], body_size_limit: 1GiB, relabel: [{action: hashmod}]}\n\
+                \x20   - {job: g, kubernetes: {api: x, pods: all}, labels: {a: b}}\n";
+    let found = mistakes(text);
+    let places: Vec<&str> = found.iter().map(|mistake| mistake.split(':').nth(1).unwrap()).collect();
+    let expected = "2 4 5 6 7 7 7 7 8 8 8 9 9 9 9 9 10 10 10";
+    assert_eq!(places.join(" "), expected, "{found:#?}");
+    let said = found.join("\n");
+    for part in [
+        "scrape.interval: expected a duration from `100ms` to `1d`",
+        "such as `shop:9100`; scheme and path have keys of their own",
+        "nothing would ever be scraped",
+        "scrape.jobs[3].timeout: expected a duration up to the interval, which is `5s`",
+        "there is another job `a` above",
+    ] {
+        assert!(said.contains(part), "{part} is not in\n{said}");
+    }
+    let config = load("scrape: {interval: 5s, jobs: [{job: a, targets: [b]}]}", "t.yaml", []).unwrap();
+    let job = &config.scrape.options.jobs[0];
+    assert_eq!((job.interval.as_secs(), job.timeout.as_secs()), (5, 5), "no longer than the interval");
+    let text = "scrape: {jobs: [{job: a, targets: [b], bearer_token: s3cret}, {job: c, targets: [d], basic_auth: {username: u, password: s3cret}}]}";
+    let printed = render(&load(text, "t.yaml", []).unwrap());
+    assert!(!printed.contains("s3cret") && printed.contains("(not shown)"), "{printed}");
 }
 
 #[test]
