@@ -31,6 +31,8 @@ pub(super) fn builder(tls: &Tls) -> Result<ClientBuilder, String> {
         .user_agent(concat!("Trefoil/", env!("CARGO_PKG_VERSION")))
         .no_gzip()
         .no_zstd()
+        // Targets are near; a proxy of the environment is for what is not.
+        .no_proxy()
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
         .tls_danger_accept_invalid_certs(tls.insecure_skip_verify);
     if let Some(file) = &tls.ca_file {

@@ -15,6 +15,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 /// when they end, and their exemplars are stored with every scrape.
 pub const MAX_REMEMBERED: usize = 200_000;
 
+/// Names and values of one target that are shared by its labels.
+const MAX_NAMES: usize = 100_000;
 /// Families of one target that are remembered.
 const MAX_FAMILIES: usize = 10_000;
 /// Bytes of a family's help and unit that are kept.
@@ -151,7 +153,9 @@ impl Memory {
             return Arc::clone(known);
         }
         let text: Arc<str> = text.into();
-        self.names.insert(Arc::clone(&text));
+        if self.names.len() < MAX_NAMES {
+            self.names.insert(Arc::clone(&text));
+        }
         text
     }
 

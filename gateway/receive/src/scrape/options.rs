@@ -98,7 +98,7 @@ pub struct Group {
 /// Whom a connection trusts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Tls {
-    /// Certificates to trust besides the system's, in PEM.
+    /// Certificates to trust instead of the system's, in PEM.
     pub ca_file: Option<PathBuf>,
     /// Any certificate will do.
     pub insecure_skip_verify: bool,
