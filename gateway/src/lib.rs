@@ -20,3 +20,4 @@ mod sinks;
 mod sources;
 pub mod telemetry;
 pub mod trace_view;
+mod unread;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::middleware::from_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -15,6 +16,8 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+use crate::unread::read_to_the_end;
 
 /// Open connections a listener; more wait in the kernel's queue. A node's agents and a Grafana are far below.
 const MAX_CONNECTIONS: usize = 1024;
@@ -94,6 +97,7 @@ impl Listener {
 
     /// Serves until shutdown, then drains.
     pub async fn serve(self, router: Router, shutdown: CancellationToken) {
+        let router = router.layer(from_fn(read_to_the_end));
         let mut builder = Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
         builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(HEAD_TIMEOUT));
