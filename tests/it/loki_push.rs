@@ -101,6 +101,25 @@ async fn winston_loki_is_heard_in_json_and_protobuf() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pino_loki_is_heard_with_ids_in_metadata_and_in_lines() -> Result<()> {
+    let scene = Scene::start().await?;
+    let reported = report("pino_loki.js", &[&scene.url(""), TRACE]).await?;
+    let logs = scene.logs(TRACE).await?;
+    let mut messages = Vec::new();
+    for log in &logs {
+        let line: Value = serde_json::from_str(log["line"].as_str().context("no line")?)?;
+        messages.push(line["msg"].as_str().context("no message")?.to_owned());
+        assert_eq!((&log["labels"]["app"], &log["labels"]["kind"]), (&json!("pino"), &json!("order")));
+        assert_eq!((&log["severity"], &log["join"]["rule"]), (&json!("warn"), &json!("trace_id")));
+    }
+    messages.sort_unstable();
+    assert_eq!(messages, lines(&reported), "{logs:?}");
+    let metadata: Vec<_> = logs.iter().filter_map(|log| log["metadata"]["order"].as_str()).collect();
+    assert_eq!(metadata, ["7"]);
+    scene.trefoil.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn structured_metadata_names_the_trace_and_order_does_not_matter() -> Result<()> {
     let scene = Scene::start().await?;
     let base = now();

@@ -35,6 +35,8 @@ mod own_metrics;
 mod reload;
 #[cfg(test)]
 mod remote_write;
+#[cfg(test)]
+mod retries;
 mod scrape;
 #[cfg(test)]
 mod sources;

@@ -160,6 +160,15 @@ impl Program {
         Ok(())
     }
 
+    /// The value of one series of its own metrics, named with its labels.
+    pub async fn count(&self, series: &str) -> Result<f64> {
+        let text = reqwest::get(format!("http://{}/metrics", self.main)).await?;
+        let text = String::from_utf8(body(text).await?)?;
+        let value =
+            text.lines().find_map(|line| line.strip_prefix(series)?.split_whitespace().next()?.parse().ok());
+        value.with_context(|| format!("no {series} in {text}"))
+    }
+
     /// SIGKILL: no chance to tidy up.
     pub async fn kill(mut self) -> Result<()> {
         self.child.kill().await?;

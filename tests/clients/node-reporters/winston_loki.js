@@ -1,10 +1,11 @@
-// Lines through winston-loki, as JSON or as snappy protobuf; prints what was reported, a JSON object a line.
+// Lines through winston-loki, as JSON or as snappy protobuf; prints what was reported, a JSON object a line. A `patient` one
+// ends only when the gateway has room.
 'use strict';
 
 const winston = require('winston');
 const LokiTransport = require('winston-loki');
 
-const [host, encoding, trace] = process.argv.slice(2);
+const [host, encoding, trace, patient] = process.argv.slice(2);
 const transport = new LokiTransport({
   host,
   labels: {app: 'winston'},
@@ -15,7 +16,9 @@ const transport = new LokiTransport({
   gracefulShutdown: false,
   onConnectionError: (error) => {
     console.error(error);
-    process.exit(1);
+    if (!patient) {
+      process.exit(1);
+    }
   },
 });
 const logger = winston.createLogger({
@@ -38,8 +41,21 @@ for (let n = 0; n < 3; n += 1) {
   lines.push(`${line} {"level":"error"}`);
 }
 
+async function room() {
+  const headers = {'content-type': 'application/json'};
+  const answer = await fetch(`${host}/loki/api/v1/push`, {method: 'POST', headers, body: '{"streams":[]}'});
+  if (answer.status === 503) {
+    await room();
+  }
+}
+
 async function main() {
   await transport.flush();
+  if (patient) {
+    // What was refused is kept, for a turn a minute later or for the end.
+    await room();
+    await transport.close();
+  }
   for (const line of lines) {
     console.log(JSON.stringify({trace_id: trace, line}));
   }

@@ -57,7 +57,7 @@ def tell(span):
         {
             "signal": "span",
             **hexed(span.context),
-            "parent_span_id": format(span.parent.span_id, "016x"),
+            "parent_span_id": format(span.parent.span_id, "016x") if span.parent else None,
             "service": "back",
             "name": span.name,
             "kind": span.kind.name.lower(),

@@ -1,14 +1,11 @@
 //! Promise: an OpenTelemetry Collector, set up as usual tutorials have it, forwards an application's spans, logs and metrics and
 //! the host's metrics over gRPC and HTTP, whatever it compresses with; nothing of it is refused.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
 use tests::harness::{Collector, Http, built, client, clients, run, until, whole};
 use tests::program::Program;
 
-/// Two collections a second apart, on a machine that may be compiling.
-const SOON: Duration = Duration::from_secs(30);
+use super::SOON;
 
 struct Scene {
     folder: tempfile::TempDir,
@@ -28,18 +25,11 @@ impl Scene {
         Collector::start(self.folder.path(), &self.trefoil, exporter, compression).await
     }
 
-    /// One of the gateway's own counters.
-    async fn count(&self, series: &str) -> Result<f64> {
-        let text = self.http.get(&format!("http://{}/metrics", self.trefoil.main)).await?.text();
-        let value = text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
-        value.with_context(|| format!("no {series} in {text}"))
-    }
-
     /// Ends with nothing having been refused.
     async fn end(self) -> Result<()> {
         for signal in ["spans", "logs", "samples"] {
             let series = format!(r#"trefoil_rejected_records_total{{protocol="otlp",signal="{signal}"}}"#);
-            assert_eq!(self.count(&series).await?, 0.0, "{series}");
+            assert_eq!(self.trefoil.count(&series).await?, 0.0, "{series}");
         }
         self.trefoil.stop().await
     }
@@ -58,9 +48,9 @@ async fn shop_through(exporter: &str) -> Result<()> {
 
     // The shop has ended: what comes now are the host's metrics.
     let samples = r#"trefoil_received_samples_total{protocol="otlp"}"#;
-    let before = scene.count(samples).await?;
+    let before = scene.trefoil.count(samples).await?;
     until("metrics of the host", SOON, || async {
-        let after = scene.count(samples).await?;
+        let after = scene.trefoil.count(samples).await?;
         ensure!(after > before + 20.0, "{before} samples, then {after}");
         Ok(())
     })
