@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use flate2::write::{MultiGzDecoder, ZlibDecoder};
+use flate2::write::MultiGzDecoder;
+use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::body::Encoding;
 
@@ -16,7 +17,9 @@ pub(super) enum Inflate {
     Undecided(Vec<u8>),
     Plain,
     Gzip(Box<MultiGzDecoder<Vec<u8>>>),
-    Zlib(Box<ZlibDecoder<Vec<u8>>>),
+    Zlib(Box<Decompress>),
+    /// What stands behind the end of a zlib stream is passed over.
+    Ended,
 }
 
 impl Inflate {
@@ -35,7 +38,7 @@ impl Inflate {
                 let head = std::mem::take(head);
                 *self = match Encoding::sniffed(&head) {
                     Encoding::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
-                    Encoding::Zlib => Self::Zlib(Box::new(ZlibDecoder::new(Vec::new()))),
+                    Encoding::Zlib => Self::Zlib(Box::new(Decompress::new(true))),
                     _ => Self::Plain,
                 };
                 self.feed(&head, out)
@@ -50,10 +53,12 @@ impl Inflate {
                 Ok(())
             }
             Self::Zlib(decoder) => {
-                decoder.write_all(piece)?;
-                out.append(decoder.get_mut());
+                if inflate(decoder, piece, out)? {
+                    *self = Self::Ended;
+                }
                 Ok(())
             }
+            Self::Ended => Ok(()),
         }
     }
 
@@ -64,17 +69,36 @@ impl Inflate {
                 out.append(head);
                 Ok(())
             }
-            Self::Plain => Ok(()),
+            Self::Plain | Self::Ended => Ok(()),
             Self::Gzip(decoder) => {
                 let ended = decoder.try_finish();
                 out.append(decoder.get_mut());
                 ended
             }
-            Self::Zlib(decoder) => {
-                let ended = decoder.try_finish();
-                out.append(decoder.get_mut());
-                ended
-            }
+            Self::Zlib(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
+/// Bytes that come out of a piece before there is room for more.
+const STEP: usize = 16 * 1024;
+
+/// Takes a piece of a zlib stream; `true` at its end, which flate2's own writer does not ask for.
+fn inflate(decoder: &mut Decompress, mut piece: &[u8], out: &mut Vec<u8>) -> io::Result<bool> {
+    loop {
+        out.reserve(STEP);
+        let before = (decoder.total_in(), decoder.total_out());
+        let status = decoder.decompress_vec(piece, out, FlushDecompress::None)?;
+        piece = piece.get((decoder.total_in() - before.0) as usize..).unwrap_or_default();
+        if status == Status::StreamEnd {
+            return Ok(true);
+        }
+        // All is out of it once there is room to spare.
+        if piece.is_empty() && out.len() < out.capacity() {
+            return Ok(false);
+        }
+        if before == (decoder.total_in(), decoder.total_out()) {
+            return Err(io::ErrorKind::InvalidData.into());
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What holds for every protocol alike, asked of each in a row of a table. What only one of them knows is tested beside it.
 
+mod bombs;
+mod refusals;
 mod tenants;
 mod ways;
 
@@ -23,13 +25,15 @@ use ways::Way;
 
 /// All receivers on one port, over one sink.
 fn port(kept: &Arc<Kept>, max_body: usize, max_in_flight: usize) -> Router {
-    let intake = Intake::within(kept.clone(), Arc::default(), None, max_in_flight);
-    let (otlp, jaeger) = (Otlp::new(&intake, OtlpOptions { max_body }), Jaeger::new(&intake, max_body));
+    over(&Intake::within(kept.clone(), Arc::default(), None, max_in_flight), max_body)
+}
+
+fn over(intake: &Intake, max_body: usize) -> Router {
+    let (otlp, jaeger) = (Otlp::new(intake, OtlpOptions { max_body }), Jaeger::new(intake, max_body));
     let apm = ElasticApmOptions { max_body, ..ElasticApmOptions::default() };
     let spans = otlp.http().merge(otlp.grpc()).merge(jaeger.http()).merge(jaeger.grpc());
-    let spans =
-        spans.merge(Zipkin::new(&intake, max_body).http()).merge(ElasticApm::new(&intake, apm).http());
-    spans.merge(LokiPush::new(&intake, max_body).http()).merge(RemoteWrite::new(&intake, max_body).http())
+    let spans = spans.merge(Zipkin::new(intake, max_body).http()).merge(ElasticApm::new(intake, apm).http());
+    spans.merge(LokiPush::new(intake, max_body).http()).merge(RemoteWrite::new(intake, max_body).http())
 }
 
 struct Answer {
