@@ -202,8 +202,8 @@ impl App {
         let received = received.merge(elastic_apm.http()).merge(loki_push.http()).merge(remote_write.http());
         tasks.spawn(main.serve(surfaces.merge(received), shutdown.clone()));
         ports.serve(&zipkin, &jaeger, &elastic_apm, &tasks, &shutdown);
-        tasks.spawn(grpc.serve(otlp.grpc().fallback(Otlp::grpc_unimplemented), shutdown.clone()));
-        tasks.spawn(http.serve(otlp.http(), shutdown.clone()));
+        tasks.spawn(grpc.serve(otlp.grpc_port(), shutdown.clone()));
+        tasks.spawn(http.serve(otlp.http_port(), shutdown.clone()));
         let mut positions = store.positions(LOCAL_AGENT);
         if let Some(file) = config.collect.import_positions.as_deref().filter(|_| positions.is_empty()) {
             positions = promtail_positions::read(file, LOCAL_AGENT)?;

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 
 use receive::elastic_apm::ElasticApm;
 use receive::jaeger::{Jaeger, Protocol};
-use receive::otlp::Otlp;
 use receive::zipkin::Zipkin;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -69,8 +68,8 @@ impl Ports {
         let listeners = [
             (self.zipkin, zipkin.port()),
             (self.elastic_apm, elastic_apm.port()),
-            (self.jaeger_http, jaeger.http()),
-            (self.jaeger_grpc, jaeger.grpc().fallback(Otlp::grpc_unimplemented)),
+            (self.jaeger_http, jaeger.http_port()),
+            (self.jaeger_grpc, jaeger.grpc_port()),
             (self.jaeger_sampling, jaeger.sampling()),
         ];
         for (listener, router) in listeners {

@@ -28,6 +28,7 @@ mod tests;
 mod thrift;
 mod translated;
 mod trouble;
+mod wrong_path;
 pub mod zipkin;
 
 use std::sync::Arc;

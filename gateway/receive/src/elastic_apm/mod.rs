@@ -28,6 +28,7 @@ use axum::response::Response;
 
 use crate::counters::{Protocol, count};
 use crate::intake::{Door, Intake};
+use crate::wrong_path::alone;
 
 /// How the receiver behaves.
 #[derive(Clone, Default)]
@@ -78,6 +79,7 @@ impl ElasticApm {
 
     /// As [`ElasticApm::http`], and `/`, for port 8200.
     pub fn port(&self) -> axum::Router {
-        self.http().merge(routes::root(Arc::clone(&self.inner)))
+        let port = self.http().merge(routes::root(Arc::clone(&self.inner)));
+        alone(port, "POST to /intake/v2/events, and GET or POST of /config/v1/agents")
     }
 }

@@ -16,6 +16,7 @@ use tokio::net::UdpSocket;
 use crate::Intake;
 use crate::span_intake::SpanIntake;
 pub use crate::thrift::Protocol;
+use crate::wrong_path::alone;
 
 /// The receiver, ready to be mounted. Cheap to clone.
 #[derive(Clone)]
@@ -29,14 +30,27 @@ impl Jaeger {
         Self { intake: SpanIntake::new(intake.door(crate::Protocol::Jaeger, max_body)) }
     }
 
-    /// `POST /api/traces` and `GET /api/sampling`, for port 14268 or to merge on the main port.
+    /// `POST /api/traces` and `GET /api/sampling`, to merge on the main port.
     pub fn http(&self) -> Router {
         routes::router(self.intake.clone())
     }
 
-    /// `jaeger.api_v2.CollectorService/PostSpans` and `SamplingManager/GetSamplingStrategy`. It has no fallback of its own, so it merges on the main port.
+    /// As [`Jaeger::http`], for port 14268.
+    pub fn http_port(&self) -> Router {
+        alone(self.http(), "thrift, POST to /api/traces; gRPC has a port of its own, usually 14250")
+    }
+
+    /// `jaeger.api_v2.CollectorService/PostSpans` and `SamplingManager/GetSamplingStrategy`, to merge on the main port.
     pub fn grpc(&self) -> Router {
         grpc::router(self.intake.clone())
+    }
+
+    /// As [`Jaeger::grpc`], for port 14250.
+    pub fn grpc_port(&self) -> Router {
+        alone(
+            self.grpc(),
+            "gRPC to jaeger.api_v2.CollectorService; thrift over HTTP has a port of its own, usually 14268",
+        )
     }
 
     /// `GET /sampling`, for port 5778.

@@ -17,6 +17,7 @@ use crate::counters::Protocol;
 use crate::intake::{Door, Wire};
 use crate::limits::MAX_BODY;
 use crate::trouble::Trouble;
+use crate::wrong_path::alone;
 
 /// The three signals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,21 +52,30 @@ impl Otlp {
         Self { door: intake.door(Protocol::Otlp, options.max_body) }
     }
 
-    /// `/v1/traces`, `/v1/logs`, `/v1/metrics`, for port 4318 or to merge on the main port; also `/otlp/v1/logs`, where
-    /// Loki takes OTLP.
+    /// `/v1/traces`, `/v1/logs`, `/v1/metrics`, to merge on the main port; also `/otlp/v1/logs`, where Loki takes OTLP.
     pub fn http(&self) -> axum::Router {
         routes::router(self.clone())
     }
 
-    /// The three Export services and `grpc.health.v1.Health/Check`. It has no fallback of its own, so it merges on the main
-    /// port; alone on 4317 add [`Otlp::grpc_unimplemented`] as the fallback.
+    /// As [`Otlp::http`], for port 4318.
+    pub fn http_port(&self) -> axum::Router {
+        alone(
+            self.http(),
+            "POST to /v1/traces, /v1/logs and /v1/metrics; gRPC has a port of its own, usually 4317",
+        )
+    }
+
+    /// The three Export services and `grpc.health.v1.Health/Check`, to merge on the main port.
     pub fn grpc(&self) -> axum::Router {
         grpc::router(self.clone())
     }
 
-    /// What gRPC answers for an unknown service: UNIMPLEMENTED.
-    pub fn grpc_unimplemented() -> std::future::Ready<axum::response::Response> {
-        std::future::ready(crate::grpc::unimplemented())
+    /// As [`Otlp::grpc`], for port 4317.
+    pub fn grpc_port(&self) -> axum::Router {
+        alone(
+            self.grpc(),
+            "gRPC to the Export services of OTLP; OTLP over HTTP has a port of its own, usually 4318",
+        )
     }
 
     async fn take(&self, signal: Signal, as_json: bool, wire: Wire) -> Result<Rejections, Trouble> {

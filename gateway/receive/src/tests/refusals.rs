@@ -6,7 +6,11 @@ use axum::http::Method;
 
 use super::ways::{Way, ways};
 use super::{Answer, ask, over, port, send};
+use crate::elastic_apm::{ElasticApm, ElasticApmOptions};
+use crate::jaeger::Jaeger;
 use crate::kept::Kept;
+use crate::otlp::{Otlp, OtlpOptions};
+use crate::zipkin::Zipkin;
 use crate::{Intake, MAX_BODY, MAX_IN_FLIGHT, Protocol};
 
 /// A protocol's words for what may happen to a request.
@@ -294,5 +298,35 @@ async fn json_that_nests_without_end_is_malformed() {
             let (answer, _) = send(way, &[], body).await;
             assert_eq!(answer.code(), "400", "{}", way.name);
         }
+    }
+}
+
+#[tokio::test]
+async fn who_has_the_wrong_port_or_path_is_told_the_right_one_and_never_that_all_is_well() {
+    let intake = Intake::new(Arc::new(Kept::default()), Arc::default(), None);
+    let otlp = Otlp::new(&intake, OtlpOptions::default());
+    let (zipkin, jaeger) = (Zipkin::new(&intake, MAX_BODY), Jaeger::new(&intake, MAX_BODY));
+    let apm = ElasticApm::new(&intake, ElasticApmOptions::default());
+    for (port, path, media, code, text) in [
+        (otlp.http_port(), "/", "application/x-protobuf", "404", "/v1/traces"),
+        (otlp.http_port(), "/v1/trace", "application/json", "404", "/v1/traces"),
+        (otlp.http_port(), "/opentelemetry.x/Export", "application/grpc", "grpc 12", "4317"),
+        (otlp.grpc_port(), "/v1/traces", "application/x-protobuf", "404", "4318"),
+        (otlp.grpc_port(), "/opentelemetry.x/Export", "application/grpc", "grpc 12", "OTLP"),
+        (zipkin.port(), "/api/v2/span", "application/json", "404", "/api/v2/spans"),
+        (
+            jaeger.http_port(),
+            "/jaeger.api_v2.CollectorService/PostSpans",
+            "application/grpc",
+            "grpc 12",
+            "14250",
+        ),
+        (jaeger.grpc_port(), "/api/traces", "application/x-thrift", "404", "14268"),
+        (apm.port(), "/intake/v1/events", "application/x-ndjson", "404", "/intake/v2/events"),
+    ] {
+        let answer = ask(port, Method::POST, path, &[("content-type", media)], vec![]).await;
+        assert_eq!(answer.code(), code, "{path}");
+        let said = answer.header("grpc-message").unwrap_or(&answer.text);
+        assert!(said.contains(text), "{path}: {said}");
     }
 }

@@ -20,6 +20,7 @@ use crate::Intake;
 use crate::span_intake::SpanIntake;
 use crate::thrift::{Kind, Reader, ThriftError};
 use crate::translated::Translated;
+use crate::wrong_path::alone;
 use model::{Bad, Report};
 
 /// The two versions of the span model.
@@ -57,7 +58,7 @@ impl Zipkin {
 
     /// As [`Zipkin::http`], and `/health` and `/info`, for port 9411.
     pub fn port(&self) -> Router {
-        self.http().merge(routes::health())
+        alone(self.http().merge(routes::health()), "POST to /api/v2/spans and /api/v1/spans")
     }
 }
 

@@ -49,7 +49,7 @@ impl Decoder for Prost {
 async fn serve(otlp: &Otlp) -> Channel {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = otlp.grpc().fallback(Otlp::grpc_unimplemented);
+    let router = otlp.grpc_port();
     tokio::spawn(async move { axum::serve(listener, router).await });
     Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy()
 }
