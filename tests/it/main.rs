@@ -21,6 +21,9 @@ mod first_light;
 mod full;
 #[cfg(test)]
 mod grafana;
+
+#[cfg(test)]
+mod hostile_bodies;
 #[cfg(test)]
 mod jaeger;
 #[cfg(test)]

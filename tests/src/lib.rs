@@ -2,5 +2,6 @@
 
 pub mod corpus;
 pub mod harness;
+pub mod hostile;
 pub mod node;
 pub mod program;

@@ -58,6 +58,13 @@ impl Jaeger {
         routes::sampling_router()
     }
 
+    /// Takes datagrams of an agent that were received already, together. What cannot be taken is counted.
+    pub async fn datagrams<'b>(&self, protocol: Protocol, datagrams: impl IntoIterator<Item = &'b [u8]>) {
+        let mut waiting = agent::Waiting::new(&self.intake, protocol);
+        datagrams.into_iter().for_each(|datagram| waiting.add(datagram));
+        waiting.deliver().await;
+    }
+
     /// Takes the agent's datagrams, `emitBatch` and `emitZipkinBatch`, until `shutdown` ends. Senders are told nothing, so what
     /// cannot be taken is counted.
     pub async fn agent(self, socket: UdpSocket, protocol: Protocol, shutdown: impl Future<Output = ()>) {
