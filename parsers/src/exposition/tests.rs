@@ -92,11 +92,11 @@ fn lines_of_openmetrics_say_what_the_specification_says() {
         (r#"{b="c"} 1"#, "1: a series without a name"),
         (r#"a{b="c",b="d"} 1"#, "1: a label twice"),
         (r#"a{b="c" d="e"} 1"#, "1: no comma between labels"),
-        (r#"a{b=c} 1"#, "1: no quotes round a value"),
+        ("a{b=c} 1", "1: no quotes round a value"),
         (r#"a{b.c="d"} 1"#, "1: a label without a value"),
         (r#"a{9="d"} 1"#, "1: a label's name that is neither quoted nor of letters, digits and `_`"),
         (r#"a{b="c 1"#, "1: labels without an end"),
-        (r##"# TYPE "http.requests" counter"##, "http.requests is Counter"),
+        (r#"# TYPE "http.requests" counter"#, "http.requests is Counter"),
         (r#"a 1 # {trace_id="abc"} 0.5"#, "__name__=a 1 # trace_id=abc 0.5"),
         (
             r#"a_bucket{le="1.0"} 11 1.5 # {trace_id="KOO5S4vxi0o",span_id="x y"} 0.67 1520879607.789"#,

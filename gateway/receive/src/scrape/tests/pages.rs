@@ -191,11 +191,10 @@ fn a_target_whose_series_change_all_the_time_is_not_remembered_for_ever() {
     let mut pages = Pages::new();
     pages.memory = Memory::new(Arc::clone(&all), Vec::new());
     for lap in 0..100 {
-        let page: String = (0..100)
-            .map(|n| {
-                format!("# TYPE c counter\nc_total{{lap=\"{lap}\",n=\"{n}\"}} 1\nfixed{{n=\"{n}\"}} {lap}\n")
-            })
-            .collect();
+        let mut page = "# TYPE c counter\n".to_owned();
+        for n in 0..100 {
+            page.push_str(&format!("c_total{{lap=\"{lap}\",n=\"{n}\"}} 1\nfixed{{n=\"{n}\"}} {lap}\n"));
+        }
         let (batch, _) = pages.take(&page);
         assert_eq!(batch.samples.len(), 200 + 5 + if lap == 0 { 0 } else { 100 });
     }

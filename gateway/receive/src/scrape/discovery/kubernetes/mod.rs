@@ -94,7 +94,9 @@ async fn follow(api: &Api, namespace: Option<&str>, number: usize, known: &Known
             Ok((pods, version)) => {
                 known.change(number, |space| {
                     *space = Space::default();
-                    pods.iter().for_each(|pod| space.put(pod));
+                    for pod in &pods {
+                        space.put(pod);
+                    }
                 });
                 version
             }

@@ -67,11 +67,12 @@ struct Container {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(default)]
 struct Port {
     #[serde(deserialize_with = "or_default")]
     name: String,
-    container_port: u16,
+    #[serde(rename = "containerPort")]
+    number: u16,
     #[serde(deserialize_with = "or_default")]
     protocol: String,
 }
@@ -114,14 +115,13 @@ impl Pod {
             .filter(|(_, port)| port.protocol.is_empty() || port.protocol == "TCP")
             .collect();
         if let Some(port) = self.annotation("port") {
-            let here = declared.iter().find(|(_, declared)| declared.container_port.to_string() == port);
+            let here = declared.iter().find(|(_, declared)| declared.number.to_string() == port);
             return vec![self.group(Some(port), here.copied())];
         }
         if declared.is_empty() {
             return vec![self.group(None, None)];
         }
-        let group =
-            |here: (&Container, &Port)| self.group(Some(&here.1.container_port.to_string()), Some(here));
+        let group = |here: (&Container, &Port)| self.group(Some(&here.1.number.to_string()), Some(here));
         declared.into_iter().map(group).collect()
     }
 
@@ -154,7 +154,7 @@ impl Pod {
             set("container", &container.name);
             set("__meta_kubernetes_pod_container_name", &container.name);
             set("__meta_kubernetes_pod_container_port_name", &port.name);
-            set("__meta_kubernetes_pod_container_port_number", &port.container_port.to_string());
+            set("__meta_kubernetes_pod_container_port_number", &port.number.to_string());
         }
         for (kind, pairs) in [("label", &self.metadata.labels), ("annotation", &self.metadata.annotations)] {
             for (name, value) in pairs {
