@@ -13,14 +13,14 @@ use parsers::record::Batch;
 use parsers::stage::Pipeline;
 use parsers::stage::relabel::Relabel;
 use prometheus_client::registry::Registry;
-use receive::elastic_apm::{ElasticApm, ElasticApmOptions};
+use receive::Intake;
+use receive::elastic_apm::ElasticApm;
 use receive::jaeger::Jaeger;
 use receive::loki_push::LokiPush;
 use receive::otlp::{Otlp, OtlpOptions};
 use receive::remote_write::RemoteWrite;
 use receive::scrape::ScrapeOptions;
 use receive::zipkin::Zipkin;
-use receive::{Intake, MAX_BODY};
 use store::read::{MetricRead, ReadError};
 use store::{Keep, Retention, Store, StoreOptions, SyncPolicy};
 use tokio::signal::unix::Signal;
@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use upstream::prometheus::{ForwardError, Prometheus, PrometheusOptions};
 
+use crate::apm_keys::{self, KeysError};
 use crate::collected::Collected;
 use crate::config::{self, Config};
 use crate::feeds::{Feeds, SyslogError, has_feeds};
@@ -113,6 +114,9 @@ pub enum StartError {
     /// The Prometheus client.
     #[error("upstream.prometheus: {0}")]
     Prometheus(#[from] upstream::prometheus::BuildError),
+    /// What Elastic APM's agents have to show.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// A rule; `check-config` says the same.
     #[error("derive.rules: {0}")]
     Rule(String),
@@ -154,8 +158,9 @@ impl App {
         let sink = Arc::new(StoreSink(store.clone()));
         let intake = Intake::new(sink.clone(), Arc::clone(&received), Some(newest_deriver));
         let otlp = Otlp::new(&intake, OtlpOptions { max_body: config.receive.otlp.max_body_bytes as usize });
-        let (zipkin, jaeger) = (Zipkin::new(&intake, MAX_BODY), Jaeger::new(&intake, MAX_BODY));
-        let elastic_apm = ElasticApm::new(&intake, elastic_apm_options(&config.receive.elastic_apm));
+        let zipkin = Zipkin::new(&intake, config.receive.zipkin.max_body_bytes as usize);
+        let jaeger = Jaeger::new(&intake, config.receive.jaeger.max_body_bytes as usize);
+        let elastic_apm = ElasticApm::new(&intake, apm_keys::options(&config.receive.elastic_apm)?);
         let loki_push = LokiPush::new(&intake, config.receive.loki_push.max_body_bytes as usize);
         let remote_write = RemoteWrite::new(&intake, config.receive.remote_write.max_body_bytes as usize);
 
@@ -238,15 +243,6 @@ impl App {
         if let Err(error) = tokio::task::spawn_blocking(move || store.close()).await {
             tracing::warn!(%error, "the store did not close in order; its journal is replayed at the next start");
         }
-    }
-}
-
-fn elastic_apm_options(settings: &config::ElasticApm) -> ElasticApmOptions {
-    ElasticApmOptions {
-        max_body: MAX_BODY,
-        secret_token: settings.secret_token.clone(),
-        api_keys: settings.api_keys.clone(),
-        agents: settings.agents.clone(),
     }
 }
 

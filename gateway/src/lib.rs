@@ -3,6 +3,7 @@
 //! This is a library as well, so that the tests boot the real thing.
 
 pub mod agent;
+mod apm_keys;
 pub mod app;
 pub mod cli;
 mod collected;

@@ -47,6 +47,9 @@ pub struct Listener {
     socket: TcpListener,
 }
 
+/// Bytes of datagrams that may wait to be read: some hundred of the largest, where the system's default holds three.
+const DATAGRAMS_WAITING: usize = 8 << 20;
+
 /// A bound socket for datagrams.
 #[derive(Debug)]
 pub struct Datagrams {
@@ -66,6 +69,8 @@ impl Datagrams {
         let Some(address) = address else { return Ok(None) };
         let fail = |error| BindError { address, purpose, key, can_be_off: true, error };
         let socket = UdpSocket::bind(address).await.map_err(fail)?;
+        // As much of it as `net.core.rmem_max` allows; with less, bursts are lost sooner, which is counted.
+        let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&socket, DATAGRAMS_WAITING);
         let address = socket.local_addr().map_err(fail)?;
         Ok(Some(Self { address, socket }))
     }

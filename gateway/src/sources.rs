@@ -142,7 +142,11 @@ pub fn receivers(counters: Arc<receive::Counters>) -> Source {
                 out.with(MetricName::RefusedRequests, named(&[(REASON, reason)]), get(counter) as f64);
             }
         }
-        let datagrams = [("malformed", &counters.bad_datagrams), ("refused", &counters.lost_datagrams)];
+        let datagrams = [
+            ("malformed", &counters.bad_datagrams),
+            ("refused", &counters.lost_datagrams),
+            ("dropped", &counters.dropped_datagrams),
+        ];
         for (reason, counter) in datagrams {
             out.with(MetricName::LostDatagrams, vec![(REASON, reason.to_owned())], get(counter) as f64);
         }

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use http_body_util::BodyExt;
 
 use crate::limits::Reservation;
@@ -74,9 +74,14 @@ impl Encoding {
     }
 }
 
+/// Bytes that there is room for before they are there: bodies of most senders, and little enough to be claimed by many.
+const MAX_RESERVED: usize = 256 * 1024;
+
 /// Reads a body of at most `max` bytes.
 pub(crate) async fn read(mut body: Body, max: usize, held: &mut Reservation) -> Result<Vec<u8>, Trouble> {
-    let mut out = Vec::new();
+    // As long as its head says, if that is not much.
+    let claimed = body.size_hint().exact().and_then(|len| usize::try_from(len).ok()).unwrap_or(0);
+    let mut out = Vec::with_capacity(claimed.min(max).min(MAX_RESERVED));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Trouble::Malformed(format!("the body broke off: {error}")))?;
         let Ok(data): Result<Bytes, _> = frame.into_data() else { continue };
@@ -103,17 +108,27 @@ pub(crate) fn decompress(
         return Ok(body);
     }
     if encoding.is_block(&body) {
-        // The declared length is looked at before anything is allocated.
-        let len = snap::raw::decompress_len(&body).map_err(|error| bad(error.into()))?;
-        if len > max {
-            return Err(Trouble::TooLarge(max));
-        }
-        if !held.grow(len) {
-            return Err(Trouble::busy());
-        }
-        return snap::raw::Decoder::new().decompress_vec(&body).map_err(|error| bad(error.into()));
+        return snappy_block(&body, max, |len| held.grow(len));
     }
     inflate(encoding.reader(&body).map_err(bad)?, max, held, bad)
+}
+
+/// Undoes one block of snappy, if `room` has some for what comes out.
+pub(crate) fn snappy_block(
+    body: &[u8],
+    max: usize,
+    room: impl FnOnce(usize) -> bool,
+) -> Result<Vec<u8>, Trouble> {
+    let bad = |error: snap::Error| Trouble::Malformed(format!("bad snappy body: {error}"));
+    // The declared length is looked at before anything is allocated.
+    let len = snap::raw::decompress_len(body).map_err(bad)?;
+    if len > max {
+        return Err(Trouble::TooLarge(max));
+    }
+    if !room(len) {
+        return Err(Trouble::busy());
+    }
+    snap::raw::Decoder::new().decompress_vec(body).map_err(bad)
 }
 
 /// Undoes the compression of a body as long as no more than `most` bytes come out of it; `None` if there are more, or if

@@ -85,6 +85,8 @@ pub struct Counters {
     pub bad_datagrams: AtomicU64,
     /// Datagrams whose spans the sink refused; nobody sends them again.
     pub lost_datagrams: AtomicU64,
+    /// Datagrams for which the kernel had no room left, as far as it tells.
+    pub dropped_datagrams: AtomicU64,
 }
 
 impl Counters {

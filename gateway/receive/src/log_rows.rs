@@ -1,6 +1,5 @@
 //! Log records of protocols other than OTLP to rows: what their fields say, then what the rules find in their text.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -124,10 +123,10 @@ impl<'d> LogRows<'d> {
         &mut self,
         stream: &Stream,
         time: Option<u64>,
-        line: &[u8],
+        text: &str,
         fields: impl IntoIterator<Item = (&'f str, &'f str)>,
     ) -> Result<(), &'static str> {
-        self.push_named(stream, time, line, Named::default(), fields)
+        self.push_named(stream, time, text, Named::default(), fields)
     }
 
     /// As [`LogRows::push`], of which something is known that no field says.
@@ -135,7 +134,7 @@ impl<'d> LogRows<'d> {
         &mut self,
         stream: &Stream,
         time: Option<u64>,
-        line: &[u8],
+        text: &str,
         mut named: Named,
         fields: impl IntoIterator<Item = (&'f str, &'f str)>,
     ) -> Result<(), &'static str> {
@@ -162,10 +161,6 @@ impl<'d> LogRows<'d> {
         if cut_fields > 0 {
             push_pair(&mut self.meta, "truncated_fields", &cut_fields.to_string());
         }
-        let text = match std::str::from_utf8(line) {
-            Ok(text) => Cow::Borrowed(text),
-            Err(_) => String::from_utf8_lossy(line),
-        };
         let kept = text.get(..text.floor_char_boundary(DEFAULT_MAX_LINE)).unwrap_or_default();
         let line = ContainerLine {
             time,

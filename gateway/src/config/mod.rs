@@ -32,6 +32,7 @@ pub use feeds::{Feed, Journal, Listen, Syslog};
 pub use node::Place;
 pub use promtail::{Converted, from_promtail};
 pub use reader::Mistake;
+pub(crate) use receive::api_key;
 pub use receive::{ElasticApm, Jaeger, MainPort, Otlp, Receive, Zipkin};
 pub use render::render;
 pub use scrape::Scrape;

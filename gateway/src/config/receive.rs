@@ -1,6 +1,7 @@
 //! `receive`: what is listened for, and where.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use receive::elastic_apm::AgentSettings;
 
@@ -32,8 +33,14 @@ pub struct ElasticApm {
     pub http: Option<SocketAddr>,
     /// `receive.elastic_apm.secret_token`: what agents have to show, on either port
     pub secret_token: Option<String>,
+    /// `receive.elastic_apm.secret_token_file`: a file that holds it, read at the start
+    pub secret_token_file: Option<PathBuf>,
     /// `receive.elastic_apm.api_keys`: `id:key`, any of which will do instead
     pub api_keys: Vec<String>,
+    /// `receive.elastic_apm.api_keys_file`: a file that holds more of them, one a line, read at the start
+    pub api_keys_file: Option<PathBuf>,
+    /// `receive.elastic_apm.max_body_bytes`: of one request, on the wire and decompressed
+    pub max_body_bytes: u64,
     /// `receive.elastic_apm.agents`: settings that agents fetch
     pub agents: Vec<AgentSettings>,
 }
@@ -61,6 +68,8 @@ pub struct Otlp {
 pub struct Zipkin {
     /// `receive.zipkin.http`; `None` is no port of its own
     pub http: Option<SocketAddr>,
+    /// `receive.zipkin.max_body_bytes`: of one request, on the wire and decompressed
+    pub max_body_bytes: u64,
 }
 
 /// The Jaeger receiver; `None` is no such port. `POST /api/traces` and `PostSpans` are on the main port in any case.
@@ -76,13 +85,22 @@ pub struct Jaeger {
     pub udp_binary: Option<SocketAddr>,
     /// `receive.jaeger.sampling`: where old clients ask an agent how to sample
     pub sampling: Option<SocketAddr>,
+    /// `receive.jaeger.max_body_bytes`: of one request, on the wire and decompressed
+    pub max_body_bytes: u64,
 }
 
 impl Receive {
     /// Without the ports that may be turned off.
     pub fn on_fewest_ports(self) -> Self {
-        let zipkin = Zipkin { http: None };
-        let jaeger = Jaeger { http: None, grpc: None, udp_compact: None, udp_binary: None, sampling: None };
+        let zipkin = Zipkin { http: None, ..self.zipkin };
+        let jaeger = Jaeger {
+            http: None,
+            grpc: None,
+            udp_compact: None,
+            udp_binary: None,
+            sampling: None,
+            ..self.jaeger
+        };
         let elastic_apm = ElasticApm { http: None, ..self.elastic_apm };
         Self { zipkin, jaeger, elastic_apm, ..self }
     }
@@ -126,7 +144,7 @@ fn otlp(mut section: Section, mistakes: &mut Mistakes) -> Otlp {
     let otlp = Otlp {
         grpc: section.value("grpc", values::address, mistakes).unwrap_or_else(|| default_address(OTLP_GRPC)),
         http: section.value("http", values::address, mistakes).unwrap_or_else(|| default_address(OTLP_HTTP)),
-        max_body_bytes: section.value("max_body_bytes", values::bytes, mistakes).unwrap_or(MAX_BODY),
+        max_body_bytes: max_body(&mut section, mistakes),
     };
     section.end(mistakes);
     otlp
@@ -134,7 +152,10 @@ fn otlp(mut section: Section, mistakes: &mut Mistakes) -> Otlp {
 
 fn zipkin(receive: &mut Section, mistakes: &mut Mistakes) -> Zipkin {
     let (mut section, off) = section_or_off(receive, "zipkin", mistakes);
-    let zipkin = Zipkin { http: listener(&mut section, "http", ZIPKIN_HTTP, off, mistakes) };
+    let zipkin = Zipkin {
+        http: listener(&mut section, "http", ZIPKIN_HTTP, off, mistakes),
+        max_body_bytes: max_body(&mut section, mistakes),
+    };
     section.end(mistakes);
     zipkin
 }
@@ -148,6 +169,7 @@ fn jaeger(receive: &mut Section, mistakes: &mut Mistakes) -> Jaeger {
         udp_compact: port("udp_compact", JAEGER_UDP_COMPACT),
         udp_binary: port("udp_binary", JAEGER_UDP_BINARY),
         sampling: port("sampling", JAEGER_SAMPLING),
+        max_body_bytes: max_body(&mut section, mistakes),
     };
     section.end(mistakes);
     jaeger
@@ -169,18 +191,26 @@ fn elastic_apm(receive: &mut Section, mistakes: &mut Mistakes) -> ElasticApm {
         });
         entry.end(mistakes);
     }
+    super::ship::one_of(&section, &["secret_token", "secret_token_file"], mistakes);
     let elastic_apm = ElasticApm {
         http: listener(&mut section, "http", ELASTIC_APM_HTTP, off, mistakes),
         secret_token: section.value("secret_token", values::text, mistakes),
+        secret_token_file: section.value("secret_token_file", values::text, mistakes).map(PathBuf::from),
         api_keys,
+        api_keys_file: section.value("api_keys_file", values::text, mistakes).map(PathBuf::from),
+        max_body_bytes: max_body(&mut section, mistakes),
         agents,
     };
     section.end(mistakes);
     elastic_apm
 }
 
+fn max_body(section: &mut Section, mistakes: &mut Mistakes) -> u64 {
+    section.value("max_body_bytes", values::bytes, mistakes).unwrap_or(MAX_BODY)
+}
+
 /// What `Authorization: ApiKey` has in base64.
-fn api_key(text: &str) -> Result<String, String> {
+pub(crate) fn api_key(text: &str) -> Result<String, String> {
     match text.split_once(':') {
         Some((id, key)) if !id.is_empty() && !key.is_empty() => Ok(text.to_owned()),
         _ => Err("an API key as `id:key`".to_owned()),
@@ -188,7 +218,7 @@ fn api_key(text: &str) -> Result<String, String> {
 }
 
 fn main_port(mut section: Section, mistakes: &mut Mistakes) -> MainPort {
-    let max_body_bytes = section.value("max_body_bytes", values::bytes, mistakes).unwrap_or(MAX_BODY);
+    let max_body_bytes = max_body(&mut section, mistakes);
     section.end(mistakes);
     MainPort { max_body_bytes }
 }

@@ -118,6 +118,7 @@ fn receive(out: &mut String, receive: &Receive) -> std::fmt::Result {
         otlp.max_body_bytes
     )?;
     writeln!(out, "  zipkin:\n    http: {}", port(receive.zipkin.http))?;
+    writeln!(out, "    max_body_bytes: {}", receive.zipkin.max_body_bytes)?;
     let jaeger = &receive.jaeger;
     writeln!(out, "  jaeger:\n    http: {}\n    grpc: {}", port(jaeger.http), port(jaeger.grpc))?;
     writeln!(
@@ -126,9 +127,16 @@ fn receive(out: &mut String, receive: &Receive) -> std::fmt::Result {
         port(jaeger.udp_compact),
         port(jaeger.udp_binary)
     )?;
-    writeln!(out, "    sampling: {}", port(jaeger.sampling))?;
+    writeln!(out, "    sampling: {}\n    max_body_bytes: {}", port(jaeger.sampling), jaeger.max_body_bytes)?;
     let elastic = &receive.elastic_apm;
     writeln!(out, "  elastic_apm:\n    http: {}", port(elastic.http))?;
+    writeln!(out, "    max_body_bytes: {}", elastic.max_body_bytes)?;
+    let files = [("secret_token", &elastic.secret_token_file), ("api_keys", &elastic.api_keys_file)];
+    for (key, file) in files {
+        if let Some(file) = file {
+            writeln!(out, "    {key}_file: {}", quoted(&file.display().to_string()))?;
+        }
+    }
     if elastic.secret_token.is_some() {
         writeln!(out, "    secret_token: {}", quoted(HIDDEN))?;
     }

@@ -1,7 +1,8 @@
 //! One pass over an `ExportMetricsServiceRequest`: series as Prometheus would have them.
 //!
 //! `job` and `instance` come from the resource. A histogram becomes `_bucket` (with `le`), `_count` and `_sum`; an exponential
-//! histogram a native one; a summary a series a quantile, `_count` and `_sum`. Exemplars keep their ids and filtered
+//! histogram a native one; a summary a series a quantile, `_count` and `_sum`. The least and the greatest value that a histogram
+//! may tell are `_min` and `_max`, gauges that Prometheus itself would leave out. Exemplars keep their ids and filtered
 //! attributes. What was sent with delta temporality is kept as it was sent, in series of their own: they have the label
 //! `__temporality__="delta"`, as in Prometheus, and what is no counter has no `_total`.
 
@@ -71,6 +72,8 @@ struct Point<'a> {
     value: Option<f64>,
     count: u64,
     sum: Option<f64>,
+    min: Option<f64>,
+    max: Option<f64>,
     counts: Vec<u64>,
     bounds: Vec<f64>,
     quantiles: Vec<(f64, f64)>,
@@ -172,7 +175,7 @@ impl Walk {
         }
         let label_bytes =
             |pairs: &[(String, String)]| pairs.iter().map(|(k, v)| k.len() + v.len() + 64).sum::<usize>();
-        let series = point.counts.len() + point.quantiles.len() + 3;
+        let series = point.counts.len() + point.quantiles.len() + 5;
         let cost =
             series * (label_bytes(&point.labels) + label_bytes(family.target) + family.name.len() + 64);
         if self.batch.samples.len() + series > MAX_RECORDS
@@ -250,6 +253,11 @@ impl Walk {
             self.sample(family, "_count", None, &point, stale.unwrap_or(point.count as f64));
             if let Some(sum) = point.sum {
                 self.sample(family, "_sum", None, &point, stale.unwrap_or(sum));
+            }
+        }
+        for (suffix, value) in [("_min", point.min), ("_max", point.max)] {
+            if let Some(value) = value {
+                self.sample(family, suffix, None, &point, stale.unwrap_or(value));
             }
         }
         for exemplar in &point.exemplars {
@@ -341,6 +349,12 @@ fn read_point(message: &[u8], shape: Shape) -> Result<Point<'_>, WalkError> {
             (6, Field::Fixed64(bits), Shape::Number) => point.value = Some(bits as i64 as f64),
             (4, Field::Fixed64(bits), _) => point.count = bits,
             (5, Field::Fixed64(bits), _) => point.sum = Some(f64::from_bits(bits)),
+            (11, Field::Fixed64(bits), Shape::Histogram) | (12, Field::Fixed64(bits), Shape::Exponential) => {
+                point.min = Some(f64::from_bits(bits));
+            }
+            (12, Field::Fixed64(bits), Shape::Histogram) | (13, Field::Fixed64(bits), Shape::Exponential) => {
+                point.max = Some(f64::from_bits(bits));
+            }
             (5, Field::Bytes(bytes), Shape::Number)
             | (8, Field::Bytes(bytes), Shape::Histogram)
             | (11, Field::Bytes(bytes), Shape::Exponential) => point.exemplars.push(bytes),

@@ -74,14 +74,14 @@ fn attributes() -> Vec<KeyValue> {
     ]
 }
 
-fn resource() -> Option<Resource> {
+fn resource() -> Resource {
     let service = Value::StringValue("shop".to_owned());
     let attributes = [vec![pair("service.name", service)], attributes()].concat();
-    Some(Resource { attributes, ..Resource::default() })
+    Resource { attributes, ..Resource::default() }
 }
 
-fn scope() -> Option<InstrumentationScope> {
-    Some(InstrumentationScope { name: "lib".to_owned(), version: "1".to_owned(), ..Default::default() })
+fn scope() -> InstrumentationScope {
+    InstrumentationScope { name: "lib".to_owned(), version: "1".to_owned(), ..Default::default() }
 }
 
 fn traces() -> ExportTraceServiceRequest {
@@ -112,9 +112,13 @@ fn traces() -> ExportTraceServiceRequest {
         ..Span::default()
     };
     let scope_spans =
-        vec![ScopeSpans { scope: scope(), spans: vec![span(1), span(2)], ..ScopeSpans::default() }];
+        vec![ScopeSpans { scope: Some(scope()), spans: vec![span(1), span(2)], ..ScopeSpans::default() }];
     ExportTraceServiceRequest {
-        resource_spans: vec![ResourceSpans { resource: resource(), scope_spans, ..ResourceSpans::default() }],
+        resource_spans: vec![ResourceSpans {
+            resource: Some(resource()),
+            scope_spans,
+            ..ResourceSpans::default()
+        }],
     }
 }
 
@@ -135,9 +139,13 @@ fn logs() -> ExportLogsServiceRequest {
         r#"level=info trace_id={TRACE:032x} {{"span_id":"{SPAN:016x}"}} 1.2.3.4 - "GET / HTTP/1.1" 200"#
     );
     let log_records = vec![record("plain", &TRACE.to_be_bytes()), record(&in_text, &[])];
-    let scope_logs = vec![ScopeLogs { scope: scope(), log_records, ..ScopeLogs::default() }];
+    let scope_logs = vec![ScopeLogs { scope: Some(scope()), log_records, ..ScopeLogs::default() }];
     ExportLogsServiceRequest {
-        resource_logs: vec![ResourceLogs { resource: resource(), scope_logs, ..ResourceLogs::default() }],
+        resource_logs: vec![ResourceLogs {
+            resource: Some(resource()),
+            scope_logs,
+            ..ResourceLogs::default()
+        }],
     }
 }
 
@@ -224,10 +232,10 @@ fn metrics() -> ExportMetricsServiceRequest {
         ),
         metric("old", Data::Summary(Summary { data_points: vec![summary] })),
     ];
-    let scope_metrics = vec![ScopeMetrics { scope: scope(), metrics, ..ScopeMetrics::default() }];
+    let scope_metrics = vec![ScopeMetrics { scope: Some(scope()), metrics, ..ScopeMetrics::default() }];
     ExportMetricsServiceRequest {
         resource_metrics: vec![ResourceMetrics {
-            resource: resource(),
+            resource: Some(resource()),
             scope_metrics,
             ..ResourceMetrics::default()
         }],

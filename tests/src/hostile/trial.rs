@@ -167,7 +167,7 @@ fn request(way: Way, mut body: Vec<u8>, dice: &mut Dice) -> Request<Body> {
             spoil(&mut packed, &body, dice);
         }
         if dice.chance(50) {
-            word = *dice.pick(&["gzip", "zstd", "deflate", "snappy", "zlib", ""]);
+            word = *dice.pick(&["gzip", "zstd", "deflate", "snappy", "zlib", "lz4", ""]);
         }
         body = packed;
     }
@@ -202,10 +202,14 @@ fn compress(word: &str, body: &[u8]) -> Vec<u8> {
             out.write_all(body).and_then(|()| out.finish())
         }
         // Some mean it with a header, some without.
-        "deflate" if body.len() % 2 == 0 => return compress("zlib", body),
+        "deflate" if body.len().is_multiple_of(2) => return compress("zlib", body),
         "deflate" => {
             let mut out = DeflateEncoder::new(Vec::new(), fast);
             out.write_all(body).and_then(|()| out.finish())
+        }
+        "lz4" => {
+            let mut out = lz4_flex::frame::FrameEncoder::new(Vec::new());
+            out.write_all(body).and_then(|()| Ok(out.finish()?))
         }
         "zstd" => zstd::encode_all(body, 1),
         "snappy" => snap::raw::Encoder::new().compress_vec(body).map_err(Into::into),

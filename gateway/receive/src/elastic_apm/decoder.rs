@@ -179,7 +179,7 @@ impl<'d> Decoder<'d> {
             .map(|(name, value)| (metadata_name(name), value.as_str()))
             .collect();
         let fields = fields.iter().map(|(name, value)| (name.as_str(), *value));
-        let pushed = self.logs.push_named(stream, Some(time), line.as_bytes(), named, fields);
+        let pushed = self.logs.push_named(stream, Some(time), line, named, fields);
         pushed.map_err(|reason| self.without_log(reason.to_owned()))
     }
 

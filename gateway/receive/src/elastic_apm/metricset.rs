@@ -10,7 +10,7 @@ use super::fields::Fields;
 use super::flat;
 use super::metadata::Sender;
 
-/// Samples of one set; agents send some dozens.
+/// Samples of one set, and series that become of them; agents send some dozens.
 const MAX_SAMPLES: usize = 4096;
 
 /// A name with only what Prometheus allows in it.
@@ -20,6 +20,24 @@ fn clean(name: &str) -> String {
         out.insert(0, '_');
     }
     out
+}
+
+/// A series' name, its value, and its bucket's bound.
+type Row = (String, f64, Option<String>);
+
+/// Values and how often each came, as a histogram whose buckets end at them.
+fn histogram(name: &str, values: Vec<f64>, counts: &[f64], rows: &mut Vec<Row>) {
+    let sum = values.iter().zip(counts).map(|(value, count)| value * count).sum();
+    let mut pairs: Vec<(f64, f64)> = values.into_iter().zip(counts.iter().copied()).collect();
+    pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut below = 0.0;
+    for (value, count) in pairs {
+        below += count;
+        rows.push((format!("{name}_bucket"), below, Some(value.to_string())));
+    }
+    rows.push((format!("{name}_bucket"), below, Some("+Inf".to_owned())));
+    rows.push((format!("{name}_count"), below, None));
+    rows.push((format!("{name}_sum"), sum, None));
 }
 
 /// Adds what a metric set says.
@@ -52,7 +70,7 @@ pub(super) fn read(
         more.iter().map(|(name, value)| (clean(name.strip_prefix("labels.").unwrap_or(name)), shown(value))),
     );
     // All or nothing of one set: its faults are found before a row is made.
-    let mut rows = Vec::new();
+    let mut rows: Vec<Row> = Vec::new();
     for (name, sample) in samples.object().iter().take(MAX_SAMPLES) {
         if name.contains(['*', '"']) {
             return Err(format!(
@@ -74,21 +92,25 @@ pub(super) fn read(
         };
         match (sample.number("value")?, list("values"), list("counts")) {
             (_, Some(values), Some(counts)) if values.len() == counts.len() => {
-                let sum = values.iter().zip(&counts).map(|(value, count)| value * count).sum();
-                rows.push((format!("{name}_count"), counts.iter().sum()));
-                rows.push((format!("{name}_sum"), sum));
+                histogram(&name, values, &counts, &mut rows);
             }
-            (Some(value), _, _) => rows.push((name.clone(), value)),
+            (Some(value), _, _) => rows.push((name.clone(), value, None)),
             _ => return Err(sample.wrong("value", "or as many 'values' as 'counts' required")),
+        }
+        if rows.len() > MAX_SAMPLES {
+            return Err(format!(
+                "validation error: 'metricset.samples' makes more than {MAX_SAMPLES} series"
+            ));
         }
         if kind != MetricKind::Unknown || !unit.is_empty() {
             into.families.push(MetricMeta { name, kind, unit, help: String::new() });
         }
     }
-    for (name, value) in rows {
+    for (name, value, bound) in rows {
         let named = [("__name__".to_owned(), name)];
+        let bound = bound.map(|bound| ("le".to_owned(), bound));
         let series = into.series.len() as u32;
-        into.series.push(Arc::new(Labels::new(labels.iter().cloned().chain(named))));
+        into.series.push(Arc::new(Labels::new(labels.iter().cloned().chain(named).chain(bound))));
         into.samples.push(SampleRow { time, value, start: 0, series, histogram: ByteRange::default() });
     }
     Ok(())

@@ -208,11 +208,21 @@ async fn metric_sets_become_samples() {
     let shown: BTreeMap<_, _> = stored
         .samples
         .iter()
-        .map(|row| (stored.series[row.series as usize].get("__name__").unwrap(), (row.value, row.time)))
+        .map(|row| {
+            let labels = &stored.series[row.series as usize];
+            let bound = labels.get("le").unwrap_or_default();
+            ((labels.get("__name__").unwrap(), bound), (row.value, row.time))
+        })
         .collect();
     let time = TIME * 1000;
-    let expected =
-        [("latency_count", (7.0, time)), ("latency_sum", (11.0, time)), ("system_memory_free", (5.5, time))];
+    let expected = [
+        (("latency_bucket", "+Inf"), (7.0, time)),
+        (("latency_bucket", "1"), (3.0, time)),
+        (("latency_bucket", "2"), (7.0, time)),
+        (("latency_count", ""), (7.0, time)),
+        (("latency_sum", ""), (11.0, time)),
+        (("system_memory_free", ""), (5.5, time)),
+    ];
     assert_eq!(shown.into_iter().collect::<Vec<_>>(), expected);
     let labels = &stored.series[0];
     assert_eq!((labels.get("job"), labels.get("env")), (Some("shop"), Some("x")));

@@ -1,9 +1,12 @@
 //! The agent's datagrams: one call in each.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use tokio::net::UdpSocket;
+use tokio::time::MissedTickBehavior;
 
+use super::drops::Drops;
 use super::thrift;
 use crate::counters::count;
 use crate::span_intake::SpanIntake;
@@ -17,6 +20,9 @@ const MAX_DATAGRAM: usize = 1 << 16;
 /// Bytes of datagrams that are taken together when more wait: a batch costs the store what many spans do.
 const MAX_TOGETHER: usize = 1 << 18;
 
+/// Between looks at what the kernel dropped: metrics are scraped no more often.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
 pub(super) async fn run(
     intake: &SpanIntake,
     socket: &UdpSocket,
@@ -25,9 +31,16 @@ pub(super) async fn run(
 ) {
     let mut buffer = vec![0; MAX_DATAGRAM];
     let mut shutdown = pin!(shutdown);
+    let mut drops = Drops::of(socket);
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let received = tokio::select! {
             received = socket.recv(&mut buffer) => received,
+            _ = look.tick() => {
+                count(&intake.all_counters().dropped_datagrams, drops.more());
+                continue;
+            }
             () = &mut shutdown => return,
         };
         // An error is an earlier answer's, which nobody waits for.

@@ -2,6 +2,7 @@
 //! need before they sample. Every encoding ends in `model`, from which spans are made.
 
 mod agent;
+mod drops;
 mod grpc;
 mod model;
 mod proto;

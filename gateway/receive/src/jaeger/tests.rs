@@ -484,6 +484,15 @@ async fn a_full_sink_says_when_to_come_back_where_it_can() {
     assert_eq!((counters.lost_datagrams.load(Relaxed), counters.bad_datagrams.load(Relaxed)), (1, 0));
 }
 
+#[test]
+fn what_the_kernel_dropped_is_read_from_its_tables() {
+    let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n\
+         1107: 0100007F:1AAF 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 90210 2 0000000000000000 0\n\
+         1108: 0100007F:1AB0 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 90211 2 0000000000000000 42\n";
+    let of = |inode| drops::drops(table, inode);
+    assert_eq!((of(90210), of(90211), of(90212)), (Some(0), Some(42), None));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 

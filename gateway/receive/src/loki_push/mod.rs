@@ -3,6 +3,7 @@
 
 mod json;
 mod labels;
+mod line;
 mod proto;
 mod pushed;
 mod routes;

@@ -64,7 +64,12 @@ fn entry(message: &[u8], stream: &Stream, into: &mut Pushed<'_>) -> Result<(), W
         .into_iter()
         .map(|(name, value)| (String::from_utf8_lossy(name), String::from_utf8_lossy(value)))
         .collect();
-    into.entry(stream, time, line, fields.iter().map(|(name, value)| (name.as_ref(), value.as_ref())));
+    into.entry(
+        stream,
+        time,
+        &String::from_utf8_lossy(line),
+        fields.iter().map(|(name, value)| (name.as_ref(), value.as_ref())),
+    );
     Ok(())
 }
 

@@ -46,12 +46,14 @@ pub(super) struct Outcome {
 /// Records of one request.
 pub(super) struct Pushed<'d> {
     rows: LogRows<'d>,
+    /// Room for the text of one line.
+    buffer: String,
     outcome: Outcome,
 }
 
 impl<'d> Pushed<'d> {
     pub(super) fn new(at: &'d Circumstances) -> Self {
-        Self { rows: LogRows::new(at), outcome: Outcome::default() }
+        Self { rows: LogRows::new(at), buffer: String::new(), outcome: Outcome::default() }
     }
 
     /// A stream by its labels, of which few stay labels.
@@ -95,7 +97,7 @@ impl<'d> Pushed<'d> {
         &mut self,
         stream: &Stream,
         time: Option<u64>,
-        line: &[u8],
+        line: &str,
         fields: impl IntoIterator<Item = (&'f str, &'f str)>,
     ) {
         let Some(time) = time else { return self.reject(line_times::EXPECTED) };
@@ -111,6 +113,16 @@ impl<'d> Pushed<'d> {
             Ok(()) => self.outcome.taken += 1,
             Err(reason) => self.reject(reason),
         }
+    }
+
+    /// A buffer for the text of one line, to be given back.
+    pub(super) fn take_buffer(&mut self) -> String {
+        std::mem::take(&mut self.buffer)
+    }
+
+    /// What was taken, for the next line.
+    pub(super) fn give_back(&mut self, buffer: String) {
+        self.buffer = buffer;
     }
 
     /// An entry that cannot be taken.

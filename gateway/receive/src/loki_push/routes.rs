@@ -8,7 +8,7 @@ use axum::routing::post;
 
 use super::pushed::{Outcome, Pushed};
 use super::{json, proto};
-use crate::body::Encoding;
+use crate::body::{Encoding, snappy_block};
 use crate::headers::{media_type, value};
 use crate::intake::Door;
 use crate::trouble::Trouble;
@@ -57,7 +57,12 @@ async fn take(door: &Door, request: Request) -> Result<Outcome, Trouble> {
     let as_json = media == JSON;
     let encoding = encoding(as_json, &parts.headers)?;
     let wire = door.read(&parts.headers, body, encoding).await?;
-    door.take(wire, move |body, at| {
+    // Snappy within another compression; the other one alone is undone on the way here.
+    let (packed, max) = (!as_json && encoding != Encoding::Snappy, door.max_body());
+    door.take(wire, move |mut body, at| {
+        if packed {
+            body = snappy_block(&body, max, |_| true)?;
+        }
         let mut pushed = Pushed::new(at);
         if as_json {
             json::read(&body, &mut pushed)?;
@@ -74,15 +79,17 @@ fn encoding(as_json: bool, headers: &HeaderMap) -> Result<Encoding, Trouble> {
     let word = value(headers, header::CONTENT_ENCODING);
     let encoding = match (&*word, as_json) {
         ("" | "identity", true) => Encoding::Identity,
-        ("gzip", true) => Encoding::Gzip,
-        ("deflate", true) => Encoding::RawDeflate,
+        ("gzip", _) => Encoding::Gzip,
+        ("deflate", _) => Encoding::RawDeflate,
         ("" | "identity" | "snappy", false) => Encoding::Snappy,
         (_, true) => {
             let text = format!("Content-Encoding {word} of a JSON body: expected gzip, deflate or none");
             return Err(Trouble::Malformed(text));
         }
         (_, false) => {
-            let text = format!("Content-Encoding {word} of a protobuf body: expected snappy or none");
+            let text = format!(
+                "Content-Encoding {word} of a protobuf body: expected snappy, gzip or deflate round it, or none"
+            );
             return Err(Trouble::Malformed(text));
         }
     };

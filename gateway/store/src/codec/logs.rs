@@ -7,12 +7,29 @@ use parsers::record::{ByteRange, LogBatch, LogRow, Severity, Spelling};
 
 use super::{Damaged, Input, Output, decode_file, encode_file};
 
-/// Whether and where the line spells an id: 0 no id, 1 id not in the line, position plus two otherwise.
-fn place(line: &[u8], digits: &[u8], cut: bool) -> u64 {
-    if !cut {
-        return 1;
+/// Whether and where the line spells an id of `N` digits: 0 no id, 1 id not in the line, position plus two otherwise.
+fn place<const N: usize>(line: &[u8], bits: u128) -> u64 {
+    if bits == 0 { 0 } else { find(line, &hex::<N>(bits)).map_or(1, |at| at as u64 + 2) }
+}
+
+/// Where digits stand first. Wherever that is, they cover one of each `N` bytes, and most of those bytes are no digits: quicker
+/// than a searcher, which would have to be made for each line.
+fn find<const N: usize>(line: &[u8], digits: &[u8; N]) -> Option<usize> {
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    for probe in (N - 1..line.len()).step_by(N) {
+        let Some((last, before)) = line.get(probe + 1 - N..=probe).and_then(<[u8]>::split_last) else {
+            continue;
+        };
+        if !is_digit(last) {
+            continue;
+        }
+        let run = before.iter().rev().take_while(|byte| is_digit(byte)).count();
+        let found = (probe - run..=probe).find(|at| line.get(*at..at + N).is_some_and(|here| here == digits));
+        if found.is_some() {
+            return found;
+        }
     }
-    memchr::memmem::find(line, digits).map_or(1, |at| at as u64 + 2)
+    None
 }
 
 fn hex<const N: usize>(bits: u128) -> [u8; N] {
@@ -58,25 +75,49 @@ pub fn encode_logs(batch: &LogBatch, cut: bool, out: &mut Output) {
     rows.iter().for_each(|r| out.byte(r.spelling.code()));
     rows.iter().for_each(|r| out.varint(r.line.of(&batch.text).len() as u64));
     rows.iter().for_each(|r| out.varint(r.meta.of(&batch.meta).len() as u64));
+    if cut {
+        encode_cut_lines(batch, out);
+    } else {
+        encode_lines(batch, out);
+    }
+    rows.iter().for_each(|r| out.raw(r.meta.of(&batch.meta)));
+}
+
+/// Ids, and lines as they are.
+fn encode_lines(batch: &LogBatch, out: &mut Output) {
+    for r in &batch.rows {
+        out.varint(u64::from(r.trace != 0));
+        out.varint(u64::from(r.span != 0));
+    }
+    for r in &batch.rows {
+        encode_ids(r, out);
+    }
+    batch.rows.iter().for_each(|r| out.raw(batch.line(r)));
+}
+
+fn encode_ids(r: &LogRow, out: &mut Output) {
+    if r.trace != 0 {
+        out.fixed128(r.trace);
+    }
+    if r.span != 0 {
+        out.fixed64(r.span.swap_bytes());
+    }
+}
+
+/// Ids and their places, and what else the lines say.
+fn encode_cut_lines(batch: &LogBatch, out: &mut Output) {
     let mut text = Vec::with_capacity(batch.text.len());
     let mut ids = Output::default();
-    for r in rows {
+    for r in &batch.rows {
         let line = batch.line(r);
-        let trace_digits = hex::<32>(r.trace);
-        let span_digits = hex::<16>(u128::from(r.span));
-        let trace = if r.trace == 0 { 0 } else { place(line, &trace_digits, cut) };
-        let mut span = if r.span == 0 { 0 } else { place(line, &span_digits, cut) };
+        let trace = place::<32>(line, r.trace);
+        let mut span = place::<16>(line, u128::from(r.span));
         if trace > 1 && span > 1 && span < trace + 32 && trace < span + 16 {
             span = 1;
         }
         out.varint(trace);
         out.varint(span);
-        if trace > 0 {
-            ids.fixed128(r.trace);
-        }
-        if span > 0 {
-            ids.fixed64(r.span.swap_bytes());
-        }
+        encode_ids(r, &mut ids);
         let mut cuts = [(trace, 32), (span, 16)];
         cuts.sort_unstable();
         let mut from = 0;
@@ -91,7 +132,6 @@ pub fn encode_logs(batch: &LogBatch, cut: bool, out: &mut Output) {
     }
     out.raw(ids.as_bytes());
     out.raw(&text);
-    rows.iter().for_each(|r| out.raw(r.meta.of(&batch.meta)));
 }
 
 /// Reads [`encode_logs`] back. Ranges come out back to back, whatever they were.

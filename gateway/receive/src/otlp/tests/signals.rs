@@ -137,6 +137,8 @@ fn a_histogram_becomes_buckets_and_its_exemplar_names_trace_and_bucket() {
         attributes: attributes(&[("http.route", "/buy")]),
         count: 6,
         sum: Some(1.5),
+        min: Some(0.05),
+        max: Some(2.5),
         bucket_counts: vec![1, 2, 3],
         explicit_bounds: vec![0.1, 0.5],
         exemplars: vec![exemplar],
@@ -146,7 +148,15 @@ fn a_histogram_becomes_buckets_and_its_exemplar_names_trace_and_bucket() {
     let (batch, rejections) = metrics("http.server.duration", "s", Data::Histogram(histogram));
     assert!(rejections.is_empty());
     let name = "http_server_duration_seconds";
-    let expected = ["_bucket{0.1} 1", "_bucket{0.5} 3", "_bucket{+Inf} 6", "_count{} 6", "_sum{} 1.5"];
+    let expected = [
+        "_bucket{0.1} 1",
+        "_bucket{0.5} 3",
+        "_bucket{+Inf} 6",
+        "_count{} 6",
+        "_sum{} 1.5",
+        "_min{} 0.05",
+        "_max{} 2.5",
+    ];
     assert_eq!(shown(&batch), expected.map(|rest| format!("{name}{rest}")));
     let labels = &batch.series[1];
     assert_eq!((labels.get("job"), labels.get("instance")), (Some("shop/cart"), Some("i1")));
