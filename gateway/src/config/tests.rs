@@ -371,7 +371,7 @@ fn a_receivers_port_is_turned_off_by_null_and_all_of_them_with_their_receiver() 
         [
             "t.yaml:2: receive.zipkin.htpp: unknown key; did you mean `http`?",
             "t.yaml:4: receive.jaeger.http: expected an address to listen on, such as `127.0.0.1:8080` or `0.0.0.0:8080`, or `null` for none, came `nowhere`",
-            "t.yaml:5: receive.jaeger.udp: unknown key; known here: http, grpc, udp_compact, udp_binary, sampling",
+            "t.yaml:5: receive.jaeger.udp: unknown key; known here: http, grpc, udp_compact, udp_binary, sampling, max_body_bytes",
         ]
     );
 }
