@@ -21,7 +21,6 @@ mod first_light;
 mod full;
 #[cfg(test)]
 mod grafana;
-
 #[cfg(test)]
 mod hostile_bodies;
 #[cfg(test)]
@@ -39,7 +38,12 @@ mod reload;
 #[cfg(test)]
 mod remote_write;
 #[cfg(test)]
+mod resent;
+#[cfg(test)]
 mod retries;
+#[cfg(test)]
+mod sampling;
+#[cfg(test)]
 mod scrape;
 #[cfg(test)]
 mod sources;

@@ -10,7 +10,7 @@ use correlate::{CorrelateOptions, Correlator};
 use parsers::record::{Labels, LogRecord, Span, TraceId};
 use prometheus_client::registry::Registry;
 use store::read::{
-    Direction, LogRead, LogSelect, Matcher, ReadError, ScanReport, SpanSelect, TraceRead, TraceRecords,
+    Direction, Fate, LogRead, LogSelect, Matcher, ReadError, ScanReport, SpanSelect, TraceRead, TraceRecords,
     Window,
 };
 use tower::ServiceExt as _;
@@ -65,6 +65,8 @@ pub(crate) struct Memory {
     pub(crate) logs: Vec<LogRecord>,
     /// Of any traces.
     pub(crate) spans: Vec<Span>,
+    /// Traces that sampling dropped.
+    pub(crate) dropped: Vec<TraceId>,
 }
 
 impl LogRead for Memory {
@@ -103,6 +105,15 @@ impl LogRead for Memory {
 }
 
 impl TraceRead for Memory {
+    fn drops_traces(&self) -> bool {
+        !self.dropped.is_empty()
+    }
+
+    fn sampled_out(&self, id: TraceId) -> Option<Fate> {
+        let dropped = self.dropped.iter().any(|dropped| dropped.matches(id).is_some());
+        dropped.then(|| Fate::SampledOut { rule: "rest".into(), decided: 0 })
+    }
+
     fn trace(&self, id: TraceId, _: usize) -> Result<TraceRecords, ReadError> {
         let spans = self.spans.iter().filter(|span| span.trace_id.matches(id).is_some()).cloned().collect();
         Ok(TraceRecords { spans, ..TraceRecords::default() })
