@@ -48,6 +48,8 @@ mod scrape;
 #[cfg(test)]
 mod sources;
 #[cfg(test)]
+mod tenants;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod zipkin;

@@ -245,3 +245,22 @@ fn put_back(
     out.extend_from_slice(text.raw(rest)?);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_found_wherever_they_stand_and_where_they_stand_first() {
+        let digits = hex::<16>(0x00f0_67aa_0ba9_02b7);
+        for fill in [b'x', b'0', b'f', b' '] {
+            for (before, after) in (0..70).flat_map(|before| [(before, 0), (before, 40)]) {
+                let line = [&vec![fill; before][..], &digits, &vec![fill; after], &digits].concat();
+                assert_eq!(find(&line, &digits), memchr::memmem::find(&line, &digits), "{before} of {fill}");
+                let cut = line.get(..before + 15).unwrap_or_default();
+                assert_eq!(find(cut, &digits), None);
+            }
+        }
+        assert_eq!(find(b"", &digits), None);
+    }
+}
