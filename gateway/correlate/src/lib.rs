@@ -11,6 +11,7 @@ mod mapping;
 mod metrics;
 mod options;
 mod seen;
+mod service_graph;
 mod skew;
 mod tree;
 
@@ -22,3 +23,4 @@ pub use answer::{
 pub use correlator::Correlator;
 pub use mapping::{LabelMapping, WorkloadField};
 pub use options::CorrelateOptions;
+pub use service_graph::{ServiceCalls, service_graph};

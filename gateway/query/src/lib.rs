@@ -5,6 +5,7 @@
 mod error;
 mod lexer;
 pub mod logql;
+pub mod span_search;
 pub mod traceql;
 
 pub use error::QueryError;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use correlate::{CorrelateOptions, Correlator};
-use parsers::record::{Labels, LogRecord, Span, TraceId};
+use parsers::record::{Labels, LogRecord, Resource, Scope, Span, SpanId, SpanKind, Status, TraceId, Value};
 use prometheus_client::registry::Registry;
 use store::read::{
     Direction, LogRead, LogSelect, Matcher, ReadError, ScanReport, SpanSelect, TraceRead, TraceRecords,
@@ -143,6 +143,28 @@ impl Readiness for Nothing {
 
 impl OwnSpans for Nothing {
     fn ended(&self, _: Span) {}
+}
+
+/// A span of a service; ids in hex, times in nanoseconds.
+pub(crate) fn span(trace: &str, id: &str, service: &str, name: &str, start: u64, end: u64) -> Span {
+    let service = Value::Str(service.to_owned());
+    Span {
+        trace_id: TraceId::from_hex(trace.as_bytes()).unwrap(),
+        span_id: SpanId::from_hex(id.as_bytes()).unwrap(),
+        parent_span_id: None,
+        trace_state: String::new(),
+        flags: 1,
+        name: name.to_owned(),
+        kind: SpanKind::Server,
+        start,
+        end,
+        attributes: Vec::new(),
+        events: Vec::new(),
+        links: Vec::new(),
+        status: Status::default(),
+        resource: Arc::new(Resource { attributes: vec![("service.name".to_owned(), service)] }),
+        scope: Arc::new(Scope::default()),
+    }
 }
 
 /// The state over these sources.

@@ -9,12 +9,16 @@ mod collect;
 #[cfg(test)]
 mod fakes;
 mod grafana;
+mod jaeger;
 mod loki;
 mod native;
+mod otlp_json;
 mod own;
 mod parameters;
 mod prometheus;
 mod tempo;
+mod values;
+mod zipkin;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +87,8 @@ fn assemble(state: State, requests: usize) -> Router {
         .merge(native::routes())
         .merge(tempo::routes())
         .merge(loki::routes())
+        .merge(jaeger::routes())
+        .merge(zipkin::routes())
         .merge(prometheus::routes())
         .merge(grafana::routes())
         .layer(from_fn_with_state(bounds, bounds::keep))
