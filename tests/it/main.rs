@@ -20,6 +20,8 @@ mod first_light;
 #[cfg(test)]
 mod grafana;
 #[cfg(test)]
+mod grammars;
+#[cfg(test)]
 mod jaeger;
 #[cfg(test)]
 mod loki_push;
