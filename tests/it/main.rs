@@ -34,6 +34,8 @@ mod reload;
 #[cfg(test)]
 mod remote_write;
 #[cfg(test)]
+mod scenarios;
+#[cfg(test)]
 mod sources;
 #[cfg(test)]
 mod tidy;
