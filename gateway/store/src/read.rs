@@ -9,6 +9,10 @@ use std::time::Duration;
 
 use parsers::record::{Exemplar, Labels, LogRecord, Series, Span, TraceId};
 
+mod view;
+
+pub use view::{LogView, LogVisit, Metadata};
+
 /// Half-open time range in nanoseconds: `start <= t < end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
@@ -235,6 +239,24 @@ pub trait LogRead: Send + Sync {
         select: &LogSelect,
         visit: &mut dyn FnMut(LogRecord) -> ControlFlow<()>,
     ) -> Result<ScanReport, ReadError>;
+
+    /// As [`LogRead::scan_logs`], but lends the records, which costs no allocations; with `ordered` false they come in
+    /// whichever order is quickest.
+    fn scan_views(
+        &self,
+        select: &LogSelect,
+        ordered: bool,
+        visit: &mut dyn LogVisit,
+    ) -> Result<ScanReport, ReadError> {
+        let _ = ordered;
+        let mut so_far = ScanReport::default();
+        self.scan_logs(select, &mut |record| {
+            so_far.records += 1;
+            so_far.bytes += record.line.len() as u64;
+            visit.progress(&so_far)?;
+            visit.record(&LogView::from(&record))
+        })
+    }
 
     /// Label sets of the streams that have records in the window and meet all matchers.
     fn streams(&self, matchers: &[Matcher], window: Window) -> Result<Vec<Arc<Labels>>, ReadError>;
