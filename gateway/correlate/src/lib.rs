@@ -7,6 +7,8 @@ mod absent;
 mod answer;
 mod correlator;
 mod critical;
+mod exemplars;
+mod made;
 mod mapping;
 mod metrics;
 mod options;
@@ -21,6 +23,7 @@ pub use answer::{
     SpanNode,
 };
 pub use correlator::Correlator;
+pub use exemplars::{Exemplars, ExemplarsFound, SeriesExemplars};
 pub use mapping::{LabelMapping, WorkloadField};
 pub use options::CorrelateOptions;
 pub use service_graph::{ServiceCalls, service_graph};

@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use correlate::{CorrelateOptions, Correlator};
-use parsers::record::{Labels, LogRecord, Resource, Scope, Span, SpanId, SpanKind, Status, TraceId, Value};
+use correlate::{CorrelateOptions, Correlator, Exemplars};
+use parsers::record::{
+    Exemplar, Labels, LogRecord, Resource, Scope, Span, SpanId, SpanKind, Status, TraceId, Value,
+};
 use prometheus_client::registry::Registry;
 use store::read::{
-    Direction, LogRead, LogSelect, Matcher, ReadError, ScanReport, SpanSelect, TraceRead, TraceRecords,
-    Window,
+    Direction, ExemplarRead, LogRead, LogSelect, Matcher, ReadError, ScanReport, SpanSelect, TraceRead,
+    TraceRecords, Window,
 };
 use tower::ServiceExt as _;
 
@@ -35,6 +37,12 @@ impl TraceRead for Nothing {
         Ok(ScanReport::default())
     }
     fn services(&self, _: Window) -> Result<Vec<(String, Vec<String>)>, ReadError> {
+        Ok(Vec::new())
+    }
+}
+
+impl ExemplarRead for Nothing {
+    fn stored_exemplars(&self, _: &[Vec<Matcher>], _: Window, _: usize) -> Result<Vec<Exemplar>, ReadError> {
         Ok(Vec::new())
     }
 }
@@ -173,6 +181,7 @@ pub(crate) fn state(traces: Arc<dyn TraceRead>, logs: Arc<dyn LogRead>) -> State
     let own = OwnRequests::new(&mut registry, Arc::new(Nothing));
     State {
         correlator: Arc::new(Correlator::new(traces.clone(), None, CorrelateOptions::default())),
+        exemplars: Exemplars::new(traces.clone(), Arc::new(Nothing), None, &CorrelateOptions::default()),
         traces,
         logs,
         reads: Reads::default(),

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use correlate::Correlator;
+use correlate::{Correlator, Exemplars};
 use store::read::{LogRead, TraceRead};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -52,6 +52,8 @@ pub trait Metrics: Send + Sync {
 pub struct State {
     /// Joins by trace id.
     pub correlator: Arc<Correlator>,
+    /// Exemplars of series.
+    pub exemplars: Exemplars,
     /// Spans by trace id.
     pub traces: Arc<dyn TraceRead>,
     /// Log records by stream and time.

@@ -262,6 +262,18 @@ pub trait LogRead: Send + Sync {
     fn streams(&self, matchers: &[Matcher], window: Window) -> Result<Vec<Arc<Labels>>, ReadError>;
 }
 
+/// Reads the exemplars that are stored.
+pub trait ExemplarRead: Send + Sync {
+    /// Those in the window, of series that meet all conditions of one of the selectors, in time order; of more than `limit` the
+    /// newest of what was read.
+    fn stored_exemplars(
+        &self,
+        selectors: &[Vec<Matcher>],
+        window: Window,
+        limit: usize,
+    ) -> Result<Vec<Exemplar>, ReadError>;
+}
+
 /// Reads metrics, from whichever server has them.
 #[async_trait::async_trait]
 pub trait MetricRead: Send + Sync {

@@ -1,5 +1,6 @@
 //! The reading traits over heads and segments.
 
+mod exemplars;
 mod found;
 mod logs;
 mod partial;
