@@ -24,11 +24,15 @@ mod grammars;
 #[cfg(test)]
 mod jaeger;
 #[cfg(test)]
+mod jaeger_surface;
+#[cfg(test)]
 mod loki_push;
 #[cfg(test)]
 mod manifests;
 #[cfg(test)]
 mod own_metrics;
+#[cfg(test)]
+mod prometheus_surface;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
@@ -41,3 +45,5 @@ mod sources;
 mod tidy;
 #[cfg(test)]
 mod zipkin;
+#[cfg(test)]
+mod zipkin_surface;
