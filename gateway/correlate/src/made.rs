@@ -65,7 +65,9 @@ pub(crate) fn groups(series: Vec<Labels>) -> Vec<Group> {
         group.buckets.push((bound, Arc::new(labels)));
     }
     let mut groups: Vec<Group> = groups.into_values().collect();
-    groups.iter_mut().for_each(|group| group.buckets.sort_by(|a, b| a.0.total_cmp(&b.0)));
+    for group in &mut groups {
+        group.buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+    }
     groups
 }
 

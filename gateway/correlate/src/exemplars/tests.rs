@@ -230,5 +230,5 @@ async fn a_server_that_fails_is_a_warning_and_one_that_refuses_an_error() {
     let found = find(World { failure, stored: stored.clone(), ..World::default() }, true).await.unwrap();
     assert_eq!((found.series.len(), found.warnings.len()), (1, 1));
     let failure = Some(ReadError::Refused { server, detail });
-    assert!(find(World { failure, stored, ..World::default() }, true).await.is_err());
+    assert!(find(World { stored, failure, ..World::default() }, true).await.is_err());
 }

@@ -42,7 +42,7 @@ impl<T> Envelope<T> {
 #[derive(Serialize)]
 struct Trace<'a> {
     #[serde(rename = "traceID")]
-    trace_id: String,
+    id: String,
     spans: Vec<SpanBody<'a>>,
     processes: BTreeMap<String, Process<'a>>,
     warnings: Option<Vec<String>>,
@@ -128,7 +128,7 @@ fn trace(spans: &[Span], raw: bool) -> Option<Trace<'_>> {
     let ids = if raw { Ids::default() } else { Ids::new(spans) };
     let mut processes = Processes::default();
     let bodies = order.iter().map(|span| body(span, id, &ids, &mut processes)).collect();
-    Some(Trace { trace_id: id.to_string(), spans: bodies, processes: processes.table, warnings: None })
+    Some(Trace { id: id.to_string(), spans: bodies, processes: processes.table, warnings: None })
 }
 
 /// Whether it is the called half of a call whose calling half is here under the same id. Only spans without a parent are asked.

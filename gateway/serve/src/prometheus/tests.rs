@@ -80,7 +80,7 @@ impl Forward for Echo {
 
 fn with(prometheus: Option<Arc<dyn Forward>>) -> State {
     let exemplars = Exemplars::new(Arc::new(Nothing), Arc::new(Stored), None, &CorrelateOptions::default());
-    State { prometheus, exemplars, ..state(Arc::new(Nothing), Arc::new(Nothing)) }
+    State { exemplars, prometheus, ..state(Arc::new(Nothing), Arc::new(Nothing)) }
 }
 
 async fn posted(path: &str, form: &'static str) -> (StatusCode, String) {

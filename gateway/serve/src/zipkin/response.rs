@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 
 use correlate::ServiceCalls;
 use parsers::record::{
@@ -224,31 +225,25 @@ struct Dependency<'a> {
     parent: &'a str,
     child: &'a str,
     call_count: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    error_count: u64,
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_count: Option<NonZeroU64>,
 }
 
 /// Calls between services, those that send no spans among them. A pair is listed once.
 pub(super) fn dependencies(calls: &[ServiceCalls]) -> Vec<u8> {
-    let mut list: Vec<Dependency<'_>> = Vec::new();
-    for one in calls {
-        match list.last_mut().filter(|last| last.parent == one.parent && last.child == one.child) {
-            Some(last) => {
-                last.call_count += one.calls;
-                last.error_count += one.errors;
-            }
-            None => list.push(Dependency {
-                parent: &one.parent,
-                child: &one.child,
-                call_count: one.calls,
-                error_count: one.errors,
-            }),
-        }
-    }
+    let of_pair = |pair: &[ServiceCalls]| {
+        let first = pair.first()?;
+        Some((first, pair.iter().map(|one| one.calls).sum(), pair.iter().map(|one| one.errors).sum()))
+    };
+    let pairs = calls.chunk_by(|a, b| a.parent == b.parent && a.child == b.child).filter_map(of_pair);
+    let list: Vec<Dependency<'_>> = pairs
+        .map(|(one, call_count, errors)| Dependency {
+            parent: &one.parent,
+            child: &one.child,
+            call_count,
+            error_count: NonZeroU64::new(errors),
+        })
+        .collect();
     written(&list)
 }
 
