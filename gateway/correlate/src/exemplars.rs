@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::future::{OptionFuture, join};
 use parsers::record::{Exemplar, Labels, TraceId};
-use query::promql::Selector;
+use query::series_selectors::Selector;
 use rustc_hash::FxHashSet;
 use store::read::{ExemplarRead, Matcher, MetricRead, ReadError, TraceRead, Window};
 

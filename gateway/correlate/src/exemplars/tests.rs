@@ -128,7 +128,7 @@ fn exemplar(series: &Labels, value: f64, trace: u64) -> Exemplar {
 
 async fn find(world: World, with_server: bool) -> Result<ExemplarsFound, ReadError> {
     let expression = "rate(http_server_duration_seconds_bucket[1m])";
-    let selectors = query::promql::selectors(expression).unwrap();
+    let selectors = query::series_selectors::selectors(expression).unwrap();
     let world = Arc::new(world);
     let server = with_server.then(|| Arc::clone(&world) as Arc<dyn MetricRead>);
     let step = Some(Duration::from_secs(30));

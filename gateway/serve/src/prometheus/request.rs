@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use parsers::record::parse_rfc3339;
-use query::promql::{self, Selector};
+use query::series_selectors::{self, Selector};
 use store::read::Window;
 
 use super::error::Failure;
@@ -25,7 +25,7 @@ pub(super) struct ExemplarRequest {
 impl ExemplarRequest {
     pub(super) fn read(parameters: &Parameters) -> Result<Self, Failure> {
         let query = parameters.get("query").unwrap_or_default().to_owned();
-        let selectors = promql::selectors(&query)?;
+        let selectors = series_selectors::selectors(&query)?;
         if query.trim().is_empty() {
             return Err(Failure::Bad("invalid parameter \"query\": unexpected end of input".to_owned()));
         }

@@ -231,17 +231,16 @@ struct Dependency<'a> {
 
 /// Calls between services, those that send no spans among them. A pair is listed once.
 pub(super) fn dependencies(calls: &[ServiceCalls]) -> Vec<u8> {
-    let of_pair = |pair: &[ServiceCalls]| {
-        let first = pair.first()?;
-        Some((first, pair.iter().map(|one| one.calls).sum(), pair.iter().map(|one| one.errors).sum()))
-    };
-    let pairs = calls.chunk_by(|a, b| a.parent == b.parent && a.child == b.child).filter_map(of_pair);
-    let list: Vec<Dependency<'_>> = pairs
-        .map(|(one, call_count, errors)| Dependency {
-            parent: &one.parent,
-            child: &one.child,
-            call_count,
-            error_count: NonZeroU64::new(errors),
+    let list: Vec<Dependency<'_>> = calls
+        .chunk_by(|a, b| a.parent == b.parent && a.child == b.child)
+        .filter_map(|pair| {
+            let first = pair.first()?;
+            Some(Dependency {
+                parent: &first.parent,
+                child: &first.child,
+                call_count: pair.iter().map(|one| one.calls).sum(),
+                error_count: NonZeroU64::new(pair.iter().map(|one| one.errors).sum()),
+            })
         })
         .collect();
     written(&list)
