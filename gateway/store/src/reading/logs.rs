@@ -29,7 +29,11 @@ impl LogRead for Store {
     ) -> Result<ScanReport, ReadError> {
         let mut scan = Scan::new(self.inner(), select);
         scan.in_order(&mut Stop, &mut |batch, row| {
-            batch.logs.rows.get(row as usize).map_or(ControlFlow::Continue(()), |r| visit(batch.logs.record(r)))
+            batch
+                .logs
+                .rows
+                .get(row as usize)
+                .map_or(ControlFlow::Continue(()), |r| visit(batch.logs.record(r)))
         });
         Ok(scan.report)
     }
