@@ -28,6 +28,9 @@ pub enum QueryError {
     /// It can be read but not be answered: the parts do not fit each other, or the stored lines do not fit it.
     #[error("{0}")]
     Invalid(String),
+    /// A TraceQL query cannot be read, or means nothing.
+    #[error("invalid TraceQL query: {0}")]
+    TraceQl(#[from] crate::traceql::ParseError),
     /// It asks for more than the limits allow.
     #[error("{0}")]
     TooMuch(String),
