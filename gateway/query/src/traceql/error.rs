@@ -4,7 +4,9 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// Something stands where it must not.
-    #[error("parse error at line {line}, col {column}: syntax error: unexpected {found}, expecting {expected}")]
+    #[error(
+        "parse error at line {line}, col {column}: syntax error: unexpected {found}, expecting {expected}"
+    )]
     Syntax {
         /// From 1.
         line: usize,

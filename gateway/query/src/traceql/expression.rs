@@ -78,7 +78,9 @@ impl Node {
                 _ => Val::Nil,
             },
             Self::Arithmetic(op, left, right) => calculate(*op, &left.value(at), &right.value(at)),
-            Self::And(..) | Self::Or(..) | Self::Compare(..) | Self::Match { .. } => Val::Bool(self.holds(at)),
+            Self::And(..) | Self::Or(..) | Self::Compare(..) | Self::Match { .. } => {
+                Val::Bool(self.holds(at))
+            }
         }
     }
 

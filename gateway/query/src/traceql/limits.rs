@@ -48,7 +48,8 @@ impl Spent {
     pub(super) fn check(&mut self, report: ScanReport) -> ControlFlow<()> {
         let Limits { time, bytes, spans } = self.limits;
         let too_much = |limit: u64, what: &str| {
-            let told = format!("query exceeds the limit of {limit} {what}; narrow the time range or the conditions");
+            let told =
+                format!("query exceeds the limit of {limit} {what}; narrow the time range or the conditions");
             QueryError::TooMuch(told)
         };
         self.exceeded = if self.started.elapsed() > time {

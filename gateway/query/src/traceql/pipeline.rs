@@ -125,10 +125,8 @@ fn kept(trace: &Trace<'_>, mut set: Set, left: &Number, op: Comparison, right: &
     let mut told = Vec::new();
     // Spans of what stands in brackets: the answer shows them.
     let mut shown = None;
-    let (left, right) = (
-        left.value(trace, &set, &mut told, &mut shown),
-        right.value(trace, &set, &mut told, &mut shown),
-    );
+    let (left, right) =
+        (left.value(trace, &set, &mut told, &mut shown), right.value(trace, &set, &mut told, &mut shown));
     if !compare(op, &left, &right) {
         return None;
     }

@@ -108,7 +108,9 @@ fn of_finder(finder: &Finder) -> Option<Vec<Node>> {
             }
             SetOp::Tree(_, Side::Not) => of_finder(right),
             SetOp::And | SetOp::Tree(..) => match (of_finder(left), of_finder(right)) {
-                (Some(left), Some(right)) => Some(if rareness(&right) > rareness(&left) { right } else { left }),
+                (Some(left), Some(right)) => {
+                    Some(if rareness(&right) > rareness(&left) { right } else { left })
+                }
                 (one, other) => one.or(other),
             },
         },

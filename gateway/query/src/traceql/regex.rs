@@ -12,7 +12,9 @@ pub(super) fn compile(pattern: &str) -> Result<Regex, String> {
         let why = match error {
             regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
             // The last line says it; those before draw where.
-            other => other.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
+            other => {
+                other.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+            }
         };
         format!("the regular expression {pattern:?} cannot be read: {why}")
     })

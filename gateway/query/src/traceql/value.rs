@@ -154,8 +154,12 @@ pub(super) fn compare(op: Comparison, left: &Val<'_>, right: &Val<'_>) -> bool {
             values.iter().any(|value| compare(op, value, other))
         }
         (other, Val::Each(values)) => values.iter().any(|value| compare(op, other, value)),
-        (Val::List(values), other) if *other != Val::Nil => listed(op, values, |value| compare(op, value, other)),
-        (other, Val::List(values)) if *other != Val::Nil => listed(op, values, |value| compare(op, other, value)),
+        (Val::List(values), other) if *other != Val::Nil => {
+            listed(op, values, |value| compare(op, value, other))
+        }
+        (other, Val::List(values)) if *other != Val::Nil => {
+            listed(op, values, |value| compare(op, other, value))
+        }
         (Val::Nil, Val::Nil) => op == Comparison::Equal,
         // Something is never nil; nothing compares with something only as not being it, which tells of no span.
         (_, Val::Nil) => op == Comparison::NotEqual,

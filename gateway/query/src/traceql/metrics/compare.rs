@@ -47,12 +47,7 @@ pub(super) struct Comparing {
 }
 
 impl Comparing {
-    pub(super) fn new(
-        selection: Node,
-        window: Option<(u64, u64)>,
-        top: usize,
-        intervals: Intervals,
-    ) -> Self {
+    pub(super) fn new(selection: Node, window: Option<(u64, u64)>, top: usize, intervals: Intervals) -> Self {
         Self { selection, window, top, intervals, groups: Default::default() }
     }
 
@@ -139,9 +134,8 @@ impl Counting for Comparing {
             }
         }
         let mut attributes: Vec<(String, Static)> = Vec::new();
-        let named = |scope, name: &str| {
-            Field::Attribute { scope, parent: false, name: name.to_owned() }.to_string()
-        };
+        let named =
+            |scope, name: &str| Field::Attribute { scope, parent: false, name: name.to_owned() }.to_string();
         at.span.attributes(&mut |name, value| {
             attributes.push((named(Scope::Span, name), Val::from(value).to_static()));
         });

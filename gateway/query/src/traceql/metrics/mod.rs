@@ -104,7 +104,9 @@ impl Intervals {
         };
         let count = (params.end - start).div_ceil(step);
         if count > MAX_INTERVALS {
-            let told = format!("exceeded maximum resolution of {MAX_INTERVALS} points per series: use a larger step");
+            let told = format!(
+                "exceeded maximum resolution of {MAX_INTERVALS} points per series: use a larger step"
+            );
             return Err(QueryError::TooMuch(told));
         }
         Ok(Self { start, step, count: count as usize })

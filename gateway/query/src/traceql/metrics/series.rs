@@ -87,7 +87,8 @@ impl<'a> Counted<'a> {
         if let Some(place) = places.iter().find(is) {
             return self.groups.get_mut(*place as usize);
         }
-        let per_group = if let MetricsFunction::Quantile(_, quantiles) = self.function { quantiles.len() } else { 1 };
+        let per_group =
+            if let MetricsFunction::Quantile(_, quantiles) = self.function { quantiles.len() } else { 1 };
         if (self.groups.len() + 1) * per_group > self.max_series {
             self.left_out = true;
             return None;

@@ -1,6 +1,6 @@
 //! Functions of metrics, what is done with their series, and hints.
 
-use super::super::ast::{MetricsFunction, Metrics, SecondStage, Static};
+use super::super::ast::{Metrics, MetricsFunction, SecondStage, Static};
 use super::super::error::ParseError;
 use super::super::lexer::Kind;
 use super::super::names::{COMPARISONS, OVER_TIME};

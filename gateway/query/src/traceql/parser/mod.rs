@@ -227,9 +227,9 @@ impl Parser {
                         (Operator::Compare(op), Operand::Scalar(right)) => {
                             Operand::Filter(ScalarFilter { left: scalar, op, right })
                         }
-                        (Operator::Arithmetic(op), Operand::Scalar(right)) => Operand::Scalar(
-                            Scalar::Arithmetic(op, Box::new(scalar), Box::new(right)),
-                        ),
+                        (Operator::Arithmetic(op), Operand::Scalar(right)) => {
+                            Operand::Scalar(Scalar::Arithmetic(op, Box::new(scalar), Box::new(right)))
+                        }
                         (_, Operand::Spans(spans)) => {
                             return Err(place.syntax(format!("`{spans}`"), "a number"));
                         }
