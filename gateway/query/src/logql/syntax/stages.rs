@@ -133,8 +133,13 @@ fn ip(reader: &mut Reader<'_>) -> Result<Option<IpRange>, QueryError> {
     Ok(Some(range))
 }
 
-/// Whether so many tokens ahead a name is compared with something, whatever the name is.
+/// Whether so many tokens ahead a name is compared with something, whatever the name is. Behind a parser that needs no
+/// argument, `!=` and `!~` filter the line.
 fn is_filter(reader: &Reader<'_>, ahead: usize) -> bool {
+    let alone = matches!(reader.peek_at(ahead), Token::Word("json" | "logfmt" | "unpack" | "decolorize"));
+    if alone && matches!(reader.peek_at(ahead + 1), Token::Symbol("!=" | "!~")) {
+        return false;
+    }
     matches!(reader.peek_at(ahead + 1), Token::Symbol(symbol) if COMPARISONS.contains(symbol))
 }
 
