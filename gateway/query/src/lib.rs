@@ -3,7 +3,6 @@
 //! Of PromQL only the selectors are read here: it is handed on to a real Prometheus.
 
 mod error;
-mod lexer;
 pub mod logql;
 pub mod series_selectors;
 pub mod span_search;

@@ -100,7 +100,7 @@ fn text() -> BoxedStrategy<String> {
 }
 
 fn name() -> BoxedStrategy<String> {
-    prop_oneof!["[a-z][a-z_0-9]{0,5}".boxed(), Just("by".to_owned()).boxed(), Just("json".to_owned()).boxed()]
+    prop_oneof!["[a-z][a-z_0-9]{0,5}".boxed(), Just("by".to_owned()).boxed(), Just("offset".to_owned()).boxed()]
         .boxed()
 }
 
