@@ -93,6 +93,8 @@ impl Replace {
     }
 
     fn fill(&self, value: &str, extracted: &super::entry::Fields) -> Option<String> {
-        self.template.render(&Extracted { value: Some(value), entry: None, time: None, extracted }).ok()
+        self.template
+            .render(&Extracted { value: Some(value), entry: None, time: None, others: extracted })
+            .ok()
     }
 }

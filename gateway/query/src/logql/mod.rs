@@ -107,7 +107,7 @@ impl Default for Limits {
             bytes: 16 << 30,
             steps: 11_001,
             values: 5_000_000,
-            time: Duration::from_secs(60),
+            time: Duration::from_mins(1),
         }
     }
 }

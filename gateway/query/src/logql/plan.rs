@@ -65,7 +65,7 @@ pub(super) fn hints(query: &LogQuery) -> Hints {
             Stage::Label(filter) if labels_are_known => hints.likely = hints.likely.or(trace(filter)),
             Stage::Label(_) => {}
             Stage::Json(_) | Stage::Logfmt { .. } | Stage::Regexp(_) | Stage::Pattern(_) => {
-                labels_are_stored = false
+                labels_are_stored = false;
             }
             Stage::Unpack => (line_is_stored, labels_are_stored) = (false, false),
             Stage::LineFormat(_) | Stage::Decolorize => line_is_stored = false,

@@ -139,7 +139,7 @@ impl<'a> Scan<'a> {
             let (first, last) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
             add(Part::Head(batch), first, last);
         }
-        let needles = select.contains.iter().map(|text| Finder::new(text)).collect();
+        let needles = select.contains.iter().map(Finder::new).collect();
         Self { inner, select, needles, parts, report: ScanReport::default() }
     }
 

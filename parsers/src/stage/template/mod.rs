@@ -79,7 +79,7 @@ pub(super) struct Extracted<'a> {
     /// When the line was written, where that is known.
     pub time: Option<u64>,
     /// All others.
-    pub extracted: &'a Fields,
+    pub others: &'a Fields,
 }
 
 impl Scope for Extracted<'_> {
@@ -89,7 +89,7 @@ impl Scope for Extracted<'_> {
             "Entry" => self.entry,
             _ => None,
         };
-        found.or_else(|| self.extracted.get(name)).map(Cow::Borrowed)
+        found.or_else(|| self.others.get(name)).map(Cow::Borrowed)
     }
 
     fn line(&self) -> Option<Cow<'_, str>> {
@@ -105,7 +105,7 @@ impl Scope for Extracted<'_> {
     }
 
     fn fields(&self) -> Vec<(String, String)> {
-        self.extracted.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        self.others.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     fn absent_is_empty(&self) -> bool {
@@ -131,7 +131,7 @@ impl TemplateStage {
     pub fn apply(&self, entry: &mut Entry) {
         let Entry { line, extracted, time, .. } = entry;
         let value = extracted.get(&self.source);
-        let scope = Extracted { value, entry: Some(line), time: Some(*time), extracted };
+        let scope = Extracted { value, entry: Some(line), time: Some(*time), others: extracted };
         match self.template.render(&scope) {
             Ok(text) if text.is_empty() => {
                 extracted.remove(&self.source);

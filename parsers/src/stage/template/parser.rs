@@ -283,7 +283,7 @@ impl Reader {
                 Stop::Else(rest, column) => match rest.split_first() {
                     None => {}
                     Some(((Token::Word(word), _), rest)) if word == keyword => {
-                        condition = Some(branch(rest, column)?)
+                        condition = Some(branch(rest, column)?);
                     }
                     Some(((_, column), _)) => {
                         return Err(format!(

@@ -158,7 +158,7 @@ impl Run<'_> {
                 inside(known.map(|(_, value)| value.clone()).ok_or(Failed)?, path)
             }
             Expr::Access(inner, path) => inside(self.value(inner, dot)?, path),
-            Expr::Line => self.scope.line().map(|line| Value::text(line)).ok_or(Failed),
+            Expr::Line => self.scope.line().map(Value::text).ok_or(Failed),
             Expr::Timestamp => self.scope.time().and_then(Value::time).ok_or(Failed),
             Expr::Now => Value::time(self.scope.now()).ok_or(Failed),
             Expr::And(exprs) | Expr::Or(exprs) => {
@@ -190,7 +190,7 @@ impl Run<'_> {
     fn field(&self, path: &[String]) -> Result<Value, Failed> {
         let (name, rest) = path.split_first().ok_or(Failed)?;
         let absent = || if self.scope.absent_is_empty() { Value::text("") } else { Value::Missing };
-        inside(self.scope.field(name).map_or_else(absent, |text| Value::text(text)), rest)
+        inside(self.scope.field(name).map_or_else(absent, Value::text), rest)
     }
 }
 

@@ -76,7 +76,7 @@ impl Grid {
             return None;
         }
         let late = self.part > 0 && after - (steps - 1) * self.step > self.step - self.part;
-        if self.whole == 0 && !late || (index == 0 && !late) {
+        if !late && (self.whole == 0 || index == 0) {
             return None;
         }
         u64::try_from(2 * index + i128::from(late)).ok()

@@ -25,7 +25,7 @@ impl Value<'_> {
         match self {
             Self::Text(raw, true) => unescape(raw, out),
             Self::Text(raw, false) | Self::Plain(raw) | Self::Object(raw) | Self::List(raw) => {
-                out.push_str(raw)
+                out.push_str(raw);
             }
             Self::Null => {}
         }

@@ -138,7 +138,9 @@ fn apply(stage: &Stage, row: &mut Row<'_>, extractor: &mut Extractor) -> bool {
             Err(failed) => row.room().fail(TEMPLATE_ERROR, failed),
         },
         Stage::LabelFormat(formats) => {
-            formats.iter().for_each(|(name, format)| label_format(name, format, row))
+            for (name, format) in formats {
+                label_format(name, format, row);
+            }
         }
         Stage::Drop(named) => named.iter().for_each(|named| {
             if meets(named, row) {

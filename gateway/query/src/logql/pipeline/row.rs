@@ -139,7 +139,9 @@ impl<'a> Row<'a> {
                 gone.push(name.to_owned());
             }
         });
-        gone.iter().for_each(|name| self.remove(name));
+        for name in &gone {
+            self.remove(name);
+        }
     }
 
     /// The error and its details.

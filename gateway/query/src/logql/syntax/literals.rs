@@ -13,7 +13,7 @@ pub(super) fn expression(text: String, whole: bool) -> Result<Expression, String
         parsers::stage::compile(&text)
     };
     // Told in the words of what was written.
-    let regex = regex.or_else(|error| Err(parsers::stage::compile(&text).err().unwrap_or(error)))?;
+    let regex = regex.map_err(|error| parsers::stage::compile(&text).err().unwrap_or(error))?;
     Ok(Expression { text, regex })
 }
 

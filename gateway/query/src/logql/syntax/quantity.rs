@@ -88,7 +88,7 @@ pub(in crate::logql) fn spell_duration(nanos: i64) -> String {
     let mut out = String::from(if nanos < 0 { "-" } else { "" });
     for (unit, name) in UNITS {
         // Weeks stand alone, as people write them.
-        let count = if name == "w" && rest % unit != 0 { 0 } else { rest / unit };
+        let count = if name == "w" && !rest.is_multiple_of(unit) { 0 } else { rest / unit };
         if count > 0 {
             out.push_str(&format!("{count}{name}"));
             rest -= count * unit;

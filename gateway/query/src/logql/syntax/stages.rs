@@ -298,7 +298,8 @@ fn all_filters(reader: &mut Reader<'_>) -> Result<LabelFilter, QueryError> {
         let comma = reader.sees(",");
         // A comma may also end an argument; a filter follows ours.
         let ours = comma && matches!(reader.peek_at(1), Token::Word(_) | Token::Symbol("("));
-        if !(ours && reader.symbol(",")) && !reader.word("and") {
+        let joined = (ours && reader.symbol(",")) || reader.word("and");
+        if !joined {
             return Ok(left);
         }
         reader.operator()?;

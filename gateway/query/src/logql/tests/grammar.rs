@@ -24,8 +24,9 @@ fn verdict(query: &str) -> String {
 fn every_query_of_the_table_is_read_or_refused_as_it_says() {
     let queries: Vec<&str> =
         TABLE.lines().filter(|line| !line.starts_with("  ") && !line.is_empty()).collect();
-    let anew: String =
-        queries.iter().map(|query| format!("{query}\n{}\n", verdict(&query.replace('⏎', "\n")))).collect();
+    let verdicts =
+        queries.iter().map(|query| [*query, "\n", &verdict(&query.replace('⏎', "\n")), "\n"].concat());
+    let anew: String = verdicts.collect();
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(PATH, &anew).unwrap();
         return;
@@ -100,8 +101,12 @@ fn text() -> BoxedStrategy<String> {
 }
 
 fn name() -> BoxedStrategy<String> {
-    prop_oneof!["[a-z][a-z_0-9]{0,5}".boxed(), Just("by".to_owned()).boxed(), Just("offset".to_owned()).boxed()]
-        .boxed()
+    prop_oneof![
+        "[a-z][a-z_0-9]{0,5}".boxed(),
+        Just("by".to_owned()).boxed(),
+        Just("offset".to_owned()).boxed()
+    ]
+    .boxed()
 }
 
 fn label_filter() -> BoxedStrategy<String> {
