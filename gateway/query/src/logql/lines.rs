@@ -22,7 +22,7 @@ pub(super) fn find(
     limit: usize,
     limits: &Limits,
 ) -> Result<Outcome, QueryError> {
-    let mut program = Program::new(query, None, Needed::All);
+    let mut program = Program::new(query, Needed::All, false);
     let mut answer = Answer::default();
     let mut left = limit;
     if left == 0 {

@@ -14,15 +14,20 @@ use crate::logql::syntax::{Grouping, LogQuery, Unwrap};
 pub(super) enum Keys {
     /// One for each combination of these, which are sorted.
     By(Vec<String>),
-    /// One for each label set but these.
-    Without(Vec<String>),
+    /// One for each label set but these, structured metadata being of it only where the query names it.
+    Without { names: Vec<String>, metadata: Vec<String> },
 }
 
 impl Keys {
-    /// `outer` is a grouping that is applied at once. The label that is the sample is none of the series'.
+    /// `outer` is a grouping that is applied at once; `wanted` are names by which the series are grouped or joined later.
+    /// The label that is the sample is none of the series'.
+    ///
+    /// Metadata that nobody names makes no series of its own, unlike in Loki: here each line has some (its thread, its
+    /// caller, its trace), whoever sent it.
     pub(super) fn new(
         grouping: Option<&Grouping>,
         outer: Option<&Grouping>,
+        wanted: &[String],
         unwrap: Option<&Unwrap>,
     ) -> Self {
         let mut dropped: Vec<String> = unwrap.map(|unwrap| unwrap.name.clone()).into_iter().collect();
@@ -35,9 +40,9 @@ impl Keys {
             }
             Some(Grouping { without: true, names }) => {
                 dropped.extend(names.iter().cloned());
-                Self::Without(dropped)
+                Self::Without { names: dropped, metadata: wanted.to_vec() }
             }
-            None => Self::Without(dropped),
+            None => Self::Without { names: dropped, metadata: wanted.to_vec() },
         }
     }
 
@@ -45,8 +50,14 @@ impl Keys {
     pub(super) fn needed(&self, query: &LogQuery, unwrap: Option<&Unwrap>) -> Needed {
         match self {
             Self::By(names) => Needed::by(names, query, unwrap),
-            Self::Without(_) => Needed::All,
+            Self::Without { .. } => Needed::All,
         }
+    }
+
+    /// Whether ids are among the labels.
+    pub(super) fn has_ids(&self) -> bool {
+        let (Self::By(names) | Self::Without { metadata: names, .. }) = self;
+        names.iter().any(|name| name == "trace_id" || name == "span_id")
     }
 
     fn labels(&self, row: &Row<'_>) -> Labels {
@@ -54,7 +65,7 @@ impl Keys {
             Self::By(names) => {
                 Labels::new(names.iter().filter_map(|name| Some((name.as_str(), row.get(name)?))))
             }
-            Self::Without(_) => {
+            Self::Without { .. } => {
                 let mut pairs = Vec::new();
                 self.each(row, &mut |name, value| pairs.push((name.to_owned(), value.to_owned())));
                 Labels::new(pairs)
@@ -62,14 +73,14 @@ impl Keys {
         }
     }
 
-    /// Each label that makes a difference. Ids are none of them unless a stage or a grouping names them: each trace would
-    /// be a series of its own.
+    /// Each label that makes a difference.
     fn each(&self, row: &Row<'_>, visit: &mut dyn FnMut(&str, &str)) {
         match self {
             Self::By(names) => names.iter().for_each(|name| visit("", row.get(name).unwrap_or_default())),
-            Self::Without(dropped) => row.each(|kind, name, value| {
-                let id = kind == Kind::Structured && matches!(name, "trace_id" | "span_id");
-                if !id && !dropped.iter().any(|dropped| dropped == name) && !value.is_empty() {
+            Self::Without { names, metadata } => row.each(|kind, name, value| {
+                let listed = |names: &[String]| names.iter().any(|listed| listed == name);
+                let counts = kind != Kind::Structured || listed(metadata);
+                if counts && !listed(names) && !value.is_empty() {
                     visit(name, value);
                 }
             }),

@@ -49,7 +49,7 @@ pub(super) fn range(
     }
     let steps = Steps { first: params.start, step, count: count as u32 };
     let mut run = Run { logs, limits, steps, deadline: Deadline::new(limits), report: ScanReport::default() };
-    let mut lanes = match run.value(node)? {
+    let mut lanes = match run.value(node, &[])? {
         Evaluated::Number(value) => vec![steps.constant(value)],
         Evaluated::Lanes(lanes) => lanes,
     };
@@ -71,7 +71,7 @@ pub(super) fn instant(
 ) -> Result<Outcome, QueryError> {
     let steps = Steps { first: time, step: 0, count: 1 };
     let mut run = Run { logs, limits, steps, deadline: Deadline::new(limits), report: ScanReport::default() };
-    let data = match run.value(node)? {
+    let data = match run.value(node, &[])? {
         Evaluated::Number(value) => Data::Scalar(Sample { time, value }),
         Evaluated::Lanes(lanes) => {
             let mut values: Vec<(Arc<Labels>, Sample)> = lanes
@@ -110,21 +110,30 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn value(&mut self, node: &Node) -> Result<Evaluated, QueryError> {
+    /// `wanted` are names by which the series are grouped or joined further out.
+    fn value(&mut self, node: &Node, wanted: &[String]) -> Result<Evaluated, QueryError> {
         match node {
             Node::Number(value) => Ok(Evaluated::Number(*value)),
             Node::VectorOf(value) => Ok(Evaluated::Lanes(vec![self.steps.constant(*value)])),
             Node::Log(_) => {
                 Err(QueryError::Invalid("lines cannot be calculated with; count them first".to_owned()))
             }
-            Node::Range(range) => Ok(Evaluated::Lanes(self.range(range, None)?)),
-            Node::Vector(aggregation) => Ok(Evaluated::Lanes(self.vector(aggregation)?)),
+            Node::Range(range) => Ok(Evaluated::Lanes(self.range(range, None, wanted)?)),
+            Node::Vector(aggregation) => Ok(Evaluated::Lanes(self.vector(aggregation, wanted)?)),
             Node::LabelReplace(replace) => {
-                let lanes = self.lanes(&replace.inner, "label_replace")?;
+                let wanted = with(wanted, std::slice::from_ref(&replace.from));
+                let lanes = self.lanes(&replace.inner, "label_replace", &wanted)?;
                 Ok(Evaluated::Lanes(replaced(replace, lanes)?))
             }
             Node::Binary(operation) => {
-                let (left, right) = (self.value(&operation.left)?, self.value(&operation.right)?);
+                let mut wanted = wanted.to_vec();
+                if let Some(matching) = operation.matching.as_ref().filter(|matching| matching.on) {
+                    wanted.extend(matching.names.iter().cloned());
+                }
+                let group = operation.matching.as_ref().and_then(|matching| matching.group.as_ref());
+                wanted.extend(group.iter().flat_map(|group| group.include.iter().cloned()));
+                let left = self.value(&operation.left, &wanted)?;
+                let right = self.value(&operation.right, &wanted)?;
                 let result = binary::apply(operation, left, right, self.steps)?;
                 if let Evaluated::Lanes(lanes) = &result {
                     self.bound(lanes)?;
@@ -134,8 +143,8 @@ impl Run<'_> {
         }
     }
 
-    fn lanes(&mut self, node: &Node, of: &str) -> Result<Vec<Lane>, QueryError> {
-        match self.value(node)? {
+    fn lanes(&mut self, node: &Node, of: &str, wanted: &[String]) -> Result<Vec<Lane>, QueryError> {
+        match self.value(node, wanted)? {
             Evaluated::Lanes(lanes) => Ok(lanes),
             Evaluated::Number(_) => {
                 Err(QueryError::Invalid(format!("{of} is of metrics, not of numbers; use vector()")))
@@ -143,24 +152,35 @@ impl Run<'_> {
         }
     }
 
-    fn vector(&mut self, aggregation: &VectorAggregation) -> Result<Vec<Lane>, QueryError> {
+    fn vector(
+        &mut self,
+        aggregation: &VectorAggregation,
+        wanted: &[String],
+    ) -> Result<Vec<Lane>, QueryError> {
         let whole = Grouping::default();
         let grouping = aggregation.grouping.as_ref().unwrap_or(&whole);
         let lanes = match &aggregation.inner {
             // The sum of counts by group is the count by group: nobody needs the single series.
             Node::Range(range) if range::adds_up(range, aggregation.op) => {
-                self.range(range, Some(grouping))?
+                self.range(range, Some(grouping), wanted)?
             }
-            inner => self.lanes(inner, aggregation.op.spelling())?,
+            inner if grouping.without => self.lanes(inner, aggregation.op.spelling(), wanted)?,
+            inner => self.lanes(inner, aggregation.op.spelling(), &with(wanted, &grouping.names))?,
         };
         let lanes = vector::aggregate(aggregation, grouping, lanes, self.steps);
         self.bound(&lanes)?;
         Ok(lanes)
     }
 
-    fn range(&mut self, range: &RangeAggregation, outer: Option<&Grouping>) -> Result<Vec<Lane>, QueryError> {
+    fn range(
+        &mut self,
+        range: &RangeAggregation,
+        outer: Option<&Grouping>,
+        wanted: &[String],
+    ) -> Result<Vec<Lane>, QueryError> {
+        let names = (outer, wanted);
         let (lanes, report) =
-            range::evaluate(range, outer, self.logs, self.steps, self.limits, &self.deadline)?;
+            range::evaluate(range, names, self.logs, self.steps, self.limits, &self.deadline)?;
         self.report = sum(self.report, report);
         self.bound(&lanes)?;
         Ok(lanes)
@@ -170,6 +190,10 @@ impl Run<'_> {
         too_many_series(lanes.len(), self.limits)?;
         too_many_values(lanes.iter().map(|lane| lane.points.len()).sum(), self.limits)
     }
+}
+
+fn with(names: &[String], more: &[String]) -> Vec<String> {
+    names.iter().chain(more).cloned().collect()
 }
 
 fn too_many_series(count: usize, limits: &Limits) -> Result<(), QueryError> {

@@ -44,10 +44,11 @@ struct Task<'a> {
     report: ScanReport,
 }
 
-/// The series, and what was read for them. `outer` is a grouping that is applied at once.
+/// The series, and what was read for them. `outer` is a grouping that is applied at once; `wanted` are names by which they
+/// are grouped or joined later.
 pub(super) fn evaluate(
     range: &RangeAggregation,
-    outer: Option<&Grouping>,
+    (outer, wanted): (Option<&Grouping>, &[String]),
     logs: &dyn LogRead,
     steps: Steps,
     limits: &Limits,
@@ -56,7 +57,7 @@ pub(super) fn evaluate(
     let keys = if range.op == RangeOp::Absent {
         Keys::By(Vec::new())
     } else {
-        Keys::new(range.grouping.as_ref(), outer, range.unwrap.as_ref())
+        Keys::new(range.grouping.as_ref(), outer, wanted, range.unwrap.as_ref())
     };
     let grid = Grid::new(steps, range.range, range.offset);
     let mut task = Task { range, keys, logs, steps, grid, limits, deadline, report: ScanReport::default() };
@@ -176,15 +177,11 @@ impl Task<'_> {
         take: &mut dyn FnMut(usize, u64, f64) -> Result<(), QueryError>,
     ) -> Result<Found, QueryError> {
         let (range, keys, limits) = (self.range, &self.keys, self.limits);
-        let mut program = Program::new(
-            &range.lines,
-            range.unwrap.as_ref(),
-            keys.needed(&range.lines, range.unwrap.as_ref()),
-        );
+        let unwrap = range.unwrap.as_ref();
+        let mut program = Program::new(&range.lines, keys.needed(&range.lines, unwrap), keys.has_ids());
         let mut found = Found::default();
         let (start, end) = self.grid.bounds();
         let in_order = (Window { start, end }, order);
-        let unwrap = program.unwrap();
         self.report = scan(&range.lines, &mut program, self.logs, in_order, self.deadline, &mut |row| {
             let sample = match (unwrap, range.op) {
                 (Some(unwrap), _) => match Program::sample(unwrap, row) {

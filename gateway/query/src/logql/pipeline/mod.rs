@@ -32,7 +32,6 @@ const SAMPLE_ERROR: &str = "SampleExtractionErr";
 #[derive(Debug)]
 pub(super) struct Program<'q> {
     steps: Vec<Step<'q>>,
-    unwrap: Option<&'q Unwrap>,
     extractor: Extractor,
     /// Whether somebody may ask for ids as labels.
     needs_ids: bool,
@@ -47,14 +46,11 @@ enum Step<'q> {
 }
 
 impl<'q> Program<'q> {
-    pub(super) fn new(query: &'q LogQuery, unwrap: Option<&'q Unwrap>, needed: Needed) -> Self {
+    /// `needs_ids`: who takes the rows asks for ids as labels.
+    pub(super) fn new(query: &'q LogQuery, needed: Needed, needs_ids: bool) -> Self {
         let step = |stage: &'q Stage| match stage {
             Stage::Line(filter) => Step::Line(Prepared::new(filter)),
             other => Step::Other(other),
-        };
-        let named = |name: &str| match &needed {
-            Needed::All => false,
-            Needed::These(names) => names.iter().any(|wanted| wanted == name),
         };
         let renamed = query.stages.iter().any(|stage| {
             matches!(stage, Stage::LabelFormat(_) | Stage::LineFormat(_))
@@ -62,8 +58,7 @@ impl<'q> Program<'q> {
         });
         Self {
             steps: query.stages.iter().map(step).collect(),
-            unwrap,
-            needs_ids: named("trace_id") || named("span_id") || renamed,
+            needs_ids: needs_ids || renamed,
             extractor: Extractor::new(needed),
             room: Room::default(),
             now: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64),
@@ -100,10 +95,6 @@ impl<'q> Program<'q> {
         }
         let passes = unwrap.filters.iter().all(|filter| label_filter::passes(filter, row));
         passes.then(|| value.unwrap_or(0.0))
-    }
-
-    pub(super) fn unwrap(&self) -> Option<&'q Unwrap> {
-        self.unwrap
     }
 }
 
@@ -167,6 +158,8 @@ fn label_format(name: &str, format: &LabelFormat, row: &mut Row<'_>) {
         LabelFormat::Rename(from) => {
             let found = row.get_with_kind(from).map(|(value, kind)| (value.to_owned(), kind));
             if let Some((value, kind)) = found {
+                // What a query gives a name, it is interested in.
+                let kind = if kind == Kind::Structured { Kind::Parsed } else { kind };
                 row.room().set(kind, name, &value);
                 if name != from {
                     row.remove(from);

@@ -228,10 +228,7 @@ fn an_id_in_the_line_is_found_through_its_trace_and_otherwise_by_looking() {
 fn range_aggregations_give_what_their_names_say() {
     let memory = seconds();
     for (query, expected) in [
-        (
-            r#"count_over_time({app="cart"} | drop thread, detected_level [10s])"#,
-            vec!["{app=cart env=prod} 5"],
-        ),
+        (r#"count_over_time({app="cart"}[10s])"#, vec!["{app=cart env=prod} 5"]),
         (r#"rate({app="cart"} | keep app [10s])"#, vec!["{app=cart} 0.5"]),
         (r#"bytes_over_time({app="cart"} | line_format "12345" | keep app [10s])"#, vec!["{app=cart} 25"]),
         (r#"bytes_rate({app="cart"} | line_format "12345" | keep app [10s])"#, vec!["{app=cart} 2.5"]),
@@ -275,14 +272,26 @@ fn range_aggregations_give_what_their_names_say() {
         ),
         (r#"sum by (level, gone) (count_over_time({env="prod"} | logfmt [30s]))"#, vec!["{level=info} 30"]),
         (
-            r#"sum without (thread, detected_level) (count_over_time({env="prod"}[30s]))"#,
+            r#"sum without (nothing) (count_over_time({env="prod"}[30s]))"#,
             vec!["{app=cart env=prod} 15", "{app=pay env=prod} 15"],
         ),
         (
             r#"sum by (trace_id) (count_over_time({env="prod"}[30s]))"#,
             vec!["{} 20", "{trace_id=4bf92f3577b34da6a3ce929d0e0e4736} 10"],
         ),
-        (r#"count(count_over_time({env="prod"}[30s]))"#, vec!["{} 8"]),
+        (r#"count(count_over_time({env="prod"}[30s]))"#, vec!["{} 2"]),
+        (
+            r#"max by (thread) (count_over_time({env="prod"}[30s]))"#,
+            vec!["{thread=t0} 7", "{thread=t1} 8", "{thread=t2} 8", "{thread=t3} 7"],
+        ),
+        (
+            r#"sum by (thread) (rate({app="pay"}[30s])) / on (thread) sum by (thread) (rate({env="prod"}[30s]))"#,
+            vec!["{thread=t1} 1", "{thread=t3} 1"],
+        ),
+        (
+            r#"topk by (detected_level) (1, count_over_time({app="cart"}[30s]))"#,
+            vec!["{app=cart detected_level=info env=prod} 12", "{app=cart detected_level=error env=prod} 3"],
+        ),
     ] {
         let expected: Vec<String> = if query.starts_with("sum_over_time") {
             // Each line has labels of its own.
