@@ -75,7 +75,7 @@ fn exemplars_are_spans_of_the_series_and_bounded() {
     let [series] = &found.series[..] else { panic!("one series") };
     assert!(!series.exemplars.is_empty() && series.exemplars.len() <= 10, "{}", series.exemplars.len());
     assert!(series.exemplars.iter().all(|exemplar| exemplar.value == 0.03), "{:?}", series.exemplars);
-    let none = super::stored::query("{} | rate() with(exemplars=false)");
+    let none = query("{} | rate() with(exemplars=false)");
     let found = metrics(&none, &stored, &params(4, SECOND)).unwrap();
     assert!(found.series[0].exemplars.is_empty());
 }
