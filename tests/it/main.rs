@@ -22,9 +22,13 @@ mod full;
 #[cfg(test)]
 mod grafana;
 #[cfg(test)]
+mod grammars;
+#[cfg(test)]
 mod hostile_bodies;
 #[cfg(test)]
 mod jaeger;
+#[cfg(test)]
+mod jaeger_surface;
 #[cfg(test)]
 mod loki_push;
 #[cfg(test)]
@@ -33,6 +37,8 @@ mod manifests;
 mod otlp_sdks;
 #[cfg(test)]
 mod own_metrics;
+#[cfg(test)]
+mod prometheus_surface;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
@@ -44,12 +50,18 @@ mod retries;
 #[cfg(test)]
 mod sampling;
 #[cfg(test)]
+mod scenarios;
+#[cfg(test)]
 mod scrape;
 #[cfg(test)]
 mod sources;
+#[cfg(test)]
+mod tempo;
 #[cfg(test)]
 mod tenants;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod zipkin;
+#[cfg(test)]
+mod zipkin_surface;

@@ -1,10 +1,11 @@
 //! LogQL and TraceQL: text in, plain data out. Reading is done through the store's traits; HTTP and JSON are the surfaces'.
 //!
-//! PromQL is not here: it is handed on to a real Prometheus.
+//! Of PromQL only the selectors are read here: it is handed on to a real Prometheus.
 
 mod error;
-mod lexer;
 pub mod logql;
+pub mod series_selectors;
+pub mod span_search;
 pub mod traceql;
 
 pub use error::QueryError;

@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use correlate::{CorrelateOptions, Correlator};
-use parsers::record::{Labels, LogRecord, Span, TraceId};
+use correlate::{CorrelateOptions, Correlator, Exemplars};
+use parsers::record::{
+    Exemplar, Labels, LogRecord, Resource, Scope, Span, SpanId, SpanKind, Status, TraceId, Value,
+};
 use prometheus_client::registry::Registry;
 use store::read::{
-    Direction, Fate, LogRead, LogSelect, Matcher, ReadError, ScanReport, SpanSelect, TraceRead, TraceRecords,
-    Window,
+    Direction, ExemplarRead, Fate, LogRead, LogSelect, Matcher, ReadError, ScanReport, SpanSelect, TraceRead,
+    TraceRecords, Window,
 };
 use tower::ServiceExt as _;
 
@@ -35,6 +37,12 @@ impl TraceRead for Nothing {
         Ok(ScanReport::default())
     }
     fn services(&self, _: Window) -> Result<Vec<(String, Vec<String>)>, ReadError> {
+        Ok(Vec::new())
+    }
+}
+
+impl ExemplarRead for Nothing {
+    fn stored_exemplars(&self, _: &[Vec<Matcher>], _: Window, _: usize) -> Result<Vec<Exemplar>, ReadError> {
         Ok(Vec::new())
     }
 }
@@ -105,10 +113,6 @@ impl LogRead for Memory {
 }
 
 impl TraceRead for Memory {
-    fn drops_traces(&self) -> bool {
-        !self.dropped.is_empty()
-    }
-
     fn sampled_out(&self, id: TraceId) -> Option<Fate> {
         let dropped = self.dropped.iter().any(|dropped| dropped.matches(id).is_some());
         dropped.then(|| Fate::SampledOut { rule: "rest".into(), decided: 0 })
@@ -162,12 +166,35 @@ impl OwnSpans for Nothing {
     fn ended(&self, _: Span) {}
 }
 
+/// A span of a service; ids in hex, times in nanoseconds.
+pub(crate) fn span(trace: &str, id: &str, service: &str, name: &str, start: u64, end: u64) -> Span {
+    let service = Value::Str(service.to_owned());
+    Span {
+        trace_id: TraceId::from_hex(trace.as_bytes()).unwrap(),
+        span_id: SpanId::from_hex(id.as_bytes()).unwrap(),
+        parent_span_id: None,
+        trace_state: String::new(),
+        flags: 1,
+        name: name.to_owned(),
+        kind: SpanKind::Server,
+        start,
+        end,
+        attributes: Vec::new(),
+        events: Vec::new(),
+        links: Vec::new(),
+        status: Status::default(),
+        resource: Arc::new(Resource { attributes: vec![("service.name".to_owned(), service)] }),
+        scope: Arc::new(Scope::default()),
+    }
+}
+
 /// The state over these sources.
 pub(crate) fn state(traces: Arc<dyn TraceRead>, logs: Arc<dyn LogRead>) -> State {
     let mut registry = Registry::default();
     let own = OwnRequests::new(&mut registry, Arc::new(Nothing));
     State {
         correlator: Arc::new(Correlator::new(traces.clone(), None, CorrelateOptions::default())),
+        exemplars: Exemplars::new(traces.clone(), Arc::new(Nothing), None, &CorrelateOptions::default()),
         traces,
         logs,
         reads: Reads::default(),

@@ -9,20 +9,24 @@ mod collect;
 #[cfg(test)]
 mod fakes;
 mod grafana;
+mod jaeger;
 mod loki;
 mod native;
+mod otlp_json;
 mod own;
 mod parameters;
 mod prometheus;
 mod scrape;
 mod tempo;
+mod values;
+mod zipkin;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use correlate::Correlator;
+use correlate::{Correlator, Exemplars};
 use store::read::{LogRead, TraceRead};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -50,6 +54,8 @@ pub trait Metrics: Send + Sync {
 pub struct State {
     /// Joins by trace id.
     pub correlator: Arc<Correlator>,
+    /// Exemplars of series.
+    pub exemplars: Exemplars,
     /// Spans by trace id.
     pub traces: Arc<dyn TraceRead>,
     /// Log records by stream and time.
@@ -87,6 +93,8 @@ fn assemble(state: State, requests: usize) -> Router {
         .merge(native::routes())
         .merge(tempo::routes())
         .merge(loki::routes())
+        .merge(jaeger::routes())
+        .merge(zipkin::routes())
         .merge(prometheus::routes())
         .merge(grafana::routes())
         .layer(from_fn_with_state(bounds, bounds::keep))

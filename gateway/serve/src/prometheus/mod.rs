@@ -1,9 +1,13 @@
-//! Prometheus' own interface, handed on to the server that is configured.
+//! Prometheus' own interface, handed on to the server that is configured; its exemplars are joined with those that are stored
+//! and those that spans make.
 
-mod exemplars;
+mod error;
+mod request;
+mod response;
 mod routes;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use error::error;
+pub(crate) use routes::routes;
 pub use routes::{Forward, ForwardFailure};
-pub(crate) use routes::{error, routes};

@@ -1,22 +1,23 @@
 //! `/prometheus/api/v1/*`: Grafana's Prometheus data source speaks through here to the real server, so that one address and
-//! one set of links serve all three data sources. Without a server, what can be answered truthfully is; the rest is 503.
+//! one set of links serve all data sources. Without a server, what can be answered truthfully is; the rest is 503.
 
 use async_trait::async_trait;
-use axum::Router;
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{Request, State as Extract};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
+use axum::routing::{any, get};
+use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::exemplars;
+use super::error::{Failure, error};
+use super::request::ExemplarRequest;
+use super::response;
 use crate::State;
+use crate::parameters::Parameters;
 
 /// Query strings and forms are short; Grafana's longest are some kilobytes.
 const FORM_LIMIT: usize = 1 << 20;
-/// Whose answer names traces.
-const EXEMPLARS: &str = "/prometheus/api/v1/query_exemplars";
 
 /// Hands a request on to the metrics server.
 #[async_trait]
@@ -42,7 +43,15 @@ pub struct ForwardFailure {
 
 /// The routes of this surface.
 pub(crate) fn routes() -> Router<State> {
-    Router::new().route("/prometheus/api/v1/{*rest}", any(handle))
+    Router::new()
+        .route("/prometheus/api/v1/query_exemplars", get(exemplars).post(exemplars))
+        .route("/prometheus/api/v1/{*rest}", any(handle))
+}
+
+async fn exemplars(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, Failure> {
+    let asked = ExemplarRequest::read(&parameters)?;
+    let found = state.exemplars.find(&asked.query, &asked.selectors, asked.window, asked.step).await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], response::exemplars(&found)).into_response())
 }
 
 async fn handle(Extract(state): Extract<State>, request: Request) -> Response {
@@ -60,14 +69,7 @@ async fn handle(Extract(state): Extract<State>, request: Request) -> Response {
     let Some(server) = &state.prometheus else {
         return without_server(parts.uri.path(), parts.uri.query().unwrap_or_default(), &body);
     };
-    let mut headers = parts.headers;
-    let has_exemplars = parts.uri.path() == EXEMPLARS && state.traces.drops_traces();
-    if has_exemplars {
-        // What is compressed cannot be looked into.
-        headers.remove(header::ACCEPT_ENCODING);
-    }
-    match server.forward(parts.method, inner, &headers, body).await {
-        Ok(response) if has_exemplars => exemplars::without_dropped(response, &state).await,
+    match server.forward(parts.method, inner, &parts.headers, body).await {
         Ok(response) => response,
         Err(failure) => error(failure.status, "unavailable", &failure.detail),
     }
@@ -80,7 +82,7 @@ fn without_server(path: &str, query: &str, form: &[u8]) -> Response {
         "query" if is_health(query.as_bytes()) || is_health(form) => {
             json!({ "resultType": "scalar", "result": [4, "2"] })
         }
-        "labels" | "series" | "query_exemplars" => json!([]),
+        "labels" | "series" => json!([]),
         "metadata" => json!({}),
         "rules" => json!({ "groups": [] }),
         "alerts" => json!({ "alerts": [] }),
@@ -101,14 +103,5 @@ fn is_health(form: &[u8]) -> bool {
 }
 
 fn success(data: &Value) -> Response {
-    body(StatusCode::OK, &json!({ "status": "success", "data": data }))
-}
-
-/// An error as Prometheus writes it.
-pub(crate) fn error(status: StatusCode, kind: &str, detail: &str) -> Response {
-    body(status, &json!({ "status": "error", "errorType": kind, "error": detail }))
-}
-
-pub(super) fn body(status: StatusCode, value: &Value) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
+    Json(json!({ "status": "success", "data": data })).into_response()
 }

@@ -1,22 +1,26 @@
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::http::{HeaderMap, Method, StatusCode};
-use axum::response::{IntoResponse, Response};
-use parsers::record::TraceId;
-use serde_json::{Value, json};
+use async_trait::async_trait;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use axum::response::Response;
+use correlate::{CorrelateOptions, Exemplars};
+use parsers::record::{Exemplar, ExemplarOrigin, Labels, SpanId, TraceId};
+use serde_json::{Value as Json, json};
+use store::read::{ExemplarRead, Matcher, ReadError, Window};
+use tower::ServiceExt as _;
 
-use super::{Forward, ForwardFailure};
-use crate::State;
-use crate::fakes::{Memory, ask, get, state};
+use crate::fakes::{Nothing, ask, get, state};
+use crate::{Forward, ForwardFailure, State, router};
 
 #[tokio::test]
 async fn without_a_server_the_health_query_is_two_and_the_exemplar_probe_empty() {
     let (status, body) = get("/prometheus/api/v1/query?query=1%2B1&time=4").await;
     assert_eq!(status, StatusCode::OK);
     assert!(body.contains(r#""result":[4,"2"]"#), "{body}");
-    let (status, body) = get("/prometheus/api/v1/query_exemplars?query=test&start=1&end=2").await;
-    assert_eq!((status, body.as_str()), (StatusCode::OK, r#"{"data":[],"status":"success"}"#));
+    let probe = "query=test&start=1763647200000&end=1763733600000";
+    let (status, body) = get(&format!("/prometheus/api/v1/query_exemplars?{probe}")).await;
+    assert_eq!((status, body.as_str()), (StatusCode::OK, r#"{"status":"success","data":[]}"#));
 }
 
 #[tokio::test]
@@ -26,51 +30,125 @@ async fn without_a_server_a_query_says_which_setting_is_missing() {
     assert!(body.contains("upstream.prometheus.url"), "{body}");
 }
 
-/// Exemplars of two traces, as Prometheus answers them.
-struct Server;
+/// One exemplar that is stored, at 1000.25 s.
+struct Stored;
 
-#[async_trait::async_trait]
-impl Forward for Server {
-    async fn forward(
+impl ExemplarRead for Stored {
+    fn stored_exemplars(
         &self,
-        _: Method,
-        path: &str,
-        headers: &HeaderMap,
-        _: Bytes,
-    ) -> Result<Response, ForwardFailure> {
-        assert!(path.starts_with("/api/v1/query") && !headers.contains_key("accept-encoding"));
-        let exemplar = |label: &str, trace: &str| json!({"labels": {label: trace, "user": "7"}, "value": "0.5", "timestamp": 1_600_096_955.479});
-        let series = |name: &str, exemplars: Vec<Value>| json!({"seriesLabels": {"__name__": name}, "exemplars": exemplars});
-        let data = json!([
-            series("both", vec![exemplar("trace_id", DROPPED), exemplar("traceID", KEPT)]),
-            series("one", vec![exemplar("TraceID", &DROPPED[16..])]),
-            series("none", vec![exemplar("request", DROPPED)]),
-        ]);
-        Ok(json!({"status": "success", "data": data}).to_string().into_response())
+        selectors: &[Vec<Matcher>],
+        window: Window,
+        _: usize,
+    ) -> Result<Vec<Exemplar>, ReadError> {
+        let series = Arc::new(Labels::new([("__name__", "a_bucket"), ("le", "1")]));
+        let time = 1_000_250_000_000;
+        let wanted = selectors.iter().any(|all| all.iter().all(|m| m.matches(&series)));
+        let exemplar = Exemplar {
+            series,
+            labels: vec![("k".to_owned(), "v".to_owned())],
+            value: 0.5,
+            time,
+            trace_id: TraceId::from_hex(b"abc").ok(),
+            span_id: SpanId::new(1),
+            origin: ExemplarOrigin::Trefoil,
+        };
+        Ok(if wanted && window.contains(time) { vec![exemplar] } else { Vec::new() })
     }
 }
 
-const DROPPED: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-const KEPT: &str = "5bf92f3577b34da6b3ce929d0e0e4736";
+/// Says what it was asked.
+struct Echo;
+
+#[async_trait]
+impl Forward for Echo {
+    async fn forward(
+        &self,
+        method: Method,
+        path_and_query: &str,
+        _: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Response, ForwardFailure> {
+        if path_and_query.ends_with("/series") {
+            return Err(ForwardFailure { status: StatusCode::BAD_GATEWAY, detail: "down".to_owned() });
+        }
+        let text = format!("{method} {path_and_query} {}", String::from_utf8_lossy(&body));
+        let mut response = Response::new(Body::from(text));
+        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+        Ok(response)
+    }
+}
+
+fn with(prometheus: Option<Arc<dyn Forward>>) -> State {
+    let exemplars = Exemplars::new(Arc::new(Nothing), Arc::new(Stored), None, &CorrelateOptions::default());
+    State { exemplars, prometheus, ..state(Arc::new(Nothing), Arc::new(Nothing)) }
+}
+
+async fn posted(path: &str, form: &'static str) -> (StatusCode, String) {
+    let request = Request::post(format!("/prometheus/api/v1/{path}"))
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Body::from(form))
+        .unwrap();
+    let response = router(with(Some(Arc::new(Echo)))).oneshot(request).await.unwrap();
+    let status = response.status();
+    #[expect(clippy::disallowed_methods, reason = "bounded")]
+    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
 
 #[tokio::test]
-async fn exemplars_of_another_server_point_to_no_trace_that_sampling_dropped() {
-    let dropped = TraceId::from_hex(DROPPED.as_bytes()).unwrap();
-    let traces = Memory { dropped: vec![dropped], ..Memory::default() };
-    let state =
-        State { prometheus: Some(Arc::new(Server)), ..state(Arc::new(traces), Arc::new(Memory::default())) };
-    let path = "/prometheus/api/v1/query_exemplars?query=x&start=1&end=2";
-    let (status, body) = ask(state, path, &[("accept-encoding", "identity")]).await;
-    assert_eq!(status, StatusCode::OK);
-    let answer: Value = serde_json::from_str(&body).unwrap();
-    let names: Vec<_> =
-        answer["data"].as_array().unwrap().iter().map(|s| &s["seriesLabels"]["__name__"]).collect();
-    // A label that names no trace is none of our business.
-    assert_eq!(names, ["both", "none"]);
-    let left = &answer["data"][0]["exemplars"];
-    assert_eq!(left.as_array().unwrap().len(), 1);
-    assert_eq!(
-        (&left[0]["labels"]["traceID"], &left[0]["timestamp"]),
-        (&json!(KEPT), &json!(1_600_096_955.479))
-    );
+async fn exemplars_have_the_shape_that_grafana_reads_in_both_methods() {
+    let expected = json!({"status": "success", "data": [{
+        "seriesLabels": {"__name__": "a_bucket", "le": "1"},
+        "exemplars": [{
+            "labels": {"k": "v", "trace_id": "00000000000000000000000000000abc", "span_id": "0000000000000001",
+                       "trefoil_made": "true"},
+            "value": "0.5", "timestamp": 1000.25
+        }]
+    }]});
+    let nothing = json!({"status": "success", "data": []});
+    for (form, expected) in [
+        ("query=rate(a_bucket[1m])&start=1000&end=1001.5", &expected),
+        ("query=rate(a_bucket[1m])&start=1970-01-01T00:16:40Z&end=1970-01-01T00:16:41Z", &expected),
+        ("query=a_bucket&start=1000.25&end=1000.25", &expected),
+        ("query=a_bucket", &expected),
+        ("query=a_bucket&start=1001&end=1002", &nothing),
+        ("query=b%7Ble%3D%221%22%7D", &nothing),
+    ] {
+        let (status, body) =
+            ask(with(None), &format!("/prometheus/api/v1/query_exemplars?{form}"), &[]).await;
+        assert_eq!(
+            (status, &serde_json::from_str::<Json>(&body).unwrap()),
+            (StatusCode::OK, expected),
+            "{form}"
+        );
+        assert_eq!(posted("query_exemplars", form).await, (StatusCode::OK, body), "{form}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_question_is_said_as_prometheus_says_it() {
+    for (form, words) in [
+        ("", "invalid parameter \\\"query\\\""),
+        ("query=a%7B", "found the end"),
+        ("query=a&start=noon", "cannot parse \\\"noon\\\" to a valid timestamp"),
+        ("query=a&start=2&end=1", "end timestamp must not be before start timestamp"),
+    ] {
+        let (status, body) = posted("query_exemplars", form).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{form}: {body}");
+        assert!(body.contains(words) && body.contains(r#""errorType":"bad_data""#), "{form}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn all_else_is_handed_on_as_it_is() {
+    let (status, body) = posted("query_range", "query=up&step=15").await;
+    assert_eq!((status.as_u16(), body.as_str()), (422, "POST /api/v1/query_range query=up&step=15"));
+    for path in ["label/U__a_2e_b/values?match[]=x", "format_query?query=a", "parse_query?query=a", "alerts"]
+    {
+        let (_, body) = ask(with(Some(Arc::new(Echo))), &format!("/prometheus/api/v1/{path}"), &[]).await;
+        assert_eq!(body, format!("GET /api/v1/{path} "));
+    }
+    let (status, body) = posted("series", "match[]=up").await;
+    assert_eq!(status, StatusCode::BAD_GATEWAY);
+    assert_eq!(body, r#"{"error":"down","errorType":"unavailable","status":"error"}"#);
 }

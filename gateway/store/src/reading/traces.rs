@@ -9,8 +9,12 @@ use std::sync::{Arc, PoisonError};
 use parsers::record::{Batch, Span, TraceId};
 
 use super::found::Found;
+use super::visit::visit;
 use crate::expired;
-use crate::read::{Fate, ReadError, ScanReport, Signal, SpanSelect, TraceRead, TraceRecords, Window};
+use crate::read::{
+    Fate, ReadError, ScanReport, Signal, SpanSelect, TraceRead, TraceRecords, TraceSelect, TraceVisitor,
+    Window,
+};
 use crate::segment::Segment;
 use crate::store::Store;
 
@@ -30,10 +34,6 @@ impl TraceRead for Store {
             records.fates.extend(expired::fate(&dropped, signal, id.low64()));
         }
         Ok(records)
-    }
-
-    fn drops_traces(&self) -> bool {
-        self.inner().sampling.is_some()
     }
 
     fn sampled_out(&self, id: TraceId) -> Option<Fate> {
@@ -74,6 +74,14 @@ impl TraceRead for Store {
         Ok(scan.report)
     }
 
+    fn visit_traces(
+        &self,
+        select: &TraceSelect<'_>,
+        visitor: &mut dyn TraceVisitor,
+    ) -> Result<ScanReport, ReadError> {
+        Ok(visit(self, select, visitor))
+    }
+
     fn services(&self, window: Window) -> Result<Vec<(String, Vec<String>)>, ReadError> {
         let mask = self.inner().mask();
         let (batches, segments) = self.inner().snapshot();
@@ -98,7 +106,12 @@ impl TraceRead for Store {
 }
 
 /// What heads and the segments of some signals hold of a trace.
-fn gather(store: &Store, id: TraceId, limit: usize, signals: impl Fn(Signal) -> bool) -> TraceRecords {
+pub(super) fn gather(
+    store: &Store,
+    id: TraceId,
+    limit: usize,
+    signals: impl Fn(Signal) -> bool,
+) -> TraceRecords {
     let inner = store.inner();
     let mut found = Found::new(id, limit);
     let (rows, segments) = {
