@@ -1,10 +1,10 @@
-//! LogQL and TraceQL: text in, plain data out. Reading is done through the store's traits; HTTP and JSON are the surfaces'.
-//!
-//! PromQL is not here: it is handed on to a real Prometheus.
+//! LogQL, TraceQL and PromQL: text in, plain data out. Reading is done through the store's traits; HTTP and JSON are the
+//! surfaces'.
 
 mod error;
 mod lexer;
 pub mod logql;
+pub mod promql;
 pub mod traceql;
 
 pub use error::QueryError;

@@ -3,11 +3,15 @@
 //! What is stored here is read synchronously (page cache and memory): callers on an async runtime use a blocking thread.
 //! Metrics live in another server for most users, so [`MetricRead`] is async.
 
+mod samples;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parsers::record::{Exemplar, Labels, LogRecord, Series, Span, TraceId};
+
+pub use samples::{SampleLimits, SampleRead, SeriesSamples};
 
 /// Half-open time range in nanoseconds: `start <= t < end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,6 +204,14 @@ pub enum ReadError {
         server: String,
         /// Its words.
         detail: String,
+    },
+    /// More was asked for than may be held in memory at a time.
+    #[error("more than {limit} {what} are selected")]
+    TooMany {
+        /// `samples` or `series`.
+        what: &'static str,
+        /// How many there may be.
+        limit: u64,
     },
 }
 

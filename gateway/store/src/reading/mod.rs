@@ -3,6 +3,7 @@
 mod found;
 mod logs;
 mod partial;
+mod samples;
 mod traces;
 
 use std::sync::atomic::Ordering::Relaxed;
