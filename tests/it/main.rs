@@ -28,6 +28,8 @@ mod manifests;
 #[cfg(test)]
 mod own_metrics;
 #[cfg(test)]
+mod promql;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod remote_write;
