@@ -124,6 +124,13 @@ fn is_ordered(query: &str) -> bool {
     query.starts_with("sort") || (!grouped && (query.starts_with("topk") || query.starts_with("bottomk")))
 }
 
+/// Labels as versions after the second give them: `atan2` takes names away as other operators do.
+fn later(query: &str, labels: &mut Labels) {
+    if query.contains("atan2") {
+        labels.retain(|(name, _)| name != "__name__");
+    }
+}
+
 /// The first difference, in words.
 pub fn differ(query: &str, theirs: &Given, ours: &Given) -> Option<String> {
     match (theirs, ours) {
@@ -132,6 +139,7 @@ pub fn differ(query: &str, theirs: &Given, ours: &Given) -> Option<String> {
         (Given::Scalar(a), Given::Scalar(b)) if equal(*a, *b) => None,
         (Given::Vector(a), Given::Vector(b)) => {
             let (mut a, mut b) = (a.clone(), b.clone());
+            a.iter_mut().for_each(|(labels, _)| later(query, labels));
             if !is_ordered(query) {
                 a.sort_by(|x, y| x.0.cmp(&y.0));
                 b.sort_by(|x, y| x.0.cmp(&y.0));
@@ -144,6 +152,7 @@ pub fn differ(query: &str, theirs: &Given, ours: &Given) -> Option<String> {
         }
         (Given::Matrix(a), Given::Matrix(b)) => {
             let (mut a, mut b) = (a.clone(), b.clone());
+            a.iter_mut().for_each(|(labels, _)| later(query, labels));
             a.sort_by(|x, y| x.0.cmp(&y.0));
             b.sort_by(|x, y| x.0.cmp(&y.0));
             let names = |m: &[(Labels, Vec<(i64, f64)>)]| m.iter().map(|s| s.0.clone()).collect::<Vec<_>>();

@@ -37,6 +37,8 @@ const OF_VECTOR: [&str; 35] = [
     "tanh",
     "timestamp",
 ];
+const DATES: [&str; 7] =
+    ["day_of_month", "day_of_week", "day_of_year", "days_in_month", "hour", "minute", "month"];
 const OF_RANGE: [&str; 19] = [
     "absent_over_time",
     "avg_over_time",
@@ -93,7 +95,9 @@ const RANGES: [&str; 6] = ["1m", "5m", "10m", "17m", "30s", "1h"];
 pub fn systematic() -> Vec<String> {
     let mut all = Vec::new();
     for function in OF_VECTOR {
-        for vector in ["odd", "temperature", "started_seconds", "http_requests_total"] {
+        // The date of what is no number is whatever a machine makes of it.
+        let odd = if DATES.contains(&function) { "shape" } else { "odd" };
+        for vector in [odd, "temperature", "started_seconds", "http_requests_total"] {
             all.push(format!("{function}({vector})"));
         }
     }
@@ -109,7 +113,9 @@ pub fn systematic() -> Vec<String> {
     for aggregation in AGGREGATIONS {
         for grouping in GROUPINGS {
             all.push(format!("{aggregation} {grouping} (http_requests_total)"));
-            all.push(format!("{aggregation}({{__name__=~\"odd|temperature|shape\"}}) {grouping}"));
+            let metrics =
+                if aggregation.starts_with("std") { "temperature|shape" } else { "odd|temperature|shape" };
+            all.push(format!("{aggregation}({{__name__=~\"{metrics}\"}}) {grouping}"));
         }
     }
     for grouping in GROUPINGS {
@@ -166,7 +172,11 @@ impl Dice {
 /// Expressions of a few levels; the same each time.
 pub fn random(count: usize) -> Vec<String> {
     let mut dice = Dice(42);
-    (0..count).map(|number| vector(&mut dice, number % 3 + 1)).collect()
+    let mut all: Vec<String> = (0..count).map(|number| vector(&mut dice, number % 3 + 1)).collect();
+    // The versions differ in the deviation of one infinite value, and the date of what is no number is any.
+    let has_dates = |query: &str| DATES.iter().any(|name| query.contains(&format!("{name}(")));
+    all.retain(|query| !(query.contains("odd") && (query.contains("std") || has_dates(query))));
+    all
 }
 
 fn moved(dice: &mut Dice) -> &'static str {

@@ -68,7 +68,7 @@ impl Corpus {
                     self.add(&labels, |n| {
                         let since = if n < reset { n + 40 } else { n - reset };
                         let gap = seed.is_multiple_of(5) && (200..230).contains(&n);
-                        (!gap).then(|| (since as f64 * slope + noise(seed, n) * slope).floor())
+                        (!gap).then(|| since as f64 * slope + noise(seed, n) * slope)
                     });
                 }
             }

@@ -193,6 +193,8 @@ pub(crate) struct Binary {
     pub op: Op,
     pub left: Node,
     pub right: Node,
+    /// The operator itself, for messages.
+    pub op_span: Span,
     pub return_bool: bool,
     pub matching: Matching,
 }

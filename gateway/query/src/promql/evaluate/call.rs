@@ -46,9 +46,8 @@ impl Evaluator<'_> {
         }
         if let Some(part) = dates::find(name) {
             return match arguments {
-                [argument] => self.each(argument, |value, _| {
-                    Some(if value.is_finite() { part(value) } else { part(i64::MIN as f64) })
-                }),
+                [argument] => self
+                    .each(argument, |value, _| Some(if value.is_finite() { part(value) } else { f64::NAN })),
                 _ => self.alone(self.steps.times().map(|time| part(time as f64 / 1000.0)).collect()),
             };
         }
@@ -61,7 +60,9 @@ impl Evaluator<'_> {
             ("quantile_over_time", [quantile, range]) => self.quantile_over_time(quantile, range),
             ("absent", [vector]) => {
                 let frame = self.vector(vector)?;
-                self.absent(vector, |step| frame.columns.iter().all(|column| column.at(step).is_none()))
+                self.absent(vector.bare(), |step| {
+                    frame.columns.iter().all(|column| column.at(step).is_none())
+                })
             }
             ("absent_over_time", [range]) => {
                 let mut there = vec![false; self.steps.count];

@@ -65,8 +65,8 @@ struct Shared<'a> {
     limits: &'a Limits,
     budget: Rc<Budget>,
     notes: Notes<'a>,
-    /// The query's own steps: what `start()` and `end()` mean.
-    whole: Steps,
+    /// What `start()` and `end()` mean, in milliseconds. The last step may lie before the end.
+    whole: (i64, i64),
 }
 
 /// Evaluates over some steps: the query's, or a subquery's.
@@ -83,11 +83,11 @@ impl Evaluator<'_> {
 
     /// The instant that `@` names, less the offset; `None` if it is each step's own.
     fn fixed(&self, moved: Moved) -> Option<i64> {
-        let whole = self.shared.whole;
+        let (start, end) = self.shared.whole;
         let at = match moved.at? {
             At::Time(millis) => millis,
-            At::Start => whole.start,
-            At::End => whole.last(),
+            At::Start => start,
+            At::End => end,
         };
         Some(at.saturating_sub(moved.offset))
     }

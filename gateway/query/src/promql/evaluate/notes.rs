@@ -45,7 +45,7 @@ impl<'a> Notes<'a> {
     /// A quantile that is none.
     pub fn quantile(&self, span: Span, quantile: f64) {
         if !(0.0..=1.0).contains(&quantile) {
-            let got = crate::promql::show_number(quantile);
+            let got = crate::promql::parse::show_general(quantile);
             self.warn(span, &format!("quantile value should be between 0 and 1, got {got}"));
         }
     }

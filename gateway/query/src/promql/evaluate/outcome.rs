@@ -70,7 +70,7 @@ pub fn evaluate_instant(
     limits: &Limits,
 ) -> Result<Outcome, PromError> {
     let steps = Steps { start: time, step: 1, count: 1 };
-    run(expr, source, steps, limits, |evaluator| {
+    run(expr, source, steps, time, limits, |evaluator| {
         if expr.node().value_type() == ValueType::Matrix {
             let range = evaluator.range(expr.node())?;
             let mut found = Vec::new();
@@ -141,7 +141,7 @@ pub fn evaluate_range(
         )));
     }
     let steps = Steps { start, step, count: between as usize + 1 };
-    run(expr, source, steps, limits, |evaluator| {
+    run(expr, source, steps, end, limits, |evaluator| {
         let mut found = match evaluator.evaluate(expr.node())? {
             Given::Scalar(values) => {
                 let point = |(time, value)| Point { time, value: Value::Float(value) };
@@ -182,11 +182,12 @@ fn run(
     expr: &Expr,
     source: &dyn SampleRead,
     steps: Steps,
+    end: i64,
     limits: &Limits,
     evaluate: impl Fn(&Evaluator<'_>) -> Result<Data, PromError>,
 ) -> Result<Outcome, PromError> {
     let budget = Budget::new(limits);
-    let shared = Shared { source, limits, budget, notes: Notes::new(expr.text()), whole: steps };
+    let shared = Shared { source, limits, budget, notes: Notes::new(expr.text()), whole: (steps.start, end) };
     let data = evaluate(&Evaluator { shared: &shared, steps })?;
     let peak_samples = shared.budget.peak();
     let (warnings, infos) = shared.notes.into_lists();

@@ -10,6 +10,7 @@ use super::aggregate::groups;
 use super::value::{Column, Frame, Value};
 use super::{Evaluator, PromError};
 use crate::promql::ast::{Aggregate, AggregateOp, Span};
+use crate::promql::parse::show_general;
 use crate::promql::show_number;
 
 /// Largest first, or smallest; what is no number comes last.
@@ -33,7 +34,7 @@ impl Evaluator<'_> {
         if let Some(wrong) = counts.iter().find(|k| !(**k >= i64::MIN as f64 && **k <= i64::MAX as f64)) {
             return Err(PromError::Execution(format!(
                 "Scalar value {} overflows int64",
-                show_number(*wrong)
+                show_general(*wrong)
             )));
         }
         let mut kept: Vec<Column> = Vec::with_capacity(frame.columns.len());

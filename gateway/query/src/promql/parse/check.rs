@@ -1,7 +1,7 @@
 //! The check of types: what may stand where.
 
 use super::{Parsed, fault};
-use crate::promql::ast::{AggregateOp, Node, NodeKind, ValueType};
+use crate::promql::ast::{AggregateOp, Node, NodeKind, Span, ValueType};
 use crate::promql::functions::Optional;
 
 fn expect(node: &Node, expected: ValueType, context: &str) -> Parsed<()> {
@@ -14,11 +14,11 @@ fn expect(node: &Node, expected: ValueType, context: &str) -> Parsed<()> {
 }
 
 /// Whether a sign may stand before it.
-pub(super) fn signed(inner: &Node) -> Parsed<()> {
+pub(super) fn signed(inner: &Node, span: Span) -> Parsed<()> {
     match inner.value_type() {
         ValueType::Scalar | ValueType::Vector => Ok(()),
         other => fault(
-            inner.span,
+            span,
             format!(
                 "unary expression only allowed on expressions of type scalar or instant vector, got {:?}",
                 other.describe()
@@ -34,7 +34,7 @@ pub(super) fn check(node: &Node) -> Parsed<()> {
         NodeKind::Paren(inner) => check(inner),
         NodeKind::Unary(inner) => {
             check(inner)?;
-            signed(inner)
+            signed(inner, node.span)
         }
         NodeKind::Subquery(subquery) => check(&subquery.inner),
         NodeKind::Aggregate(aggregate) => {
@@ -58,7 +58,7 @@ pub(super) fn check(node: &Node) -> Parsed<()> {
             }
             let scalars = (left == ValueType::Scalar, right == ValueType::Scalar);
             if binary.op.is_comparison() && !binary.return_bool && scalars == (true, true) {
-                return fault(node.span, "comparisons between scalars must use BOOL modifier");
+                return fault(binary.op_span, "comparisons between scalars must use BOOL modifier");
             }
             if scalars != (false, false) {
                 if binary.matching.given && !binary.matching.labels.is_empty() {

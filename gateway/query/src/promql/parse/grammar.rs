@@ -47,13 +47,13 @@ impl Parser {
         }
         let mut left = self.operand()?;
         while let Some((op, strong)) = operator(self.kind()).filter(|(_, strong)| *strong >= strength) {
-            self.take();
+            let op_span = self.take().span;
             self.links += 1;
-            let (return_bool, matching) = self.matching(op)?;
+            let (return_bool, matching) = self.matching(op, op_span)?;
             // `^` is the only one that groups to the right.
             let right = self.expression(if op == Op::Pow { strong } else { strong + 1 })?;
             let span = Span { start: left.span.start, end: right.span.end };
-            let binary = Binary { op, left, right, return_bool, matching };
+            let binary = Binary { op, left, right, op_span, return_bool, matching };
             left = Node { kind: NodeKind::Binary(Box::new(binary)), span };
         }
         self.depth -= 1;
@@ -61,11 +61,10 @@ impl Parser {
     }
 
     /// `bool`, `on (…)`, `ignoring (…)`, `group_left (…)` after an operator.
-    fn matching(&mut self, op: Op) -> Parsed<(bool, Matching)> {
-        let bool_span = self.token().span;
+    fn matching(&mut self, op: Op, op_span: Span) -> Parsed<(bool, Matching)> {
         let return_bool = self.word("bool");
         if return_bool && !op.is_comparison() {
-            return fault(bool_span, "bool modifier can only be used on comparison operators");
+            return fault(op_span, "bool modifier can only be used on comparison operators");
         }
         let mut matching = Matching::default();
         if op.is_set() {
@@ -77,11 +76,10 @@ impl Parser {
             return Ok((return_bool, matching));
         }
         matching.labels = self.labels()?;
-        let group_span = self.token().span;
         let left = self.word("group_left");
         if left || self.word("group_right") {
             if op.is_set() {
-                return fault(group_span, format!("no grouping allowed for {:?} operation", op.symbol()));
+                return fault(op_span, format!("no grouping allowed for {:?} operation", op.symbol()));
             }
             matching.card = if left { Card::ManyToOne } else { Card::OneToMany };
             if matches!(self.kind(), Kind::Symbol("(")) {
@@ -91,7 +89,7 @@ impl Parser {
                 matching.include.iter().find(|label| matching.on && matching.labels.contains(label))
             {
                 return fault(
-                    group_span,
+                    op_span,
                     format!("label {label:?} must not occur in ON and GROUP clause at once"),
                 );
             }
@@ -120,7 +118,7 @@ impl Parser {
             (false, kind) => {
                 // A plus changes nothing, but only numbers and vectors may have one.
                 let inner = Node { kind, span: inner.span };
-                super::check::signed(&inner)?;
+                super::check::signed(&inner, span)?;
                 Node { kind: NodeKind::Paren(Box::new(inner)), span }
             }
         })

@@ -174,7 +174,7 @@ impl Lexer<'_> {
             return if self.braces {
                 Err("unexpected end of input inside braces".to_owned())
             } else if self.brackets {
-                Err("missing closing bracket in duration expression".to_owned())
+                Err("unclosed left bracket".to_owned())
             } else if self.parens > 0 {
                 Err("unclosed left parenthesis".to_owned())
             } else {
@@ -218,7 +218,9 @@ impl Lexer<'_> {
         }
         let symbol = SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol)).copied();
         let Some(symbol) = symbol else {
-            return Err(if self.braces {
+            return Err(if let (Some(next), '!') = (rest.chars().nth(1), first) {
+                format!("unexpected character after '!': {next:?}")
+            } else if self.braces {
                 format!("unexpected character inside braces: {first:?}")
             } else {
                 format!("unexpected character: {first:?}")

@@ -8,8 +8,8 @@ mod quoted;
 mod scalar;
 mod selector;
 
-pub(crate) use scalar::show_duration;
 pub use scalar::show_number;
+pub(crate) use scalar::{show_duration, show_general};
 
 use super::ast::{AggregateOp, Node, Span};
 use super::error::{PromError, position};

@@ -1,7 +1,7 @@
 //! What follows a selector: ranges, subqueries, `offset` and `@`.
 
 use super::lexer::Kind;
-use super::{Parsed, Parser, fault};
+use super::{Parsed, Parser, fault, show_number};
 use crate::promql::ast::{At, Moved, Node, NodeKind, Span, Subquery, ValueType};
 
 /// Milliseconds that Prometheus' times can be.
@@ -140,7 +140,10 @@ impl Parser {
             let seconds = if sign < 0.0 { -number } else { number };
             let span = self.take().span;
             if !(seconds.abs() < LARGEST_SECONDS) {
-                return fault(span, format!("timestamp out of bounds for @ modifier: {seconds:.6}"));
+                return fault(
+                    span,
+                    format!("timestamp out of bounds for @ modifier: {}", show_number(seconds)),
+                );
             }
             At::Time((seconds * 1000.0).round() as i64)
         } else if sign == 0.0 && (self.at_word("start") || self.at_word("end")) {

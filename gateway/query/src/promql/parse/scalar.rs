@@ -81,3 +81,14 @@ pub fn show_number(value: f64) -> String {
         format!("{value}")
     }
 }
+
+/// A number as messages have it: very large and very small ones with an exponent.
+pub(crate) fn show_general(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() || (1e-4..1e21).contains(&value.abs()) {
+        return show_number(value);
+    }
+    let text = format!("{value:e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
+    format!("{mantissa}e{sign}{digits:0>2}")
+}
