@@ -1,7 +1,7 @@
 //! Expressions by precedence: operators, aggregations, calls, and what may follow a selector.
 
 use super::lexer::{Kind, is_keyword};
-use super::{MAX_DEPTH, MAX_LINKS, Parsed, Parser, aggregation, fault};
+use super::{MAX_LINKS, MAX_NESTING, Parsed, Parser, aggregation, fault};
 use crate::promql::ast::{
     Aggregate, AggregateOp, Binary, Card, Matching, Moved, Node, NodeKind, Op, Selector, Span,
 };
@@ -42,7 +42,7 @@ impl Parser {
     /// An expression of operators that bind at least as strongly as this.
     pub(super) fn expression(&mut self, strength: u8) -> Parsed<Node> {
         self.depth += 1;
-        if self.depth > MAX_DEPTH || self.links > MAX_LINKS {
+        if self.depth > MAX_NESTING || self.links > MAX_LINKS {
             return fault(self.token().span, "expression is nested too deeply");
         }
         let mut left = self.operand()?;

@@ -15,7 +15,9 @@ use super::ast::{AggregateOp, Node, Span};
 use super::error::{PromError, position};
 use lexer::{Kind, Token};
 
-/// Expressions within expressions at most: each takes a frame of the stack.
+/// Expressions within expressions at most: reading each takes several frames of the stack.
+const MAX_NESTING: usize = 64;
+/// Operators and calls above one another at most, chains among them: evaluating each takes a frame of the stack.
 const MAX_DEPTH: usize = 200;
 /// Operators of one query at most. A chain such as `a + b + c` is a tree as deep as it is long, so it ends earlier yet.
 const MAX_LINKS: usize = 1000;

@@ -13,7 +13,7 @@ impl Parser {
         let mut count = 0;
         loop {
             count += 1;
-            if count > super::MAX_DEPTH {
+            if count > super::MAX_NESTING {
                 return fault(self.token().span, "expression is nested too deeply");
             }
             if matches!(self.kind(), Kind::Symbol("[")) {
