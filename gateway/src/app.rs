@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
-use correlate::{CorrelateOptions, Correlator};
+use correlate::{CorrelateOptions, Correlator, Exemplars};
 use parsers::derived::Deriver;
 use parsers::record::Batch;
 use parsers::stage::Pipeline;
@@ -147,8 +147,10 @@ impl App {
 
         let metrics = prometheus.clone().map(|server| Arc::new(server) as Arc<dyn MetricRead>);
         let traces: Arc<dyn store::read::TraceRead> = Arc::new(store.clone());
-        let correlator =
-            Correlator::new(Arc::clone(&traces), metrics, correlate_options(config.prometheus.as_ref()));
+        let joining = correlate_options(config.prometheus.as_ref());
+        let exemplars =
+            Exemplars::new(Arc::clone(&traces), Arc::new(store.clone()), metrics.clone(), &joining);
+        let correlator = Correlator::new(Arc::clone(&traces), metrics, joining);
 
         let mut registry = Registry::default();
         telemetry::register(
@@ -166,8 +168,10 @@ impl App {
         let own = serve::OwnRequests::new(&mut registry, Arc::new(own_spans));
         let surfaces = serve::router(serve::State {
             correlator: Arc::new(correlator),
+            exemplars,
             traces,
             logs: Arc::new(store.clone()),
+            samples: Arc::new(store.clone()),
             reads: serve::Reads::default(),
             prometheus: prometheus.map(|server| Arc::new(Forwarding(server)) as Arc<dyn serve::Forward>),
             readiness: Arc::new(Ready(store.clone())),

@@ -20,7 +20,11 @@ mod first_light;
 #[cfg(test)]
 mod grafana;
 #[cfg(test)]
+mod grammars;
+#[cfg(test)]
 mod jaeger;
+#[cfg(test)]
+mod jaeger_surface;
 #[cfg(test)]
 mod loki_push;
 #[cfg(test)]
@@ -28,14 +32,20 @@ mod manifests;
 #[cfg(test)]
 mod own_metrics;
 #[cfg(test)]
+mod prometheus_surface;
+#[cfg(test)]
 mod promql;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod remote_write;
 #[cfg(test)]
+mod scenarios;
+#[cfg(test)]
 mod sources;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod zipkin;
+#[cfg(test)]
+mod zipkin_surface;

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use futures::stream::{self, StreamExt};
-use parsers::record::{Exemplar, Labels, MetricMeta};
+use parsers::record::{Labels, MetricMeta};
 use query::promql::{Limits, evaluate_instant, evaluate_range, parse};
 use store::read::{Matcher, ReadError, SampleLimits, SampleRead, SeriesSamples, Window};
 use store::{Store, StoreOptions};
@@ -83,9 +83,6 @@ impl SampleRead for Loaded {
         Ok(found)
     }
     fn label_sets(&self, _: &[Vec<Matcher>], _: Window) -> Result<Vec<Arc<Labels>>, ReadError> {
-        Ok(Vec::new())
-    }
-    fn exemplars(&self, _: &[Vec<Matcher>], _: Window, _: usize) -> Result<Vec<Exemplar>, ReadError> {
         Ok(Vec::new())
     }
     fn metadata(&self) -> Result<Vec<MetricMeta>, ReadError> {

@@ -7,10 +7,13 @@ mod absent;
 mod answer;
 mod correlator;
 mod critical;
+mod exemplars;
+mod made;
 mod mapping;
 mod metrics;
 mod options;
 mod seen;
+mod service_graph;
 mod skew;
 mod tree;
 
@@ -20,5 +23,7 @@ pub use answer::{
     SpanNode,
 };
 pub use correlator::Correlator;
+pub use exemplars::{Exemplars, ExemplarsFound, SeriesExemplars};
 pub use mapping::{LabelMapping, WorkloadField};
 pub use options::CorrelateOptions;
+pub use service_graph::{ServiceCalls, service_graph};

@@ -1,5 +1,7 @@
 //! Why a query has no answer.
 
+use std::time::Duration;
+
 use store::read::ReadError;
 
 /// Why a query has no answer.
@@ -13,9 +15,28 @@ pub enum QueryError {
         /// What was expected and what was found.
         detail: String,
     },
+    /// It cannot be read, in the form that Loki and Tempo give it.
+    #[error("parse error at line {line}, col {column}: {detail}")]
+    Parse {
+        /// Counted from 1.
+        line: usize,
+        /// Counted in characters of that line from 1.
+        column: usize,
+        /// What was expected and what was found.
+        detail: String,
+    },
+    /// It can be read but not be answered: the parts do not fit each other, or the stored lines do not fit it.
+    #[error("{0}")]
+    Invalid(String),
+    /// A TraceQL query cannot be read, or means nothing.
+    #[error("invalid TraceQL query: {0}")]
+    TraceQl(#[from] crate::traceql::ParseError),
     /// It asks for more than the limits allow.
     #[error("{0}")]
     TooMuch(String),
+    /// It took too long.
+    #[error("the query timed out after {0:?}; ask for a shorter time range or a narrower selector")]
+    Timeout(Duration),
     /// The source failed.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -24,5 +45,13 @@ pub enum QueryError {
 impl QueryError {
     pub(crate) fn at(column: usize, detail: impl Into<String>) -> Self {
         Self::Syntax { column, detail: detail.into() }
+    }
+
+    /// An error at a byte of a text.
+    pub(crate) fn in_text(text: &str, at: usize, detail: impl Into<String>) -> Self {
+        let before = text.get(..text.floor_char_boundary(at)).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        Self::Parse { line, column, detail: detail.into() }
     }
 }

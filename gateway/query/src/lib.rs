@@ -5,6 +5,8 @@ mod error;
 mod lexer;
 pub mod logql;
 pub mod promql;
+pub mod series_selectors;
+pub mod span_search;
 pub mod traceql;
 
 pub use error::QueryError;

@@ -15,7 +15,7 @@ const DEFAULT_RUNNING: usize = 16;
 const DEFAULT_WAITING: usize = 200;
 
 /// When to ask again: most reads end within a second.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Runs blocking reads. A cheap clone; all clones share the bounds.
 #[derive(Debug, Clone)]
@@ -68,14 +68,24 @@ pub(crate) enum NotRead {
     Ended,
 }
 
+impl NotRead {
+    /// As HTTP says it.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Ended => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
 impl IntoResponse for NotRead {
     fn into_response(self) -> Response {
         match self {
             Self::Busy => {
                 let after = [(header::RETRY_AFTER, RETRY_AFTER.as_secs().to_string())];
-                (StatusCode::SERVICE_UNAVAILABLE, after, self.to_string()).into_response()
+                (self.status(), after, self.to_string()).into_response()
             }
-            Self::Ended => (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response(),
+            Self::Ended => (self.status(), self.to_string()).into_response(),
         }
     }
 }

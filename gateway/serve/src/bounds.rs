@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::prometheus;
+use crate::{jaeger, prometheus};
 
 /// Requests under way at once: all that [`crate::Reads`] lets run and wait, and some that read nothing.
 pub(crate) const MAX_REQUESTS: usize = 256;
@@ -46,9 +46,10 @@ pub(crate) async fn keep(Extract(bounds): Extract<Bounds>, request: Request, nex
 /// Whose errors a client reads.
 #[derive(Debug, Clone, Copy)]
 enum Surface {
-    /// Loki's and Tempo's, and where nobody parses them.
+    /// Loki's, Tempo's and Zipkin's, and where nobody parses them.
     Text,
     Prometheus,
+    Jaeger,
     Native,
 }
 
@@ -56,6 +57,8 @@ impl Surface {
     fn of(path: &str) -> Self {
         if path.starts_with("/prometheus/") {
             Self::Prometheus
+        } else if path.starts_with("/jaeger/") {
+            Self::Jaeger
         } else if path.starts_with("/api/v1/") {
             Self::Native
         } else {
@@ -73,7 +76,7 @@ impl Surface {
         let status = match self {
             // As Prometheus has it: Grafana reads its errors on 503, not on 504.
             Self::Prometheus => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Text | Self::Native => StatusCode::GATEWAY_TIMEOUT,
+            Self::Text | Self::Jaeger | Self::Native => StatusCode::GATEWAY_TIMEOUT,
         };
         self.error(status, "timeout", &format!("the request timed out after {after:?}"))
     }
@@ -82,6 +85,7 @@ impl Surface {
         match self {
             Self::Text => (status, detail.to_owned()).into_response(),
             Self::Prometheus => prometheus::error(status, kind, detail),
+            Self::Jaeger => jaeger::error(status, detail),
             Self::Native => (status, Json(json!({ "error": detail }))).into_response(),
         }
     }

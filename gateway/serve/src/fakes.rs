@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use correlate::{CorrelateOptions, Correlator};
-use parsers::record::{Labels, LogRecord, Span, TraceId};
+use correlate::{CorrelateOptions, Correlator, Exemplars};
+use parsers::record::{
+    Exemplar, Labels, LogRecord, MetricMeta, Resource, Scope, Span, SpanId, SpanKind, Status, TraceId, Value,
+};
 use prometheus_client::registry::Registry;
 use store::read::{
-    Direction, LogRead, LogSelect, Matcher, ReadError, ScanReport, SpanSelect, TraceRead, TraceRecords,
-    Window,
+    Direction, ExemplarRead, LogRead, LogSelect, Matcher, ReadError, SampleLimits, SampleRead, ScanReport,
+    SeriesSamples, SpanSelect, TraceRead, TraceRecords, Window,
 };
 use tower::ServiceExt as _;
 
@@ -35,6 +37,24 @@ impl TraceRead for Nothing {
         Ok(ScanReport::default())
     }
     fn services(&self, _: Window) -> Result<Vec<(String, Vec<String>)>, ReadError> {
+        Ok(Vec::new())
+    }
+}
+
+impl ExemplarRead for Nothing {
+    fn stored_exemplars(&self, _: &[Vec<Matcher>], _: Window, _: usize) -> Result<Vec<Exemplar>, ReadError> {
+        Ok(Vec::new())
+    }
+}
+
+impl SampleRead for Nothing {
+    fn select(&self, _: &[Matcher], _: Window, _: SampleLimits) -> Result<Vec<SeriesSamples>, ReadError> {
+        Ok(Vec::new())
+    }
+    fn label_sets(&self, _: &[Vec<Matcher>], _: Window) -> Result<Vec<Arc<Labels>>, ReadError> {
+        Ok(Vec::new())
+    }
+    fn metadata(&self) -> Result<Vec<MetricMeta>, ReadError> {
         Ok(Vec::new())
     }
 }
@@ -145,14 +165,38 @@ impl OwnSpans for Nothing {
     fn ended(&self, _: Span) {}
 }
 
+/// A span of a service; ids in hex, times in nanoseconds.
+pub(crate) fn span(trace: &str, id: &str, service: &str, name: &str, start: u64, end: u64) -> Span {
+    let service = Value::Str(service.to_owned());
+    Span {
+        trace_id: TraceId::from_hex(trace.as_bytes()).unwrap(),
+        span_id: SpanId::from_hex(id.as_bytes()).unwrap(),
+        parent_span_id: None,
+        trace_state: String::new(),
+        flags: 1,
+        name: name.to_owned(),
+        kind: SpanKind::Server,
+        start,
+        end,
+        attributes: Vec::new(),
+        events: Vec::new(),
+        links: Vec::new(),
+        status: Status::default(),
+        resource: Arc::new(Resource { attributes: vec![("service.name".to_owned(), service)] }),
+        scope: Arc::new(Scope::default()),
+    }
+}
+
 /// The state over these sources.
 pub(crate) fn state(traces: Arc<dyn TraceRead>, logs: Arc<dyn LogRead>) -> State {
     let mut registry = Registry::default();
     let own = OwnRequests::new(&mut registry, Arc::new(Nothing));
     State {
         correlator: Arc::new(Correlator::new(traces.clone(), None, CorrelateOptions::default())),
+        exemplars: Exemplars::new(traces.clone(), Arc::new(Nothing), None, &CorrelateOptions::default()),
         traces,
         logs,
+        samples: Arc::new(Nothing),
         reads: Reads::default(),
         prometheus: None,
         readiness: Arc::new(Nothing),

@@ -9,20 +9,24 @@ mod collect;
 #[cfg(test)]
 mod fakes;
 mod grafana;
+mod jaeger;
 mod loki;
 mod native;
+mod otlp_json;
 mod own;
 mod parameters;
 mod prometheus;
 mod tempo;
+mod values;
+mod zipkin;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use correlate::Correlator;
-use store::read::{LogRead, TraceRead};
+use correlate::{Correlator, Exemplars};
+use store::read::{LogRead, SampleRead, TraceRead};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
@@ -48,10 +52,14 @@ pub trait Metrics: Send + Sync {
 pub struct State {
     /// Joins by trace id.
     pub correlator: Arc<Correlator>,
+    /// Exemplars of series.
+    pub exemplars: Exemplars,
     /// Spans by trace id.
     pub traces: Arc<dyn TraceRead>,
     /// Log records by stream and time.
     pub logs: Arc<dyn LogRead>,
+    /// Samples by series: what PromQL is evaluated over where no metrics server is configured.
+    pub samples: Arc<dyn SampleRead>,
     /// Bounds what the surfaces read of the two at once.
     pub reads: Reads,
     /// The metrics server, if one is configured.
@@ -83,6 +91,8 @@ fn assemble(state: State, requests: usize) -> Router {
         .merge(native::routes())
         .merge(tempo::routes())
         .merge(loki::routes())
+        .merge(jaeger::routes())
+        .merge(zipkin::routes())
         .merge(prometheus::routes())
         .merge(grafana::routes())
         .layer(from_fn_with_state(bounds, bounds::keep))

@@ -3,15 +3,21 @@
 //! What is stored here is read synchronously (page cache and memory): callers on an async runtime use a blocking thread.
 //! Metrics live in another server for most users, so [`MetricRead`] is async.
 
-mod samples;
-
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parsers::record::{Exemplar, Labels, LogRecord, Series, Span, TraceId};
 
+mod samples;
+mod span_view;
+mod view;
+
 pub use samples::{SampleLimits, SampleRead, SeriesSamples};
+pub(crate) use span_view::SpanBlock;
+pub use span_view::{SpanView, ValueView};
+pub use view::{LogView, LogVisit, Metadata};
 
 /// Half-open time range in nanoseconds: `start <= t < end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,6 +171,30 @@ pub struct SpanSelect {
     pub name: Option<String>,
 }
 
+/// Which traces a visit goes to, and how.
+pub struct TraceSelect<'a> {
+    /// Some wanted span of the trace starts in here.
+    pub window: Window,
+    /// The wanted span has this `service.name`; a hint.
+    pub service: Option<String>,
+    /// Each occurs in the bytes of the wanted span or of its resource or scope; a hint that lets blocks be passed over.
+    pub contains: Vec<Vec<u8>>,
+    /// Whether a span is a wanted one.
+    pub wanted: &'a dyn Fn(&SpanView<'_>) -> bool,
+    /// Whether all spans of a trace are needed at once. Otherwise those that lie in different segments come separately, and a
+    /// span that was received twice may come twice.
+    pub whole: bool,
+}
+
+/// Visits traces.
+pub trait TraceVisitor {
+    /// A trace that has a wanted span: all its spans, in no order.
+    fn trace(&mut self, spans: &[SpanView<'_>]) -> ControlFlow<()>;
+
+    /// Called now and then, with what was read so far. No span that comes from now on starts after `newest`.
+    fn progress(&mut self, report: ScanReport, newest: u64) -> ControlFlow<()>;
+}
+
 /// A source failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ReadError {
@@ -234,6 +264,20 @@ pub trait TraceRead: Send + Sync {
         visit: &mut dyn FnMut(Vec<Span>) -> ControlFlow<()>,
     ) -> Result<ScanReport, ReadError>;
 
+    /// Visits traces over the senders' own bytes: those of newer segments first, in no order within one, each once.
+    fn visit_traces(
+        &self,
+        select: &TraceSelect<'_>,
+        visitor: &mut dyn TraceVisitor,
+    ) -> Result<ScanReport, ReadError> {
+        let scan = SpanSelect { window: select.window, service: select.service.clone(), name: None };
+        self.scan_traces(&scan, &mut |spans| {
+            let views: Vec<SpanView<'_>> = spans.iter().map(|span| Cow::Borrowed(span).into()).collect();
+            let wanted = |view: &SpanView<'_>| select.window.contains(view.start) && (select.wanted)(view);
+            if views.iter().any(wanted) { visitor.trace(&views) } else { ControlFlow::Continue(()) }
+        })
+    }
+
     /// Services that have spans in the window, each with its operations, both sorted. A sealed segment that touches the window
     /// counts whole, and lists at most 1,000 operations a service.
     fn services(&self, window: Window) -> Result<Vec<(String, Vec<String>)>, ReadError>;
@@ -248,8 +292,38 @@ pub trait LogRead: Send + Sync {
         visit: &mut dyn FnMut(LogRecord) -> ControlFlow<()>,
     ) -> Result<ScanReport, ReadError>;
 
+    /// As [`LogRead::scan_logs`], but lends the records, which costs no allocations; with `ordered` false they come in
+    /// whichever order is quickest.
+    fn scan_views(
+        &self,
+        select: &LogSelect,
+        ordered: bool,
+        visit: &mut dyn LogVisit,
+    ) -> Result<ScanReport, ReadError> {
+        let _ = ordered;
+        let mut so_far = ScanReport::default();
+        self.scan_logs(select, &mut |record| {
+            so_far.records += 1;
+            so_far.bytes += record.line.len() as u64;
+            visit.progress(&so_far)?;
+            visit.record(&LogView::from(&record))
+        })
+    }
+
     /// Label sets of the streams that have records in the window and meet all matchers.
     fn streams(&self, matchers: &[Matcher], window: Window) -> Result<Vec<Arc<Labels>>, ReadError>;
+}
+
+/// Reads the exemplars that are stored.
+pub trait ExemplarRead: Send + Sync {
+    /// Those in the window, of series that meet all conditions of one of the selectors, in time order; of more than `limit` the
+    /// newest of what was read.
+    fn stored_exemplars(
+        &self,
+        selectors: &[Vec<Matcher>],
+        window: Window,
+        limit: usize,
+    ) -> Result<Vec<Exemplar>, ReadError>;
 }
 
 /// Reads metrics, from whichever server has them.

@@ -19,7 +19,10 @@ use std::fmt;
 use store::read::Matcher;
 
 pub use error::PromError;
-pub use evaluate::{Data, Limits, Outcome, Point, SeriesPoints, Value, evaluate_instant, evaluate_range};
+pub use evaluate::{
+    Data, Limits, Outcome, Point, SeriesPoints, ShownBucket, Value, evaluate_instant, evaluate_range,
+    shown_buckets,
+};
 pub use parse::show_number;
 
 use ast::{Node, NodeKind};

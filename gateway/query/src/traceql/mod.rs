@@ -1,140 +1,37 @@
-//! TraceQL: span sets by conditions on spans, over whole traces.
+//! TraceQL, the whole language: span sets by conditions on spans, over whole traces, and metrics of them.
 //!
-//! Supported is what Grafana's search form and links send: conditions, `&&`, `||`, `select(...)` and `count()`. Anything else
-//! is an error that names the construct and its column.
+//! Text becomes a [`Query`] (`lexer`, `parser`, `check`), and that text again (`display`). What runs is a pipeline (`pipeline`,
+//! `sets`, `expression`) over one trace at a time (`trace`); `plan` says what the store may pass over, and `search`, `metrics` and
+//! `tags` are the questions. HTTP and JSON are the surface's.
 
-mod evaluate;
+mod ast;
+mod check;
+mod display;
+mod duration;
+mod error;
+mod expression;
+mod lexer;
+mod limits;
+mod logfmt;
+mod metrics;
+mod names;
 mod parser;
+mod pipeline;
+mod plan;
+mod regex;
+mod search;
+mod sets;
+mod tags;
 #[cfg(test)]
 mod tests;
+mod trace;
+mod value;
 
-use std::collections::BTreeMap;
-
-use parsers::record::{SpanId, TraceId, Value};
-use store::read::ScanReport;
-
-pub use evaluate::{search, tag_values, tags};
-pub use parser::{from_tags, parse};
-
-/// A query that has been read.
-#[derive(Debug)]
-pub struct Query {
-    spans: Spans,
-    select: Vec<Field>,
-    at_least: Option<(&'static str, f64)>,
-}
-
-/// Sets of spans.
-#[derive(Debug)]
-enum Spans {
-    /// `{ ... }`; none is any span.
-    Where(Option<Condition>),
-    /// Both sets have spans: the union of them.
-    Both(Box<Spans>, Box<Spans>),
-    /// One of them has.
-    Either(Box<Spans>, Box<Spans>),
-}
-
-#[derive(Debug)]
-enum Condition {
-    And(Box<Condition>, Box<Condition>),
-    Or(Box<Condition>, Box<Condition>),
-    Not(Box<Condition>),
-    Always(bool),
-    Compare { field: Field, op: &'static str, value: Wanted },
-}
-
-/// What a condition looks at.
-#[derive(Debug, Clone, PartialEq)]
-enum Field {
-    Resource(String),
-    Span(String),
-    Any(String),
-    Name,
-    Kind,
-    Status,
-    StatusMessage,
-    Duration,
-    RootName,
-    RootService,
-    TraceDuration,
-    TraceId,
-    SpanId,
-    ParentId,
-}
-
-#[derive(Debug)]
-enum Wanted {
-    Text(String),
-    Number(f64),
-    Truth(bool),
-    Nil,
-    Matches(regex::Regex),
-}
-
-/// Times in ns and sizes of a search.
-#[derive(Debug, Clone, Copy)]
-pub struct SearchParams {
-    /// Some span starts at or after this.
-    pub start: u64,
-    /// Some span starts before this.
-    pub end: u64,
-    /// Traces at most.
-    pub limit: usize,
-    /// Spans shown of each trace.
-    pub spans_per_set: usize,
-}
-
-/// What a search gives.
-#[derive(Debug)]
-pub struct Found {
-    /// Traces, newest first.
-    pub hits: Vec<TraceHit>,
-    /// What was read for it.
-    pub report: ScanReport,
-}
-
-/// A trace that has spans as asked for.
-#[derive(Debug)]
-pub struct TraceHit {
-    /// The trace.
-    pub trace_id: TraceId,
-    /// Service of the root span, or of the first if the root is not stored.
-    pub root_service: String,
-    /// Name of that span.
-    pub root_name: String,
-    /// First start, ns.
-    pub start: u64,
-    /// From the first start to the last end, ns.
-    pub duration: u64,
-    /// The first of the matching spans.
-    pub spans: Vec<SpanHit>,
-    /// How many match.
-    pub matched: u64,
-    /// Spans of each service.
-    pub services: BTreeMap<String, ServiceStats>,
-}
-
-/// Spans of one service in a trace.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ServiceStats {
-    /// All.
-    pub spans: u64,
-    /// With an error status.
-    pub errors: u64,
-}
-
-/// A span that matches.
-#[derive(Debug)]
-pub struct SpanHit {
-    /// Which.
-    pub span_id: SpanId,
-    /// Its name.
-    pub name: String,
-    /// Its start, ns.
-    pub start: u64,
-    /// How long it took, ns.
-    pub duration: u64,
-    /// What `select` names, and what the conditions compared.
-    pub attributes: Vec<(String, Value)>,
-}
+pub use ast::{Query, Static};
+pub use error::ParseError;
+pub use limits::Limits;
+pub use logfmt::from_tags;
+pub use metrics::{DEFAULT_SERIES, Exemplar, MetricsFound, MetricsParams, Series, metrics};
+pub use parser::parse;
+pub use search::{Found, SearchParams, ServiceStats, SetHit, SpanHit, TraceHit, search};
+pub use tags::{Scopes, shown, tag_values, tags};

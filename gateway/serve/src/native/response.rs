@@ -3,13 +3,13 @@
 //! Times and durations are decimal strings: nanoseconds exceed 2^53, beyond which JSON numbers lose digits in JavaScript.
 #![allow(clippy::struct_field_names, reason = "the fields are the body's keys")]
 
-use std::fmt::Write as _;
-
 use correlate::{Answer, ExemplarSource, LinkTarget};
-use parsers::record::{Attributes, Event, Labels, SpanId, SpellingKind, Value as Attribute};
+use parsers::record::{Attributes, Event, Labels, SpanId, SpellingKind};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
+
+use crate::values;
 
 /// Everything known of one request. All keys are always there.
 #[derive(Debug, Serialize, ToSchema)]
@@ -261,34 +261,7 @@ fn pairs(pairs: &[(String, String)]) -> Map<String, Value> {
 }
 
 fn attributes(list: &Attributes) -> Map<String, Value> {
-    list.iter().map(|(key, value)| (key.clone(), attribute(value))).collect()
-}
-
-/// 64-bit integers become strings only where a JSON number would lose digits for many readers; bytes become hex.
-fn attribute(value: &Attribute) -> Value {
-    const EXACT: u64 = 1 << 53;
-    match value {
-        Attribute::Empty => Value::Null,
-        Attribute::Str(text) => text.as_str().into(),
-        Attribute::Bool(truth) => (*truth).into(),
-        Attribute::Int(number) if number.unsigned_abs() > EXACT => number.to_string().into(),
-        Attribute::Int(number) => (*number).into(),
-        Attribute::Double(number) => double(*number),
-        Attribute::Bytes(bytes) => bytes
-            .iter()
-            .fold(String::new(), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            })
-            .into(),
-        Attribute::Array(values) => values.iter().map(attribute).collect(),
-        Attribute::Map(map) => attributes(map).into(),
-    }
-}
-
-/// JSON has no NaN and no infinities: those are strings.
-fn double(number: f64) -> Value {
-    if number.is_finite() { number.into() } else { number.to_string().into() }
+    list.iter().map(|(key, value)| (key.clone(), values::json(value))).collect()
 }
 
 fn spelling(seen: &correlate::SeenSpelling) -> Spelling {
@@ -388,7 +361,7 @@ fn exemplar(joined: &correlate::JoinedExemplar) -> Exemplar {
         metric: exemplar.series.get("__name__").unwrap_or_default().to_owned(),
         labels: labels(&exemplar.series),
         exemplar_labels: pairs(&exemplar.labels),
-        value: double(exemplar.value),
+        value: values::double(exemplar.value),
         time_unix_nano: exemplar.time.to_string(),
         span_id: id(exemplar.span_id),
         source: match &joined.source {
@@ -406,7 +379,11 @@ fn metric(link: &correlate::MetricLink) -> Metric {
         labels: labels(&link.labels),
         query: link.query.clone(),
         unit: link.unit,
-        values: link.values.iter().map(|sample| (sample.time.to_string(), double(sample.value))).collect(),
+        values: link
+            .values
+            .iter()
+            .map(|sample| (sample.time.to_string(), values::double(sample.value)))
+            .collect(),
         join: join(&link.join),
     }
 }

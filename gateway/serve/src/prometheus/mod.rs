@@ -1,8 +1,15 @@
-//! Prometheus' own interface, handed on to the server that is configured.
+//! Prometheus' own interface, handed on to the server that is configured, or answered from what is stored if none is; its
+//! exemplars are joined with those that are stored and those that spans make.
 
+mod embedded;
+mod error;
+mod request;
+mod response;
+mod result;
 mod routes;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use error::error;
+pub(crate) use routes::routes;
 pub use routes::{Forward, ForwardFailure};
-pub(crate) use routes::{error, routes};

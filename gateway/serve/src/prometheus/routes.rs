@@ -1,16 +1,19 @@
 //! `/prometheus/api/v1/*`: Grafana's Prometheus data source speaks through here to the real server, so that one address and
-//! one set of links serve all three data sources. Without a server, what can be answered truthfully is; the rest is 503.
+//! one set of links serve all data sources. Without a server the answers are made of what is stored.
 
 use async_trait::async_trait;
 use axum::Router;
-use axum::body::{Bytes, to_bytes};
-use axum::extract::{Request, State as Extract};
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{FromRequest, Request, State as Extract};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
-use serde_json::{Value, json};
+use axum::routing::{any, get};
 
+use super::error::{Failure, error};
+use super::request::ExemplarRequest;
+use super::{embedded, response};
 use crate::State;
+use crate::parameters::Parameters;
 
 /// Query strings and forms are short; Grafana's longest are some kilobytes.
 const FORM_LIMIT: usize = 1 << 20;
@@ -39,7 +42,15 @@ pub struct ForwardFailure {
 
 /// The routes of this surface.
 pub(crate) fn routes() -> Router<State> {
-    Router::new().route("/prometheus/api/v1/{*rest}", any(handle))
+    Router::new()
+        .route("/prometheus/api/v1/query_exemplars", get(exemplars).post(exemplars))
+        .route("/prometheus/api/v1/{*rest}", any(handle))
+}
+
+async fn exemplars(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, Failure> {
+    let asked = ExemplarRequest::read(&parameters)?;
+    let found = state.exemplars.find(&asked.query, &asked.selectors, asked.window, asked.step).await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], response::exemplars(&found)).into_response())
 }
 
 async fn handle(Extract(state): Extract<State>, request: Request) -> Response {
@@ -54,51 +65,18 @@ async fn handle(Extract(state): Extract<State>, request: Request) -> Response {
     };
     let path_and_query = parts.uri.path_and_query().map_or("", |whole| whole.as_str());
     let inner = path_and_query.strip_prefix("/prometheus").unwrap_or(path_and_query);
-    let Some(server) = &state.prometheus else {
-        return without_server(parts.uri.path(), parts.uri.query().unwrap_or_default(), &body);
+    let Some(server) = state.prometheus.clone() else {
+        let path = parts.uri.path().to_owned();
+        let request = Request::from_parts(parts, Body::from(body));
+        return match Parameters::from_request(request, &()).await {
+            Ok(parameters) => {
+                embedded::answer(state, &path, parameters).await.unwrap_or_else(IntoResponse::into_response)
+            }
+            Err(refused) => error(refused.status(), "bad_data", "the parameters could not be read"),
+        };
     };
     match server.forward(parts.method, inner, &parts.headers, body).await {
         Ok(response) => response,
         Err(failure) => error(failure.status, "unavailable", &failure.detail),
     }
-}
-
-/// What holds without any server: sums of constants, and that there are no series, labels, rules or exemplars.
-fn without_server(path: &str, query: &str, form: &[u8]) -> Response {
-    let name = path.rsplit("/api/v1/").next().unwrap_or_default();
-    let empty = match name {
-        "query" if is_health(query.as_bytes()) || is_health(form) => {
-            json!({ "resultType": "scalar", "result": [4, "2"] })
-        }
-        "labels" | "series" | "query_exemplars" => json!([]),
-        "metadata" => json!({}),
-        "rules" => json!({ "groups": [] }),
-        "alerts" => json!({ "alerts": [] }),
-        _ if name.starts_with("label/") => json!([]),
-        _ => {
-            let detail = "no Prometheus is configured: set `upstream.prometheus.url`";
-            return error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail);
-        }
-    };
-    success(&empty)
-}
-
-/// Grafana's "Save & test" asks for `1+1`.
-fn is_health(form: &[u8]) -> bool {
-    [&b"query=1%2B1"[..], b"query=1+1"]
-        .iter()
-        .any(|health| form.split(|&b| b == b'&').any(|pair| pair == *health))
-}
-
-fn success(data: &Value) -> Response {
-    body(StatusCode::OK, &json!({ "status": "success", "data": data }))
-}
-
-/// An error as Prometheus writes it.
-pub(crate) fn error(status: StatusCode, kind: &str, detail: &str) -> Response {
-    body(status, &json!({ "status": "error", "errorType": kind, "error": detail }))
-}
-
-fn body(status: StatusCode, value: &Value) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
 }

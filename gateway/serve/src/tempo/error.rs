@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use query::QueryError;
 use store::read::ReadError;
+use tonic::Status;
 
 use crate::blocking::NotRead;
 use crate::parameters::Malformed;
@@ -45,6 +46,23 @@ impl From<ReadError> for Failure {
     }
 }
 
+impl Failure {
+    /// The same over gRPC.
+    pub(super) fn status(self) -> Status {
+        match self {
+            Self::Malformed(error) => Status::invalid_argument(error.to_string()),
+            Self::NotRead(NotRead::Busy) => Status::unavailable(NotRead::Busy.to_string()),
+            Self::NotRead(error) => Status::internal(error.to_string()),
+            Self::Query(QueryError::Read(error)) | Self::Read(error) => {
+                tracing::error!(%error, "a trace query failed");
+                Status::internal("the traces could not be read")
+            }
+            Self::Query(error @ QueryError::Timeout(_)) => Status::deadline_exceeded(error.to_string()),
+            Self::Query(error) => Status::invalid_argument(error.to_string()),
+        }
+    }
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         match self {
@@ -53,6 +71,9 @@ impl IntoResponse for Failure {
             Self::Query(QueryError::Read(error)) | Self::Read(error) => {
                 tracing::error!(%error, "a trace query failed");
                 (StatusCode::INTERNAL_SERVER_ERROR, "the traces could not be read").into_response()
+            }
+            Self::Query(error @ QueryError::Timeout(_)) => {
+                (StatusCode::GATEWAY_TIMEOUT, error.to_string()).into_response()
             }
             Self::Query(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
         }

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use parsers::record::Value;
-use query::traceql::{SpanHit, TraceHit};
+use query::traceql::{MetricsFound, Scopes, Series, SetHit, SpanHit, Static, TraceHit, shown};
 use serde::Serialize;
-use store::read::ScanReport;
+use store::read::{ScanReport, ValueView};
+
+use super::labels::{self, EXEMPLAR_TRACE};
 
 /// The version that `buildinfo` tells. Grafana 12.2 and older look at it to see what may be asked: from 2.6 on, all that
 /// is answered here.
@@ -27,9 +28,10 @@ struct Trace<'a> {
     root_trace_name: &'a str,
     start_time_unix_nano: String,
     duration_ms: u64,
-    /// The same as `span_sets`: tables read one or the other.
-    span_set: SpanSet<'a>,
-    span_sets: [SpanSet<'a>; 1],
+    /// The first of `span_sets`: tables read one or the other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    span_set: Option<SpanSet<'a>>,
+    span_sets: Vec<SpanSet<'a>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     service_stats: BTreeMap<&'a str, ServiceStats>,
 }
@@ -45,6 +47,8 @@ struct ServiceStats {
 struct SpanSet<'a> {
     spans: Vec<SpanShown<'a>>,
     matched: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attributes: Vec<Attribute<'a>>,
 }
 
 #[derive(Clone, Serialize)]
@@ -62,13 +66,13 @@ struct SpanShown<'a> {
 #[derive(Clone, Serialize)]
 struct Attribute<'a> {
     key: &'a str,
-    value: AnyValue<'a>,
+    value: AnyValue,
 }
 
 #[derive(Clone, Serialize)]
-enum AnyValue<'a> {
+enum AnyValue {
     #[serde(rename = "stringValue")]
-    Str(&'a str),
+    Str(String),
     #[serde(rename = "intValue")]
     Int(String),
     #[serde(rename = "doubleValue")]
@@ -86,20 +90,22 @@ struct Metrics {
     total_jobs: u32,
 }
 
-/// Traces found, and how much was read for them.
-pub(super) fn search(hits: &[TraceHit], report: ScanReport) -> Vec<u8> {
-    // One search is one job.
-    let metrics = Metrics {
+/// What was read. One question is one job.
+fn metrics(report: ScanReport) -> Metrics {
+    Metrics {
         inspected_spans: report.records.to_string(),
         inspected_bytes: report.bytes.to_string(),
         completed_jobs: 1,
         total_jobs: 1,
-    };
-    body(&Found { traces: hits.iter().map(trace).collect(), metrics })
+    }
+}
+
+/// Traces found, and how much was read for them.
+pub(super) fn search(hits: &[TraceHit], report: ScanReport) -> Vec<u8> {
+    body(&Found { traces: hits.iter().map(trace).collect(), metrics: metrics(report) })
 }
 
 fn trace(hit: &TraceHit) -> Trace<'_> {
-    let spans = SpanSet { spans: hit.spans.iter().map(span).collect(), matched: hit.matched };
     let stats = |stats: &query::traceql::ServiceStats| ServiceStats {
         span_count: stats.spans,
         error_count: stats.errors,
@@ -110,9 +116,17 @@ fn trace(hit: &TraceHit) -> Trace<'_> {
         root_trace_name: &hit.root_name,
         start_time_unix_nano: hit.start.to_string(),
         duration_ms: hit.duration / 1_000_000,
-        span_set: spans.clone(),
-        span_sets: [spans],
+        span_set: hit.sets.first().map(set),
+        span_sets: hit.sets.iter().map(set).collect(),
         service_stats: hit.services.iter().map(|(name, counts)| (&**name, stats(counts))).collect(),
+    }
+}
+
+fn set(hit: &SetHit) -> SpanSet<'_> {
+    SpanSet {
+        spans: hit.spans.iter().map(span).collect(),
+        matched: hit.matched,
+        attributes: attributes(&hit.attributes),
     }
 }
 
@@ -122,24 +136,111 @@ fn span(hit: &SpanHit) -> SpanShown<'_> {
         name: &hit.name,
         start_time_unix_nano: hit.start.to_string(),
         duration_nanos: hit.duration.to_string(),
-        attributes: hit.attributes.iter().filter_map(|(key, value)| attribute(key, value)).collect(),
+        attributes: attributes(&hit.attributes),
     }
 }
 
-/// Lists, maps and bytes have no place in a table.
-fn attribute<'a>(key: &'a str, value: &'a Value) -> Option<Attribute<'a>> {
-    let value = match value {
-        Value::Str(text) => AnyValue::Str(text),
-        Value::Int(number) => AnyValue::Int(number.to_string()),
-        Value::Double(number) if number.is_finite() => AnyValue::Double(*number),
-        Value::Bool(truth) => AnyValue::Bool(*truth),
-        _ => return None,
-    };
-    Some(Attribute { key, value })
+fn attributes(list: &[(String, Static)]) -> Vec<Attribute<'_>> {
+    list.iter().map(|(key, value)| Attribute { key, value: any_value(value) }).collect()
+}
+
+fn any_value(value: &Static) -> AnyValue {
+    match shown(value) {
+        ValueView::Str(text) => AnyValue::Str(text.into_owned()),
+        ValueView::Int(number) => AnyValue::Int(number.to_string()),
+        ValueView::Double(number) if number.is_finite() => AnyValue::Double(number),
+        ValueView::Bool(truth) => AnyValue::Bool(truth),
+        _ => AnyValue::Str(value.to_string()),
+    }
 }
 
 #[derive(Serialize)]
-struct Scopes<'a> {
+#[serde(rename_all = "camelCase")]
+struct Range<'a, T> {
+    series: Vec<T>,
+    metrics: Metrics,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RangeSeries<'a> {
+    labels: Vec<Attribute<'a>>,
+    samples: Vec<SampleShown>,
+    prom_labels: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    exemplars: Vec<ExemplarShown<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SampleShown {
+    timestamp_ms: String,
+    value: f64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ExemplarShown<'a> {
+    labels: Vec<Attribute<'a>>,
+    value: f64,
+    timestamp_ms: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InstantSeries<'a> {
+    labels: Vec<Attribute<'a>>,
+    value: f64,
+    prom_labels: String,
+}
+
+fn answer<T: Serialize>(found: &MetricsFound, series: Vec<T>) -> Vec<u8> {
+    body(&Range {
+        series,
+        metrics: metrics(found.report),
+        status: found.partial.as_ref().map(|_| "PARTIAL"),
+        message: found.partial.as_deref(),
+    })
+}
+
+/// Series over a range of time.
+pub(super) fn range(found: &MetricsFound) -> Vec<u8> {
+    answer(found, found.series.iter().map(range_series).collect())
+}
+
+/// The value of each series at one time.
+pub(super) fn instant(found: &MetricsFound) -> Vec<u8> {
+    answer(found, found.series.iter().filter_map(instant_series).collect())
+}
+
+fn range_series(series: &Series) -> RangeSeries<'_> {
+    let sample = |(time, value): &(u64, f64)| SampleShown { timestamp_ms: time.to_string(), value: *value };
+    let exemplar = |exemplar: &query::traceql::Exemplar| {
+        let trace = AnyValue::Str(exemplar.trace_id.to_string());
+        let mut labels = vec![Attribute { key: EXEMPLAR_TRACE, value: trace }];
+        labels.extend(attributes(&series.labels));
+        ExemplarShown { labels, value: exemplar.value, timestamp_ms: exemplar.time.to_string() }
+    };
+    RangeSeries {
+        labels: attributes(&series.labels),
+        samples: series.samples.iter().map(sample).collect(),
+        prom_labels: labels::as_prometheus(&series.labels),
+        exemplars: series.exemplars.iter().map(exemplar).collect(),
+    }
+}
+
+fn instant_series(series: &Series) -> Option<InstantSeries<'_>> {
+    let (_, value) = *series.samples.first()?;
+    let (labels, prom_labels) = (attributes(&series.labels), labels::as_prometheus(&series.labels));
+    Some(InstantSeries { labels, value, prom_labels })
+}
+
+#[derive(Serialize)]
+struct ScopeList<'a> {
     scopes: Vec<Scope<'a>>,
 }
 
@@ -150,8 +251,8 @@ struct Scope<'a> {
 }
 
 /// Tag names by scope.
-pub(super) fn scopes(found: &[(&'static str, Vec<String>)]) -> Vec<u8> {
-    body(&Scopes { scopes: found.iter().map(|(name, tags)| Scope { name, tags }).collect() })
+pub(super) fn scopes(found: &Scopes) -> Vec<u8> {
+    body(&ScopeList { scopes: found.iter().map(|(name, tags)| Scope { name, tags }).collect() })
 }
 
 #[derive(Serialize)]
@@ -161,7 +262,7 @@ struct TagNames<'a> {
 }
 
 /// Tag names of all scopes together.
-pub(super) fn tag_names(found: &[(&'static str, Vec<String>)]) -> Vec<u8> {
+pub(super) fn tag_names(found: &Scopes) -> Vec<u8> {
     body(&TagNames { tag_names: found.iter().flat_map(|(_, tags)| tags).collect() })
 }
 

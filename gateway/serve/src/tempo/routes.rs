@@ -2,13 +2,14 @@
 
 use axum::Router;
 use axum::extract::{Path, State as Extract};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use parsers::record::TraceId;
+use serde_json::json;
 
-use super::{response, search};
-use crate::State;
+use super::{grpc, response, search};
+use crate::{State, otlp_json};
 
 /// Most spans in one body: as many as the unified look-up reads.
 const SPAN_LIMIT: usize = 20_000;
@@ -19,17 +20,25 @@ pub(crate) fn routes() -> Router<State> {
         .route("/tempo/api/echo", get(|| async { "echo" }))
         .route("/tempo/api/status/buildinfo", get(search::build_info))
         .route("/tempo/api/search", get(search::search))
+        .route("/tempo/api/metrics/query_range", get(search::range))
+        .route("/tempo/api/metrics/query", get(search::instant))
         .route("/tempo/api/search/tags", get(search::tag_names))
         .route("/tempo/api/search/tag/{tag}/values", get(search::plain_values))
         .route("/tempo/api/v2/search/tags", get(search::tags))
         .route("/tempo/api/v2/search/tag/{tag}/values", get(search::typed_values))
-        .route("/tempo/api/traces/{id}", get(|state, id| trace(state, id, false)))
-        .route("/tempo/api/v2/traces/{id}", get(|state, id| trace(state, id, true)))
+        .route("/tempo/api/traces/{id}", get(|state, id, headers| trace(state, id, headers, false)))
+        .route("/tempo/api/v2/traces/{id}", get(|state, id, headers| trace(state, id, headers, true)))
+        .merge(grpc::routes())
 }
 
 /// The spans of a trace; `wrapped` as the second version of the interface has them. 404 if there are none: the client
-/// would read an empty 200 as a trace and fail.
-async fn trace(Extract(state): Extract<State>, Path(id): Path<String>, wrapped: bool) -> Response {
+/// would read an empty 200 as a trace and fail. Protobuf, and JSON for whoever asks for that alone.
+async fn trace(
+    Extract(state): Extract<State>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    wrapped: bool,
+) -> Response {
     let id = match TraceId::from_spelling(id.as_bytes()) {
         Ok(id) => id,
         Err(error) => {
@@ -44,6 +53,17 @@ async fn trace(Extract(state): Extract<State>, Path(id): Path<String>, wrapped: 
     };
     if records.spans.is_empty() {
         return (StatusCode::NOT_FOUND, "no spans of this trace are stored").into_response();
+    }
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accepted.contains("json") && !accepted.contains("protobuf") {
+        let body = if wrapped {
+            otlp_json::wrapped("trace", &records.spans)
+        } else {
+            // The first version's own name for them.
+            let spans = otlp_json::traces_data(&records.spans);
+            serde_json::to_vec(&json!({ "batches": spans["resourceSpans"] })).unwrap_or_default()
+        };
+        return ([(header::CONTENT_TYPE, "application/json")], body).into_response();
     }
     let partial = records.omitted > 0 || records.damaged_blocks > 0;
     let body = if wrapped {

@@ -1,13 +1,12 @@
-//! `/tempo/api/search` and what fills its forms: tag names and tag values, in both versions of the interface.
+//! Search, metrics and what fills their forms over HTTP: tag names and tag values, in both versions of the interface.
 
 use axum::extract::{Path, State as Extract};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use query::traceql::{self, SearchParams};
 
 use super::error::Failure;
-use super::json;
-use super::request::{self, SearchRequest, Wanted};
+use super::request::{MetricsRequest, SearchRequest, TagsRequest};
+use super::{ask, json};
 use crate::State;
 use crate::parameters::{Parameters, now};
 
@@ -16,25 +15,26 @@ pub(super) async fn search(
     Extract(state): Extract<State>,
     parameters: Parameters,
 ) -> Result<Response, Failure> {
-    let asked = SearchRequest::read(&parameters, now())?;
-    let query = match &asked.query {
-        Wanted::Query(text) => traceql::parse(text)?,
-        Wanted::Tags { tags, min_duration, max_duration } => {
-            traceql::from_tags(tags, *min_duration, *max_duration)?
-        }
-    };
-    let params = SearchParams {
-        start: asked.window.start,
-        end: asked.window.end,
-        limit: asked.limit,
-        spans_per_set: asked.spans,
-    };
-    let traces = state.traces;
-    let found = state.reads.run(move || {
-        let found = traceql::search(&query, &*traces, &params)?;
-        Ok::<_, Failure>(json::search(&found.hits, found.report))
-    });
-    Ok(body(found.await??))
+    let found = ask::search(state, SearchRequest::read(&parameters, now())?).await?;
+    Ok(body(json::search(&found.hits, found.report)))
+}
+
+/// Series over a range of time.
+pub(super) async fn range(
+    Extract(state): Extract<State>,
+    parameters: Parameters,
+) -> Result<Response, Failure> {
+    let found = ask::metrics(state, MetricsRequest::read(&parameters, false, now())?).await?;
+    Ok(body(json::range(&found)))
+}
+
+/// One value of each series over the range.
+pub(super) async fn instant(
+    Extract(state): Extract<State>,
+    parameters: Parameters,
+) -> Result<Response, Failure> {
+    let found = ask::metrics(state, MetricsRequest::read(&parameters, true, now())?).await?;
+    Ok(body(json::instant(&found)))
 }
 
 /// Tag names, by scope.
@@ -42,10 +42,8 @@ pub(super) async fn tags(
     Extract(state): Extract<State>,
     parameters: Parameters,
 ) -> Result<Response, Failure> {
-    let window = request::window(&parameters, now())?;
-    let limit = request::tag_limit(&parameters)?;
-    let found = state.reads.run(move || traceql::tags(&*state.traces, window, limit)).await??;
-    Ok(body(json::scopes(&found)))
+    let asked = TagsRequest::read(&parameters, String::new(), now())?;
+    Ok(body(json::scopes(&ask::tags(state, asked).await?)))
 }
 
 /// Tag names without scopes.
@@ -53,10 +51,8 @@ pub(super) async fn tag_names(
     Extract(state): Extract<State>,
     parameters: Parameters,
 ) -> Result<Response, Failure> {
-    let window = request::window(&parameters, now())?;
-    let limit = request::tag_limit(&parameters)?;
-    let found = state.reads.run(move || traceql::tags(&*state.traces, window, limit)).await??;
-    Ok(body(json::tag_names(&found)))
+    let asked = TagsRequest::read(&parameters, String::new(), now())?;
+    Ok(body(json::tag_names(&ask::tags(state, asked).await?)))
 }
 
 /// Values of a tag, each with its type.
@@ -65,7 +61,8 @@ pub(super) async fn typed_values(
     Path(tag): Path<String>,
     parameters: Parameters,
 ) -> Result<Response, Failure> {
-    Ok(body(json::typed_values(&values(state, &tag, &parameters).await?)))
+    let asked = TagsRequest::read(&parameters, decoded(&tag), now())?;
+    Ok(body(json::typed_values(&ask::values(state, asked).await?)))
 }
 
 /// Values of a tag, as text.
@@ -74,21 +71,8 @@ pub(super) async fn plain_values(
     Path(tag): Path<String>,
     parameters: Parameters,
 ) -> Result<Response, Failure> {
-    Ok(body(json::plain_values(&values(state, &tag, &parameters).await?)))
-}
-
-/// `q` is what stands in the editor at that moment: where it does not parse, it does not narrow.
-async fn values(
-    state: State,
-    tag: &str,
-    parameters: &Parameters,
-) -> Result<Vec<(&'static str, String)>, Failure> {
-    let window = request::window(parameters, now())?;
-    let limit = request::tag_limit(parameters)?;
-    let query = parameters.get("q").and_then(|text| traceql::parse(text).ok());
-    let tag = decoded(tag);
-    let read = move || traceql::tag_values(&*state.traces, &tag, query.as_ref(), window, limit);
-    Ok(state.reads.run(read).await??)
+    let asked = TagsRequest::read(&parameters, decoded(&tag), now())?;
+    Ok(body(json::plain_values(&ask::values(state, asked).await?)))
 }
 
 /// Older clients encode the name twice; the router has decoded it once.

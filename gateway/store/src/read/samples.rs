@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use parsers::record::{Exemplar, Labels, MetricMeta, NativeHistogram, Sample};
+use parsers::record::{Labels, MetricMeta, NativeHistogram, Sample};
 
 use super::{Matcher, ReadError, Window};
 
@@ -39,14 +39,6 @@ pub trait SampleRead: Send + Sync {
 
     /// Label sets of series with samples in the window that meet any of the selectors, sorted; no selector means all.
     fn label_sets(&self, selectors: &[Vec<Matcher>], window: Window) -> Result<Vec<Arc<Labels>>, ReadError>;
-
-    /// Exemplars in the window of the series that meet any of the selectors, by series and in time order; at most so many.
-    fn exemplars(
-        &self,
-        selectors: &[Vec<Matcher>],
-        window: Window,
-        limit: usize,
-    ) -> Result<Vec<Exemplar>, ReadError>;
 
     /// What senders said about families, sorted by name, each statement once.
     fn metadata(&self) -> Result<Vec<MetricMeta>, ReadError>;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use parsers::otlp::{decode_resource, decode_scope, decode_span};
-use parsers::record::{Batch, Exemplar, Pairs, Resource, Scope, SpanId, SpanKind, TraceId};
+use parsers::record::{
+    Batch, Exemplar, ExemplarRow, MetricBatch, Pairs, Resource, Scope, SpanId, SpanKind, TraceId,
+};
 use rustc_hash::FxHashMap;
 
 use super::partial;
@@ -72,16 +74,7 @@ impl Found {
                     self.records.omitted += 1;
                     return;
                 }
-                let labels = Pairs::new(e.labels.of(&m.meta));
-                self.records.exemplars.push(Exemplar {
-                    series: m.series.get(e.series as usize).cloned().unwrap_or_default(),
-                    labels: labels.map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
-                    value: e.value,
-                    time: e.time,
-                    trace_id: TraceId::new(e.trace, e.spelling),
-                    span_id: SpanId::new(e.span),
-                    origin: e.origin,
-                });
+                self.records.exemplars.push(exemplar(m, e));
             }
         }
     }
@@ -139,4 +132,18 @@ fn once<T>(known: &mut FxHashMap<Box<[u8]>, Arc<T>>, bytes: &[u8], decode: fn(&[
     let decoded = Arc::new(decode(bytes));
     known.insert(bytes.into(), Arc::clone(&decoded));
     decoded
+}
+
+/// An exemplar of a batch, owned.
+pub fn exemplar(metrics: &MetricBatch, row: &ExemplarRow) -> Exemplar {
+    let labels = Pairs::new(row.labels.of(&metrics.meta));
+    Exemplar {
+        series: metrics.series.get(row.series as usize).cloned().unwrap_or_default(),
+        labels: labels.map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+        value: row.value,
+        time: row.time,
+        trace_id: TraceId::new(row.trace, row.spelling),
+        span_id: SpanId::new(row.span),
+        origin: row.origin,
+    }
 }

@@ -1,10 +1,12 @@
 //! The reading traits over heads and segments.
 
+mod exemplars;
 mod found;
 mod logs;
 mod partial;
 mod samples;
 mod traces;
+mod visit;
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
@@ -24,9 +26,13 @@ impl Inner {
     fn block(&self, segment: &Segment, number: usize) -> Option<Batch> {
         let block = segment.block(number);
         if block.is_err() {
-            self.counters.damaged_blocks.fetch_add(1, Relaxed);
-            tracing::error!(file = %segment.path.display(), block = number, "a damaged block is passed over");
+            self.tell_damaged(segment, number);
         }
         block.ok()
+    }
+
+    fn tell_damaged(&self, segment: &Segment, number: usize) {
+        self.counters.damaged_blocks.fetch_add(1, Relaxed);
+        tracing::error!(file = %segment.path.display(), block = number, "a damaged block is passed over");
     }
 }

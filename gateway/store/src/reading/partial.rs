@@ -2,12 +2,19 @@
 
 use parsers::record::{Span, StatusCode};
 
+use crate::read::SpanView;
+
 /// Attributes, events and links that a span may gather from its reports; each is compared with those there are.
 const MAX_GATHERED: usize = 512;
 
 /// Whether one of the two says nothing of its end, so that they are parts of one story and not the same one twice.
 pub fn is_partial(known: &Span, start: u64, end: u64) -> bool {
     known.end <= known.start || end <= start
+}
+
+/// The same of two spans as they lie in their blocks.
+pub fn is_partial_view(known: &SpanView<'_>, other: &SpanView<'_>) -> bool {
+    known.end <= known.start || other.end <= other.start
 }
 
 /// Adds what another report says. What both say stays as it was found first, but for the times: the earlier start, and the

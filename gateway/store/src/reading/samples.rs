@@ -4,9 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use parsers::record::{
-    Exemplar, Labels, MetricBatch, MetricMeta, NativeHistogram, Pairs, Sample, SpanId, TraceId,
-};
+use parsers::record::{Labels, MetricBatch, MetricMeta, NativeHistogram, Sample};
 
 use crate::read::{Matcher, ReadError, SampleLimits, SampleRead, SeriesSamples, Signal, Window};
 use crate::store::Store;
@@ -152,47 +150,6 @@ impl SampleRead for Store {
             Ok(())
         })?;
         Ok(sets.into_iter().collect())
-    }
-
-    fn exemplars(
-        &self,
-        selectors: &[Vec<Matcher>],
-        window: Window,
-        limit: usize,
-    ) -> Result<Vec<Exemplar>, ReadError> {
-        let mut found: BTreeMap<Arc<Labels>, Vec<Exemplar>> = BTreeMap::new();
-        let mut count = 0;
-        self.each_metrics(window, &mut |batch| {
-            let wanted: Vec<bool> = batch.series.iter().map(|labels| meets_any(labels, selectors)).collect();
-            for row in batch.exemplars.iter().filter(|row| window.contains(row.time)) {
-                let at = row.series as usize;
-                let Some(labels) = batch.series.get(at).filter(|_| wanted.get(at) == Some(&true)) else {
-                    continue;
-                };
-                let exemplars = found.entry(Arc::clone(labels)).or_default();
-                let trace_id = TraceId::new(row.trace, row.spelling);
-                // Senders repeat the last exemplar of a bucket until there is a newer one.
-                if count >= limit || exemplars.iter().any(|e| e.time == row.time && e.trace_id == trace_id) {
-                    continue;
-                }
-                count += 1;
-                let pairs = Pairs::new(row.labels.of(&batch.meta));
-                exemplars.push(Exemplar {
-                    series: Arc::clone(labels),
-                    labels: pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-                    value: row.value,
-                    time: row.time,
-                    trace_id,
-                    span_id: SpanId::new(row.span),
-                    origin: row.origin,
-                });
-            }
-            Ok(())
-        })?;
-        for exemplars in found.values_mut() {
-            exemplars.sort_by_key(|exemplar| exemplar.time);
-        }
-        Ok(found.into_values().flatten().collect())
     }
 
     fn metadata(&self) -> Result<Vec<MetricMeta>, ReadError> {

@@ -9,8 +9,11 @@ use std::sync::{Arc, PoisonError};
 use parsers::record::{Batch, Span, TraceId};
 
 use super::found::Found;
+use super::visit::visit;
 use crate::expired;
-use crate::read::{ReadError, ScanReport, Signal, SpanSelect, TraceRead, TraceRecords, Window};
+use crate::read::{
+    ReadError, ScanReport, Signal, SpanSelect, TraceRead, TraceRecords, TraceSelect, TraceVisitor, Window,
+};
 use crate::segment::Segment;
 use crate::store::Store;
 
@@ -63,6 +66,14 @@ impl TraceRead for Store {
         Ok(scan.report)
     }
 
+    fn visit_traces(
+        &self,
+        select: &TraceSelect<'_>,
+        visitor: &mut dyn TraceVisitor,
+    ) -> Result<ScanReport, ReadError> {
+        Ok(visit(self, select, visitor))
+    }
+
     fn services(&self, window: Window) -> Result<Vec<(String, Vec<String>)>, ReadError> {
         let (batches, segments) = self.inner().snapshot();
         let mut services: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -85,7 +96,12 @@ impl TraceRead for Store {
 }
 
 /// What heads and the segments of some signals hold of a trace.
-fn gather(store: &Store, id: TraceId, limit: usize, signals: impl Fn(Signal) -> bool) -> TraceRecords {
+pub(super) fn gather(
+    store: &Store,
+    id: TraceId,
+    limit: usize,
+    signals: impl Fn(Signal) -> bool,
+) -> TraceRecords {
     let inner = store.inner();
     let mut found = Found::new(id, limit);
     let (rows, segments) = {

@@ -59,9 +59,17 @@ impl Segment {
 
     /// Reads a block.
     pub fn block(&self, number: usize) -> Result<Batch, Damaged> {
-        let block = self.footer.blocks.get(number).ok_or(Damaged)?;
-        let body = unpack(&self.packed(block)?)?;
-        let mut input = Input::new(&body);
+        self.decode(&self.unpacked(number)?)
+    }
+
+    /// The encoding of a block. Texts lie in it as they came.
+    pub fn unpacked(&self, number: usize) -> Result<Vec<u8>, Damaged> {
+        unpack(&self.packed(self.footer.blocks.get(number).ok_or(Damaged)?)?)
+    }
+
+    /// Reads the encoding of a block.
+    pub fn decode(&self, body: &[u8]) -> Result<Batch, Damaged> {
+        let mut input = Input::new(body);
         let mut batch = Batch::default();
         match self.name.signal {
             Signal::Logs => batch.logs = decode_logs(&mut input)?,

@@ -26,6 +26,7 @@ use std::rc::Rc;
 use store::read::SampleRead;
 
 pub use budget::Limits;
+pub use native::{ShownBucket, shown_buckets};
 pub use outcome::{Data, Outcome, Point, SeriesPoints, evaluate_instant, evaluate_range};
 pub use value::Value;
 

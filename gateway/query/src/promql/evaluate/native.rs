@@ -264,3 +264,36 @@ pub(super) fn variance(histogram: &NativeHistogram) -> f64 {
     }
     squares.value() / histogram.count
 }
+
+/// A bucket as answers show it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ShownBucket {
+    /// Which bounds belong to it: 0 the upper, 1 the lower, 3 both.
+    pub boundaries: u8,
+    /// Lower bound.
+    pub lower: f64,
+    /// Upper bound.
+    pub upper: f64,
+    /// Observations.
+    pub count: f64,
+}
+
+/// The buckets of a histogram that are not empty, in growing order, as Prometheus' interface gives them.
+pub fn shown_buckets(histogram: &NativeHistogram) -> Vec<ShownBucket> {
+    let mut all = Vec::new();
+    for (index, count) in histogram.negative.iter().rev() {
+        let (lower, upper) = (-bound(histogram, *index), -lower_bound(histogram, *index));
+        all.push(ShownBucket { boundaries: 1, lower, upper, count: *count });
+    }
+    let threshold = histogram.zero_threshold;
+    all.push(ShownBucket { boundaries: 3, lower: -threshold, upper: threshold, count: histogram.zero_count });
+    for (index, count) in &histogram.positive {
+        let lower = match index {
+            ..=0 if is_custom(histogram) => f64::NEG_INFINITY,
+            _ => lower_bound(histogram, *index),
+        };
+        all.push(ShownBucket { boundaries: 0, lower, upper: bound(histogram, *index), count: *count });
+    }
+    all.retain(|bucket| bucket.count != 0.0);
+    all
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parsers::record::{Exemplar, Labels, MetricMeta, NativeHistogram, Sample};
+use parsers::record::{Labels, MetricMeta, NativeHistogram, Sample};
 use store::read::{Matcher, ReadError, SampleLimits, SampleRead, SeriesSamples, Window};
 
 use super::super::{Data, Limits, Outcome, PromError, Value, evaluate_instant, evaluate_range, parse};
@@ -117,9 +117,6 @@ impl SampleRead for Lines {
         Ok(found)
     }
     fn label_sets(&self, _: &[Vec<Matcher>], _: Window) -> Result<Vec<Arc<Labels>>, ReadError> {
-        Ok(Vec::new())
-    }
-    fn exemplars(&self, _: &[Vec<Matcher>], _: Window, _: usize) -> Result<Vec<Exemplar>, ReadError> {
         Ok(Vec::new())
     }
     fn metadata(&self) -> Result<Vec<MetricMeta>, ReadError> {

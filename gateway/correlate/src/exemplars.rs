@@ -1,0 +1,174 @@
+//! Exemplars of series: those of the metrics server, those that are stored, and for series to which nobody gives any, some that
+//! are made of spans.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{OptionFuture, join};
+use parsers::record::{Exemplar, Labels, TraceId};
+use query::series_selectors::Selector;
+use rustc_hash::FxHashSet;
+use store::read::{ExemplarRead, Matcher, MetricRead, ReadError, TraceRead, Window};
+
+use crate::made::{self, Group};
+use crate::{CorrelateOptions, LabelMapping};
+
+/// Exemplars from one source: a graph shows some hundreds.
+const MAX_EXEMPLARS: usize = 10_000;
+/// Series that exemplars are made for: those of one histogram in a large set-up.
+const MAX_SERIES: usize = 20_000;
+/// How long an answer waits for the metrics server, which has 28 s with us.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// Answers which traces lie behind a series. A cheap clone.
+#[derive(Clone)]
+pub struct Exemplars {
+    traces: Arc<dyn TraceRead>,
+    stored: Arc<dyn ExemplarRead>,
+    metrics: Option<Arc<dyn MetricRead>>,
+    mapping: Arc<LabelMapping>,
+}
+
+/// Exemplars of one series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeriesExemplars {
+    /// Its labels, `__name__` among them.
+    pub labels: Arc<Labels>,
+    /// In time order.
+    pub exemplars: Vec<Exemplar>,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ExemplarsFound {
+    /// By series; none is without exemplars.
+    pub series: Vec<SeriesExemplars>,
+    /// What could not be asked.
+    pub warnings: Vec<String>,
+}
+
+impl Exemplars {
+    /// Joins what `traces` and `stored` hold with what `metrics` says.
+    pub fn new(
+        traces: Arc<dyn TraceRead>,
+        stored: Arc<dyn ExemplarRead>,
+        metrics: Option<Arc<dyn MetricRead>>,
+        options: &CorrelateOptions,
+    ) -> Self {
+        Self { traces, stored, metrics, mapping: Arc::new(options.mapping.clone()) }
+    }
+
+    /// Exemplars of the series that an expression selects, in the window. `step` is the width of a point where it is known. A
+    /// query that the metrics server refuses, or a store that cannot be read, is an error; a server that does not answer is a warning.
+    pub async fn find(
+        &self,
+        expression: &str,
+        selectors: &[Selector],
+        window: Window,
+        step: Option<Duration>,
+    ) -> Result<ExemplarsFound, ReadError> {
+        let matchers: Vec<Vec<Matcher>> =
+            selectors.iter().map(|selector| selector.matchers.clone()).collect();
+        let stored = Arc::clone(&self.stored);
+        let stored = blocking(move || stored.stored_exemplars(&matchers, window, MAX_EXEMPLARS));
+        let asked = OptionFuture::from(
+            self.metrics.as_deref().map(|server| ask(server, expression, selectors, window)),
+        );
+        let (stored, asked) = join(stored, asked).await;
+        let mut found = ExemplarsFound::default();
+        let (mut all, series) = match asked {
+            None => (Vec::new(), Vec::new()),
+            Some(Ok(answer)) => answer,
+            Some(Err(error @ ReadError::Refused { .. })) => return Err(error),
+            Some(Err(error)) => {
+                found.warnings.push(format!("{error}: only exemplars that are stored here are shown"));
+                (Vec::new(), Vec::new())
+            }
+        };
+        let known: FxHashSet<_> = all.iter().map(identity).collect();
+        all.extend(stored?.into_iter().filter(|exemplar| !known.contains(&identity(exemplar))));
+        all.extend(self.made(&all, series, window, step).await?);
+        let mut by_series: BTreeMap<Arc<Labels>, Vec<Exemplar>> = BTreeMap::new();
+        for exemplar in all {
+            by_series.entry(Arc::clone(&exemplar.series)).or_default().push(exemplar);
+        }
+        found.series = by_series
+            .into_iter()
+            .map(|(labels, mut exemplars)| {
+                exemplars.sort_by_key(|exemplar| exemplar.time);
+                SeriesExemplars { labels, exemplars }
+            })
+            .collect();
+        Ok(found)
+    }
+
+    /// Exemplars of spans for the histograms among these series that have none.
+    async fn made(
+        &self,
+        sent: &[Exemplar],
+        mut series: Vec<Labels>,
+        window: Window,
+        step: Option<Duration>,
+    ) -> Result<Vec<Exemplar>, ReadError> {
+        series.truncate(MAX_SERIES);
+        let has: BTreeSet<Labels> =
+            sent.iter().map(|exemplar| made::without_bound(&exemplar.series)).collect();
+        let groups: Vec<Group> =
+            made::groups(series).into_iter().filter(|group| !has.contains(group.labels())).collect();
+        if groups.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (traces, mapping) = (Arc::clone(&self.traces), Arc::clone(&self.mapping));
+        blocking(move || made::of_spans(&*traces, &mapping, &groups, window, step)).await
+    }
+}
+
+/// Its exemplars, and which histograms the expression selects.
+async fn ask(
+    server: &dyn MetricRead,
+    expression: &str,
+    selectors: &[Selector],
+    window: Window,
+) -> Result<(Vec<Exemplar>, Vec<Labels>), ReadError> {
+    let texts: Vec<String> =
+        selectors.iter().filter(|one| may_be_buckets(one)).map(|one| one.text.clone()).collect();
+    let series =
+        async { if texts.is_empty() { Ok(Vec::new()) } else { server.series(&texts, window).await } };
+    let both = join(server.exemplars(expression, window), series);
+    let Ok((exemplars, series)) = tokio::time::timeout(DEADLINE, both).await else {
+        return Err(ReadError::Timeout { server: server.name().to_owned(), after: DEADLINE });
+    };
+    let mut exemplars = exemplars?;
+    exemplars.truncate(MAX_EXEMPLARS);
+    // Without the list of series none are made; what was sent is shown all the same.
+    Ok((exemplars, series.unwrap_or_default()))
+}
+
+/// Whether buckets of a histogram can be among what is selected.
+fn may_be_buckets(selector: &Selector) -> bool {
+    use store::read::MatchOp;
+    let mut names = selector.matchers.iter().filter(|matcher| matcher.name == "__name__");
+    names.all(|name| match &name.op {
+        MatchOp::Equal(name) => name.ends_with(made::BUCKETS),
+        _ => true,
+    })
+}
+
+async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, ReadError> {
+    tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "reading exemplars broke off");
+        Err(ReadError::Io(Arc::new(std::io::Error::other("reading broke off"))))
+    })
+}
+
+/// What tells whether two sources speak of one exemplar: servers add labels to series.
+fn identity(exemplar: &Exemplar) -> (u64, Option<u128>, Option<String>) {
+    let name = exemplar.series.get("__name__").map(str::to_owned);
+    (exemplar.value.to_bits(), exemplar.trace_id.map(TraceId::bits), name)
+}
+
+#[cfg(test)]
+mod tests;

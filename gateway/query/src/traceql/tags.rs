@@ -1,0 +1,194 @@
+//! Names of attributes and their values, for the lists of query editors.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use store::read::{ScanReport, SpanView, TraceRead, TraceSelect, TraceVisitor, ValueView, Window};
+
+use super::ast::{Field, Intrinsic, Query, Scope, Static};
+use super::expression::{At, Node, field_value};
+use super::names::{INTRINSICS, SCOPES};
+use super::parser;
+use super::pipeline::{Pipeline, Set};
+use super::plan::Needed;
+use super::trace::Trace;
+use super::value::Val;
+use crate::QueryError;
+
+/// Spans whose attributes' names are gathered: what is in use occurs in the newest of them.
+const NAME_SPANS: u64 = 20_000;
+/// Spans whose values are gathered, for the same reason: a rarer value takes longer to come up.
+const VALUE_SPANS: u64 = 200_000;
+/// Spans that are read for the values of those that meet a query, which may be few.
+const FILTERED_SPANS: u64 = 2_000_000;
+
+/// Names by scope.
+pub type Scopes = Vec<(&'static str, Vec<String>)>;
+
+/// Names of attributes by scope, drawn from recent spans; of all scopes but those without any.
+pub fn tags(traces: &dyn TraceRead, window: Window, limit: usize) -> Result<Scopes, QueryError> {
+    let mut names = Names { found: BTreeMap::new(), limit };
+    let select = TraceSelect { window, service: None, contains: Vec::new(), wanted: &|_| true, whole: false };
+    traces.visit_traces(&select, &mut names)?;
+    let mut found = names.found;
+    let mut scopes: Scopes = Vec::new();
+    for scope in ["resource", "span", "event", "link", "instrumentation"] {
+        let names: Vec<String> = found.remove(scope).unwrap_or_default().into_iter().collect();
+        // The first two are there for whoever knows only them.
+        if !names.is_empty() || matches!(scope, "resource" | "span") {
+            scopes.push((scope, names));
+        }
+    }
+    let mut intrinsics: Vec<String> = INTRINSICS
+        .iter()
+        .filter(|(intrinsic, _)| *intrinsic != Intrinsic::Parent)
+        .flat_map(|(_, spellings)| spellings.iter().map(|name| (*name).to_owned()))
+        .collect();
+    intrinsics.sort_unstable();
+    scopes.push(("intrinsic", intrinsics));
+    Ok(scopes)
+}
+
+struct Names {
+    found: BTreeMap<&'static str, BTreeSet<String>>,
+    limit: usize,
+}
+
+impl Names {
+    fn add(&mut self, scope: Scope, name: &str) {
+        let scope = SCOPES.iter().find(|(known, _)| *known == scope).map_or("", |(_, name)| name);
+        let names = self.found.entry(scope).or_default();
+        if names.len() < self.limit && !names.contains(name) {
+            names.insert(name.to_owned());
+        }
+    }
+}
+
+impl TraceVisitor for Names {
+    fn trace(&mut self, spans: &[SpanView<'_>]) -> ControlFlow<()> {
+        for span in spans {
+            let mut names = Vec::new();
+            span.attributes(&mut |name, _| names.push(name.to_owned()));
+            names.iter().for_each(|name| self.add(Scope::Span, name));
+            span.resource().attributes.iter().for_each(|(name, _)| self.add(Scope::Resource, name));
+            span.scope().attributes.iter().for_each(|(name, _)| self.add(Scope::Instrumentation, name));
+            if let Some(whole) = span.whole() {
+                let events = whole.events.iter().flat_map(|event| &event.attributes);
+                events.for_each(|(name, _)| self.add(Scope::Event, name));
+                let links = whole.links.iter().flat_map(|link| &link.attributes);
+                links.for_each(|(name, _)| self.add(Scope::Link, name));
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn progress(&mut self, report: ScanReport, _: u64) -> ControlFlow<()> {
+        if report.records < NAME_SPANS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+}
+
+/// Values of an attribute with their types, drawn from recent spans; of those that meet the query, if one is given.
+pub fn tag_values(
+    traces: &dyn TraceRead,
+    tag: &str,
+    query: Option<&Query>,
+    window: Window,
+    limit: usize,
+) -> Result<Vec<(&'static str, String)>, QueryError> {
+    let words = |words: &[&str]| words.iter().map(|word| ("keyword", (*word).to_owned())).collect();
+    let field = parser::field(tag).unwrap_or_else(|_| Field::Attribute {
+        scope: Scope::Any,
+        parent: false,
+        name: tag.to_owned(),
+    });
+    match &field {
+        Field::Intrinsic(Intrinsic::Status) => return Ok(words(&["error", "ok", "unset"])),
+        Field::Intrinsic(Intrinsic::Kind) => {
+            return Ok(words(&["client", "consumer", "internal", "producer", "server", "unspecified"]));
+        }
+        // No list helps with these.
+        Field::Intrinsic(
+            Intrinsic::Duration
+            | Intrinsic::TraceDuration
+            | Intrinsic::EventTimeSinceStart
+            | Intrinsic::NestedSetLeft
+            | Intrinsic::NestedSetRight
+            | Intrinsic::NestedSetParent
+            | Intrinsic::ChildCount
+            | Intrinsic::Parent,
+        ) => return Ok(Vec::new()),
+        _ => {}
+    }
+    let pipeline = query.map(|query| Pipeline::new(&query.pipeline)).transpose()?;
+    let needed = pipeline.as_ref().map(Needed::of).unwrap_or_default();
+    let local = Node::Field(field.clone()).is_local();
+    let mut contains = needed.contains.clone();
+    if let (Field::Attribute { name, .. }, None) = (&field, &pipeline) {
+        contains.push(name.as_bytes().to_vec());
+    }
+    let mut values = Values { pipeline: pipeline.as_ref(), field, found: BTreeSet::new(), limit };
+    let select = TraceSelect {
+        window,
+        service: needed.service.clone(),
+        contains,
+        wanted: &|span| needed.wants(span),
+        whole: pipeline.is_some() || !local,
+    };
+    traces.visit_traces(&select, &mut values)?;
+    Ok(values.found.into_iter().collect())
+}
+
+struct Values<'a> {
+    pipeline: Option<&'a Pipeline>,
+    field: Field,
+    found: BTreeSet<(&'static str, String)>,
+    limit: usize,
+}
+
+impl TraceVisitor for Values<'_> {
+    fn trace(&mut self, spans: &[SpanView<'_>]) -> ControlFlow<()> {
+        let Some(trace) = Trace::new(spans) else { return ControlFlow::Continue(()) };
+        let sets = match self.pipeline {
+            Some(pipeline) => pipeline.of(&trace),
+            None => vec![Set { spans: (0..spans.len()).collect(), attributes: Vec::new() }],
+        };
+        for at in sets.iter().flat_map(|set| &set.spans).filter_map(|index| At::within(&trace, *index)) {
+            match field_value(&self.field, at) {
+                Val::Each(values) | Val::List(values) => values.iter().for_each(|value| self.add(value)),
+                value => self.add(&value),
+            }
+        }
+        if self.found.len() < self.limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+
+    fn progress(&mut self, report: ScanReport, _: u64) -> ControlFlow<()> {
+        let most = if self.pipeline.is_some() { FILTERED_SPANS } else { VALUE_SPANS };
+        if report.records < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+}
+
+impl Values<'_> {
+    fn add(&mut self, value: &Val<'_>) {
+        let shown = match value.to_static() {
+            Static::Str(text) => ("string", text),
+            Static::Int(number) => ("int", number.to_string()),
+            Static::Float(number) => ("float", number.to_string()),
+            Static::Bool(truth) => ("bool", truth.to_string()),
+            _ => return,
+        };
+        if self.found.len() < self.limit {
+            self.found.insert(shown);
+        }
+    }
+}
+
+/// A value as search answers and labels have it in their own types: keywords and durations are texts there.
+pub fn shown(value: &Static) -> ValueView<'_> {
+    match value {
+        Static::Str(text) => ValueView::Str(text.into()),
+        Static::Int(number) => ValueView::Int(*number),
+        Static::Float(number) => ValueView::Double(*number),
+        Static::Bool(truth) => ValueView::Bool(*truth),
+        other => ValueView::Str(other.to_string().into()),
+    }
+}

@@ -1,0 +1,60 @@
+//! Requests to answers, whichever way they came: what both HTTP and gRPC do.
+
+use query::traceql::{self, Found, Limits, MetricsFound, MetricsParams, Scopes, SearchParams};
+use store::read::Window;
+
+use super::error::Failure;
+use super::request::{MetricsRequest, SearchRequest, TagsRequest};
+use crate::State;
+
+/// Values with their types.
+pub(super) type Values = Vec<(&'static str, String)>;
+
+/// How much one query may read in the time that there is for its answer.
+fn limits(state: &State) -> Limits {
+    let limits = Limits::default();
+    Limits { time: limits.time.min(state.request_timeout), ..limits }
+}
+
+/// Traces that meet a query, newest first.
+pub(super) async fn search(state: State, asked: SearchRequest) -> Result<Found, Failure> {
+    let query = asked.query.parse()?;
+    let params = SearchParams {
+        start: asked.window.start,
+        end: asked.window.end,
+        limit: asked.limit,
+        spans_per_set: asked.spans,
+        limits: limits(&state),
+    };
+    Ok(state.reads.run(move || traceql::search(&query, &*state.traces, &params)).await??)
+}
+
+/// Series of a metrics query.
+pub(super) async fn metrics(state: State, asked: MetricsRequest) -> Result<MetricsFound, Failure> {
+    let query = traceql::parse(&asked.query).map_err(query::QueryError::from)?;
+    let params = MetricsParams {
+        start: asked.start,
+        end: asked.end,
+        step: asked.step,
+        exemplars: asked.exemplars,
+        series: asked.series,
+        limits: limits(&state),
+    };
+    Ok(state.reads.run(move || traceql::metrics(&query, &*state.traces, &params)).await??)
+}
+
+/// Tag names, by scope.
+pub(super) async fn tags(state: State, asked: TagsRequest) -> Result<Scopes, Failure> {
+    let window = asked.window.unwrap_or(Window::ALL);
+    let mut found = state.reads.run(move || traceql::tags(&*state.traces, window, asked.limit)).await??;
+    found.retain(|(scope, _)| asked.scope.is_empty() || asked.scope == "none" || *scope == asked.scope);
+    Ok(found)
+}
+
+/// Values of a tag. `query` is what stands in the editor at that moment: where it does not parse, it does not narrow.
+pub(super) async fn values(state: State, asked: TagsRequest) -> Result<Values, Failure> {
+    let window = asked.window.unwrap_or(Window::ALL);
+    let query = traceql::parse(&asked.query).ok();
+    let read = move || traceql::tag_values(&*state.traces, &asked.tag, query.as_ref(), window, asked.limit);
+    Ok(state.reads.run(read).await??)
+}

@@ -1,0 +1,214 @@
+//! What answers cost: fills the real program with a generated corpus and asks it as Grafana's data sources do, next to a yardstick
+//! of the same run.
+//!
+//! `cargo run --release -p tests --bin bench-answer [-- LINES SPANS]` (1,000,000 and 400,000 unless given). One client; latencies are its own,
+//! CPU time is the kernel's accounting of the program. The yardstick Y is the CPU time of `zstd -1` over all lines.
+#![allow(clippy::print_stdout, reason = "a program whose product is a table")]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tests::corpus;
+use tests::program::{Program, yardstick};
+
+/// Where the corpus begins in time: an hour ago, so that retention keeps it.
+const AGE: Duration = Duration::from_hours(1);
+/// How long filling may take before the run is given up.
+const FILL_LIMIT: Duration = Duration::from_mins(10);
+/// Requests of a kind whose p50 and p99 are told.
+const MANY: usize = 200;
+/// Requests of a kind that reads everything.
+const FEW: usize = 5;
+/// The head of a log query's window, s.
+const WINDOW: u64 = 7200;
+
+struct Bench {
+    program: Program,
+    client: reqwest::Client,
+    yardstick: f64,
+    /// Seconds: the corpus lies between them.
+    window: (u64, u64),
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    // The client's TLS provider; a second installation is harmless.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut arguments = std::env::args().skip(1);
+    let lines: u64 = arguments.next().map_or(Ok(1_000_000), |n| n.parse()).context("LINES is a number")?;
+    let spans: u64 = arguments.next().map_or(Ok(400_000), |n| n.parse()).context("SPANS is a number")?;
+    let dir = tempfile::tempdir()?;
+    let now = u64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos())?;
+    let start = now - u64::try_from(AGE.as_nanos())?;
+
+    let logs = corpus::write_logs(&dir.path().join("pods"), lines, start)?;
+    let yardstick = yardstick(&dir.path().join("pods"))?.seconds;
+    println!("{} lines, {spans} spans; Y: {yardstick:.2} s of CPU, zstd -1 over the lines", logs.records);
+    let program = fill(dir.path(), &logs, spans, start).await?;
+    let window = (start / 1_000_000_000 - 60, start / 1_000_000_000 + WINDOW);
+    let bench = Bench { program, client: reqwest::Client::new(), yardstick, window };
+    let traces = corpus::span_bodies(spans, start).1.sample;
+    bench.logs(&logs.sample).await?;
+    bench.traces(&traces).await?;
+    bench.names().await?;
+    println!("resident        {} MB at most", bench.program.peak_memory()? / 1_000_000);
+    bench.program.stop().await
+}
+
+/// Stores the corpus: lines as a tailer finds them, spans as an SDK sends them.
+async fn fill(dir: &Path, logs: &corpus::Manifest, spans: u64, start: u64) -> Result<Program> {
+    let mut program = Program::start(&dir.join("data"), &dir.join("pods/*/*/*.log")).await?;
+    let client = reqwest::Client::new();
+    let (bodies, manifest) = corpus::span_bodies(spans, start);
+    for body in bodies {
+        loop {
+            let request = client.post(format!("http://{}/v1/traces", program.otlp_http));
+            let request = request.header("content-type", "application/x-protobuf").body(body.clone());
+            let answer = request.send().await?;
+            if answer.status() != reqwest::StatusCode::SERVICE_UNAVAILABLE {
+                ensure!(answer.status().is_success(), "a body was answered {}", answer.status());
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    program.wait_for_records("logs", logs.records, FILL_LIMIT).await?;
+    program.wait_for_records("traces", manifest.spans, FILL_LIMIT).await?;
+    Ok(program)
+}
+
+impl Bench {
+    async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>> {
+        let url = format!("http://{}{path}", self.program.main);
+        let answer = self.client.get(&url).query(query).send().await?;
+        let status = answer.status();
+        let body = tests::program::body(answer).await?;
+        let said: String = String::from_utf8_lossy(&body).chars().take(300).collect();
+        ensure!(status.is_success(), "{path} with {query:?} was answered {status}: {said}");
+        Ok(body)
+    }
+
+    /// A LogQL range query over all; the result.
+    async fn logql(&self, query: &str, limit: &str) -> Result<Value> {
+        let (start, end) = (format!("{}", self.window.0), format!("{}", self.window.1));
+        let parameters =
+            [("query", query), ("start", &start), ("end", &end), ("limit", limit), ("step", "60")];
+        let body = self.get("/loki/api/v1/query_range", &parameters).await?;
+        Ok(serde_json::from_slice::<Value>(&body)?["data"]["result"].take())
+    }
+
+    /// Tells p50 and p99 of the requests that `ask` makes.
+    async fn latencies<A, F>(&self, what: &str, budget: &str, count: usize, ask: A) -> Result<()>
+    where
+        A: Fn(usize) -> F,
+        F: Future<Output = Result<()>>,
+    {
+        let mut latencies = Vec::with_capacity(count);
+        for number in 0..count {
+            let started = Instant::now();
+            ask(number).await.with_context(|| what.to_owned())?;
+            latencies.push(started.elapsed().as_secs_f64() * 1e3);
+        }
+        latencies.sort_by(f64::total_cmp);
+        let at = |share: usize| latencies.get(count * share / 100).copied().unwrap_or_default();
+        println!("{what:<58} p50 {:>8.2} ms  p99 {:>8.2} ms  (budget {budget})", at(50), at(99));
+        Ok(())
+    }
+
+    /// Tells the CPU time of one request of those that `ask` makes.
+    async fn cost<A, F>(&self, what: &str, budget: &str, ask: A) -> Result<()>
+    where
+        A: Fn() -> F,
+        F: Future<Output = Result<()>>,
+    {
+        let (before, started) = (self.program.cpu_seconds()?, Instant::now());
+        for _ in 0..FEW {
+            ask().await.with_context(|| what.to_owned())?;
+        }
+        let cpu = (self.program.cpu_seconds()? - before) / FEW as f64;
+        let wall = started.elapsed().as_secs_f64() * 1e3 / FEW as f64;
+        println!("{what:<58} {cpu:.3} s = {:.2} Y, {wall:.0} ms  (budget {budget})", cpu / self.yardstick);
+        Ok(())
+    }
+
+    async fn logs(&self, sample: &[(String, u64)]) -> Result<()> {
+        let forms = [
+            ("LogQL line filter by trace id", r#"{namespace=~".+"} |= "ID""#),
+            ("LogQL metadata filter by trace id", r#"{namespace=~".+"} | trace_id="ID""#),
+        ];
+        for (what, form) in forms {
+            let ask = async |number: usize| {
+                let Some((id, records)) = sample.get(number % sample.len().max(1)) else { return Ok(()) };
+                let result = self.logql(&form.replace("ID", id), "1000").await?;
+                let streams = result.as_array().context("no result")?;
+                let lines: usize =
+                    streams.iter().filter_map(|stream| stream["values"].as_array()).map(Vec::len).sum();
+                // Some shapes of line spell the id otherwise, which only metadata overcomes.
+                let whole = form.contains("|=") || lines as u64 == *records;
+                ensure!(whole, "{lines} lines of {id}, written were {records}");
+                Ok(())
+            };
+            self.latencies(what, "p99 2 ms", MANY, ask).await?;
+        }
+        let absent = async || {
+            let result = self.logql(r#"{namespace="shop"} |= "zeppelin""#, "100").await?;
+            ensure!(result.as_array().is_some_and(Vec::is_empty), "{result}");
+            Ok(())
+        };
+        self.cost(r#"{namespace="shop"} |= "rare word""#, "0.3 Y", absent).await?;
+        let counted = async || {
+            let query = r#"sum by (level) (count_over_time({namespace="shop"} | json [1m]))"#;
+            let result = self.logql(query, "100").await?;
+            ensure!(result.as_array().is_some_and(|series| series.len() > 1), "{result}");
+            Ok(())
+        };
+        self.cost("sum by (level) (count_over_time({..} | json [1m]))", "1.5 Y", counted).await
+    }
+
+    async fn traces(&self, sample: &[String]) -> Result<()> {
+        let by_id = async |number: usize| {
+            let id = sample.get(number % sample.len().max(1)).context("no trace")?;
+            let body = self.get(&format!("/tempo/api/v2/traces/{id}"), &[]).await?;
+            ensure!(body.len() > 100, "{} bytes", body.len());
+            Ok(())
+        };
+        self.latencies("Tempo trace by id", "p99 2 ms", MANY, by_id).await?;
+        let (start, end) = (self.window.0.to_string(), self.window.1.to_string());
+        let queries = [
+            ("{ span.http.response.status_code = 500 }", true),
+            ("{ span.user.id = \"u-77\" }", true),
+            ("{ span.user.id = \"nobody\" }", false),
+            ("{ resource.service.name = \"payment\" && duration > 1h }", false),
+        ];
+        for (query, found) in queries {
+            let search = async |_| {
+                let parameters = [("q", query), ("start", &start), ("end", &end), ("limit", "20")];
+                let body = self.get("/tempo/api/search", &parameters).await?;
+                let answer: Value = serde_json::from_slice(&body)?;
+                ensure!(answer["traces"].as_array().is_some_and(|t| t.is_empty() != found), "{answer}");
+                Ok(())
+            };
+            self.latencies(&format!("TraceQL {query}"), "150 ms", FEW, search).await?;
+        }
+        Ok(())
+    }
+
+    async fn names(&self) -> Result<()> {
+        let (start, end) = (self.window.0.to_string(), self.window.1.to_string());
+        let paths = [
+            "/loki/api/v1/labels",
+            "/loki/api/v1/label/service_name/values",
+            "/tempo/api/v2/search/tags",
+            "/tempo/api/v2/search/tag/resource.service.name/values",
+            "/jaeger/api/services",
+            "/zipkin/api/v2/services",
+        ];
+        for path in paths {
+            let ask = async |_| self.get(path, &[("start", &start), ("end", &end)]).await.map(|_| ());
+            self.latencies(path, "p99 5 ms", MANY, ask).await?;
+        }
+        Ok(())
+    }
+}
