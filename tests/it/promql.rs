@@ -17,6 +17,7 @@ use query::promql::{Limits, evaluate_instant, evaluate_range, parse};
 use store::read::{Matcher, ReadError, SampleLimits, SampleRead, SeriesSamples, Window};
 use store::{Store, StoreOptions};
 use tests::harness::{Http, Prometheus};
+use tests::program::Program;
 
 use compare::{Given, differ};
 
@@ -163,4 +164,48 @@ async fn answers_are_those_of_a_real_prometheus() -> Result<()> {
     // An answer without anything says little.
     ensure!(empty * 3 < all, "{empty} of {all} answers are empty");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_to_the_gateway_is_asked_of_it_without_another_server() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let trefoil = Program::start(&folder.path().join("data"), &folder.path().join("pods/*/*/*.log")).await?;
+    let http = Http::new()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as u64;
+    let base = (now / HOUR - 2) * HOUR;
+    let written = written::samples(base);
+    for part in written::in_parts(&written) {
+        let headers = [("content-type", "application/x-protobuf"), ("content-encoding", "snappy")];
+        let body = snap::raw::Encoder::new().compress_vec(&written::remote_write(&part))?;
+        let answer = http.post(&format!("http://{}/api/v1/write", trefoil.main), &headers, body).await?;
+        ensure!(answer.status < 300, "{} {}", answer.status, answer.text());
+    }
+    // The same samples in a store beside it say what the surface must answer.
+    let store = Store::open(StoreOptions::new(folder.path().join("store")))?;
+    for part in written::in_parts(&written) {
+        store.append(Arc::new(written::batch(&part)))?;
+    }
+    let url = format!("http://{}/prometheus", trefoil.main);
+    for query in [
+        "sum by (job) (rate(http_requests_total[5m]))",
+        "histogram_quantile(.9, sum(rate(request_seconds_bucket[5m])) by (le))",
+        "http_requests_total * on (job, instance) group_left (version) build_info",
+        "odd",
+        "native_seconds",
+        "shape:rule",
+        "topk(3, temperature) OR temperature > 10",
+        "rate(temperature)",
+        "humidity / on () humidity",
+        "\"text\"",
+    ] {
+        for when in WHEN {
+            let (theirs, ours) =
+                (theirs(&http, &url, query, when, base).await?, ours(&store, query, when, base));
+            let difference = differ(query, &theirs, &ours);
+            ensure!(difference.is_none(), "{query} at {when:?}: {difference:?}");
+        }
+    }
+    let values = http.get(&format!("{url}/api/v1/label/room/values")).await?.ok_json()?;
+    ensure!(values["data"] == serde_json::json!(["attic", "cellar", "hall", "kitchen"]), "{values}");
+    trefoil.stop().await
 }

@@ -6,6 +6,7 @@ mod damage;
 mod formats;
 mod merging;
 mod retention;
+mod samples;
 
 use std::ops::ControlFlow;
 use std::path::Path;
