@@ -61,7 +61,7 @@ impl From<ReadError> for PromError {
 /// Line and column of a byte of a query, both from 1.
 pub(crate) fn position(query: &str, at: usize) -> (usize, usize) {
     let before = query.as_bytes().get(..at).unwrap_or(query.as_bytes());
-    let line = before.iter().filter(|byte| **byte == b'\n').count();
+    let line = before.split(|byte| *byte == b'\n').count();
     let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-    (line + 1, before.len() - start + 1)
+    (line, before.len() - start + 1)
 }

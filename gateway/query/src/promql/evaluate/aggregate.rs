@@ -49,7 +49,7 @@ impl Evaluator<'_> {
             Some(node) => {
                 let values = self.scalar(node)?;
                 if !frame.columns.is_empty() {
-                    values.iter().for_each(|value| self.shared.notes.quantile(node.span, *value));
+                    self.shared.notes.quantiles(node.span, &values);
                 }
                 values
             }

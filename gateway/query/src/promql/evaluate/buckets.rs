@@ -1,5 +1,6 @@
 //! Quantiles and fractions of histograms: classic ones from series of buckets, native ones from themselves.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -17,6 +18,9 @@ type Bucket = (f64, f64);
 /// Differences this small, relative to the counts, come from computing with them.
 const ROUNDING: f64 = 1e-12;
 
+/// Labels of a histogram, its buckets as columns, and columns that hold native ones.
+type Histograms<'a> = (Labels, Vec<(f64, &'a Column)>, Vec<&'a Column>);
+
 /// What is asked of each histogram at a step.
 enum Asked<'a> {
     Quantile(&'a [f64]),
@@ -28,7 +32,7 @@ impl Evaluator<'_> {
         let [quantile, vector] = arguments else { return Err(PromError::execution("expected 2 arguments")) };
         let (quantiles, frame) = (self.scalar(quantile)?, self.vector(vector)?);
         if !frame.columns.is_empty() {
-            quantiles.iter().for_each(|q| self.shared.notes.quantile(quantile.span, *q));
+            self.shared.notes.quantiles(quantile.span, &quantiles);
         }
         self.of_histograms(&frame, &Asked::Quantile(&quantiles), vector.span)
     }
@@ -43,8 +47,7 @@ impl Evaluator<'_> {
 
     fn of_histograms(&self, frame: &Frame, asked: &Asked<'_>, span: Span) -> Result<Frame, PromError> {
         let mut places: HashMap<Labels, usize> = HashMap::new();
-        // Labels, buckets as columns, and columns that hold native histograms.
-        let mut groups: Vec<(Labels, Vec<(f64, &Column)>, Vec<&Column>)> = Vec::new();
+        let mut groups: Vec<Histograms<'_>> = Vec::new();
         for column in &frame.columns {
             let native = column.points.iter().flatten().any(|value| matches!(value, Value::Histogram(_)));
             let numbers = column.points.iter().flatten().any(|value| matches!(value, Value::Float(_)));
@@ -204,7 +207,7 @@ fn bucket_quantile(quantile: f64, buckets: &mut Vec<Bucket>) -> (f64, bool) {
     }
     let rank = quantile * observations;
     let finite = buckets.get(..buckets.len() - 1).unwrap_or_default();
-    let place = finite.partition_point(|(_, count)| !(*count >= rank));
+    let place = finite.partition_point(|(_, count)| count.partial_cmp(&rank).is_none_or(Ordering::is_lt));
     let Some((end, count)) = finite.get(place) else {
         return (finite.last().map_or(f64::NAN, |(bound, _)| *bound), forced);
     };

@@ -60,7 +60,7 @@ pub(super) fn find(name: &str) -> Option<fn(f64) -> f64> {
 
 /// Between two bounds; nothing if they are the wrong way round.
 pub(super) fn clamp(value: f64, lower: f64, upper: f64) -> Option<f64> {
-    (!(upper < lower)).then(|| larger(lower, smaller(upper, value)))
+    if upper < lower { None } else { Some(larger(lower, smaller(upper, value))) }
 }
 
 /// Not below.

@@ -42,9 +42,9 @@ impl<'a> Notes<'a> {
         add(&self.infos, format!("PromQL info: {text} ({})", self.place(span)));
     }
 
-    /// A quantile that is none.
-    pub fn quantile(&self, span: Span, quantile: f64) {
-        if !(0.0..=1.0).contains(&quantile) {
+    /// Quantiles that are none.
+    pub fn quantiles(&self, span: Span, quantiles: &[f64]) {
+        for quantile in quantiles.iter().copied().filter(|quantile| !(0.0..=1.0).contains(quantile)) {
             let got = crate::promql::parse::show_general(quantile);
             self.warn(span, &format!("quantile value should be between 0 and 1, got {got}"));
         }

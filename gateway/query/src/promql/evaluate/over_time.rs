@@ -8,6 +8,7 @@ use crate::promql::ast::Node;
 use crate::promql::evaluate::value::Frame;
 use std::sync::Arc;
 
+#[expect(clippy::unnecessary_wraps, reason = "what every function over a window gives")]
 fn float(value: f64) -> Option<Value> {
     Some(Value::Float(value))
 }
@@ -86,7 +87,7 @@ impl Evaluator<'_> {
         let quantiles = self.scalar(at)?;
         let range = self.range(argument)?;
         if !range.series.is_empty() {
-            quantiles.iter().for_each(|q| self.shared.notes.quantile(at.span, *q));
+            self.shared.notes.quantiles(at.span, &quantiles);
         }
         self.over_range(&range, false, &|w| {
             self.floats_alone(w);

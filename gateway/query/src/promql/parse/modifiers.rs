@@ -39,7 +39,7 @@ impl Parser {
             Kind::Number(seconds) => {
                 self.take();
                 let millis = seconds * 1000.0;
-                if !(millis.abs() < i64::MAX as f64 / 1e6) {
+                if millis.is_nan() || millis.abs() >= i64::MAX as f64 / 1e6 {
                     return fault(span, "duration out of range");
                 }
                 Ok(millis.round() as i64)
@@ -139,7 +139,7 @@ impl Parser {
         let at = if let Some(number) = number {
             let seconds = if sign < 0.0 { -number } else { number };
             let span = self.take().span;
-            if !(seconds.abs() < LARGEST_SECONDS) {
+            if seconds.is_nan() || seconds.abs() >= LARGEST_SECONDS {
                 return fault(
                     span,
                     format!("timestamp out of bounds for @ modifier: {}", show_number(seconds)),

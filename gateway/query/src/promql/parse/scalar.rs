@@ -20,10 +20,12 @@ pub(super) fn number(text: &str) -> Option<f64> {
     if let Some(hex) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
         return u64::from_str_radix(hex, 16).ok().map(|n| n as f64);
     }
-    if digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit()) {
-        if let Ok(octal) = i64::from_str_radix(&digits, 8) {
-            return Some(octal as f64);
-        }
+    if digits.len() > 1
+        && digits.starts_with('0')
+        && digits.bytes().all(|b| b.is_ascii_digit())
+        && let Ok(octal) = i64::from_str_radix(&digits, 8)
+    {
+        return Some(octal as f64);
     }
     let allowed = |b: u8| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-');
     digits.bytes().all(allowed).then(|| digits.parse().ok()).flatten()
