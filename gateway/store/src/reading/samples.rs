@@ -1,10 +1,11 @@
 //! Samples by series, gathered from the metric blocks of heads and segments. Blocks are read whole; what was written first
 //! wins where one series has two samples of one time, as Prometheus has it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parsers::record::{Labels, MetricBatch, MetricMeta, NativeHistogram, Sample};
+use rustc_hash::FxHashMap;
 
 use crate::read::{Matcher, ReadError, SampleLimits, SampleRead, SeriesSamples, Signal, Window};
 use crate::store::Store;
@@ -47,7 +48,7 @@ struct Gathered<'a> {
     matchers: &'a [Matcher],
     window: Window,
     limits: SampleLimits,
-    places: HashMap<Arc<Labels>, usize>,
+    places: FxHashMap<Arc<Labels>, usize>,
     series: Vec<SeriesSamples>,
     held: u64,
 }
@@ -128,7 +129,7 @@ impl SampleRead for Store {
         limits: SampleLimits,
     ) -> Result<Vec<SeriesSamples>, ReadError> {
         let mut gathered =
-            Gathered { matchers, window, limits, places: HashMap::new(), series: Vec::new(), held: 0 };
+            Gathered { matchers, window, limits, places: FxHashMap::default(), series: Vec::new(), held: 0 };
         self.each_metrics(window, &mut |batch| gathered.take(batch))?;
         Ok(gathered.finish())
     }
