@@ -44,6 +44,8 @@ mod scenarios;
 #[cfg(test)]
 mod sources;
 #[cfg(test)]
+mod tempo;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod zipkin;

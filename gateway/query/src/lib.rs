@@ -2,7 +2,6 @@
 //! surfaces'.
 
 mod error;
-mod lexer;
 pub mod logql;
 pub mod promql;
 pub mod series_selectors;

@@ -17,7 +17,7 @@ mod view;
 pub use samples::{SampleLimits, SampleRead, SeriesSamples};
 pub(crate) use span_view::SpanBlock;
 pub use span_view::{SpanView, ValueView};
-pub use view::{LogView, LogVisit, Metadata};
+pub use view::{LogView, LogVisit, Metadata, Tally};
 
 /// Half-open time range in nanoseconds: `start <= t < end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -308,6 +308,36 @@ pub trait LogRead: Send + Sync {
             visit.progress(&so_far)?;
             visit.record(&LogView::from(&record))
         })
+    }
+
+    /// How much there is, stream by stream and stretch by stretch, in any order. What is sealed is not read for it: a stretch
+    /// that the window cuts counts by the part of its time that is inside, and its bytes are those of lines with their
+    /// metadata.
+    fn tally(
+        &self,
+        matchers: &[Matcher],
+        window: Window,
+        visit: &mut dyn FnMut(&Tally<'_>),
+    ) -> Result<(), ReadError> {
+        let select = LogSelect {
+            matchers: matchers.to_vec(),
+            window,
+            direction: Direction::Forward,
+            trace: None,
+            contains: Vec::new(),
+        };
+        self.scan_logs(&select, &mut |record| {
+            let bytes = record.line.len() as u64;
+            visit(&Tally {
+                labels: &record.labels,
+                first: record.time,
+                last: record.time,
+                records: 1,
+                bytes,
+            });
+            ControlFlow::Continue(())
+        })?;
+        Ok(())
     }
 
     /// Label sets of the streams that have records in the window and meet all matchers.

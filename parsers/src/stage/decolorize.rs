@@ -9,13 +9,13 @@ impl Decolorize {
     #[allow(clippy::unused_self, reason = "every stage is applied the same way")]
     pub fn apply(&self, entry: &mut Entry) {
         if memchr::memchr(0x1b, entry.line.as_bytes()).is_some() {
-            entry.line = plain(&entry.line);
+            entry.line = without_colours(&entry.line);
         }
     }
 }
 
 /// The text without `ESC [ ... letter` sequences; an escape that begins none stays.
-fn plain(text: &str) -> String {
+pub fn without_colours(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('\u{1b}') {

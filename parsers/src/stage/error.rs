@@ -27,8 +27,8 @@ impl fmt::Display for StageError {
     }
 }
 
-/// An expression of the configuration, in RE2's spelling, compiled; the error is for people.
-pub(super) fn compile(expression: &str) -> Result<regex::Regex, String> {
+/// An expression in RE2's spelling, compiled; the error is for people.
+pub fn compile(expression: &str) -> Result<regex::Regex, String> {
     regex::RegexBuilder::new(&translate(expression)).size_limit(MAX_PROGRAM).build().map_err(|error| {
         let text = error.to_string();
         let detail = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("unreadable");

@@ -1,5 +1,7 @@
 //! Go's layouts of times: the reference time `Mon Jan 2 15:04:05 -0700 MST 2006` spelled as the times are.
 
+mod write;
+
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 
@@ -26,7 +28,11 @@ enum Field {
     Second {
         fixed: bool,
     },
-    Fraction,
+    Fraction {
+        digits: usize,
+        /// `.999`: without zeros at the end.
+        trims: bool,
+    },
     LongYear,
     Year,
     HalfDay,
@@ -112,11 +118,33 @@ const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursd
 impl Layout {
     /// Reads a layout. One without any field can never read a time.
     pub fn new(text: &str) -> Result<Self, String> {
+        let layout = Self::any(text);
+        let is_date = |part: &Part| {
+            matches!(
+                part,
+                Part::Field(Field::Day { .. } | Field::YearDay | Field::Hour24 | Field::Hour12 { .. })
+            )
+        };
+        if !layout.0.iter().any(is_date) {
+            return Err(format!(
+                "the format `{text}` has neither a day nor an hour: write how `Mon Jan 2 15:04:05 2006` would stand in the line, \
+                 or one of the names such as RFC3339 and UnixMs"
+            ));
+        }
+        Ok(layout)
+    }
+
+    /// Reads a layout, whatever it holds.
+    pub fn any(text: &str) -> Self {
         let mut parts = Vec::new();
         let mut plain = String::new();
         let mut rest = text;
         while let Some(c) = rest.chars().next() {
-            let found = fraction(rest).map(|length| (Field::Fraction, length)).or_else(|| field(rest));
+            let fraction = fraction(rest).map(|length| {
+                let trims = rest.get(1..2) == Some("9");
+                (Field::Fraction { digits: length - 1, trims }, length)
+            });
+            let found = fraction.or_else(|| field(rest));
             if let Some((field, length)) = found {
                 if !plain.is_empty() {
                     parts.push(Part::Text(std::mem::take(&mut plain)));
@@ -131,19 +159,7 @@ impl Layout {
         if !plain.is_empty() {
             parts.push(Part::Text(plain));
         }
-        let is_date = |part: &Part| {
-            matches!(
-                part,
-                Part::Field(Field::Day { .. } | Field::YearDay | Field::Hour24 | Field::Hour12 { .. })
-            )
-        };
-        if !parts.iter().any(is_date) {
-            return Err(format!(
-                "the format `{text}` has neither a day nor an hour: write how `Mon Jan 2 15:04:05 2006` would stand in the line, \
-                 or one of the names such as RFC3339 and UnixMs"
-            ));
-        }
-        Ok(Self(parts))
+        Self(parts)
     }
 
     /// Nanoseconds since the epoch. A time without a zone is in `zone`; one without a year is in the year of `now`, or of
@@ -156,9 +172,10 @@ impl Layout {
                 Part::Text(plain) => rest = literal(plain, rest)?,
                 Part::Field(field) => {
                     rest = read.field(*field, rest)?;
-                    let fraction_next = matches!(self.0.get(at + 1), Some(Part::Field(Field::Fraction)));
+                    let fraction_next =
+                        matches!(self.0.get(at + 1), Some(Part::Field(Field::Fraction { .. })));
                     if matches!(field, Field::Second { .. }) && !fraction_next && fraction_length(rest) > 0 {
-                        rest = read.field(Field::Fraction, rest)?;
+                        rest = read.field(Field::Fraction { digits: 9, trims: true }, rest)?;
                     }
                 }
             }
@@ -287,7 +304,7 @@ impl Reading {
             }
             Field::Minute { fixed } => (self.minute, rest) = number(text, fixed)?,
             Field::Second { fixed } => (self.second, rest) = number(text, fixed)?,
-            Field::Fraction => {
+            Field::Fraction { .. } => {
                 let length = fraction_length(text);
                 // Without digits it was `.999`, of which nothing need be there.
                 if length == 0 {

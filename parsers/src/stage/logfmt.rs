@@ -1,5 +1,7 @@
 //! `logfmt`: values of `key=value` pairs become extracted values.
 
+use std::borrow::Cow;
+
 use super::config::LogfmtConfig;
 use super::entry::Entry;
 
@@ -31,52 +33,87 @@ impl Logfmt {
             },
             None => std::mem::take(line),
         };
-        pairs(&text, &mut |key, value| {
-            for (_, name) in self.mapping.iter().filter(|(wanted, _)| wanted == key) {
-                extracted.set(name, value);
+        for pair in LogfmtPairs::new(&text) {
+            for (_, name) in self.mapping.iter().filter(|(wanted, _)| wanted == pair.key) {
+                extracted.set(name, pair.value.as_deref().unwrap_or_default());
             }
-        });
+        }
         if self.source.is_none() {
             *line = text;
         }
     }
 }
 
-/// Each pair of the text; a key without a value has an empty one.
-fn pairs(text: &str, take: &mut dyn FnMut(&str, &str)) {
-    let mut rest = text;
-    loop {
-        rest = rest.trim_start();
-        if rest.is_empty() {
-            return;
-        }
-        let end = rest.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(rest.len());
-        let (key, after) = rest.split_at(end);
-        let Some(value) = after.strip_prefix('=') else {
-            take(key, "");
-            rest = after;
-            continue;
-        };
-        if let Some(quoted) = value.strip_prefix('"') {
-            let (value, after) = unquote(quoted);
-            take(key, &value);
-            rest = after;
-        } else {
-            let end = value.find(char::is_whitespace).unwrap_or(value.len());
-            let (value, after) = value.split_at(end);
-            take(key, value);
-            rest = after;
-        }
+/// A pair of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogfmtPair<'t> {
+    /// What stands before the `=`.
+    pub key: &'t str,
+    /// What stands behind it, without quotes and escapes; `None` where there is no `=`.
+    pub value: Option<Cow<'t, str>>,
+    /// Whether it is written as it should be: a key, and quotes that are closed and nowhere else.
+    pub sound: bool,
+}
+
+/// Each pair of a text, in order.
+#[derive(Debug, Clone)]
+pub struct LogfmtPairs<'t>(&'t str);
+
+impl<'t> LogfmtPairs<'t> {
+    /// Over a line.
+    pub fn new(text: &'t str) -> Self {
+        Self(text)
     }
 }
 
-/// The text up to the closing quote, its escapes undone, and what follows.
-fn unquote(text: &str) -> (String, &str) {
+impl<'t> Iterator for LogfmtPairs<'t> {
+    type Item = LogfmtPair<'t>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let text = self.0.trim_start_matches(|c: char| c <= ' ');
+        if text.is_empty() {
+            return None;
+        }
+        // Most lines are ASCII, and what ends a key or a value always is.
+        let ends = |b: &u8| *b <= b' ';
+        let end = text.bytes().position(|b| b == b'=' || ends(&b)).unwrap_or(text.len());
+        let (key, after) = text.split_at_checked(end)?;
+        let named = !key.is_empty() && !key.contains('"');
+        let Some(value) = after.strip_prefix('=') else {
+            self.0 = after;
+            return Some(LogfmtPair { key, value: None, sound: named });
+        };
+        if let Some(quoted) = value.strip_prefix('"') {
+            let plain = quoted
+                .bytes()
+                .position(|b| b == b'"' || b == b'\\')
+                .filter(|end| quoted.as_bytes().get(*end) == Some(&b'"'));
+            let (value, after, closed) = match plain.and_then(|end| quoted.split_at_checked(end)) {
+                Some((value, after)) => (Cow::Borrowed(value), after.get(1..).unwrap_or_default(), true),
+                None => {
+                    let (value, after) = unquote(quoted);
+                    (Cow::Owned(value), after.unwrap_or_default(), after.is_some())
+                }
+            };
+            self.0 = after;
+            let apart = after.bytes().next().is_none_or(|b| ends(&b));
+            return Some(LogfmtPair { key, value: Some(value), sound: named && closed && apart });
+        }
+        let end = value.bytes().position(|b| ends(&b)).unwrap_or(value.len());
+        let (value, after) = value.split_at_checked(end)?;
+        self.0 = after;
+        let sound = named && !value.contains(['"', '=']);
+        Some(LogfmtPair { key, value: Some(Cow::Borrowed(value)), sound })
+    }
+}
+
+/// The text up to the closing quote, its escapes undone, and what follows if there is such a quote.
+fn unquote(text: &str) -> (String, Option<&str>) {
     let mut out = String::new();
     let mut chars = text.char_indices();
     while let Some((at, c)) = chars.next() {
         match c {
-            '"' => return (out, text.get(at + 1..).unwrap_or_default()),
+            '"' => return (out, Some(text.get(at + 1..).unwrap_or_default())),
             '\\' => match chars.next() {
                 Some((_, 'n')) => out.push('\n'),
                 Some((_, 't')) => out.push('\t'),
@@ -94,7 +131,7 @@ fn unquote(text: &str) -> (String, &str) {
             c => out.push(c),
         }
     }
-    (out, "")
+    (out, None)
 }
 
 /// The character that hexadecimal digits behind `\u` stand for, and how many bytes spell it; two halves of a UTF-16 pair

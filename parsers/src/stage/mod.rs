@@ -38,8 +38,12 @@ mod truncate;
 mod unwrap;
 
 pub use config::*;
+pub use decolorize::without_colours;
 pub use duration::go_duration;
 pub use entry::{Entry, Fields, MAX_VALUE};
-pub use error::StageError;
+pub use error::{StageError, compile};
+pub use logfmt::{LogfmtPair, LogfmtPairs};
 pub use metrics::Metric;
+pub use pattern::CapturePattern;
 pub use pipeline::{MAX_STAGES, Output, Pipeline, Step};
+pub use template::{Failed, Scope, Template};

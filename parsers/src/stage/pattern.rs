@@ -4,47 +4,26 @@ use super::config::PatternConfig;
 use super::entry::Entry;
 use super::error::is_label_name;
 
+/// Texts with names between them, such as `<ip> - <user>`. Compares by its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
-    Text(String),
-    /// `None` is `<_>`.
-    Name(Option<String>),
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct PatternStage {
+pub struct CapturePattern {
+    text: String,
     parts: Vec<Part>,
-    source: Option<String>,
-    labels: bool,
 }
 
-impl PatternStage {
-    pub fn new(config: &PatternConfig) -> Result<Self, String> {
-        let parts = parse(&config.pattern)?;
-        Ok(Self { parts, source: config.source.clone(), labels: config.labels_from_groups })
+impl CapturePattern {
+    /// Reads a pattern; the error is for people.
+    pub fn new(text: &str) -> Result<Self, String> {
+        Ok(Self { text: text.to_owned(), parts: parse(text)? })
     }
 
-    pub fn apply(&self, entry: &mut Entry) {
-        let text = match &self.source {
-            Some(source) => match entry.extracted.get(source) {
-                Some(text) => text.to_owned(),
-                None => return,
-            },
-            None => std::mem::take(&mut entry.line),
-        };
-        for (name, value) in self.find(&text) {
-            entry.extracted.set(name, value);
-            if self.labels && !value.is_empty() {
-                entry.labels.set(name, value);
-            }
-        }
-        if self.source.is_none() {
-            entry.line = text;
-        }
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// What each name stands for, as far as the text goes with the pattern; the last has all that is left.
-    fn find<'s, 't>(&'s self, text: &'t str) -> Vec<(&'s str, &'t str)> {
+    pub fn find<'s, 't>(&'s self, text: &'t str) -> Vec<(&'s str, &'t str)> {
         let mut found = Vec::new();
         let mut rest = text;
         let mut parts = self.parts.iter().peekable();
@@ -68,6 +47,46 @@ impl PatternStage {
             }
         }
         found
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    /// `None` is `<_>`.
+    Name(Option<String>),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct PatternStage {
+    pattern: CapturePattern,
+    source: Option<String>,
+    labels: bool,
+}
+
+impl PatternStage {
+    pub fn new(config: &PatternConfig) -> Result<Self, String> {
+        let pattern = CapturePattern::new(&config.pattern)?;
+        Ok(Self { pattern, source: config.source.clone(), labels: config.labels_from_groups })
+    }
+
+    pub fn apply(&self, entry: &mut Entry) {
+        let text = match &self.source {
+            Some(source) => match entry.extracted.get(source) {
+                Some(text) => text.to_owned(),
+                None => return,
+            },
+            None => std::mem::take(&mut entry.line),
+        };
+        for (name, value) in self.pattern.find(&text) {
+            entry.extracted.set(name, value);
+            if self.labels && !value.is_empty() {
+                entry.labels.set(name, value);
+            }
+        }
+        if self.source.is_none() {
+            entry.line = text;
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use regex::{Captures, Regex};
 use super::config::ReplaceConfig;
 use super::entry::{Entry, MAX_VALUE, cut};
 use super::error::compile;
-use super::template::{Scope, Template};
+use super::template::{Extracted, Template};
 
 #[derive(Debug, Clone)]
 pub(super) struct Replace {
@@ -93,6 +93,8 @@ impl Replace {
     }
 
     fn fill(&self, value: &str, extracted: &super::entry::Fields) -> Option<String> {
-        self.template.render(&Scope { value: Some(value), entry: None, extracted }).ok()
+        self.template
+            .render(&Extracted { value: Some(value), entry: None, time: None, others: extracted })
+            .ok()
     }
 }

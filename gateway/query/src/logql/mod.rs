@@ -1,84 +1,85 @@
-//! LogQL: selectors, filters, parsers, formats, and the metrics that are counted over lines.
+//! LogQL, whole: selectors, filters, parsers, formats, and the metrics that are counted over lines.
 //!
-//! Supported is what Grafana sends by itself and what its builder makes most: see the parser. Anything else is an error
-//! that names the construct and its column.
+//! Here is what a query means over records; what its text looks like is in `syntax`, what happens to one line in
+//! `pipeline`, what is counted in `metric`. What a query may read is bounded by [`Limits`], and an answer in lines stops
+//! reading when it is full.
 
-mod evaluate;
-mod parser;
+mod lines;
+mod metric;
 mod pipeline;
-mod template;
+mod plan;
+mod scan;
+mod syntax;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parsers::record::{Labels, Sample, Series};
-use store::read::{Direction, Matcher, ScanReport};
+use store::read::{Direction, LogRead, Matcher, ScanReport, Window};
 
-pub use evaluate::{evaluate_instant, evaluate_range};
-pub use parser::parse;
+use crate::QueryError;
+use metric::calculate;
+use syntax::Node;
 
-use pipeline::Pipeline;
+/// A query that has been read. Written out, it is in its canonical form on one line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expr {
+    node: Node,
+    matchers: Vec<Matchers>,
+}
 
-/// A query that has been read.
-#[derive(Debug)]
-pub struct Expr(Node);
+/// The matchers of one selector, compiled.
+#[derive(Debug, Clone)]
+struct Matchers(Vec<Matcher>);
+
+impl PartialEq for Matchers {
+    /// The tree holds the same.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
 
 impl Expr {
     /// The stream selector; of a query with several, the first one's.
     pub fn matchers(&self) -> &[Matcher] {
-        self.0.matchers().unwrap_or_default()
+        self.matchers.first().map_or(&[], |matchers| &matchers.0)
+    }
+
+    /// The stream selectors of a query, in its order.
+    pub fn selectors(&self) -> impl Iterator<Item = &[Matcher]> {
+        self.matchers.iter().map(|matchers| matchers.0.as_slice())
+    }
+
+    /// Whether it asks for lines, and not for a metric.
+    pub fn is_of_lines(&self) -> bool {
+        matches!(self.node, Node::Log(_))
+    }
+
+    /// The query laid out on several lines where it is long, as Loki's `format_query` does.
+    pub fn pretty(&self) -> String {
+        syntax::pretty(&self.node)
     }
 }
 
-/// What is done over a range of lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum RangeOp {
-    Count,
-    Rate,
-    Bytes,
-    BytesRate,
-}
-
-/// What is done over series.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Aggregation {
-    Sum,
-    Min,
-    Max,
-    Avg,
-    Count,
-    Top,
-    Bottom,
-}
-
-/// `by (a, b)` or `without (a, b)`.
-#[derive(Debug, Clone, Default)]
-struct Grouping {
-    without: bool,
-    names: Vec<String>,
-}
-
-#[derive(Debug)]
-enum Node {
-    Lines(Pipeline),
-    Range { op: RangeOp, pipeline: Pipeline, range: u64, offset: u64 },
-    Aggregate { op: Aggregation, grouping: Grouping, keep: usize, inner: Box<Node> },
-    Binary { op: char, left: Box<Node>, right: Box<Node> },
-    Number(f64),
-    Vector(f64),
-}
-
-impl Node {
-    fn matchers(&self) -> Option<&[Matcher]> {
-        match self {
-            Self::Lines(pipeline) | Self::Range { pipeline, .. } => Some(&pipeline.matchers),
-            Self::Aggregate { inner, .. } => inner.matchers(),
-            Self::Binary { left, right, .. } => left.matchers().or_else(|| right.matchers()),
-            Self::Number(_) | Self::Vector(_) => None,
-        }
+impl fmt::Display for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.node.fmt(f)
     }
+}
+
+/// Reads a query.
+pub fn parse(text: &str) -> Result<Expr, QueryError> {
+    let node = syntax::parse(text)?;
+    let matchers = plan::selectors(&node).into_iter().map(Matchers).collect();
+    Ok(Expr { node, matchers })
+}
+
+/// The query laid out for people.
+pub fn format_query(text: &str) -> Result<String, QueryError> {
+    Ok(parse(text)?.pretty())
 }
 
 /// Bounds of one query.
@@ -92,11 +93,22 @@ pub struct Limits {
     pub bytes: u64,
     /// Steps of a range query; Prometheus' bound.
     pub steps: u64,
+    /// Values held at once on the way to an answer, 24 bytes each.
+    pub values: usize,
+    /// How long it may take; Loki's own bound.
+    pub time: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { entries: 5_000, series: 5_000, bytes: 16 << 30, steps: 11_000 }
+        Self {
+            entries: 5_000,
+            series: 5_000,
+            bytes: 16 << 30,
+            steps: 11_001,
+            values: 5_000_000,
+            time: Duration::from_mins(1),
+        }
     }
 }
 
@@ -129,9 +141,9 @@ pub struct Outcome {
 pub enum Data {
     /// Lines by stream.
     Streams(Vec<Stream>),
-    /// Values over time.
+    /// Values over time, in order of labels.
     Matrix(Vec<Series>),
-    /// Values at one time.
+    /// Values at one time, in order of labels unless the query sorts.
     Vector(Vec<(Arc<Labels>, Sample)>),
     /// One number.
     Scalar(Sample),
@@ -147,7 +159,7 @@ pub struct Stream {
 }
 
 /// One line.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// When, ns.
     pub time: u64,
@@ -157,4 +169,35 @@ pub struct Entry {
     pub structured: Vec<(String, String)>,
     /// Labels that the query's parsers found.
     pub parsed: Vec<(String, String)>,
+}
+
+/// Lines, or values at each step.
+pub fn evaluate_range(
+    expr: &Expr,
+    logs: &dyn LogRead,
+    params: &RangeParams,
+    limits: &Limits,
+) -> Result<Outcome, QueryError> {
+    if let Node::Log(query) = &expr.node {
+        let window = Window { start: params.start, end: params.end };
+        let limit = params.limit.min(limits.entries);
+        return lines::find(query, logs, window, params.direction, limit, limits);
+    }
+    metric::range(&expr.node, logs, params, limits)
+}
+
+/// Values at one time.
+pub fn evaluate_instant(
+    expr: &Expr,
+    logs: &dyn LogRead,
+    time: u64,
+    _limit: usize,
+    _direction: Direction,
+    limits: &Limits,
+) -> Result<Outcome, QueryError> {
+    if expr.is_of_lines() {
+        let detail = "log queries are not supported as an instant query type, please change your query to a range query type";
+        return Err(QueryError::Invalid(detail.to_owned()));
+    }
+    metric::instant(&expr.node, logs, time, limits)
 }

@@ -265,7 +265,9 @@ fn of_pipeline<'a>(pipeline: &'a Pipeline, out: &mut Vec<&'a Field>) {
                 let mut inner = Vec::new();
                 Number::pipelines(left, &mut inner);
                 Number::pipelines(right, &mut inner);
-                inner.into_iter().for_each(|pipeline| of_pipeline(pipeline, out));
+                for pipeline in inner {
+                    of_pipeline(pipeline, out);
+                }
             }
             Step::By(_, node) => node.fields(out),
             Step::Coalesce => {}

@@ -81,7 +81,9 @@ fn standing(trace: &Trace<'_>, relation: Relation, to: &[usize]) -> Vec<bool> {
     let tree = trace.tree();
     let count = trace.spans.len();
     let mut given = vec![false; count];
-    to.iter().for_each(|index| mark(&mut given, *index));
+    for index in to {
+        mark(&mut given, *index);
+    }
     let is = |list: &[bool], index: usize| list.get(index).copied().unwrap_or_default();
     let parent = |index: usize| tree.parent.get(index).copied().flatten();
     match relation {

@@ -69,14 +69,21 @@ impl TraceVisitor for Names {
         for span in spans {
             let mut names = Vec::new();
             span.attributes(&mut |name, _| names.push(name.to_owned()));
-            names.iter().for_each(|name| self.add(Scope::Span, name));
-            span.resource().attributes.iter().for_each(|(name, _)| self.add(Scope::Resource, name));
-            span.scope().attributes.iter().for_each(|(name, _)| self.add(Scope::Instrumentation, name));
-            if let Some(whole) = span.whole() {
-                let events = whole.events.iter().flat_map(|event| &event.attributes);
-                events.for_each(|(name, _)| self.add(Scope::Event, name));
-                let links = whole.links.iter().flat_map(|link| &link.attributes);
-                links.for_each(|(name, _)| self.add(Scope::Link, name));
+            for name in &names {
+                self.add(Scope::Span, name);
+            }
+            for (name, _) in &span.resource().attributes {
+                self.add(Scope::Resource, name);
+            }
+            for (name, _) in &span.scope().attributes {
+                self.add(Scope::Instrumentation, name);
+            }
+            let Some(whole) = span.whole() else { continue };
+            for (name, _) in whole.events.iter().flat_map(|event| &event.attributes) {
+                self.add(Scope::Event, name);
+            }
+            for (name, _) in whole.links.iter().flat_map(|link| &link.attributes) {
+                self.add(Scope::Link, name);
             }
         }
         ControlFlow::Continue(())

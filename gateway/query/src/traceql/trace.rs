@@ -76,7 +76,9 @@ impl Tree {
             }
         }
         let start = |i: &usize| spans.get(*i).map_or((0, 0), |span| (span.start, span.span_id.bits()));
-        below.iter_mut().for_each(|list| list.sort_by_key(start));
+        for list in &mut below {
+            list.sort_by_key(start);
+        }
         let mut tops: Vec<usize> =
             parent.iter().enumerate().filter(|(_, parent)| parent.is_none()).map(|(i, _)| i).collect();
         tops.sort_by_key(start);

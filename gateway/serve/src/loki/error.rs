@@ -60,6 +60,9 @@ impl IntoResponse for Failure {
                 tracing::error!(%error, "a log query failed");
                 (StatusCode::INTERNAL_SERVER_ERROR, "the logs could not be read").into_response()
             }
+            Self::Query(error @ QueryError::Timeout(_)) => {
+                (StatusCode::GATEWAY_TIMEOUT, error.to_string()).into_response()
+            }
             Self::Query(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
         }
     }

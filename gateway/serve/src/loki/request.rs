@@ -47,23 +47,45 @@ pub(super) struct InstantRequest {
     pub(super) direction: Direction,
 }
 
+/// `index/volume` and `index/volume_range`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct VolumeRequest {
+    pub(super) query: String,
+    pub(super) window: Window,
+    /// Volumes are summed by these; `None` says by those that the query names.
+    pub(super) targets: Option<Vec<String>>,
+    /// Label by label instead of label set by label set.
+    pub(super) by_label: bool,
+    pub(super) limit: usize,
+    /// Nanoseconds; of a range.
+    pub(super) step: Option<u64>,
+}
+
+impl VolumeRequest {
+    pub(super) fn read(parameters: &Parameters, now: u64, ranged: bool) -> Result<Self, Failure> {
+        let targets = parameters.get("targetLabels");
+        let window = window(parameters, now, QUERY_LOOKBACK)?;
+        Ok(Self {
+            query: query(parameters)?.to_owned(),
+            window,
+            targets: targets.map(|names| names.split(',').map(|name| name.trim().to_owned()).collect()),
+            by_label: match parameters.get("aggregateBy").unwrap_or("series") {
+                "series" => false,
+                "labels" => true,
+                _ => return Err(Failure::refused("invalid aggregation option: expected series or labels")),
+            },
+            limit: limit(parameters)?,
+            step: if ranged { Some(step(parameters, window)?) } else { None },
+        })
+    }
+}
+
 impl RangeRequest {
     pub(super) fn read(parameters: &Parameters, now: u64) -> Result<Self, Failure> {
         let window = window(parameters, now, QUERY_LOOKBACK)?;
-        let span = window.end - window.start;
-        let step = match parameters.duration("step")? {
-            Some(0) => return Err(Failure::refused("invalid step 0: expected more than zero")),
-            Some(step) => step,
-            None => (span / SECOND / DEFAULT_STEPS).max(1) * SECOND,
-        };
-        if span / step > MAX_POINTS {
-            return Err(Failure::refused(
-                "exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step \
-                 parameter",
-            ));
-        }
+        let step = step(parameters, window)?;
         Ok(Self {
-            query: query(parameters)?,
+            query: query(parameters)?.to_owned(),
             start: window.start,
             end: window.end,
             step: Duration::from_nanos(step),
@@ -76,7 +98,7 @@ impl RangeRequest {
 impl InstantRequest {
     pub(super) fn read(parameters: &Parameters, now: u64) -> Result<Self, Failure> {
         Ok(Self {
-            query: query(parameters)?,
+            query: query(parameters)?.to_owned(),
             time: parameters.time("time")?.unwrap_or(now),
             limit: limit(parameters)?,
             direction: direction(parameters)?,
@@ -99,9 +121,24 @@ pub(super) fn categorized(headers: &HeaderMap) -> bool {
         .any(|flag| flag.trim() == CATEGORIZE)
 }
 
-fn query(parameters: &Parameters) -> Result<String, Failure> {
+fn step(parameters: &Parameters, window: Window) -> Result<u64, Failure> {
+    let span = window.end - window.start;
+    let step = match parameters.duration("step")? {
+        Some(0) => return Err(Failure::refused("invalid step 0: expected more than zero")),
+        Some(step) => step,
+        None => (span / SECOND / DEFAULT_STEPS).max(1) * SECOND,
+    };
+    if span / step > MAX_POINTS {
+        return Err(Failure::refused(
+            "exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step parameter",
+        ));
+    }
+    Ok(step)
+}
+
+pub(super) fn query(parameters: &Parameters) -> Result<&str, Failure> {
     match parameters.get("query") {
-        Some(query) => Ok(query.to_owned()),
+        Some(query) => Ok(query),
         None => Err(Failure::refused("query is missing: expected LogQL in the parameter `query`")),
     }
 }

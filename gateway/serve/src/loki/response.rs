@@ -233,6 +233,46 @@ pub(super) fn size(size: Size) -> Vec<u8> {
     body(&size)
 }
 
+/// A text alone, such as a query laid out.
+pub(super) fn text(text: &str) -> Vec<u8> {
+    body(&Envelope { status: "success", data: text, warnings: None })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DetectedLabels<'a> {
+    detected_labels: Vec<DetectedLabel<'a>>,
+}
+
+#[derive(Serialize)]
+struct DetectedLabel<'a> {
+    label: &'a str,
+    cardinality: usize,
+}
+
+/// Labels and how many values each has, without an envelope.
+pub(super) fn detected_labels<'a>(labels: impl Iterator<Item = (&'a str, usize)>) -> Vec<u8> {
+    let labels = labels.map(|(label, cardinality)| DetectedLabel { label, cardinality });
+    body(&DetectedLabels { detected_labels: labels.collect() })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BuildInfo {
+    version: &'static str,
+    revision: &'static str,
+    branch: &'static str,
+    build_user: &'static str,
+    build_date: &'static str,
+    go_version: &'static str,
+}
+
+/// Which program this is, in Loki's shape.
+pub(super) fn build_info() -> Vec<u8> {
+    let version = concat!("trefoil-", env!("CARGO_PKG_VERSION"));
+    body(&BuildInfo { version, revision: "", branch: "", build_user: "", build_date: "", go_version: "" })
+}
+
 fn body(value: &impl Serialize) -> Vec<u8> {
     // These shapes have string keys and plain values only: writing them to memory cannot fail.
     serde_json::to_vec(value).unwrap_or_default()

@@ -1,7 +1,6 @@
 //! `/loki/api/v1/*`.
 
-use std::collections::BTreeSet;
-use std::ops::ControlFlow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,17 +10,14 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use parsers::record::Labels;
-use query::logql::{self, Limits, RangeParams};
-use store::read::{Direction, LogRead, LogSelect, Matcher, ReadError, Window};
+use query::logql::{self, Limits, Outcome, RangeParams};
+use store::read::{Matcher, ReadError, ScanReport};
 
 use super::error::Failure;
-use super::request::{self, InstantRequest, RangeRequest};
-use super::response::{self, Size};
+use super::request::{self, InstantRequest, RangeRequest, VolumeRequest};
+use super::{response, volume};
 use crate::State;
 use crate::parameters::{Parameters, now};
-
-/// Newest records from which a size hint is drawn: they are read in a few milliseconds, while somebody types a query.
-const SIZE_SAMPLE: u64 = 2_000;
 
 /// The routes of this surface.
 pub(crate) fn routes() -> Router<State> {
@@ -30,9 +26,14 @@ pub(crate) fn routes() -> Router<State> {
         .route("/loki/api/v1/query_range", get(range).post(range))
         .route("/loki/api/v1/labels", get(labels).post(labels))
         .route("/loki/api/v1/label", get(labels).post(labels))
-        .route("/loki/api/v1/label/{name}/values", get(label_values))
+        .route("/loki/api/v1/label/{name}/values", get(label_values).post(label_values))
         .route("/loki/api/v1/series", get(series).post(series))
         .route("/loki/api/v1/index/stats", get(size).post(size))
+        .route("/loki/api/v1/index/volume", get(volume).post(volume))
+        .route("/loki/api/v1/index/volume_range", get(volume_range).post(volume_range))
+        .route("/loki/api/v1/detected_labels", get(detected_labels).post(detected_labels))
+        .route("/loki/api/v1/format_query", get(format_query).post(format_query))
+        .route("/loki/api/v1/status/buildinfo", get(build_info))
 }
 
 async fn range(
@@ -79,7 +80,7 @@ async fn instant(
 }
 
 async fn labels(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, Failure> {
-    let streams = listed(&state, &parameters, "query").await?;
+    let streams = listed(&state, &parameters, &["query"]).await?;
     let names = streams.iter().flat_map(|labels| labels.iter().map(|(name, _)| name.to_owned()));
     Ok(json(response::names(&names.collect())))
 }
@@ -89,31 +90,71 @@ async fn label_values(
     Path(name): Path<String>,
     parameters: Parameters,
 ) -> Result<Response, Failure> {
-    let streams = listed(&state, &parameters, "query").await?;
+    let streams = listed(&state, &parameters, &["query"]).await?;
     let values = streams.iter().filter_map(|labels| labels.get(&name).map(str::to_owned));
     Ok(json(response::names(&values.collect())))
 }
 
 async fn series(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, Failure> {
-    Ok(json(response::series(&listed(&state, &parameters, "match[]").await?)))
+    Ok(json(response::series(&listed(&state, &parameters, &["match[]", "match"]).await?)))
 }
 
 async fn size(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, Failure> {
     let window = request::listing_window(&parameters, now())?;
-    let matchers = selectors(&parameters, "query")?.into_iter().next().unwrap_or_default();
+    let matchers = selectors(&parameters, &["query"])?.into_iter().next().unwrap_or_default();
     let logs = state.logs;
-    let size = state.reads.run(move || estimate(&*logs, matchers, window)).await??;
+    let size = state.reads.run(move || volume::size(&*logs, &matchers, window)).await??;
     Ok(json(response::size(size)))
 }
 
-/// The streams that meet any of the selectors under this name, or all streams if there is none.
+async fn volume(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, Failure> {
+    volumes(state, VolumeRequest::read(&parameters, now(), false)?).await
+}
+
+async fn volume_range(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, Failure> {
+    volumes(state, VolumeRequest::read(&parameters, now(), true)?).await
+}
+
+async fn volumes(state: State, asked: VolumeRequest) -> Result<Response, Failure> {
+    let logs = state.logs;
+    let body = state.reads.run(move || {
+        let began = Instant::now();
+        let expression = logql::parse(&asked.query)?;
+        let data = volume::volumes(&*logs, expression.matchers(), &asked)?;
+        let outcome = Outcome { data, report: ScanReport::default() };
+        Ok::<_, Failure>(response::outcome(&outcome, false, began.elapsed()))
+    });
+    Ok(json(body.await??))
+}
+
+async fn detected_labels(
+    Extract(state): Extract<State>,
+    parameters: Parameters,
+) -> Result<Response, Failure> {
+    let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let streams = listed(&state, &parameters, &["query"]).await?;
+    for (name, value) in streams.iter().flat_map(|labels| labels.iter()) {
+        values.entry(name).or_default().insert(value);
+    }
+    Ok(json(response::detected_labels(values.into_iter().map(|(name, values)| (name, values.len())))))
+}
+
+async fn format_query(parameters: Parameters) -> Result<Response, Failure> {
+    Ok(json(response::text(&logql::format_query(request::query(&parameters)?)?)))
+}
+
+async fn build_info() -> Response {
+    json(response::build_info())
+}
+
+/// The streams that meet any of the selectors under these names, or all streams if there is none.
 async fn listed(
     state: &State,
     parameters: &Parameters,
-    name: &str,
+    names: &[&str],
 ) -> Result<BTreeSet<Arc<Labels>>, Failure> {
     let window = request::listing_window(parameters, now())?;
-    let mut selectors = selectors(parameters, name)?;
+    let mut selectors = selectors(parameters, names)?;
     if selectors.is_empty() {
         selectors.push(Vec::new());
     }
@@ -128,30 +169,9 @@ async fn listed(
     Ok(read.await??)
 }
 
-fn selectors(parameters: &Parameters, name: &str) -> Result<Vec<Vec<Matcher>>, Failure> {
-    parameters.all(name).map(|text| Ok(logql::parse(text)?.matchers().to_vec())).collect()
-}
-
-/// Streams are counted; lines and bytes are those of the newest lines, drawn out over the window.
-fn estimate(logs: &dyn LogRead, matchers: Vec<Matcher>, window: Window) -> Result<Size, ReadError> {
-    let streams = logs.streams(&matchers, window)?.len() as u64;
-    let select =
-        LogSelect { matchers, window, direction: Direction::Backward, trace: None, contains: Vec::new() };
-    let mut size = Size { streams, ..Size::default() };
-    let (mut newest, mut oldest) = (0, u64::MAX);
-    logs.scan_logs(&select, &mut |record| {
-        size.entries += 1;
-        size.bytes += record.line.len() as u64;
-        newest = record.time.max(newest);
-        oldest = record.time.min(oldest);
-        if size.entries < SIZE_SAMPLE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
-    if size.entries >= SIZE_SAMPLE && oldest < newest {
-        let factor = newest.saturating_sub(window.start) as f64 / (newest - oldest) as f64;
-        size.entries = (size.entries as f64 * factor) as u64;
-        size.bytes = (size.bytes as f64 * factor) as u64;
-    }
-    Ok(size)
+fn selectors(parameters: &Parameters, names: &[&str]) -> Result<Vec<Vec<Matcher>>, Failure> {
+    let texts = names.iter().flat_map(|name| parameters.all(name));
+    texts.map(|text| Ok(logql::parse(text)?.matchers().to_vec())).collect()
 }
 
 fn json(body: Vec<u8>) -> Response {

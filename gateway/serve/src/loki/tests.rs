@@ -183,6 +183,49 @@ async fn the_size_hint_counts_streams_lines_and_bytes() {
 }
 
 #[tokio::test]
+async fn volumes_are_summed_by_the_labels_that_the_query_names() {
+    let window = [("query", r#"{service_name=~".+"}"#), ("start", "1760000000"), ("end", "1760000060")];
+    let (_, body) = get("index/volume", &window, &[]).await;
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(answer["data"]["resultType"], "vector");
+    let expected = json!([{"metric": {"service_name": "checkout"}, "value": [1_760_000_060.0, "39"]}]);
+    assert_eq!(answer["data"]["result"], expected);
+    let (_, body) = get("index/volume", &[&window[..], &[("targetLabels", "namespace")]].concat(), &[]).await;
+    assert!(body.contains(r#"{"metric":{"namespace":"shop"}"#), "{body}");
+    let (_, body) = get("index/volume", &[&window[..], &[("aggregateBy", "labels")]].concat(), &[]).await;
+    assert!(body.contains(r#"{"metric":{"service_name":"service_name"}"#), "{body}");
+    let (_, body) = get("index/volume_range", &[&window[..], &[("step", "30")]].concat(), &[]).await;
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(answer["data"]["resultType"], "matrix");
+    assert_eq!(answer["data"]["result"][0]["values"], json!([[1_760_000_030.0, "39"]]));
+    let (status, _) = get("index/volume", &[&window[..], &[("aggregateBy", "x")]].concat(), &[]).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn labels_are_counted_and_queries_laid_out() {
+    let (_, body) = get("detected_labels", &[("start", "1760000000")], &[]).await;
+    let expected = r#"{"detectedLabels":[{"label":"namespace","cardinality":1},{"label":"service_name","cardinality":1}]}"#;
+    assert_eq!(body, expected);
+    let (_, body) = get("format_query", &[("query", r#"  {a="b"}|="c""#)], &[]).await;
+    assert_eq!(body, r#"{"status":"success","data":"{a=\"b\"} |= \"c\""}"#);
+    let (status, body) = get("format_query", &[("query", "{a=")], &[]).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(body.starts_with("parse error at line 1, col 4: syntax error: unexpected the end"), "{body}");
+    let (_, body) = get("status/buildinfo", &[], &[]).await;
+    assert!(body.contains(r#""version":"trefoil-"#), "{body}");
+}
+
+#[tokio::test]
+async fn a_metric_over_lines_with_errors_says_so() {
+    let query = r#"count_over_time({namespace="shop"} | json [1m])"#;
+    let parameters = [("query", query), ("start", "1760000000"), ("end", "1760000060")];
+    let (status, body) = get("query_range", &parameters, &FLAGS).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(body.starts_with("pipeline error: 'JSONParserErr' for series"), "{body}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_asked_is_400_in_plain_words() {
     let good = r#"{namespace="shop"}"#;
     for (parameters, words) in [

@@ -1,5 +1,7 @@
 //! Answers as Tempo's protobuf messages (`tempopb`), for clients that stream.
 
+use std::collections::BTreeSet;
+
 use parsers::otlp::{Writer, encode_value};
 use parsers::record::Value;
 use query::traceql::{MetricsFound, Scopes, Series, SetHit, SpanHit, Static, TraceHit, shown};
@@ -145,7 +147,9 @@ pub(super) fn scopes(found: &Scopes) -> Vec<u8> {
         Writer::new(&mut out).message(1, |out| {
             let mut w = Writer::new(out);
             w.bytes(1, name.as_bytes());
-            tags.iter().for_each(|tag| w.bytes(2, tag.as_bytes()));
+            for tag in tags {
+                w.bytes(2, tag.as_bytes());
+            }
         });
     }
     out
@@ -154,8 +158,10 @@ pub(super) fn scopes(found: &Scopes) -> Vec<u8> {
 /// `SearchTagsResponse`.
 pub(super) fn tag_names(found: &Scopes) -> Vec<u8> {
     let mut out = Vec::new();
-    let names: std::collections::BTreeSet<&String> = found.iter().flat_map(|(_, tags)| tags).collect();
-    names.into_iter().for_each(|name| Writer::new(&mut out).bytes(1, name.as_bytes()));
+    let names: BTreeSet<&String> = found.iter().flat_map(|(_, tags)| tags).collect();
+    for name in names {
+        Writer::new(&mut out).bytes(1, name.as_bytes());
+    }
     out
 }
 
@@ -175,6 +181,8 @@ pub(super) fn typed_values(values: &[(&'static str, String)]) -> Vec<u8> {
 /// `SearchTagValuesResponse`.
 pub(super) fn plain_values(values: &[(&'static str, String)]) -> Vec<u8> {
     let mut out = Vec::new();
-    values.iter().for_each(|(_, value)| Writer::new(&mut out).always_bytes(1, value.as_bytes()));
+    for (_, value) in values {
+        Writer::new(&mut out).always_bytes(1, value.as_bytes());
+    }
     out
 }

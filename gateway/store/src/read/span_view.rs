@@ -131,7 +131,7 @@ pub struct SpanView<'a> {
 #[derive(Debug, Clone)]
 enum Source<'a> {
     Row { block: &'a SpanBlock, row: &'a SpanRow, decoded: OnceCell<Option<Box<Span>>> },
-    Span(Cow<'a, Span>),
+    Span(Box<Cow<'a, Span>>),
 }
 
 impl<'a> From<Cow<'a, Span>> for SpanView<'a> {
@@ -144,7 +144,7 @@ impl<'a> From<Cow<'a, Span>> for SpanView<'a> {
             end: span.end,
             kind: span.kind,
             status: span.status.code,
-            source: Source::Span(span),
+            source: Source::Span(Box::new(span)),
         }
     }
 }
@@ -267,7 +267,7 @@ impl SpanView<'_> {
     /// An owned copy. `None` if the payload is damaged.
     pub fn to_span(&self) -> Option<Span> {
         match &self.source {
-            Source::Span(span) => Some(span.clone().into_owned()),
+            Source::Span(span) => Some((**span).clone().into_owned()),
             Source::Row { row, .. } => {
                 let (resource, scope) = (self.resource().clone(), self.scope().clone());
                 decode_span(self.payload(), row.spelling, Arc::new(resource), Arc::new(scope))

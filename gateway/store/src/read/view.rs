@@ -87,3 +87,34 @@ impl<'a> Iterator for Metadata<'a> {
         }
     }
 }
+
+/// Records of one stream in a stretch of time, counted.
+#[derive(Debug, Clone, Copy)]
+pub struct Tally<'a> {
+    /// The stream's labels.
+    pub labels: &'a Arc<Labels>,
+    /// Oldest record.
+    pub first: u64,
+    /// Newest record.
+    pub last: u64,
+    /// Records.
+    pub records: u64,
+    /// Bytes of their lines.
+    pub bytes: u64,
+}
+
+impl Tally<'_> {
+    /// The part of it from `start` up to, not including, `end`, if time passed evenly in it.
+    pub fn within(&self, start: u64, end: u64) -> Self {
+        let (first, last) = (self.first.max(start), self.last.min(end.saturating_sub(1)));
+        if first > last || end == 0 {
+            return Self { records: 0, bytes: 0, ..*self };
+        }
+        if (first, last) == (self.first, self.last) {
+            return *self;
+        }
+        let share = (last - first + 1) as f64 / (self.last - self.first + 1) as f64;
+        let part = |count: u64| (count as f64 * share).round() as u64;
+        Self { labels: self.labels, first, last, records: part(self.records), bytes: part(self.bytes) }
+    }
+}

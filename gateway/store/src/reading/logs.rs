@@ -9,7 +9,7 @@ use memchr::memmem::Finder;
 use parsers::record::{Batch, Labels, LogRecord, TraceId};
 
 use crate::read::{
-    Direction, LogRead, LogSelect, LogView, LogVisit, Matcher, ReadError, ScanReport, Signal, Window,
+    Direction, LogRead, LogSelect, LogView, LogVisit, Matcher, ReadError, ScanReport, Signal, Tally, Window,
 };
 use crate::segment::Segment;
 use crate::store::{Inner, Store};
@@ -60,6 +60,44 @@ impl LogRead for Store {
             let _ = scan.as_they_lie(visit, &lend);
         }
         Ok(scan.report)
+    }
+
+    fn tally(
+        &self,
+        matchers: &[Matcher],
+        window: Window,
+        visit: &mut dyn FnMut(&Tally<'_>),
+    ) -> Result<(), ReadError> {
+        let (batches, segments) = self.inner().snapshot();
+        let wanted = |labels: &Arc<Labels>| matchers.iter().all(|m| m.matches(labels));
+        for batch in &batches {
+            let logs = &batch.logs;
+            let streams: Vec<bool> = logs.streams.iter().map(wanted).collect();
+            for row in logs.rows.iter().filter(|row| window.contains(row.time)) {
+                let stream = row.stream as usize;
+                if let Some(labels) = logs.streams.get(stream).filter(|_| streams.get(stream) == Some(&true))
+                {
+                    let bytes = row.line.len() as u64;
+                    visit(&Tally { labels, first: row.time, last: row.time, records: 1, bytes });
+                }
+            }
+        }
+        let touched = |s: &&Arc<Segment>| {
+            s.name.signal == Signal::Logs && window.touches(s.footer.first, s.footer.last)
+        };
+        for segment in segments.iter().filter(touched) {
+            let streams: Vec<bool> = segment.footer.streams.iter().map(wanted).collect();
+            for block in segment.footer.blocks.iter().filter(|b| window.touches(b.first, b.last)) {
+                let stream = block.stream as usize;
+                let labels =
+                    segment.footer.streams.get(stream).filter(|_| streams.get(stream) == Some(&true));
+                let Some(labels) = labels else { continue };
+                let (records, bytes) = (u64::from(block.records), u64::from(block.raw));
+                let whole = Tally { labels, first: block.first, last: block.last, records, bytes };
+                visit(&whole.within(window.start, window.end));
+            }
+        }
+        Ok(())
     }
 
     fn streams(&self, matchers: &[Matcher], window: Window) -> Result<Vec<Arc<Labels>>, ReadError> {
@@ -139,7 +177,7 @@ impl<'a> Scan<'a> {
             let (first, last) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
             add(Part::Head(batch), first, last);
         }
-        let needles = select.contains.iter().map(|text| Finder::new(text)).collect();
+        let needles = select.contains.iter().map(Finder::new).collect();
         Self { inner, select, needles, parts, report: ScanReport::default() }
     }
 

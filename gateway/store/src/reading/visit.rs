@@ -26,7 +26,7 @@ pub(super) fn visit(store: &Store, select: &TraceSelect<'_>, visitor: &mut dyn T
     let (batches, segments) = store.inner().snapshot();
     let segments: Vec<Arc<Segment>> =
         segments.into_iter().filter(|segment| segment.name.signal == Signal::Traces).collect();
-    let finders = select.contains.iter().map(|text| Finder::new(text)).collect();
+    let finders = select.contains.iter().map(Finder::new).collect();
     let head = Head::new(batches);
     let mut visit = Visit {
         store,
@@ -160,13 +160,10 @@ impl Visit<'_> {
     /// A block, unless it lacks what a wanted span must hold.
     fn load(&mut self, segment: &Segment, number: usize) -> Option<Batch> {
         let inner = self.store.inner();
-        let body = match segment.unpacked(number) {
-            Ok(body) => body,
-            Err(_) => {
-                inner.tell_damaged(segment, number);
-                self.report.damaged_blocks += 1;
-                return None;
-            }
+        let Ok(body) = segment.unpacked(number) else {
+            inner.tell_damaged(segment, number);
+            self.report.damaged_blocks += 1;
+            return None;
         };
         if self.finders.iter().any(|finder| finder.find(&body).is_none()) {
             let block = segment.footer.blocks.get(number);

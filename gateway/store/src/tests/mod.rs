@@ -7,6 +7,7 @@ mod formats;
 mod merging;
 mod retention;
 mod samples;
+mod visiting;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -247,6 +248,9 @@ fn expect(store: &Store, records: u64) -> Answers {
     let each = |count: fn(&Trace) -> usize| answers.traces.iter().map(count).sum::<usize>() as u64;
     assert_eq!([each(|t| t.0.len()), each(|t| t.1.len()), each(|t| t.2.len())], [records; 3]);
     assert_eq!(answers.searched.iter().map(Vec::len).sum::<usize>() as u64, records);
+    let mut searched = answers.searched.clone();
+    searched.sort_by_key(|spans| spans.first().map(|span| span.start));
+    assert_eq!(visiting::visited(store), searched);
     answers
 }
 

@@ -1,4 +1,4 @@
-//! The functions of templates: Go's own, Promtail's, and the commonest of sprig's.
+//! The functions of templates: Go's own, Promtail's, LogQL's, and the commonest of sprig's.
 
 use std::ops::RangeInclusive;
 
@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use sha3::Sha3_256;
 
 use super::values::{Failed, Value};
+use super::{floats, texts, times};
 use crate::stage::entry::MAX_VALUE;
 
 type Body = fn(&[Value]) -> Result<Value, Failed>;
@@ -59,7 +60,7 @@ impl Function {
             "print" => (|a| Ok(Value::Text(a.iter().map(Value::print).collect())), 0..=MANY),
             "println" => (|a| Ok(Value::Text(spaced(a, Value::print) + "\n")), 0..=MANY),
             "printf" => (printf, 1..=MANY),
-            "len" => (|a| Ok(Value::Int(text(a, 0)?.len() as i64)), 1..=1),
+            "len" => (length, 1..=1),
             "not" => (|a| Ok(Value::Bool(!get(a, 0)?.is_true())), 1..=1),
             "eq" => (equal, 2..=MANY),
             "ne" => (|a| Ok(Value::Bool(!get(a, 0)?.equals(get(a, 1)?)?)), 2..=2),
@@ -81,6 +82,46 @@ impl Function {
             "sub" => (|a| Ok(Value::Int(get(a, 0)?.to_int().wrapping_sub(get(a, 1)?.to_int()))), 2..=2),
             "div" => (|a| divide(a, i64::checked_div), 2..=2),
             "mod" => (|a| divide(a, i64::checked_rem), 2..=2),
+            "addf" => (|a| floats::fold(a, |a, b| a + b), 1..=MANY),
+            "subf" => (|a| floats::fold(a, |a, b| a - b), 1..=MANY),
+            "mulf" => (|a| floats::fold(a, |a, b| a * b), 1..=MANY),
+            "divf" => (|a| floats::fold(a, |a, b| a / b), 1..=MANY),
+            "maxf" => (|a| floats::fold(a, f64::max), 1..=MANY),
+            "minf" => (|a| floats::fold(a, f64::min), 1..=MANY),
+            "ceil" => (|a| Ok(Value::Float(get(a, 0)?.to_float().ceil())), 1..=1),
+            "floor" => (|a| Ok(Value::Float(get(a, 0)?.to_float().floor())), 1..=1),
+            "round" => (|a| Ok(floats::round(get(a, 0)?.to_float(), get(a, 1)?.to_int())), 2..=2),
+            "bytes" => (|a| floats::bytes(text(a, 0)?), 1..=1),
+            "duration" | "duration_seconds" => (|a| floats::seconds(text(a, 0)?), 1..=1),
+            "indent" => (|a| texts::indent(get(a, 0)?.to_int(), text(a, 1)?), 2..=2),
+            "nindent" => (
+                |a| {
+                    texts::indent(get(a, 0)?.to_int(), text(a, 1)?)
+                        .map(|v| Value::Text(format!("\n{}", v.print())))
+                },
+                2..=2,
+            ),
+            "alignLeft" => (|a| texts::align(get(a, 0)?.to_int(), text(a, 1)?, true), 2..=2),
+            "alignRight" => (|a| texts::align(get(a, 0)?.to_int(), text(a, 1)?, false), 2..=2),
+            "b64enc" => (|a| one(a, texts::to_base64), 1..=1),
+            "b64dec" => (|a| one(a, texts::from_base64), 1..=1),
+            "urlencode" => (|a| one(a, texts::to_query), 1..=1),
+            "urldecode" => (|a| texts::from_query(text(a, 0)?), 1..=1),
+            "urlquery" => (|a| Ok(Value::Text(texts::to_query(&printed(a)))), 1..=MANY),
+            "html" => (|a| Ok(Value::Text(texts::to_html(&printed(a)))), 1..=MANY),
+            "js" => (|a| Ok(Value::Text(texts::to_javascript(&printed(a)))), 1..=MANY),
+            "fromJson" => {
+                (|a| Ok(serde_json::from_str(text(a, 0)?).map_or(Value::Missing, Value::from_json)), 1..=1)
+            }
+            "index" => (index, 1..=MANY),
+            "slice" => (slice, 1..=3),
+            "toDate" => (|a| times::to_date(text(a, 0)?, "UTC", text(a, 1)?), 2..=2),
+            "toDateInZone" => (|a| times::to_date(text(a, 0)?, text(a, 1)?, text(a, 2)?), 3..=3),
+            "date" => (|a| times::date(text(a, 0)?, get(a, 1)?), 2..=2),
+            "unixEpoch" => (|a| times::epoch(get(a, 0)?, 1_000_000_000), 1..=1),
+            "unixEpochMillis" => (|a| times::epoch(get(a, 0)?, 1_000_000), 1..=1),
+            "unixEpochNanos" => (|a| times::epoch(get(a, 0)?, 1), 1..=1),
+            "unixToTime" => (|a| times::from_epoch(text(a, 0)?), 1..=1),
             "max" => (|a| Ok(Value::Int(a.iter().map(Value::to_int).max().unwrap_or(0))), 1..=MANY),
             "min" => (|a| Ok(Value::Int(a.iter().map(Value::to_int).min().unwrap_or(0))), 1..=MANY),
             _ => return None,
@@ -107,6 +148,52 @@ fn one(arguments: &[Value], body: impl Fn(&str) -> String) -> Result<Value, Fail
 
 fn two(arguments: &[Value], body: impl Fn(&str, &str) -> String) -> Result<Value, Failed> {
     Ok(Value::Text(body(text(arguments, 0)?, text(arguments, 1)?)))
+}
+
+fn printed(arguments: &[Value]) -> String {
+    arguments.iter().map(Value::print).collect()
+}
+
+/// Bytes of a text, items of a list or a map.
+fn length(arguments: &[Value]) -> Result<Value, Failed> {
+    Ok(Value::Int(match get(arguments, 0)? {
+        Value::List(items) => items.len(),
+        Value::Map(map) => map.len(),
+        other => other.as_text()?.len(),
+    } as i64))
+}
+
+/// `index x 1 "a"` is `x[1]["a"]`.
+fn index(arguments: &[Value]) -> Result<Value, Failed> {
+    let mut value = get(arguments, 0)?;
+    for key in arguments.iter().skip(1) {
+        value = match value {
+            Value::List(items) => {
+                items.get(usize::try_from(key.to_int()).map_err(|_| Failed)?).ok_or(Failed)?
+            }
+            Value::Map(map) => match map.get(key.as_text()?) {
+                Some(value) => value,
+                None => return Ok(Value::Missing),
+            },
+            _ => return Err(Failed),
+        };
+    }
+    Ok(value.clone())
+}
+
+/// `slice x 1 2` is `x[1:2]`.
+fn slice(arguments: &[Value]) -> Result<Value, Failed> {
+    let place =
+        |at: usize| arguments.get(at).map(|v| usize::try_from(v.to_int()).map_err(|_| Failed)).transpose();
+    let from = place(1)?.unwrap_or(0);
+    let to = place(2)?;
+    match get(arguments, 0)? {
+        Value::Text(text) => text.get(from..to.unwrap_or(text.len())).map(Value::text).ok_or(Failed),
+        Value::List(items) => {
+            items.get(from..to.unwrap_or(items.len())).map(|part| Value::List(part.to_vec())).ok_or(Failed)
+        }
+        _ => Err(Failed),
+    }
 }
 
 fn pick(first: bool, a: &Value, b: &Value) -> Value {
@@ -256,6 +343,8 @@ pub(super) enum RegexFunction {
     Match,
     /// `regexFind expression text`
     Find,
+    /// `count expression text`
+    Count,
 }
 
 impl RegexFunction {
@@ -265,6 +354,7 @@ impl RegexFunction {
             "regexReplaceAllLiteral" => Self::ReplaceLiteral,
             "regexMatch" => Self::Match,
             "regexFind" => Self::Find,
+            "count" => Self::Count,
             _ => return None,
         })
     }
@@ -273,13 +363,14 @@ impl RegexFunction {
     pub fn arguments(self) -> usize {
         match self {
             Self::Replace | Self::ReplaceLiteral => 3,
-            Self::Match | Self::Find => 2,
+            Self::Match | Self::Find | Self::Count => 2,
         }
     }
 
     pub fn call(self, regex: &Regex, arguments: &[Value]) -> Result<Value, Failed> {
         let subject = text(arguments, 0)?;
         Ok(match self {
+            Self::Count => Value::Int(regex.find_iter(subject).count() as i64),
             Self::Match => Value::Bool(regex.is_match(subject)),
             Self::Find => Value::text(regex.find(subject).map_or("", |found| found.as_str())),
             Self::Replace | Self::ReplaceLiteral => {

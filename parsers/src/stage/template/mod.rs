@@ -1,111 +1,116 @@
-//! The part of Go's text templates that stages use: fields, texts, numbers, pipes, `if`/`else`, comments, trimming, and the
-//! functions of Promtail with the commonest of sprig's. What is not supported is an error that names its column.
+//! Go's text templates: fields, variables, texts, numbers, pipes, `if`, `with`, `range`, comments, trimming, and the
+//! functions that Promtail and LogQL document, with the commonest of sprig's. What is not supported (templates in
+//! templates, methods) is an error that names its column.
 
+mod floats;
 mod functions;
+mod node;
 mod parser;
+mod render;
+mod texts;
+mod times;
 mod values;
 
+use std::borrow::Cow;
+
 use super::config::TemplateConfig;
-use super::entry::{Entry, Fields, MAX_VALUE};
+use super::entry::{Entry, Fields};
 
-use functions::{Function, RegexFunction};
-use values::{Failed, Value};
+use node::Node;
+pub use values::Failed;
 
+/// A template that has been read. Compares by its text.
 #[derive(Debug, Clone)]
-enum Node {
-    Text(String),
-    Print(Expr),
-    /// Conditions with what they print, and what is printed if none holds.
-    If(Vec<(Expr, Vec<Node>)>, Vec<Node>),
+pub struct Template {
+    text: String,
+    nodes: Vec<Node>,
 }
 
-#[derive(Debug, Clone)]
-enum Expr {
-    Literal(Value),
-    Field(String),
-    And(Vec<Expr>),
-    Or(Vec<Expr>),
-    Call(Function, Vec<Expr>),
-    Regex(RegexFunction, regex::Regex, Vec<Expr>),
+impl PartialEq for Template {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
 }
-
-/// A template that has been read.
-#[derive(Debug, Clone)]
-pub(super) struct Template(Vec<Node>);
 
 /// What a template's fields stand for.
-pub(super) struct Scope<'a> {
+pub trait Scope {
+    /// The value of a field.
+    fn field(&self, name: &str) -> Option<Cow<'_, str>>;
+    /// `__line__`, where there is such a thing.
+    fn line(&self) -> Option<Cow<'_, str>>;
+    /// `__timestamp__` in nanoseconds, where there is such a thing.
+    fn time(&self) -> Option<u64>;
+    /// Nanoseconds for `now`: nothing here reads a clock.
+    fn now(&self) -> u64;
+    /// All fields, for templates that use them as a whole.
+    fn fields(&self) -> Vec<(String, String)>;
+    /// Whether a field that is not there is an empty text, as in LogQL, and not `<no value>`.
+    fn absent_is_empty(&self) -> bool;
+}
+
+impl Template {
+    /// Reads a template; the error is for people and names the column.
+    pub fn new(text: &str) -> Result<Self, String> {
+        Ok(Self { text: text.to_owned(), nodes: parser::parse(text)? })
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Names of the fields that it uses; `None` if that cannot be told.
+    pub fn field_names(&self) -> Option<Vec<String>> {
+        node::names(&self.nodes)
+    }
+
+    /// The text, or nothing where Go's own would stop with an error, such as a function of texts over a missing value.
+    pub fn render(&self, scope: &dyn Scope) -> Result<String, Failed> {
+        render::render(&self.nodes, scope)
+    }
+}
+
+/// The scope of a stage.
+pub(super) struct Extracted<'a> {
     /// `.Value`
     pub value: Option<&'a str>,
     /// `.Entry`
     pub entry: Option<&'a str>,
+    /// When the line was written, where that is known.
+    pub time: Option<u64>,
     /// All others.
-    pub extracted: &'a Fields,
+    pub others: &'a Fields,
 }
 
-impl Template {
-    pub fn new(text: &str) -> Result<Self, String> {
-        parser::parse(text).map(Self)
+impl Scope for Extracted<'_> {
+    fn field(&self, name: &str) -> Option<Cow<'_, str>> {
+        let found = match name {
+            "Value" => self.value,
+            "Entry" => self.entry,
+            _ => None,
+        };
+        found.or_else(|| self.others.get(name)).map(Cow::Borrowed)
     }
 
-    /// The text, or nothing where Go's own would stop with an error, such as a function of texts over a missing value.
-    pub fn render(&self, scope: &Scope<'_>) -> Result<String, Failed> {
-        let mut out = String::new();
-        render(&self.0, scope, &mut out)?;
-        Ok(out)
+    fn line(&self) -> Option<Cow<'_, str>> {
+        self.entry.map(Cow::Borrowed)
     }
-}
 
-fn render(nodes: &[Node], scope: &Scope<'_>, out: &mut String) -> Result<(), Failed> {
-    for node in nodes {
-        if out.len() > MAX_VALUE {
-            return Ok(());
-        }
-        match node {
-            Node::Text(text) => out.push_str(text),
-            Node::Print(expr) => out.push_str(&value(expr, scope)?.print()),
-            Node::If(branches, otherwise) => {
-                let mut taken = otherwise;
-                for (condition, nodes) in branches {
-                    if value(condition, scope)?.is_true() {
-                        taken = nodes;
-                        break;
-                    }
-                }
-                render(taken, scope, out)?;
-            }
-        }
+    fn time(&self) -> Option<u64> {
+        self.time
     }
-    Ok(())
-}
 
-fn value(expr: &Expr, scope: &Scope<'_>) -> Result<Value, Failed> {
-    let all = |exprs: &[Expr]| exprs.iter().map(|expr| value(expr, scope)).collect::<Result<Vec<_>, _>>();
-    Ok(match expr {
-        Expr::Literal(literal) => literal.clone(),
-        Expr::Field(name) => {
-            let found = match name.as_str() {
-                "Value" => scope.value,
-                "Entry" => scope.entry,
-                _ => None,
-            };
-            let found = found.or_else(|| scope.extracted.get(name));
-            found.map_or(Value::Missing, |text| Value::Text(text.to_owned()))
-        }
-        Expr::And(exprs) | Expr::Or(exprs) => {
-            let ends_at = matches!(expr, Expr::Or(_));
-            let mut last = Value::Missing;
-            for expr in exprs {
-                last = value(expr, scope)?;
-                if last.is_true() == ends_at {
-                    break;
-                }
-            }
-            last
-        }
-        Expr::Call(function, exprs) => function.call(&all(exprs)?)?.bounded(),
-        Expr::Regex(function, regex, exprs) => function.call(regex, &all(exprs)?)?.bounded(),
-    })
+    fn now(&self) -> u64 {
+        self.time.unwrap_or(0)
+    }
+
+    fn fields(&self) -> Vec<(String, String)> {
+        self.others.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    fn absent_is_empty(&self) -> bool {
+        false
+    }
 }
 
 /// `template`: sets an extracted value to what a template says.
@@ -124,8 +129,9 @@ impl TemplateStage {
     }
 
     pub fn apply(&self, entry: &mut Entry) {
-        let Entry { line, extracted, .. } = entry;
-        let scope = Scope { value: extracted.get(&self.source), entry: Some(line), extracted };
+        let Entry { line, extracted, time, .. } = entry;
+        let value = extracted.get(&self.source);
+        let scope = Extracted { value, entry: Some(line), time: Some(*time), others: extracted };
         match self.template.render(&scope) {
             Ok(text) if text.is_empty() => {
                 extracted.remove(&self.source);

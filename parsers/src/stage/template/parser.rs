@@ -1,8 +1,8 @@
 //! Template text to nodes.
 
 use super::functions::{Function, RegexFunction};
+use super::node::{Branch, Expr, Node, Range};
 use super::values::Value;
-use super::{Expr, Node};
 use crate::stage::error::compile;
 use crate::stage::matching::quoted;
 
@@ -12,7 +12,19 @@ const MAX_DEPTH: usize = 32;
 #[derive(Debug, Clone, PartialEq)]
 enum Token {
     Word(String),
-    Field(String),
+    /// `.`
+    Dot,
+    /// `.a.b`
+    Field(Vec<String>),
+    /// `.a` at once behind a bracket
+    Access(Vec<String>),
+    /// `$x.a`
+    Variable(String, Vec<String>),
+    /// `:=`
+    Declare,
+    /// `=`
+    Assign,
+    Comma,
     Literal(Value),
     Pipe,
     Open,
@@ -32,7 +44,7 @@ enum Piece {
 
 pub(super) fn parse(text: &str) -> Result<Vec<Node>, String> {
     let pieces = split(text)?;
-    let mut reader = Reader { pieces: pieces.into_iter(), depth: 0 };
+    let mut reader = Reader { pieces: pieces.into_iter(), depth: 0, ranges: 0 };
     let (nodes, end) = reader.nodes()?;
     match end {
         Stop::Text => Ok(nodes),
@@ -112,14 +124,26 @@ fn tokens<'t>(text: &str, body: &'t str, at: usize) -> Result<(Vec<Placed>, &'t 
                 (Token::Literal(Value::text(inner.get(..end).unwrap_or_default())), end + 2)
             }
             '.' => {
-                let name = word(rest.get(1..).unwrap_or_default());
-                if name.is_empty() || rest.get(1 + name.len()..).is_some_and(|after| after.starts_with('.')) {
-                    return Err(format!(
-                        "the template has a field at column {column} that is not supported; a field is `.name`"
-                    ));
+                let (path, length) = path(rest);
+                let behind = rest.len() < body.len()
+                    && matches!(tokens.last(), Some((Token::Close, at)) if *at + 1 == column);
+                match (path.is_empty(), behind) {
+                    (true, _) if rest.get(1..).is_some_and(|after| after.starts_with('.')) => {
+                        return Err(format!("the template has a field at column {column} that has no name"));
+                    }
+                    (true, _) => (Token::Dot, 1),
+                    (false, true) => (Token::Access(path), length),
+                    (false, false) => (Token::Field(path), length),
                 }
-                (Token::Field(name.to_owned()), 1 + name.len())
             }
+            '$' => {
+                let name = word(rest.get(1..).unwrap_or_default());
+                let (path, length) = path(rest.get(1 + name.len()..).unwrap_or_default());
+                (Token::Variable(name.to_owned(), path), 1 + name.len() + length)
+            }
+            ':' if rest.starts_with(":=") => (Token::Declare, 2),
+            '=' => (Token::Assign, 1),
+            ',' => (Token::Comma, 1),
             '0'..='9' | '-' | '+' => {
                 let number = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_');
                 let length =
@@ -135,8 +159,8 @@ fn tokens<'t>(text: &str, body: &'t str, at: usize) -> Result<(Vec<Placed>, &'t 
                 let name = word(rest);
                 if name.is_empty() {
                     return Err(format!(
-                        "the template has `{first}` at column {column}, which is not supported: fields, texts, numbers, \
-                         functions, pipes, brackets and `if` are"
+                        "the template has `{first}` at column {column}, which is not supported: fields, variables, texts, \
+                         numbers, functions, pipes, brackets, `if`, `with` and `range` are"
                     ));
                 }
                 let token = match name {
@@ -152,6 +176,21 @@ fn tokens<'t>(text: &str, body: &'t str, at: usize) -> Result<(Vec<Placed>, &'t 
     }
 }
 
+/// Names with a dot before each, and the length of their spelling.
+fn path(text: &str) -> (Vec<String>, usize) {
+    let mut names = Vec::new();
+    let mut rest = text;
+    while let Some(after) = rest.strip_prefix('.') {
+        let name = word(after);
+        if name.is_empty() {
+            break;
+        }
+        names.push(name.to_owned());
+        rest = after.get(name.len()..).unwrap_or_default();
+    }
+    (names, text.len() - rest.len())
+}
+
 fn word(text: &str) -> &str {
     let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(text.len());
     text.get(..end).unwrap_or_default()
@@ -160,14 +199,16 @@ fn word(text: &str) -> &str {
 /// What ended a list of nodes.
 enum Stop {
     Text,
-    /// With the condition of an `else if`.
-    Else(Option<Expr>, usize),
+    /// With what stands behind `else`.
+    Else(Vec<Placed>, usize),
     End(usize),
 }
 
 struct Reader {
     pieces: std::vec::IntoIter<Piece>,
     depth: usize,
+    /// `range`s that are open.
+    ranges: usize,
 }
 
 impl Reader {
@@ -177,70 +218,137 @@ impl Reader {
             return Err(format!("the template has more than {MAX_DEPTH} levels"));
         }
         let mut nodes = Vec::new();
-        while let Some(piece) = self.pieces.next() {
-            let (tokens, at) = match piece {
-                Piece::Text(text) => {
+        let stop = loop {
+            let (tokens, at) = match self.pieces.next() {
+                None => break Stop::Text,
+                Some(Piece::Text(text)) => {
                     nodes.push(Node::Text(text));
                     continue;
                 }
-                Piece::Action(tokens, at) => (tokens, at),
+                Some(Piece::Action(tokens, at)) => (tokens, at),
             };
+            let rest = tokens.get(1..).unwrap_or_default();
             let keyword = match tokens.first() {
                 Some((Token::Word(word), _)) => word.as_str(),
                 _ => "",
             };
             match keyword {
-                "end" => {
-                    self.depth -= 1;
-                    return Ok((nodes, Stop::End(at)));
+                "end" => break Stop::End(at),
+                "else" => break Stop::Else(rest.to_vec(), at),
+                "if" | "with" => nodes.push(self.conditional(keyword, rest, at)?),
+                "range" => nodes.push(self.range(rest, at)?),
+                "break" | "continue" if self.ranges > 0 => {
+                    nodes.push(if keyword == "break" { Node::Break } else { Node::Continue });
                 }
-                "else" => {
-                    let rest = tokens.get(1..).unwrap_or_default();
-                    let condition = match rest.first() {
-                        None => None,
-                        Some((Token::Word(word), _)) if word == "if" => {
-                            Some(expression(rest.get(1..).unwrap_or_default(), at)?)
-                        }
-                        Some((_, column)) => {
-                            return Err(format!(
-                                "the template has `else` with something else than `if` at column {column}"
-                            ));
-                        }
-                    };
-                    self.depth -= 1;
-                    return Ok((nodes, Stop::Else(condition, at)));
+                "break" | "continue" => {
+                    return Err(format!("the template has `{keyword}` without `range` at column {at}"));
                 }
-                "if" => nodes.push(self.conditional(&tokens, at)?),
-                "range" | "with" | "define" | "block" | "template" | "break" | "continue" => {
+                "define" | "block" | "template" => {
                     return Err(format!(
                         "the template has `{keyword}` at column {at}, which is not supported"
                     ));
                 }
-                _ => nodes.push(Node::Print(expression(&tokens, at)?)),
+                _ => nodes.push(action(&tokens, at)?),
             }
-        }
+        };
         self.depth -= 1;
-        Ok((nodes, Stop::Text))
+        Ok((nodes, stop))
     }
 
-    fn conditional(&mut self, tokens: &[Placed], at: usize) -> Result<Node, String> {
-        let mut condition = Some(expression(tokens.get(1..).unwrap_or_default(), at)?);
-        let (mut branches, mut otherwise) = (Vec::new(), Vec::new());
+    /// `if` or `with`, up to its end.
+    fn conditional(&mut self, keyword: &str, tokens: &[Placed], at: usize) -> Result<Node, String> {
+        let mut condition = Some(branch(tokens, at)?);
+        let (mut branches, mut otherwise) = (Vec::new(), None);
         loop {
             let (nodes, end) = self.nodes()?;
             match condition.take() {
-                Some(condition) => branches.push((condition, nodes)),
-                None => otherwise = nodes,
+                Some(branch) => branches.push(Branch { nodes, ..branch }),
+                None => otherwise = Some(nodes),
             }
             match end {
-                Stop::Text => return Err(format!("the template has an `if` without `end`, at column {at}")),
-                Stop::End(_) => return Ok(Node::If(branches, otherwise)),
-                Stop::Else(_, column) if !otherwise.is_empty() => {
+                Stop::Text => {
+                    return Err(format!("the template has an `{keyword}` without `end`, at column {at}"));
+                }
+                Stop::End(_) => {
+                    let otherwise = otherwise.unwrap_or_default();
+                    return Ok(if keyword == "if" {
+                        Node::If(branches, otherwise)
+                    } else {
+                        Node::With(branches, otherwise)
+                    });
+                }
+                Stop::Else(_, column) if otherwise.is_some() => {
                     return Err(format!("the template has a second `else` at column {column}"));
                 }
-                Stop::Else(next, _) => condition = next,
+                Stop::Else(rest, column) => match rest.split_first() {
+                    None => {}
+                    Some(((Token::Word(word), _), rest)) if word == keyword => {
+                        condition = Some(branch(rest, column)?);
+                    }
+                    Some(((_, column), _)) => {
+                        return Err(format!(
+                            "the template has `else` with something else than `{keyword}` at column {column}"
+                        ));
+                    }
+                },
             }
         }
+    }
+
+    fn range(&mut self, tokens: &[Placed], at: usize) -> Result<Node, String> {
+        let (variables, rest) = match tokens {
+            [
+                (Token::Variable(key, _), _),
+                (Token::Comma, _),
+                (Token::Variable(value, _), _),
+                (Token::Declare, _),
+                rest @ ..,
+            ] => ([Some(key.clone()), Some(value.clone())], rest),
+            [(Token::Variable(value, _), _), (Token::Declare, _), rest @ ..] => {
+                ([None, Some(value.clone())], rest)
+            }
+            rest => ([None, None], rest),
+        };
+        let over = expression(rest, at)?;
+        self.ranges += 1;
+        let (nodes, end) = self.nodes()?;
+        self.ranges -= 1;
+        let (otherwise, end) = match end {
+            Stop::Else(rest, _) if rest.is_empty() => self.nodes()?,
+            other => (Vec::new(), other),
+        };
+        match end {
+            Stop::End(_) => Ok(Node::Range(Box::new(Range { variables, over, nodes, otherwise }))),
+            Stop::Text => Err(format!("the template has a `range` without `end`, at column {at}")),
+            Stop::Else(_, column) => {
+                Err(format!("the template has an `else` at column {column} that fits no `if`"))
+            }
+        }
+    }
+}
+
+/// A condition, perhaps with a variable for it; what follows from it is not read yet.
+fn branch(tokens: &[Placed], at: usize) -> Result<Branch, String> {
+    let (variable, rest) = match tokens {
+        [(Token::Variable(name, _), _), (Token::Declare, _), rest @ ..] => (Some(name.clone()), rest),
+        rest => (None, rest),
+    };
+    Ok(Branch { variable, condition: expression(rest, at)?, nodes: Vec::new() })
+}
+
+/// An assignment, or what is printed.
+fn action(tokens: &[Placed], at: usize) -> Result<Node, String> {
+    match tokens {
+        [(Token::Variable(name, path), column), (Token::Declare | Token::Assign, _), ..]
+            if name.is_empty() || !path.is_empty() =>
+        {
+            Err(format!("the template sets at column {column} what is no variable"))
+        }
+        [(Token::Variable(name, _), _), (how @ (Token::Declare | Token::Assign), _), rest @ ..] => {
+            let declares = *how == Token::Declare;
+            Ok(Node::Assign { name: name.clone(), declares, value: expression(rest, at)? })
+        }
+        tokens => expression(tokens, at).map(Node::Print),
     }
 }
 
@@ -297,7 +405,17 @@ fn command(tokens: &mut &[Placed], piped: Option<Expr>, at: usize, depth: usize)
                 }
                 continue;
             }
-            Token::Field(name) => operands.push(Expr::Field(name.clone())),
+            Token::Dot => operands.push(Expr::Dot),
+            Token::Field(path) => operands.push(Expr::Field(path.clone())),
+            Token::Variable(name, path) => operands.push(Expr::Variable(name.clone(), path.clone())),
+            Token::Access(path) => match operands.pop() {
+                Some(operand) => operands.push(Expr::Access(Box::new(operand), path.clone())),
+                None => return Err(format!("the template has a field of nothing at column {column}")),
+            },
+            Token::Declare | Token::Assign | Token::Comma => {
+                return Err(format!("the template has something at column {column} that belongs to nothing"));
+            }
+            Token::Word(name) if constant(name).is_some() => operands.extend(constant(name)),
             Token::Literal(value) => operands.push(Expr::Literal(value.clone())),
             // A function without arguments as an argument.
             Token::Word(name) => {
@@ -316,7 +434,20 @@ fn command(tokens: &mut &[Placed], piped: Option<Expr>, at: usize, depth: usize)
         };
     };
     operands.extend(piped);
+    if let Some(constant) = constant(&name).filter(|_| operands.is_empty()) {
+        return Ok(constant);
+    }
     call(&name, operands, column)
+}
+
+/// What takes no arguments, and so needs no brackets.
+fn constant(name: &str) -> Option<Expr> {
+    match name {
+        "__line__" => Some(Expr::Line),
+        "__timestamp__" => Some(Expr::Timestamp),
+        "now" => Some(Expr::Now),
+        _ => None,
+    }
 }
 
 fn call(name: &str, mut operands: Vec<Expr>, column: usize) -> Result<Expr, String> {

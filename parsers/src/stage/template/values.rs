@@ -1,10 +1,22 @@
 //! Values inside a template, and how they compare, convert and print.
 
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+
 use crate::stage::entry::{MAX_VALUE, cut};
+use crate::stage::go_time::Layout;
 
 /// A template stops where Go's would with an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::stage) struct Failed;
+pub struct Failed;
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the template cannot be filled in from this line: a function got what it does not take")
+    }
+}
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
@@ -14,6 +26,9 @@ pub(super) enum Value {
     Int(i64),
     Float(f64),
     Bool(bool),
+    List(Vec<Value>),
+    Map(BTreeMap<String, Value>),
+    Time(Box<Zoned>),
 }
 
 impl Value {
@@ -26,8 +41,35 @@ impl Value {
             Self::Missing => "<no value>".into(),
             Self::Text(text) => text.clone(),
             Self::Int(int) => int.to_string(),
-            Self::Float(float) => float.to_string(),
+            Self::Float(float) => spell(*float),
             Self::Bool(bool) => bool.to_string(),
+            Self::List(items) => format!("[{}]", items.iter().map(Self::print).collect::<Vec<_>>().join(" ")),
+            Self::Map(map) => {
+                let pairs: Vec<String> =
+                    map.iter().map(|(key, value)| format!("{key}:{}", value.print())).collect();
+                format!("map[{}]", pairs.join(" "))
+            }
+            Self::Time(time) => Layout::any("2006-01-02 15:04:05.999999999 -0700 MST").write(time),
+        }
+    }
+
+    /// A time in UTC.
+    pub fn time(nanos: u64) -> Option<Self> {
+        let time = Timestamp::from_nanosecond(i128::from(nanos)).ok()?;
+        Some(Self::Time(Box::new(time.to_zoned(TimeZone::UTC))))
+    }
+
+    /// A JSON value; its numbers are fractions, as in Go.
+    pub fn from_json(value: serde_json::Value) -> Self {
+        match value {
+            serde_json::Value::Null => Self::Missing,
+            serde_json::Value::Bool(bool) => Self::Bool(bool),
+            serde_json::Value::Number(number) => Self::Float(number.as_f64().unwrap_or(f64::NAN)),
+            serde_json::Value::String(text) => Self::Text(text),
+            serde_json::Value::Array(items) => Self::List(items.into_iter().map(Self::from_json).collect()),
+            serde_json::Value::Object(map) => {
+                Self::Map(map.into_iter().map(|(key, value)| (key, Self::from_json(value))).collect())
+            }
         }
     }
 
@@ -38,6 +80,9 @@ impl Value {
             Self::Int(int) => *int != 0,
             Self::Float(float) => *float != 0.0,
             Self::Bool(bool) => *bool,
+            Self::List(items) => !items.is_empty(),
+            Self::Map(map) => !map.is_empty(),
+            Self::Time(_) => true,
         }
     }
 
@@ -60,6 +105,7 @@ impl Value {
             Self::Int(int) => *int,
             Self::Float(float) => *float as i64,
             Self::Bool(bool) => i64::from(*bool),
+            Self::List(_) | Self::Map(_) | Self::Time(_) => 0,
         }
     }
 
@@ -97,5 +143,24 @@ impl Value {
             cut(text, MAX_VALUE);
         }
         self
+    }
+}
+
+/// As Go prints a fraction: with an exponent from a million on, and below a ten-thousandth.
+fn spell(float: f64) -> String {
+    if float.is_nan() {
+        return "NaN".into();
+    }
+    if float.is_infinite() {
+        return if float > 0.0 { "+Inf" } else { "-Inf" }.into();
+    }
+    let with_exponent = format!("{float:e}");
+    let Some((digits, exponent)) = with_exponent.split_once('e') else { return float.to_string() };
+    match exponent.parse::<i32>() {
+        Ok(exponent) if !(-4..6).contains(&exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
+        }
+        _ => float.to_string(),
     }
 }

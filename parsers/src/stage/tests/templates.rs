@@ -54,6 +54,77 @@ fn templates_give_what_go_gives() {
 }
 
 #[test]
+fn values_have_parts_and_variables_hold_them() {
+    for (body, expected) in [
+        (r"{{ $x := .level }}{{ $x = lower $x }}{{ $x }}{{ $.app }}", "warnloki"),
+        (
+            r#"{{ range $i, $q := fromJson "[{\"n\":1},{\"n\":2.5}]" }}{{ $i }}={{ $q.n }};{{ .n }} {{ end }}"#,
+            "0=1;1 1=2.5;2.5 ",
+        ),
+        (r#"{{ range fromJson "[]" }}x{{ else }}none{{ end }}"#, "none"),
+        (
+            r#"{{ range fromJson "[1,2,3,4]" }}{{ if eq . 2.0 }}{{ continue }}{{ end }}{{ if gt . 3 }}{{ break }}{{ end }}{{ . }}{{ end }}"#,
+            "13",
+        ),
+        (r"{{ with .level }}<{{ . }}>{{ end }}{{ with .missing }}x{{ else }}y{{ end }}", "<WARN>y"),
+        (r#"{{ (fromJson "{\"a\":{\"b\":\"c\"}}").a.b }}"#, "c"),
+        (r#"{{ index (fromJson "{\"a\":[5,6]}") "a" 1 }}{{ len (fromJson "[1,2]") }}"#, "62"),
+        (r#"{{ fromJson "{\"b\":[1,true],\"a\":null}" }}"#, "map[a:<no value> b:[1 true]]"),
+        (r"{{ if $n := .n }}{{ $n }}{{ end }}{{ range 3 }}{{ . }}{{ end }}", "5012"),
+        (r#"{{ slice "abcdef" 1 3 }}{{ count "l|o" .app }}"#, "bc2"),
+    ] {
+        assert_eq!(filled(body).as_deref(), Some(expected), "{body}");
+    }
+}
+
+#[test]
+fn functions_that_logql_documents_give_what_it_says() {
+    for (body, expected) in [
+        (
+            r"{{ alignLeft 6 .app }}|{{ alignRight 6 .app }}|{{ alignRight 2 .app }}|{{ alignLeft 2 .app }}",
+            "loki  |  loki|ki|lo",
+        ),
+        (r#"{{ indent 2 "a\nb" }}{{ nindent 1 "c" }}"#, "  a\n  b\n c"),
+        (r#"{{ b64enc .app }} {{ b64dec "bG9raQ==" }}"#, "bG9raQ== loki"),
+        (r#"{{ urlencode "a b&c=ü" }} {{ urldecode "a+b%26" }}"#, "a+b%26c%3D%C3%BC a b&"),
+        (
+            r"{{ addf 1.5 2 }} {{ subf 5 0.5 1 }} {{ mulf 2 2.5 }} {{ divf 1 4 }} {{ maxf 1 2.5 }} {{ minf 1 2.5 }}",
+            "3.5 3.5 5 0.25 2.5 1",
+        ),
+        (r"{{ ceil 1.2 }}{{ floor 1.8 }} {{ round 123.555555 3 }} {{ round -2.5 0 }}", "21 123.556 -3"),
+        (
+            r#"{{ bytes "2KiB" }} {{ bytes "1.5kB" }} {{ duration "1m30s" }} {{ duration_seconds "500ms" }}"#,
+            "2048 1500 90 0.5",
+        ),
+        (r#"{{ toDate "2006-01-02" "2021-11-02" | unixEpoch }}"#, "1635811200"),
+        (
+            r#"{{ toDateInZone "2006-01-02 15:04" "Europe/Berlin" "2021-11-02 12:00" | date "15:04 -0700 MST" }}"#,
+            "12:00 +0100 CET",
+        ),
+        (r#"{{ unixToTime "1679577215" | date "Mon Jan 2 03:04:05PM 2006" }}"#, "Thu Mar 23 01:13:35PM 2023"),
+        (
+            r#"{{ unixToTime "1679577215123" | unixEpochMillis }} {{ unixToTime "1679577215" | unixEpochNanos }}"#,
+            "1679577215123 1679577215000000000",
+        ),
+        (r#"{{ unixToTime "1679577215123" }}"#, "2023-03-23 13:13:35.123 +0000 UTC"),
+        (r#"{{ html "<a>" }}{{ urlquery "a b" }}"#, "&lt;a&gt;a+b"),
+        (r"{{ __line__ | trunc 7 }}", "{\"app\":"),
+        (r"{{ 1e30 | float64 }} {{ divf 1 3 }}", "1e+30 0.3333333333333333"),
+    ] {
+        assert_eq!(filled(body).as_deref(), Some(expected), "{body}");
+    }
+}
+
+#[test]
+fn lists_in_lists_cannot_take_for_ever() {
+    let list = format!("[{}]", vec!["1"; 400].join(","));
+    let body = format!(
+        "{{{{ $l := fromJson `{list}` }}}}{{{{ range $l }}}}{{{{ range $l }}}}{{{{ range $l }}}}x{{{{ end }}}}{{{{ end }}}}{{{{ end }}}}"
+    );
+    assert_eq!(filled(&body).as_deref(), Some("loki"), "left as it was");
+}
+
+#[test]
 fn the_line_is_entry() {
     let entry =
         one(&[template("message", "app: {{ .Entry }}"), StageConfig::Output(text("message"))], "hello");
@@ -93,10 +164,13 @@ fn the_documentation_s_long_template_reads_a_twelve_hour_clock() {
 #[test]
 fn what_is_not_supported_names_its_column() {
     for (body, expected) in [
-        ("x {{ range .a }}{{ end }}", "`range` at column 3"),
-        ("{{ $x := 1 }}", "`$` at column 4"),
+        ("x {{ define .a }}{{ end }}", "`define` at column 3"),
+        ("{{ $.x := 1 }}", "at column 4 what is no variable"),
+        ("{{ break }}", "`break` without `range` at column 1"),
+        ("{{ range .a }}", "`range` without `end`, at column 1"),
+        ("{{ with .a }}{{ else if .b }}{{ end }}", "something else than `with` at column"),
         ("{{ nope .a }}", "function `nope` at column 4"),
-        ("{{ .a.b }}", "a field at column 4"),
+        ("{{ .a ..b }}", "a field at column 7"),
         ("{{ if .a }}", "`if` without `end`, at column 1"),
         ("{{ end }}", "`end` without `if` at column 1"),
         ("{{ .a", "without closing"),
@@ -107,7 +181,7 @@ fn what_is_not_supported_names_its_column() {
         ("{{ regexReplaceAll \"(\" .b \"\" }}", "regular expression"),
         ("{{ .a .b }}", "cannot take arguments"),
         ("{{ }}", "empty action at column 1"),
-        ("{{ ToUpper now }}", "`now` as an argument"),
+        ("{{ ToUpper trim }}", "`trim` as an argument"),
     ] {
         let error = refused(template("x", body));
         assert!(error.contains(expected), "{body}: {error}");

@@ -1,5 +1,6 @@
 //! Series of functions that count or measure spans, by the values of fields.
 
+use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
 
 use parsers::record::TraceId;
@@ -209,7 +210,11 @@ impl Counting for Counted<'_> {
 
 /// Labels as text, so that series have an order.
 pub(super) fn sort_key(labels: &[(String, Static)]) -> String {
-    labels.iter().map(|(name, value)| format!("{name}={value},")).collect()
+    labels.iter().fold(String::new(), |mut key, (name, value)| {
+        // Writing to a string does not fail.
+        let _ = write!(key, "{name}={value},");
+        key
+    })
 }
 
 /// Leaves so many exemplars in all, spread evenly.

@@ -62,9 +62,8 @@ impl Parser {
     }
 
     fn function(&mut self) -> Result<MetricsFunction, ParseError> {
-        let name = match self.take() {
-            Kind::Word(name) => name,
-            _ => return Err(self.unexpected("a function of metrics such as `rate`")),
+        let Kind::Word(name) = self.take() else {
+            return Err(self.unexpected("a function of metrics such as `rate`"));
         };
         self.expect("(")?;
         let over_time = OVER_TIME.iter().find(|(known, _)| *known == name).map(|(_, function)| *function);

@@ -1,2 +1,7 @@
 mod generated;
+mod listing;
+mod measuring;
 mod parsing;
+mod reference;
+mod searching;
+mod stored;
