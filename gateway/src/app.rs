@@ -194,6 +194,7 @@ impl App {
             exemplars,
             traces,
             logs: Arc::new(store.clone()),
+            samples: Arc::new(store.clone()),
             reads: serve::Reads::default(),
             prometheus: prometheus.map(|server| Arc::new(Forwarding(server)) as Arc<dyn serve::Forward>),
             readiness: Arc::new(Ready(store.clone())),

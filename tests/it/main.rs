@@ -40,6 +40,8 @@ mod own_metrics;
 #[cfg(test)]
 mod prometheus_surface;
 #[cfg(test)]
+mod promql;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod remote_write;

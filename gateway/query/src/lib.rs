@@ -1,9 +1,9 @@
-//! LogQL and TraceQL: text in, plain data out. Reading is done through the store's traits; HTTP and JSON are the surfaces'.
-//!
-//! Of PromQL only the selectors are read here: it is handed on to a real Prometheus.
+//! LogQL, TraceQL and PromQL: text in, plain data out. Reading is done through the store's traits; HTTP and JSON are the
+//! surfaces'.
 
 mod error;
 pub mod logql;
+pub mod promql;
 pub mod series_selectors;
 pub mod span_search;
 pub mod traceql;

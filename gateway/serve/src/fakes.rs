@@ -8,12 +8,12 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use correlate::{CorrelateOptions, Correlator, Exemplars};
 use parsers::record::{
-    Exemplar, Labels, LogRecord, Resource, Scope, Span, SpanId, SpanKind, Status, TraceId, Value,
+    Exemplar, Labels, LogRecord, MetricMeta, Resource, Scope, Span, SpanId, SpanKind, Status, TraceId, Value,
 };
 use prometheus_client::registry::Registry;
 use store::read::{
-    Direction, ExemplarRead, Fate, LogRead, LogSelect, Matcher, ReadError, ScanReport, SpanSelect, TraceRead,
-    TraceRecords, Window,
+    Direction, ExemplarRead, Fate, LogRead, LogSelect, Matcher, ReadError, SampleLimits, SampleRead,
+    ScanReport, SeriesSamples, SpanSelect, TraceRead, TraceRecords, Window,
 };
 use tower::ServiceExt as _;
 
@@ -43,6 +43,18 @@ impl TraceRead for Nothing {
 
 impl ExemplarRead for Nothing {
     fn stored_exemplars(&self, _: &[Vec<Matcher>], _: Window, _: usize) -> Result<Vec<Exemplar>, ReadError> {
+        Ok(Vec::new())
+    }
+}
+
+impl SampleRead for Nothing {
+    fn select(&self, _: &[Matcher], _: Window, _: SampleLimits) -> Result<Vec<SeriesSamples>, ReadError> {
+        Ok(Vec::new())
+    }
+    fn label_sets(&self, _: &[Vec<Matcher>], _: Window) -> Result<Vec<Arc<Labels>>, ReadError> {
+        Ok(Vec::new())
+    }
+    fn metadata(&self) -> Result<Vec<MetricMeta>, ReadError> {
         Ok(Vec::new())
     }
 }
@@ -197,6 +209,7 @@ pub(crate) fn state(traces: Arc<dyn TraceRead>, logs: Arc<dyn LogRead>) -> State
         exemplars: Exemplars::new(traces.clone(), Arc::new(Nothing), None, &CorrelateOptions::default()),
         traces,
         logs,
+        samples: Arc::new(Nothing),
         reads: Reads::default(),
         prometheus: None,
         readiness: Arc::new(Nothing),

@@ -27,7 +27,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use correlate::{Correlator, Exemplars};
-use store::read::{LogRead, TraceRead};
+use store::read::{LogRead, SampleRead, TraceRead};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
@@ -60,6 +60,8 @@ pub struct State {
     pub traces: Arc<dyn TraceRead>,
     /// Log records by stream and time.
     pub logs: Arc<dyn LogRead>,
+    /// Samples by series: what PromQL is evaluated over where no metrics server is configured.
+    pub samples: Arc<dyn SampleRead>,
     /// Bounds what the surfaces read of the two at once.
     pub reads: Reads,
     /// The metrics server, if one is configured.

@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use parsers::record::{Exemplar, Labels, LogRecord, Series, Span, TraceId};
 
+mod samples;
 mod span_view;
 mod view;
 
+pub use samples::{SampleLimits, SampleRead, SeriesSamples};
 pub(crate) use span_view::SpanBlock;
 pub use span_view::{SpanView, ValueView};
 pub use view::{LogView, LogVisit, Metadata, Tally};
@@ -240,6 +242,14 @@ pub enum ReadError {
         server: String,
         /// Its words.
         detail: String,
+    },
+    /// More was asked for than may be held in memory at a time.
+    #[error("more than {limit} {what} are selected")]
+    TooMany {
+        /// `samples` or `series`.
+        what: &'static str,
+        /// How many there may be.
+        limit: u64,
     },
 }
 

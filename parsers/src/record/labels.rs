@@ -76,6 +76,17 @@ impl Labels {
         self.0.iter().map(|(n, v)| (&**n, &**v))
     }
 
+    /// Those whose names are kept.
+    pub fn filtered(&self, mut keep: impl FnMut(&str) -> bool) -> Self {
+        Self(self.0.iter().filter(|(name, _)| keep(name)).cloned().collect())
+    }
+
+    /// The same with one label set, or without it if the value is empty.
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let others = self.0.iter().filter(|(n, _)| &**n != name).cloned();
+        Self::new(others.chain([(Arc::from(name), Arc::from(value))]))
+    }
+
     /// How many labels.
     pub fn len(&self) -> usize {
         self.0.len()

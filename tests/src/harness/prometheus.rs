@@ -47,6 +47,22 @@ impl Prometheus {
         scrapes: &[Scrape],
         sections: &str,
     ) -> anyhow::Result<Self> {
+        Self::launch(folder, port, scrapes, sections, &["--enable-feature=exemplar-storage"]).await
+    }
+
+    /// One that scrapes nothing and takes what is written to `/api/v1/write`, native histograms among it.
+    pub async fn start_receiver(folder: &Path) -> anyhow::Result<Self> {
+        let flags = ["--web.enable-remote-write-receiver", "--enable-feature=native-histograms"];
+        Self::launch(folder, free_port()?, &[], "", &flags).await
+    }
+
+    async fn launch(
+        folder: &Path,
+        port: u16,
+        scrapes: &[Scrape],
+        sections: &str,
+        flags: &[&str],
+    ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let mut text = format!(
             "global: {{scrape_interval: {SCRAPE_INTERVAL}, scrape_timeout: {SCRAPE_INTERVAL}}}\nscrape_configs:\n"
@@ -64,7 +80,7 @@ impl Prometheus {
             .arg(format!("--config.file={}", configuration.display()))
             .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .arg("--enable-feature=exemplar-storage")
+            .args(flags)
             .arg("--log.level=warn");
         let mut process = Process::start("prometheus", &mut command, &folder.join("prometheus.out"))
             .context("tests/run installs it; by hand: apt-get install prometheus")?;

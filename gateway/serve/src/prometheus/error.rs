@@ -4,10 +4,11 @@ use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use query::QueryError;
+use query::promql::PromError;
 use serde_json::json;
 use store::read::ReadError;
 
-use crate::blocking::RETRY_AFTER;
+use crate::blocking::{NotRead, RETRY_AFTER};
 
 /// An error as Prometheus writes it.
 pub(crate) fn error(status: StatusCode, kind: &str, detail: &str) -> Response {
@@ -19,13 +20,31 @@ pub(crate) fn error(status: StatusCode, kind: &str, detail: &str) -> Response {
     response
 }
 
-/// Why there are no exemplars.
+/// Why there is no answer.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// The request cannot be answered as it stands.
     Bad(String),
     /// A source failed.
     Read(ReadError),
+    /// A query has no answer.
+    Query(PromError),
+    /// Nothing was read.
+    NotRead(NotRead),
+    /// There is no such path.
+    Unknown(String),
+}
+
+impl From<PromError> for Failure {
+    fn from(error: PromError) -> Self {
+        Self::Query(error)
+    }
+}
+
+impl From<NotRead> for Failure {
+    fn from(error: NotRead) -> Self {
+        Self::NotRead(error)
+    }
 }
 
 impl From<QueryError> for Failure {
@@ -44,12 +63,30 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         match self {
             Self::Bad(detail) => error(StatusCode::BAD_REQUEST, "bad_data", &detail),
+            Self::Query(parse @ PromError::Parse { .. }) => {
+                let detail = format!("invalid parameter \"query\": {parse}");
+                error(StatusCode::BAD_REQUEST, "bad_data", &detail)
+            }
+            Self::Query(PromError::Read(failure)) => Self::Read(failure).into_response(),
+            Self::Query(failure) => {
+                let status = match failure.kind() {
+                    "bad_data" => StatusCode::BAD_REQUEST,
+                    "timeout" => StatusCode::SERVICE_UNAVAILABLE,
+                    _ => StatusCode::UNPROCESSABLE_ENTITY,
+                };
+                error(status, failure.kind(), &failure.to_string())
+            }
+            Self::NotRead(failure) => error(failure.status(), "unavailable", &failure.to_string()),
+            Self::Unknown(path) => {
+                let detail = format!("{path} is not answered here");
+                error(StatusCode::NOT_FOUND, "not_found", &detail)
+            }
             Self::Read(refused @ ReadError::Refused { .. }) => {
                 error(StatusCode::BAD_REQUEST, "bad_data", &refused.to_string())
             }
             Self::Read(failure) => {
-                tracing::error!(error = %failure, "exemplars could not be read");
-                error(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the exemplars could not be read")
+                tracing::error!(error = %failure, "metrics could not be read");
+                error(StatusCode::INTERNAL_SERVER_ERROR, "internal", "what is stored could not be read")
             }
         }
     }

@@ -1,9 +1,11 @@
-//! Prometheus' own interface, handed on to the server that is configured; its exemplars are joined with those that are stored
-//! and those that spans make.
+//! Prometheus' own interface, handed on to the server that is configured, or answered from what is stored if none is; its
+//! exemplars are joined with those that are stored and those that spans make.
 
+mod embedded;
 mod error;
 mod request;
 mod response;
+mod result;
 mod routes;
 #[cfg(test)]
 mod tests;

@@ -42,7 +42,7 @@ impl ExemplarRequest {
 
 /// Seconds, however many, or RFC 3339: Grafana's first question is in milliseconds, which are then seconds of a far future and
 /// must not be refused.
-fn time(parameters: &Parameters, name: &str) -> Result<Option<u64>, Failure> {
+pub(super) fn time(parameters: &Parameters, name: &str) -> Result<Option<u64>, Failure> {
     let Some(text) = parameters.get(name) else { return Ok(None) };
     let seconds = text.parse::<f64>().ok().filter(|seconds| !seconds.is_nan());
     // To the nearest microsecond: a double of today's seconds has no more, and rounding up must not lose what is on the bound.

@@ -5,9 +5,9 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use axum::response::Response;
 use correlate::{CorrelateOptions, Exemplars};
-use parsers::record::{Exemplar, ExemplarOrigin, Labels, SpanId, TraceId};
+use parsers::record::{Exemplar, ExemplarOrigin, Labels, MetricKind, MetricMeta, Sample, SpanId, TraceId};
 use serde_json::{Value as Json, json};
-use store::read::{ExemplarRead, Matcher, ReadError, Window};
+use store::read::{ExemplarRead, Matcher, ReadError, SampleLimits, SampleRead, SeriesSamples, Window};
 use tower::ServiceExt as _;
 
 use crate::fakes::{Nothing, ask, get, state};
@@ -23,11 +23,117 @@ async fn without_a_server_the_health_query_is_two_and_the_exemplar_probe_empty()
     assert_eq!((status, body.as_str()), (StatusCode::OK, r#"{"status":"success","data":[]}"#));
 }
 
+/// Three counters and a gauge, a sample a minute from 1000 s on.
+struct Samples;
+
+impl SampleRead for Samples {
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        window: Window,
+        _: SampleLimits,
+    ) -> Result<Vec<SeriesSamples>, ReadError> {
+        let sets = self.label_sets(&[matchers.to_vec()], window)?;
+        let sample = |n: u64| Sample { time: (1000 + 60 * n) * 1_000_000_000, value: (n * 60) as f64 };
+        let samples: Vec<Sample> = (0..10).map(sample).filter(|s| window.contains(s.time)).collect();
+        let series = |labels| SeriesSamples { labels, samples: samples.clone(), histograms: Vec::new() };
+        Ok(sets.into_iter().map(series).collect())
+    }
+
+    fn label_sets(&self, selectors: &[Vec<Matcher>], _: Window) -> Result<Vec<Arc<Labels>>, ReadError> {
+        let set =
+            |name: &str, job: &str| Labels::new([("__name__", name), ("job", job), ("http.status", "2")]);
+        let all = [set("a_total", "x"), set("a_total", "y"), set("b_total", "x"), set("g", "\"z\"")];
+        let wanted = |labels: &Labels| {
+            selectors.is_empty() || selectors.iter().any(|all| all.iter().all(|m| m.matches(labels)))
+        };
+        Ok(all.into_iter().filter(wanted).map(Arc::new).collect())
+    }
+
+    fn metadata(&self) -> Result<Vec<MetricMeta>, ReadError> {
+        let meta = |name: &str, kind| MetricMeta { name: name.to_owned(), kind, ..MetricMeta::default() };
+        Ok(vec![meta("a_total", MetricKind::Counter), meta("g", MetricKind::Gauge)])
+    }
+}
+
 #[tokio::test]
-async fn without_a_server_a_query_says_which_setting_is_missing() {
-    let (status, body) = get("/prometheus/api/v1/query?query=up").await;
-    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(body.contains("upstream.prometheus.url"), "{body}");
+async fn without_a_server_what_is_stored_answers() {
+    let fake = || State { samples: Arc::new(Samples), ..state(Arc::new(Nothing), Arc::new(Nothing)) };
+    for (asked, expected, body) in [
+        (
+            "query?query=sum+by+(job)+(rate(a_total[3m]))&time=1300.5",
+            StatusCode::OK,
+            r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"job":"x"},"value":[1300.5,"1"]},{"metric":{"job":"y"},"value":[1300.5,"1"]}]}}"#,
+        ),
+        (
+            "query_range?query=g&start=1000&end=1120&step=1m",
+            StatusCode::OK,
+            r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"g","http.status":"2","job":"\"z\""},"values":[[1000,"0"],[1060,"60"],[1120,"120"]]}]}}"#,
+        ),
+        (
+            "query?query=quantile(2,g)&time=1000",
+            StatusCode::OK,
+            r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1000,"+Inf"]}]},"warnings":["PromQL warning: quantile value should be between 0 and 1, got 2 (1:10)"]}"#,
+        ),
+        (
+            "query?query=%22text%22&time=4",
+            StatusCode::OK,
+            r#"{"status":"success","data":{"resultType":"string","result":[4,"text"]}}"#,
+        ),
+        ("labels", StatusCode::OK, r#"{"data":["__name__","http.status","job"],"status":"success"}"#),
+        (
+            "label/__name__/values?match[]={job=%22x%22}",
+            StatusCode::OK,
+            r#"{"data":["a_total","b_total"],"status":"success"}"#,
+        ),
+        ("label/U__http_2e_status/values", StatusCode::OK, r#"{"data":["2"],"status":"success"}"#),
+        (
+            "label/__name__/values?limit=1",
+            StatusCode::OK,
+            r#"{"data":["a_total"],"status":"success","warnings":["results truncated due to limit"]}"#,
+        ),
+        (
+            "series?match[]=b_total",
+            StatusCode::OK,
+            r#"{"data":[{"__name__":"b_total","http.status":"2","job":"x"}],"status":"success"}"#,
+        ),
+        (
+            "metadata?metric=g",
+            StatusCode::OK,
+            r#"{"data":{"g":[{"help":"","type":"gauge","unit":""}]},"status":"success"}"#,
+        ),
+        ("rules", StatusCode::OK, r#"{"data":{"groups":[]},"status":"success"}"#),
+        (
+            "query?query=rate(g)",
+            StatusCode::BAD_REQUEST,
+            r#"{"error":"invalid parameter \"query\": 1:6: parse error: expected type range vector in call to function \"rate\", got instant vector","errorType":"bad_data","status":"error"}"#,
+        ),
+        (
+            "query?query=a_total/on()a_total&time=1300",
+            StatusCode::UNPROCESSABLE_ENTITY,
+            r#"{"error":"found duplicate series for the match group {} on the right hand-side of the operation: [{__name__=\"a_total\", http.status=\"2\", job=\"y\"}, {__name__=\"a_total\", http.status=\"2\", job=\"x\"}];many-to-many matching not allowed: matching labels must be unique on one side","errorType":"execution","status":"error"}"#,
+        ),
+        (
+            "query?query=sum(a_total)&timeout=0s",
+            StatusCode::SERVICE_UNAVAILABLE,
+            r#"{"error":"query timed out in expression evaluation","errorType":"timeout","status":"error"}"#,
+        ),
+        (
+            "series",
+            StatusCode::BAD_REQUEST,
+            r#"{"error":"no match[] parameter provided","errorType":"bad_data","status":"error"}"#,
+        ),
+        (
+            "admin/tsdb/snapshot",
+            StatusCode::NOT_FOUND,
+            r#"{"error":"/api/v1/admin/tsdb/snapshot is not answered here","errorType":"not_found","status":"error"}"#,
+        ),
+    ] {
+        let path = format!("/prometheus/api/v1/{asked}");
+        let path = path.replace('{', "%7B").replace('}', "%7D");
+        let (status, found) = ask(fake(), &path, &[]).await;
+        assert_eq!((status, found.as_str()), (expected, body), "{asked}");
+    }
 }
 
 /// One exemplar that is stored, at 1000.25 s.

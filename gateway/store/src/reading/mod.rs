@@ -4,6 +4,7 @@ mod exemplars;
 mod found;
 mod logs;
 mod partial;
+mod samples;
 mod traces;
 mod visit;
 

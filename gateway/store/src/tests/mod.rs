@@ -6,6 +6,7 @@ mod damage;
 mod formats;
 mod merging;
 mod retention;
+mod samples;
 mod sampling;
 mod visiting;
 

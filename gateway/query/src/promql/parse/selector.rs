@@ -1,0 +1,141 @@
+//! Label matchers and lists of labels.
+
+use store::read::{MatchOp, Matcher};
+
+use super::lexer::Kind;
+use super::{Parsed, Parser, fault};
+use crate::promql::ast::{LabelMatcher, MatchKind, Span};
+use crate::promql::labels::NAME;
+
+/// A pattern, anchored on both ends as Prometheus has it. The dot matches newlines, too.
+pub(crate) fn anchored(pattern: &str) -> Result<regex::Regex, String> {
+    // Complete by itself first: `a)(b` must not become so by what is put round it.
+    let checked = regex::Regex::new(pattern).and_then(|_| regex::Regex::new(&format!("^(?s:{pattern})$")));
+    checked.map_err(|error| match error {
+        regex::Error::Syntax(text) => {
+            let last = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            format!("error parsing regexp: {last}: `{pattern}`")
+        }
+        other => format!("error parsing regexp: {other}"),
+    })
+}
+
+/// A matcher with its pattern read.
+pub(crate) fn matcher(name: &str, kind: MatchKind, value: &str) -> Result<LabelMatcher, String> {
+    let op = match kind {
+        MatchKind::Equal => MatchOp::Equal(value.to_owned()),
+        MatchKind::NotEqual => MatchOp::NotEqual(value.to_owned()),
+        MatchKind::Regex => MatchOp::Regex(anchored(value)?),
+        MatchKind::NotRegex => MatchOp::NotRegex(anchored(value)?),
+    };
+    let compiled = Matcher { name: name.to_owned(), op };
+    Ok(LabelMatcher { kind, name: name.to_owned(), value: value.to_owned(), compiled })
+}
+
+fn matches_nothing(matcher: &Matcher) -> bool {
+    match &matcher.op {
+        MatchOp::Equal(value) => value.is_empty(),
+        MatchOp::NotEqual(value) => !value.is_empty(),
+        MatchOp::Regex(regex) => regex.is_match(""),
+        MatchOp::NotRegex(regex) => !regex.is_match(""),
+    }
+}
+
+/// The matchers of a selector with that of its name.
+pub(super) fn complete(
+    name: Option<&str>,
+    mut matchers: Vec<LabelMatcher>,
+    span: Span,
+) -> Parsed<Vec<LabelMatcher>> {
+    if let Some(name) = name {
+        if let Some(other) = matchers.iter().find(|m| m.name == NAME && m.kind == MatchKind::Equal) {
+            return fault(span, format!("metric name must not be set twice: {name:?} or {:?}", other.value));
+        }
+        let op = MatchOp::Equal(name.to_owned());
+        let compiled = Matcher { name: NAME.to_owned(), op };
+        let (kind, value) = (MatchKind::Equal, name.to_owned());
+        matchers.push(LabelMatcher { kind, name: NAME.to_owned(), value, compiled });
+    }
+    if matchers.iter().all(|matcher| matches_nothing(&matcher.compiled)) {
+        return fault(span, "vector selector must contain at least one non-empty matcher");
+    }
+    Ok(matchers)
+}
+
+impl Parser {
+    /// `{a="b", "c.d"=~"e", "name"}`.
+    pub(super) fn matchers(&mut self) -> Parsed<Vec<LabelMatcher>> {
+        self.take();
+        let mut matchers: Vec<LabelMatcher> = Vec::new();
+        loop {
+            if self.symbol("}") {
+                return Ok(matchers);
+            }
+            let start = self.token().span.start;
+            let (name, quoted) = match self.kind().clone() {
+                Kind::Word(name) => (name, false),
+                Kind::Text(name) => (name, true),
+                _ => return self.unexpected("label matching", "identifier or \"}\""),
+            };
+            self.take();
+            let kind = match self.kind() {
+                Kind::Symbol("=") => MatchKind::Equal,
+                Kind::Symbol("!=") => MatchKind::NotEqual,
+                Kind::Symbol("=~") => MatchKind::Regex,
+                Kind::Symbol("!~") => MatchKind::NotRegex,
+                // A quoted text alone is the metric's name.
+                _ if quoted => {
+                    let span = Span { start, end: self.end() };
+                    if let Some(other) = matchers.iter().find(|m| m.name == NAME) {
+                        let detail =
+                            format!("metric name must not be set twice: {:?} or {name:?}", other.value);
+                        return fault(span, detail);
+                    }
+                    matchers
+                        .push(matcher(NAME, MatchKind::Equal, &name).or_else(|detail| fault(span, detail))?);
+                    self.separator()?;
+                    continue;
+                }
+                _ => return self.unexpected("label matching", "label matching operator"),
+            };
+            self.take();
+            let Kind::Text(value) = self.kind().clone() else {
+                return self.unexpected("label matching", "string");
+            };
+            self.take();
+            let span = Span { start, end: self.end() };
+            matchers.push(matcher(&name, kind, &value).or_else(|detail| fault(span, detail))?);
+            self.separator()?;
+        }
+    }
+
+    /// A comma, or the brace that ends the list.
+    fn separator(&mut self) -> Parsed<()> {
+        if self.symbol(",") || matches!(self.kind(), Kind::Symbol("}")) {
+            return Ok(());
+        }
+        self.unexpected("label matching", "\",\" or \"}\"")
+    }
+
+    /// `(a, b, "c.d")` after `by`, `on` and the like.
+    pub(super) fn labels(&mut self) -> Parsed<Vec<String>> {
+        if !self.symbol("(") {
+            return self.unexpected("grouping opts", "\"(\"");
+        }
+        let mut labels = Vec::new();
+        loop {
+            if self.symbol(")") {
+                return Ok(labels);
+            }
+            match self.kind().clone() {
+                Kind::Word(label) if !label.contains(':') => labels.push(label),
+                Kind::Text(label) if !label.is_empty() => labels.push(label),
+                _ => return self.unexpected("grouping opts", "label"),
+            }
+            self.take();
+            if !self.symbol(",") && !matches!(self.kind(), Kind::Symbol(")")) {
+                return self.unexpected("grouping opts", "\",\" or \")\"");
+            }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The answers where no metrics server is configured: PromQL over the samples that are stored, and what labels they have.
+
+use std::time::Duration;
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use query::promql::{Limits, PromError, evaluate_instant, evaluate_range, parse, parse_selector};
+use serde_json::{Value, json};
+use store::read::{Matcher, Window};
+
+use super::error::Failure;
+use super::request::time;
+use super::result;
+use crate::State;
+use crate::parameters::{Parameters, now};
+
+/// Nanoseconds in a millisecond.
+const MILLI: u64 = 1_000_000;
+/// Longest time for a query: it ends before the request does, so that the client sees why.
+const QUERY_TIME: Duration = Duration::from_secs(25);
+/// Label sets, names or values of one answer where the client sets no limit: as many as Grafana asks for by itself.
+const NAMES: usize = 40_000;
+
+/// Answers what is asked of `/prometheus/api/v1/…`.
+pub(super) async fn answer(state: State, path: &str, parameters: Parameters) -> Result<Response, Failure> {
+    let name = path.rsplit("/api/v1/").next().unwrap_or_default().to_owned();
+    let reads = state.reads.clone();
+    let body = match name.as_str() {
+        "query" | "query_range" => {
+            let range = name == "query_range";
+            reads
+                .run(
+                    move || {
+                        if range { over_range(&state, &parameters) } else { instant(&state, &parameters) }
+                    },
+                )
+                .await??
+        }
+        "rules" => data(&json!({ "groups": [] })),
+        "alerts" => data(&json!({ "alerts": [] })),
+        "targets" => data(&json!({ "activeTargets": [], "droppedTargets": [] })),
+        "status/buildinfo" => data(&json!({
+            "version": env!("CARGO_PKG_VERSION"), "revision": "", "branch": "", "buildUser": "", "buildDate": "",
+            "goVersion": "",
+        })),
+        "labels" | "series" | "metadata" => {
+            reads.run(move || described(&state, &name, &parameters)).await??
+        }
+        _ if name.starts_with("label/") && name.ends_with("/values") => {
+            reads.run(move || described(&state, &name, &parameters)).await??
+        }
+        _ => return Err(Failure::Unknown(format!("/api/v1/{name}"))),
+    };
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+fn data(value: &Value) -> String {
+    json!({ "status": "success", "data": value }).to_string()
+}
+
+fn bad(name: &str, detail: &str) -> Failure {
+    Failure::Bad(format!("invalid parameter {name:?}: {detail}"))
+}
+
+/// The bounds of a query, its own time among them if it is shorter.
+fn limits(parameters: &Parameters) -> Result<Limits, Failure> {
+    let asked = parameters.duration("timeout").map_err(|error| bad("timeout", &error.to_string()))?;
+    let timeout = asked.map_or(QUERY_TIME, |nanos| Duration::from_nanos(nanos).min(QUERY_TIME));
+    Ok(Limits { timeout, ..Limits::default() })
+}
+
+fn instant(state: &State, parameters: &Parameters) -> Result<String, Failure> {
+    let at = time(parameters, "time")?.unwrap_or_else(now);
+    let expr = parse(parameters.get("query").unwrap_or_default())?;
+    let outcome = evaluate_instant(&expr, &*state.samples, (at / MILLI) as i64, &limits(parameters)?)?;
+    Ok(result::outcome(&outcome))
+}
+
+fn over_range(state: &State, parameters: &Parameters) -> Result<String, Failure> {
+    let needed = |name: &str| -> Result<u64, Failure> {
+        time(parameters, name)?.ok_or_else(|| bad(name, "cannot parse \"\" to a valid timestamp"))
+    };
+    let (start, end) = (needed("start")?, needed("end")?);
+    let step = parameters.duration("step").map_err(|error| bad("step", &error.to_string()))?;
+    let step = step.ok_or_else(|| bad("step", "cannot parse \"\" to a valid duration"))?;
+    let expr = parse(parameters.get("query").unwrap_or_default())?;
+    let times = ((start / MILLI) as i64, (end / MILLI) as i64);
+    let step = Duration::from_nanos(step);
+    let outcome = evaluate_range(&expr, &*state.samples, times, step, &limits(parameters)?)?;
+    Ok(result::outcome(&outcome))
+}
+
+/// `labels`, `label/…/values`, `series` and `metadata`.
+fn described(state: &State, name: &str, parameters: &Parameters) -> Result<String, Failure> {
+    let start = time(parameters, "start")?.unwrap_or(0);
+    let end = time(parameters, "end")?.unwrap_or(u64::MAX);
+    let window = Window { start, end: end.saturating_add(1) };
+    let limit = parameters.count("limit").map_err(|error| bad("limit", &error.to_string()))?;
+    // None and zero are no limit of the client's; there is one of ours.
+    let limit = limit.filter(|limit| (1..NAMES).contains(limit)).unwrap_or(NAMES);
+    let selectors: Vec<Vec<Matcher>> = parameters
+        .all("match[]")
+        .map(parse_selector)
+        .collect::<Result<_, PromError>>()
+        .map_err(|error| bad("match[]", &error.to_string()))?;
+    let samples = &*state.samples;
+    if name == "metadata" {
+        let wanted = parameters.get("metric");
+        return Ok(data(&result::metadata(&samples.metadata()?, wanted, limit)));
+    }
+    let mut list: Vec<Value> = if name == "series" {
+        if selectors.is_empty() {
+            return Err(Failure::Bad("no match[] parameter provided".to_owned()));
+        }
+        let sets = samples.label_sets(&selectors, window)?;
+        sets.iter().map(|labels| labels.iter().collect::<Value>()).collect()
+    } else if name == "labels" {
+        samples.label_names(&selectors, window)?.into_iter().map(Value::from).collect()
+    } else {
+        let label = name.trim_start_matches("label/").trim_end_matches("/values");
+        let label = unescaped(&percent_decoded(label));
+        samples.label_values(&label, &selectors, window)?.into_iter().map(Value::from).collect()
+    };
+    let cut = list.len() > limit;
+    list.truncate(limit);
+    let mut body = json!({ "status": "success", "data": list });
+    if let (true, Some(fields)) = (cut, body.as_object_mut()) {
+        fields.insert("warnings".to_owned(), json!(["results truncated due to limit"]));
+    }
+    Ok(body.to_string())
+}
+
+/// A part of a path, as it was before it was put there.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code = after.get(..2).and_then(|code| std::str::from_utf8(code).ok());
+        match code.filter(|_| *first == b'%').and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A name that clients wrote in letters, digits and `_` alone: `U__http_2e_status` is `http.status`.
+fn unescaped(name: &str) -> String {
+    let Some(mut rest) = name.strip_prefix("U__") else { return name.to_owned() };
+    let mut out = String::new();
+    while let Some((before, after)) = rest.split_once('_') {
+        out.push_str(before);
+        if let Some(after) = after.strip_prefix('_') {
+            out.push('_');
+            rest = after;
+            continue;
+        }
+        let code = after.split_once('_').and_then(|(code, after)| {
+            Some((u32::from_str_radix(code, 16).ok().and_then(char::from_u32)?, after))
+        });
+        let Some((character, after)) = code else { return name.to_owned() };
+        out.push(character);
+        rest = after;
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escaped_names_are_read() {
+        for (escaped, name) in [
+            ("job", "job"),
+            ("U__http_2e_status", "http.status"),
+            ("U__a__b", "a_b"),
+            ("U___1f600_", "\u{1f600}"),
+            ("U__broken_zz_", "U__broken_zz_"),
+        ] {
+            assert_eq!(unescaped(escaped), name);
+        }
+        assert_eq!(percent_decoded("a%2Eb%2"), "a.b%2");
+    }
+}
