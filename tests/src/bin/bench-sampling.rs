@@ -94,8 +94,11 @@ async fn run(data: &Path, sections: &str, bodies: &Arc<Vec<Vec<u8>>>, spans: u64
         .await?;
     }
     let mut all = program.cpu_seconds()?;
+    let mut looks = tokio::time::interval(QUIET);
+    // The first is at once.
+    looks.tick().await;
     loop {
-        tokio::time::sleep(QUIET).await;
+        looks.tick().await;
         let now = program.cpu_seconds()?;
         if now - all < IDLE {
             break;
