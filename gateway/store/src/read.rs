@@ -3,7 +3,6 @@
 //! What is stored here is read synchronously (page cache and memory): callers on an async runtime use a blocking thread.
 //! Metrics live in another server for most users, so [`MetricRead`] is async.
 
-use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -261,8 +260,11 @@ pub trait TraceRead: Send + Sync {
         visitor: &mut dyn TraceVisitor,
     ) -> Result<ScanReport, ReadError> {
         let scan = SpanSelect { window: select.window, service: select.service.clone(), name: None };
+        let mut so_far = ScanReport::default();
         self.scan_traces(&scan, &mut |spans| {
-            let views: Vec<SpanView<'_>> = spans.iter().map(|span| Cow::Borrowed(span).into()).collect();
+            so_far.records += spans.len() as u64;
+            visitor.progress(so_far, u64::MAX)?;
+            let views: Vec<SpanView<'_>> = spans.iter().map(SpanView::from).collect();
             let wanted = |view: &SpanView<'_>| select.window.contains(view.start) && (select.wanted)(view);
             if views.iter().any(wanted) { visitor.trace(&views) } else { ControlFlow::Continue(()) }
         })
