@@ -1,3 +1,5 @@
+//! Search: cases in `searches.txt`, what an answer holds, and bounds.
+
 use std::time::Duration;
 
 use super::super::{Limits, SearchParams, Static, TraceHit, search};
