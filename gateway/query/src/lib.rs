@@ -3,6 +3,8 @@
 //! Of PromQL only the selectors are read here: it is handed on to a real Prometheus.
 
 mod error;
+pub mod live;
+pub mod log_fields;
 pub mod logql;
 pub mod series_selectors;
 pub mod span_search;

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parsers::record::{Exemplar, Labels, LogRecord, Series, Span, TraceId};
+use parsers::record::{Exemplar, Labels, LogRecord, Series, Severity, Span, TraceId};
 
 mod span_view;
 mod view;
@@ -334,6 +334,30 @@ pub trait LogRead: Send + Sync {
 
     /// Label sets of the streams that have records in the window and meet all matchers.
     fn streams(&self, matchers: &[Matcher], window: Window) -> Result<Vec<Arc<Labels>>, ReadError>;
+}
+
+/// Lines of one shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatternCount {
+    /// What they have in common, as LogQL's `|>` reads it.
+    pub pattern: String,
+    /// Their level.
+    pub level: Severity,
+    /// How many there were from these times on, in nanoseconds, in time order.
+    pub samples: Vec<(u64, u64)>,
+}
+
+impl PatternCount {
+    /// How many in all.
+    pub fn total(&self) -> u64 {
+        self.samples.iter().map(|(_, lines)| lines).sum()
+    }
+}
+
+/// Reads patterns of lines.
+pub trait PatternRead: Send + Sync {
+    /// Patterns of the streams that meet all matchers, most frequent first, counted in steps of so many nanoseconds.
+    fn patterns(&self, matchers: &[Matcher], window: Window, step: u64) -> Vec<PatternCount>;
 }
 
 /// Reads the exemplars that are stored.

@@ -15,7 +15,7 @@ use store::read::{Matcher, ReadError, ScanReport};
 
 use super::error::Failure;
 use super::request::{self, InstantRequest, RangeRequest, VolumeRequest};
-use super::{response, volume};
+use super::{drilldown, patterns, response, tail, volume};
 use crate::State;
 use crate::parameters::{Parameters, now};
 
@@ -34,6 +34,9 @@ pub(crate) fn routes() -> Router<State> {
         .route("/loki/api/v1/detected_labels", get(detected_labels).post(detected_labels))
         .route("/loki/api/v1/format_query", get(format_query).post(format_query))
         .route("/loki/api/v1/status/buildinfo", get(build_info))
+        .route("/loki/api/v1/tail", get(tail::tail))
+        .route("/loki/api/v1/patterns", get(patterns::patterns).post(patterns::patterns))
+        .merge(drilldown::routes())
 }
 
 async fn range(
@@ -174,6 +177,6 @@ fn selectors(parameters: &Parameters, names: &[&str]) -> Result<Vec<Vec<Matcher>
     texts.map(|text| Ok(logql::parse(text)?.matchers().to_vec())).collect()
 }
 
-fn json(body: Vec<u8>) -> Response {
+pub(super) fn json(body: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
