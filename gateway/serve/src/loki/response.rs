@@ -272,6 +272,8 @@ struct BuildInfo {
 pub(super) fn build_info() -> Vec<u8> {
     let version = concat!("trefoil-", env!("CARGO_PKG_VERSION"));
     body(&BuildInfo { version, revision: "", branch: "", build_user: "", build_date: "", go_version: "" })
+}
+
 #[derive(Serialize)]
 struct Tailed<'a> {
     streams: Vec<StreamBody<'a>>,

@@ -1,8 +1,11 @@
+use std::sync::Arc;
+
 use axum::http::StatusCode;
-use parsers::record::{LogRecord, Severity};
+use parsers::record::{Labels, LogRecord, Severity};
 
 use super::*;
 use crate::fakes::{Memory, Nothing, ask, get as get_nothing, state};
+use crate::parameters::SECOND;
 
 const START: u64 = 1_000 * SECOND;
 
@@ -75,9 +78,7 @@ async fn fields_are_told_with_their_parsers_and_values() {
 
 #[tokio::test]
 async fn what_cannot_be_asked_is_400_in_plain_words() {
-    for (path, words) in [
-        ("detected_fields?query=vector(1)", "expected a log query"),
-    ] {
+    for (path, words) in [("detected_fields?query=vector(1)", "expected a log query")] {
         let (status, body) = get(path).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {body}");
         assert!(body.contains(words), "{path}: {body}");
