@@ -122,8 +122,8 @@ async fn volumes(state: State, asked: VolumeRequest) -> Result<Response, Failure
     let logs = state.logs;
     let body = state.reads.run(move || {
         let began = Instant::now();
-        let expression = logql::parse(&asked.query)?;
-        let data = volume::volumes(&*logs, expression.matchers(), &asked)?;
+        let matchers = logql::parse_selector(&asked.query)?;
+        let data = volume::volumes(&*logs, &matchers, &asked)?;
         let outcome = Outcome { data, report: ScanReport::default() };
         Ok::<_, Failure>(response::outcome(&outcome, false, began.elapsed()))
     });
@@ -174,7 +174,7 @@ async fn listed(
 
 fn selectors(parameters: &Parameters, names: &[&str]) -> Result<Vec<Vec<Matcher>>, Failure> {
     let texts = names.iter().flat_map(|name| parameters.all(name));
-    texts.map(|text| Ok(logql::parse(text)?.matchers().to_vec())).collect()
+    texts.map(|text| Ok(logql::parse_selector(text)?)).collect()
 }
 
 pub(super) fn json(body: Vec<u8>) -> Response {
