@@ -12,6 +12,7 @@ pub mod exposition;
 pub mod journal;
 pub mod line;
 pub mod otlp;
+pub mod pattern;
 pub mod record;
 pub mod stage;
 pub mod syslog;

@@ -32,6 +32,8 @@ mod jaeger_surface;
 #[cfg(test)]
 mod loki_push;
 #[cfg(test)]
+mod loki_surface;
+#[cfg(test)]
 mod manifests;
 #[cfg(test)]
 mod otlp_sdks;

@@ -15,6 +15,7 @@ mod manifest;
 mod merge;
 mod opening;
 mod options;
+mod patterns;
 mod positions;
 pub mod read;
 mod reading;
@@ -29,6 +30,7 @@ mod tests;
 pub use options::{
     Counters, Keep, OpenError, Refused, Retention, SignalStats, Stats, StoreOptions, SyncPolicy,
 };
+pub use patterns::Patterns;
 pub use sampling::{
     KeepTraces, MAX_CONDITIONS, MAX_RULES, Pattern, Rule, RuleStats, SamplingOptions, SamplingStats,
     ValueMatch, WAIT, When,

@@ -58,11 +58,14 @@ impl Labels {
         Self::new(kept)
     }
 
-    /// The same with one more, in place of what had its name.
+    /// The same with one label set, or without it if the value is empty.
     #[must_use]
-    pub fn with(&self, name: Arc<str>, value: Arc<str>) -> Self {
+    pub fn with(&self, name: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {
+        let (name, value) = (name.into(), value.into());
         let mut pairs: Vec<_> = self.0.iter().filter(|(known, _)| *known != name).cloned().collect();
-        pairs.insert(pairs.partition_point(|(known, _)| *known < name), (name, value));
+        if !value.is_empty() {
+            pairs.insert(pairs.partition_point(|(known, _)| *known < name), (name, value));
+        }
         Self(pairs.into_boxed_slice())
     }
 
@@ -79,12 +82,6 @@ impl Labels {
     /// Those whose names are kept.
     pub fn filtered(&self, mut keep: impl FnMut(&str) -> bool) -> Self {
         Self(self.0.iter().filter(|(name, _)| keep(name)).cloned().collect())
-    }
-
-    /// The same with one label set, or without it if the value is empty.
-    pub fn with(&self, name: &str, value: &str) -> Self {
-        let others = self.0.iter().filter(|(n, _)| &**n != name).cloned();
-        Self::new(others.chain([(Arc::from(name), Arc::from(value))]))
     }
 
     /// How many labels.

@@ -39,7 +39,7 @@ impl Evaluator<'_> {
             let captures = regex.captures(labels.get(&source).unwrap_or_default())?;
             let mut value = String::new();
             captures.expand(&replacement, &mut value);
-            Some(labels.with(&into, &value))
+            Some(labels.with(into.as_str(), value.as_str()))
         })
     }
 
@@ -57,7 +57,7 @@ impl Evaluator<'_> {
         }
         relabelled(self.vector(vector)?, |labels| {
             let values: Vec<&str> = sources.iter().map(|s| labels.get(s).unwrap_or_default()).collect();
-            Some(labels.with(&into, &values.join(&separator)))
+            Some(labels.with(into.as_str(), values.join(&separator)))
         })
     }
 }
@@ -72,10 +72,10 @@ pub(super) fn of_absent(argument: &Node) -> Labels {
     for matcher in selector.matchers.iter().filter(|matcher| matcher.name != NAME) {
         // What is asked twice is not known, unless only the last says what it is.
         if matcher.kind == MatchKind::Equal && !set.contains(&matcher.name.as_str()) {
-            labels = labels.with(&matcher.name, &matcher.value);
+            labels = labels.with(matcher.name.as_str(), matcher.value.as_str());
             set.push(&matcher.name);
         } else {
-            labels = labels.with(&matcher.name, "");
+            labels = labels.with(matcher.name.as_str(), "");
         }
     }
     labels

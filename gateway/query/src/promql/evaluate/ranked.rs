@@ -95,7 +95,7 @@ impl Evaluator<'_> {
                 let Some(column) = frame.columns.get(*number) else { continue };
                 for (step, point) in column.points.iter().enumerate() {
                     let Some(Value::Float(value)) = point else { continue };
-                    let labels = Arc::new(group.labels.with(&label, &show_number(*value)));
+                    let labels = Arc::new(group.labels.with(label.as_str(), show_number(*value)));
                     let place = *places.entry(Arc::clone(&labels)).or_insert(columns.len());
                     if place == columns.len() {
                         charges.push(self.shared.budget.charge(self.steps.count as u64)?);
