@@ -88,7 +88,8 @@ fn a_rule_that_no_trace_can_reach_is_a_mistake_and_so_are_rules_that_drop_nothin
         found[0].to_string(),
         "t:1: sampling.rules: expected at least one rule, such as `{name: rest, keep: 0.1}`"
     );
-    let many: String =
+    let many: Vec<String> =
         (0..40).map(|n| format!("    - {{name: r{n}, when: {{service: s{n}}}, keep: 0}}\n")).collect();
+    let many = many.concat();
     assert_eq!(mistakes(&many), ["t:3: sampling.rules: expected at most 32 rules, came 40"]);
 }

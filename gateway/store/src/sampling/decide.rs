@@ -102,7 +102,7 @@ fn make_room(inner: &Inner, sampling: &Sampling) -> io::Result<bool> {
 }
 
 /// Decides the oldest quarter of all traces, due or not.
-fn decide_early(inner: &Inner, sampling: &Sampling, now: u64) -> io::Result<()> {
+pub(crate) fn decide_early(inner: &Inner, sampling: &Sampling, now: u64) -> io::Result<()> {
     let mut deciding = lock(&sampling.deciding);
     let swept = swept(inner, sampling);
     let mut left = lock(&sampling.table).undecided() / 4;

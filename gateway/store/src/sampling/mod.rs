@@ -53,7 +53,7 @@ pub use rules::{
 pub use tally::{RuleStats, SamplingStats};
 #[cfg(test)]
 pub(crate) use {
-    decide::{decide, remember},
+    decide::{decide, decide_early, remember},
     sweep::sweep,
 };
 

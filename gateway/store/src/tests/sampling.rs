@@ -447,3 +447,24 @@ fn what_was_stored_before_sampling_began_stays() {
     model.check(&store);
     assert!(model.dropped.is_empty());
 }
+
+#[test]
+fn traces_that_are_decided_early_are_counted_and_share_their_fate_with_what_comes_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_sampling(dir.path(), Some(rules()));
+    let records: Vec<_> = (0..40).map(|trace| Record::Span { trace, error: false }).collect();
+    let mut model = Model::default();
+    for from in [0, 40] {
+        store.append(batch_of(&records, from)).unwrap();
+        model.records.extend(&records);
+        let sampling = store.inner().sampling.as_ref().unwrap();
+        sampling::decide_early(store.inner(), sampling, crate::retention::now()).unwrap();
+        model.check(&store);
+    }
+    let stats = store.sampling().unwrap();
+    // A quarter of those that were left, each time.
+    assert_eq!((stats.early, stats.undecided, stats.unswept), (17, 23, 17));
+    decide(&store);
+    model.check(&store);
+    assert_eq!(store.sampling().unwrap().early, 17);
+}
