@@ -39,7 +39,7 @@ pub(super) fn matchers(parameters: &Parameters) -> Result<Vec<Matcher>, Failure>
     match parameters.get("query") {
         // What Drilldown sends for no choice at all.
         None | Some("{}") => Ok(Vec::new()),
-        Some(text) => Ok(logql::parse(text)?.matchers().to_vec()),
+        Some(text) => Ok(logql::parse_selector(text)?),
     }
 }
 

@@ -4,6 +4,7 @@ mod codecs;
 mod crash;
 mod damage;
 mod formats;
+mod lending;
 mod merging;
 mod retention;
 mod samples;
