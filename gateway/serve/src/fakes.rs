@@ -8,8 +8,8 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use correlate::{CorrelateOptions, Correlator, Exemplars};
 use parsers::record::{
-    Batch, Exemplar, Labels, LogRecord, MetricMeta, Resource, Scope, Severity, Span, SpanId, SpanKind, Status,
-    TraceId, Value,
+    Batch, Exemplar, Labels, LogRecord, MetricMeta, Resource, Scope, Severity, Span, SpanId, SpanKind,
+    Status, TraceId, Value,
 };
 use prometheus_client::registry::Registry;
 use store::read::{

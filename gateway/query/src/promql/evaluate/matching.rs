@@ -195,7 +195,8 @@ impl Pairing<'_, '_> {
             let fits = matching.card != Card::OneToOne || matched == matching.on;
             fits && !(drops_name && name == NAME)
         });
-        let included = |labels: Labels, name: &String| labels.with(name.as_str(), one.get(name).unwrap_or_default());
+        let included =
+            |labels: Labels, name: &String| labels.with(name.as_str(), one.get(name).unwrap_or_default());
         matching.include.iter().fold(kept, included)
     }
 }

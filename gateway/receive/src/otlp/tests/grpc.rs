@@ -94,7 +94,7 @@ async fn a_grpc_client_exports_plain_and_compressed() {
 async fn messages_are_taken_in_the_compressions_that_tonic_lacks() {
     for (encoding, bytes) in [("deflate", "deflate"), ("snappy", "x-snappy-framed"), ("snappy", "snappy")] {
         let (otlp, sink) = otlp(false);
-        let message = super::http::compressed(bytes, &spans(&[16; 30]));
+        let message = http::compressed(bytes, &spans(&[16; 30]));
         let mut body = vec![1];
         body.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
         body.extend_from_slice(&message);
