@@ -21,7 +21,7 @@ use receive::remote_write::RemoteWrite;
 use receive::zipkin::Zipkin;
 use receive::{Intake, MAX_BODY};
 use store::read::{MetricRead, ReadError};
-use store::{Keep, Retention, Store, StoreOptions, SyncPolicy};
+use store::{Keep, Patterns, Retention, Store, StoreOptions, SyncPolicy};
 use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -37,7 +37,7 @@ use crate::ports::Ports;
 use crate::promtail_positions::ImportError;
 use crate::reload::Reload;
 use crate::sinks::StoreSink;
-use crate::{promtail_positions, reload, sources, telemetry};
+use crate::{pattern_feed, promtail_positions, reload, sources, telemetry};
 
 /// Who reads the files, in positions that the store keeps: the program itself.
 const LOCAL_AGENT: &str = "local";
@@ -137,7 +137,7 @@ impl App {
         let reloads = Arc::<reload::Counters>::default();
         let tailed = Arc::new(tail::Counters::default());
         let received = Arc::new(receive::Counters::default());
-        let sink = Arc::new(StoreSink(store.clone()));
+        let sink = Arc::new(StoreSink::new(store.clone()));
         let intake = Intake::new(sink.clone(), Arc::clone(&received), Some(Arc::clone(&deriver)));
         let otlp = Otlp::new(&intake, OtlpOptions { max_body: config.receive.otlp.max_body_bytes as usize });
         let (zipkin, jaeger) = (Zipkin::new(&intake, MAX_BODY), Jaeger::new(&intake, MAX_BODY));
@@ -166,12 +166,23 @@ impl App {
         let (own_spans, storing) = OwnSpans::new(sink.clone(), shutdown.clone());
         tasks.spawn(storing);
         let own = serve::OwnRequests::new(&mut registry, Arc::new(own_spans));
+        let patterns = Arc::<Patterns>::default();
+        let feed = pattern_feed::run(
+            serve::Follow::follow(&*sink),
+            store.clone(),
+            Arc::clone(&patterns),
+            shutdown.clone(),
+        );
+        tasks.spawn(feed);
         let surfaces = serve::router(serve::State {
             correlator: Arc::new(correlator),
             exemplars,
             traces,
             logs: Arc::new(store.clone()),
             samples: Arc::new(store.clone()),
+            patterns: Arc::<Patterns>::clone(&patterns),
+            live: Arc::<StoreSink>::clone(&sink),
+            tails: serve::Tails::default(),
             reads: serve::Reads::default(),
             prometheus: prometheus.map(|server| Arc::new(Forwarding(server)) as Arc<dyn serve::Forward>),
             readiness: Arc::new(Ready(store.clone())),

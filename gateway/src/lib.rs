@@ -12,6 +12,7 @@ pub mod feeds;
 pub mod listener;
 mod own_spans;
 pub mod parse_view;
+mod pattern_feed;
 mod ports;
 mod promtail_positions;
 pub mod reload;

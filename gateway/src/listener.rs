@@ -124,7 +124,7 @@ impl Listener {
                 request
             });
             let connection = builder
-                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+                .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service))
                 .into_owned();
             let mut watched = Box::pin(graceful.watch(connection));
             tokio::spawn(async move {

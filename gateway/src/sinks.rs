@@ -1,4 +1,5 @@
-//! The store as the sink of both collectors: appending waits for the disk, so it has a thread of its own.
+//! The store as the sink of both collectors: appending waits for the disk, so it has a thread of its own. What is stored is shown
+//! to whoever follows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,23 +7,49 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parsers::record::Batch;
 use store::{Refused, Store};
+use tokio::sync::broadcast::{Receiver, Sender};
 
 /// Appends batches to the store.
 #[derive(Debug, Clone)]
-pub struct StoreSink(pub Store);
+pub struct StoreSink {
+    store: Store,
+    followers: Sender<Arc<Batch>>,
+}
+
+/// Batches that are held for a follower that is slow; a batch has some megabytes at most.
+const HELD_BATCHES: usize = 16;
 
 /// When a batch that was not even tried may be sent again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl StoreSink {
+    /// Into this store.
+    pub fn new(store: Store) -> Self {
+        Self { store, followers: Sender::new(HELD_BATCHES) }
+    }
+
     async fn append(&self, batch: Arc<Batch>) -> Result<(), Refused> {
-        let store = self.0.clone();
-        tokio::task::spawn_blocking(move || store.append(batch)).await.unwrap_or_else(|error| {
-            Err(Refused::Failed {
-                detail: format!("appending ended early: {error}"),
-                retry_after: RETRY_AFTER,
-            })
-        })
+        let store = self.store.clone();
+        let shown =
+            (self.followers.receiver_count() > 0 && !batch.logs.rows.is_empty()).then(|| Arc::clone(&batch));
+        let appended =
+            tokio::task::spawn_blocking(move || store.append(batch)).await.unwrap_or_else(|error| {
+                Err(Refused::Failed {
+                    detail: format!("appending ended early: {error}"),
+                    retry_after: RETRY_AFTER,
+                })
+            });
+        if let (Ok(()), Some(batch)) = (&appended, shown) {
+            // Nobody follows any more: nothing to tell.
+            let _ = self.followers.send(batch);
+        }
+        appended
+    }
+}
+
+impl serve::Follow for StoreSink {
+    fn follow(&self) -> Receiver<Arc<Batch>> {
+        self.followers.subscribe()
     }
 }
 

@@ -11,6 +11,7 @@ pub mod derived;
 pub mod journal;
 pub mod line;
 pub mod otlp;
+pub mod pattern;
 pub mod record;
 pub mod stage;
 pub mod syslog;

@@ -28,6 +28,8 @@ mod jaeger_surface;
 #[cfg(test)]
 mod loki_push;
 #[cfg(test)]
+mod loki_surface;
+#[cfg(test)]
 mod manifests;
 #[cfg(test)]
 mod own_metrics;

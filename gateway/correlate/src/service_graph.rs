@@ -103,3 +103,6 @@ impl Edges {
         self.0.into_iter().map(edge).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 //! surfaces'.
 
 mod error;
+pub mod live;
+pub mod log_fields;
 pub mod logql;
 pub mod promql;
 pub mod series_selectors;

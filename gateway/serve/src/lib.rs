@@ -26,13 +26,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use correlate::{Correlator, Exemplars};
-use store::read::{LogRead, SampleRead, TraceRead};
+use store::read::{LogRead, PatternRead, SampleRead, TraceRead};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
 pub use admin::{PartState, Readiness};
 pub use blocking::Reads;
 pub use collect::{CollectedFile, Collecting, FileLoss, router as collect_router};
+pub use loki::{Follow, Tails};
 pub use native::openapi;
 pub use own::{OwnRequests, OwnSpans};
 pub use prometheus::{Forward, ForwardFailure};
@@ -60,6 +61,12 @@ pub struct State {
     pub logs: Arc<dyn LogRead>,
     /// Samples by series: what PromQL is evaluated over where no metrics server is configured.
     pub samples: Arc<dyn SampleRead>,
+    /// Patterns of log lines.
+    pub patterns: Arc<dyn PatternRead>,
+    /// Batches as they are stored.
+    pub live: Arc<dyn Follow>,
+    /// Bounds how many clients tail.
+    pub tails: Tails,
     /// Bounds what the surfaces read of the two at once.
     pub reads: Reads,
     /// The metrics server, if one is configured.

@@ -15,6 +15,7 @@ mod manifest;
 mod merge;
 mod opening;
 mod options;
+mod patterns;
 mod positions;
 pub mod read;
 mod reading;
@@ -28,4 +29,5 @@ mod tests;
 pub use options::{
     Counters, Keep, OpenError, Refused, Retention, SignalStats, Stats, StoreOptions, SyncPolicy,
 };
+pub use patterns::Patterns;
 pub use store::Store;

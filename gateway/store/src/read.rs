@@ -3,12 +3,11 @@
 //! What is stored here is read synchronously (page cache and memory): callers on an async runtime use a blocking thread.
 //! Metrics live in another server for most users, so [`MetricRead`] is async.
 
-use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parsers::record::{Exemplar, Labels, LogRecord, Series, Span, TraceId};
+use parsers::record::{Exemplar, Labels, LogRecord, Series, Severity, Span, TraceId};
 
 mod samples;
 mod span_view;
@@ -271,8 +270,11 @@ pub trait TraceRead: Send + Sync {
         visitor: &mut dyn TraceVisitor,
     ) -> Result<ScanReport, ReadError> {
         let scan = SpanSelect { window: select.window, service: select.service.clone(), name: None };
+        let mut so_far = ScanReport::default();
         self.scan_traces(&scan, &mut |spans| {
-            let views: Vec<SpanView<'_>> = spans.iter().map(|span| Cow::Borrowed(span).into()).collect();
+            so_far.records += spans.len() as u64;
+            visitor.progress(so_far, u64::MAX)?;
+            let views: Vec<SpanView<'_>> = spans.iter().map(SpanView::from).collect();
             let wanted = |view: &SpanView<'_>| select.window.contains(view.start) && (select.wanted)(view);
             if views.iter().any(wanted) { visitor.trace(&views) } else { ControlFlow::Continue(()) }
         })
@@ -342,6 +344,30 @@ pub trait LogRead: Send + Sync {
 
     /// Label sets of the streams that have records in the window and meet all matchers.
     fn streams(&self, matchers: &[Matcher], window: Window) -> Result<Vec<Arc<Labels>>, ReadError>;
+}
+
+/// Lines of one shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatternCount {
+    /// What they have in common, as LogQL's `|>` reads it.
+    pub pattern: String,
+    /// Their level.
+    pub level: Severity,
+    /// How many there were from these times on, in nanoseconds, in time order.
+    pub samples: Vec<(u64, u64)>,
+}
+
+impl PatternCount {
+    /// How many in all.
+    pub fn total(&self) -> u64 {
+        self.samples.iter().map(|(_, lines)| lines).sum()
+    }
+}
+
+/// Reads patterns of lines.
+pub trait PatternRead: Send + Sync {
+    /// Patterns of the streams that meet all matchers, most frequent first, counted in steps of so many nanoseconds.
+    fn patterns(&self, matchers: &[Matcher], window: Window, step: u64) -> Vec<PatternCount>;
 }
 
 /// Reads the exemplars that are stored.

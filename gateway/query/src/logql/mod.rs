@@ -77,6 +77,14 @@ pub fn parse(text: &str) -> Result<Expr, QueryError> {
     Ok(Expr { node, matchers })
 }
 
+/// The matchers of a query that lists and measures streams, where `{}` is all of them.
+pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, QueryError> {
+    if text.chars().filter(|c| !c.is_whitespace()).eq("{}".chars()) {
+        return Ok(Vec::new());
+    }
+    Ok(parse(text)?.matchers().to_vec())
+}
+
 /// The query laid out for people.
 pub fn format_query(text: &str) -> Result<String, QueryError> {
     Ok(parse(text)?.pretty())

@@ -4,3 +4,4 @@ mod evaluation;
 mod grammar;
 mod memory;
 mod reference;
+mod totality;

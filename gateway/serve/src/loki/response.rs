@@ -9,6 +9,7 @@ use parsers::record::{Labels, Sample, Series};
 use query::logql::{Data, Entry, Outcome, Stream};
 use serde::Serialize;
 use serde::ser::{SerializeSeq as _, Serializer};
+use serde_json::Value as Json;
 use store::read::ScanReport;
 
 use super::request::CATEGORIZE;
@@ -271,6 +272,19 @@ struct BuildInfo {
 pub(super) fn build_info() -> Vec<u8> {
     let version = concat!("trefoil-", env!("CARGO_PKG_VERSION"));
     body(&BuildInfo { version, revision: "", branch: "", build_user: "", build_date: "", go_version: "" })
+}
+
+#[derive(Serialize)]
+struct Tailed<'a> {
+    streams: Vec<StreamBody<'a>>,
+    dropped_entries: Option<&'a [Json]>,
+}
+
+/// A message of live tail.
+pub(super) fn tailed(streams: &[Stream], dropped: &[Json]) -> String {
+    let dropped_entries = (!dropped.is_empty()).then_some(dropped);
+    let message = Tailed { streams: merged(streams), dropped_entries };
+    serde_json::to_string(&message).unwrap_or_default()
 }
 
 fn body(value: &impl Serialize) -> Vec<u8> {

@@ -15,7 +15,7 @@ use store::read::{Matcher, ReadError, ScanReport};
 
 use super::error::Failure;
 use super::request::{self, InstantRequest, RangeRequest, VolumeRequest};
-use super::{response, volume};
+use super::{drilldown, patterns, response, tail, volume};
 use crate::State;
 use crate::parameters::{Parameters, now};
 
@@ -34,6 +34,9 @@ pub(crate) fn routes() -> Router<State> {
         .route("/loki/api/v1/detected_labels", get(detected_labels).post(detected_labels))
         .route("/loki/api/v1/format_query", get(format_query).post(format_query))
         .route("/loki/api/v1/status/buildinfo", get(build_info))
+        .route("/loki/api/v1/tail", get(tail::tail))
+        .route("/loki/api/v1/patterns", get(patterns::patterns).post(patterns::patterns))
+        .merge(drilldown::routes())
 }
 
 async fn range(
@@ -119,8 +122,8 @@ async fn volumes(state: State, asked: VolumeRequest) -> Result<Response, Failure
     let logs = state.logs;
     let body = state.reads.run(move || {
         let began = Instant::now();
-        let expression = logql::parse(&asked.query)?;
-        let data = volume::volumes(&*logs, expression.matchers(), &asked)?;
+        let matchers = logql::parse_selector(&asked.query)?;
+        let data = volume::volumes(&*logs, &matchers, &asked)?;
         let outcome = Outcome { data, report: ScanReport::default() };
         Ok::<_, Failure>(response::outcome(&outcome, false, began.elapsed()))
     });
@@ -171,9 +174,9 @@ async fn listed(
 
 fn selectors(parameters: &Parameters, names: &[&str]) -> Result<Vec<Vec<Matcher>>, Failure> {
     let texts = names.iter().flat_map(|name| parameters.all(name));
-    texts.map(|text| Ok(logql::parse(text)?.matchers().to_vec())).collect()
+    texts.map(|text| Ok(logql::parse_selector(text)?)).collect()
 }
 
-fn json(body: Vec<u8>) -> Response {
+pub(super) fn json(body: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }

@@ -4,6 +4,7 @@ mod codecs;
 mod crash;
 mod damage;
 mod formats;
+mod lending;
 mod merging;
 mod retention;
 mod samples;
@@ -18,7 +19,9 @@ use parsers::otlp::{encode_resource, encode_span};
 use parsers::record::*;
 
 use super::*;
-use crate::read::{Direction, LogRead, LogSelect, SpanSelect, TraceRead, TraceRecords, Window};
+use crate::read::{
+    Direction, ExemplarRead, LogRead, LogSelect, Matcher, SpanSelect, TraceRead, TraceRecords, Window,
+};
 
 const DAY: u64 = 20_370 * 86_400_000_000_000;
 const TRACE: u128 = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
@@ -191,6 +194,7 @@ struct Answers {
     services: Vec<(String, Vec<String>)>,
     streams: Vec<Arc<Labels>>,
     positions: Vec<Position>,
+    exemplars: Vec<Exemplar>,
 }
 
 fn scan(store: &Store, direction: Direction) -> Vec<LogRecord> {
@@ -222,6 +226,10 @@ fn look_up(store: &Store, bits: u128) -> TraceRecords {
     store.trace(id(bits), 1_000_000).unwrap()
 }
 
+fn exemplars(store: &Store, selector: Matcher, window: Window, limit: usize) -> Vec<Exemplar> {
+    store.stored_exemplars(&[vec![selector]], window, limit).unwrap()
+}
+
 fn answers(store: &Store) -> Answers {
     let traces = (0..7).map(|i| {
         let records = look_up(store, trace(i));
@@ -235,6 +243,7 @@ fn answers(store: &Store) -> Answers {
         services: store.services(Window::ALL).unwrap(),
         streams: store.streams(&[], Window::ALL).unwrap(),
         positions: store.positions("a"),
+        exemplars: exemplars(store, Matcher::equal("app", "shop"), Window::ALL, 1_000_000),
     }
 }
 
@@ -247,6 +256,7 @@ fn expect(store: &Store, records: u64) -> Answers {
     assert_eq!(answers.backward.iter().rev().collect::<Vec<_>>(), answers.forward.iter().collect::<Vec<_>>());
     let each = |count: fn(&Trace) -> usize| answers.traces.iter().map(count).sum::<usize>() as u64;
     assert_eq!([each(|t| t.0.len()), each(|t| t.1.len()), each(|t| t.2.len())], [records; 3]);
+    assert_eq!(answers.exemplars.len() as u64, records);
     assert_eq!(answers.searched.iter().map(Vec::len).sum::<usize>() as u64, records);
     let mut searched = answers.searched.clone();
     searched.sort_by_key(|spans| spans.first().map(|span| span.start));
@@ -379,4 +389,23 @@ fn what_many_threads_append_while_heads_are_sealed_and_merged_is_there_once() {
     store.seal().unwrap();
     store.merge();
     assert_eq!(count(), (1..=4000).collect::<Vec<_>>());
+}
+
+#[test]
+fn exemplars_are_told_of_the_series_and_times_that_are_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    // More samples than one block holds, before the exemplars.
+    store.append(batch(0, 20_000)).unwrap();
+    for sealed in [false, true] {
+        if sealed {
+            store.seal().unwrap();
+        }
+        let named = || Matcher::equal("__name__", "orders_total");
+        let window = Window { start: DAY + 5_000, end: DAY + 8_000 };
+        let times = |found: Vec<Exemplar>| found.iter().map(|e| (e.time - DAY) / 1000).collect::<Vec<_>>();
+        assert_eq!(times(exemplars(&store, named(), window, 100)), [5, 6, 7]);
+        assert_eq!(times(exemplars(&store, named(), Window::ALL, 2)), [19_998, 19_999]);
+        assert!(exemplars(&store, Matcher::equal("app", "till"), Window::ALL, 100).is_empty());
+    }
 }

@@ -29,8 +29,8 @@ impl Function {
     /// The function and how many arguments it takes.
     pub fn named(name: &str) -> Option<(Self, RangeInclusive<usize>)> {
         let (body, arguments): (Body, RangeInclusive<usize>) = match name {
-            "ToLower" | "lower" => (|a| one(a, |s| s.to_lowercase()), 1..=1),
-            "ToUpper" | "upper" => (|a| one(a, |s| s.to_uppercase()), 1..=1),
+            "ToLower" | "toLower" | "lower" => (|a| one(a, |s| s.to_lowercase()), 1..=1),
+            "ToUpper" | "toUpper" | "upper" => (|a| one(a, |s| s.to_uppercase()), 1..=1),
             "title" => (|a| one(a, title), 1..=1),
             "TrimSpace" | "trim" => (|a| one(a, |s| s.trim().to_owned()), 1..=1),
             "Trim" => (|a| two(a, |s, set| s.trim_matches(|c| set.contains(c)).to_owned()), 2..=2),

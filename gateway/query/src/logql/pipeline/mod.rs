@@ -128,11 +128,7 @@ fn apply(stage: &Stage, row: &mut Row<'_>, extractor: &mut Extractor) -> bool {
             Ok(line) => row.set_line(line),
             Err(failed) => row.room().fail(TEMPLATE_ERROR, failed),
         },
-        Stage::LabelFormat(formats) => {
-            for (name, format) in formats {
-                label_format(name, format, row);
-            }
-        }
+        Stage::LabelFormat(formats) => label_format(formats, row),
         Stage::Drop(named) => named.iter().for_each(|named| {
             if meets(named, row) {
                 row.remove(&named.name);
@@ -153,11 +149,14 @@ fn meets(named: &Named, row: &Row<'_>) -> bool {
     named.test.as_ref().is_none_or(|test| test.passes(row.get(&named.name).unwrap_or_default()))
 }
 
-fn label_format(name: &str, format: &LabelFormat, row: &mut Row<'_>) {
-    match format {
-        LabelFormat::Rename(from) => {
-            let found = row.get_with_kind(from).map(|(value, kind)| (value.to_owned(), kind));
-            if let Some((value, kind)) = found {
+/// Templates see labels as they were before the others of the same stage were filled in.
+fn label_format(formats: &[(String, LabelFormat)], row: &mut Row<'_>) {
+    let mut filled: Vec<(&str, String)> = Vec::new();
+    for (name, format) in formats {
+        match format {
+            LabelFormat::Rename(from) => {
+                let found = row.get_with_kind(from).map(|(value, kind)| (value.to_owned(), kind));
+                let Some((value, kind)) = found else { continue };
                 // What a query gives a name, it is interested in.
                 let kind = if kind == Kind::Structured { Kind::Parsed } else { kind };
                 row.room().set(kind, name, &value);
@@ -165,10 +164,13 @@ fn label_format(name: &str, format: &LabelFormat, row: &mut Row<'_>) {
                     row.remove(from);
                 }
             }
+            LabelFormat::Template(template) => match template.render(row) {
+                Ok(value) => filled.push((name, value)),
+                Err(failed) => row.room().fail(TEMPLATE_ERROR, failed),
+            },
         }
-        LabelFormat::Template(template) => match template.render(row) {
-            Ok(value) => row.room().set(Kind::Parsed, name, &value),
-            Err(failed) => row.room().fail(TEMPLATE_ERROR, failed),
-        },
+    }
+    for (name, value) in filled {
+        row.room().set(Kind::Parsed, name, &value);
     }
 }

@@ -10,7 +10,7 @@ pub(super) fn selector(matchers: &[LabelMatcher]) -> Result<(), String> {
         TextTest::Matches(expression) => !expression.regex.is_match(""),
         TextTest::NotMatches(expression) => expression.regex.is_match(""),
     };
-    if matchers.is_empty() || matchers.iter().any(narrows) {
+    if matchers.iter().any(narrows) {
         return Ok(());
     }
     Err("queries require at least one regexp or equality matcher that does not have an empty-compatible value. For \

@@ -282,7 +282,7 @@ fn named(reader: &mut Reader<'_>) -> Result<Vec<Named>, QueryError> {
     }
 }
 
-/// Label filters joined by `and`, `,` and `or`, of which `or` binds least.
+/// Label filters joined by `and`, a comma, a space and `or`, of which `or` binds least.
 pub(super) fn label_filter(reader: &mut Reader<'_>) -> Result<LabelFilter, QueryError> {
     let mut left = all_filters(reader)?;
     while reader.word("or") {
@@ -298,7 +298,9 @@ fn all_filters(reader: &mut Reader<'_>) -> Result<LabelFilter, QueryError> {
         let comma = reader.sees(",");
         // A comma may also end an argument; a filter follows ours.
         let ours = comma && matches!(reader.peek_at(1), Token::Word(_) | Token::Symbol("("));
-        let joined = (ours && reader.symbol(",")) || reader.word("and");
+        // A space joins as well.
+        let at_once = matches!(reader.peek(), Token::Word(_)) && is_filter(reader, 0);
+        let joined = (ours && reader.symbol(",")) || at_once || reader.word("and");
         if !joined {
             return Ok(left);
         }

@@ -51,7 +51,8 @@ fn check_lines(memory: &Memory, table: &[(&str, &[&str])]) {
 #[test]
 fn filters_find_as_many_lines_as_they_say() {
     for (query, expected) in [
-        ("{}", 30),
+        (r#"{env=~".+"}"#, 30),
+        (r#"{env="prod"} | thread="t1" detected_level="error""#, 2),
         (r#"{app="cart"}"#, 15),
         (r#"{app=~"c.*|p"}"#, 15),
         (r#"{app=~".+", app!="cart",}"#, 15),
@@ -156,6 +157,10 @@ fn formats_make_lines_and_labels_anew() {
                 &["get a . {method=GET n=3 took=1500ms}"],
             ),
             (r#"{app="a"} | logfmt n | label_format m=n | line_format "{{.m}}{{.n}}""#, &["3 {m=3}"]),
+            (
+                r#"{app="a"} | logfmt n | label_format n="{{.n}}0", m="{{.n}}" | line_format "x""#,
+                &["x {m=3 n=30}"],
+            ),
             (r#"{app="a"} | label_format b=app, c="{{.env}}-x""#, &["method=GET took=1500ms n=3 {c=prod-x}"]),
             (
                 r#"{app="a"} | logfmt took | label_format took="{{ duration .took | mulf 2 }}" | line_format "x""#,

@@ -1,3 +1,5 @@
+//! Names and values for the lists of query editors.
+
 use store::read::Window;
 
 use super::super::{tag_values, tags};

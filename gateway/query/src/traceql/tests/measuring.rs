@@ -1,3 +1,5 @@
+//! Metrics: cases in `metrics.txt`, and bounds.
+
 use super::super::{Limits, MetricsFound, MetricsParams, Static, metrics};
 use super::stored::{Stored, ZERO, blocks, query, read};
 use crate::QueryError;

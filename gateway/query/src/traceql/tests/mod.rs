@@ -1,3 +1,5 @@
+//! Queries as data, at random, and against the definitions of what they find.
+
 mod generated;
 mod listing;
 mod measuring;

@@ -1,3 +1,5 @@
+//! Reading and writing of queries: cases in `valid.txt` and `invalid.txt`, and bounds.
+
 use super::super::parse;
 
 /// Lines that are no comment.

@@ -1,3 +1,7 @@
+//! Search: cases in `searches.txt`, what an answer holds, and bounds.
+
+use std::time::Duration;
+
 use super::super::{Limits, SearchParams, Static, TraceHit, search};
 use super::stored::{Stored, ZERO, blocks, query, read};
 
@@ -77,4 +81,17 @@ fn tags_in_logfmt_are_met_as_texts_numbers_and_durations() {
         let query = super::super::from_tags(tags, min, None).unwrap();
         assert_eq!(written(&search(&query, &stored, &params(10)).unwrap().hits), expected, "{tags}");
     }
+}
+
+#[test]
+fn what_reads_too_much_or_too_long_ends_with_the_reason() {
+    let stored = read("1 1 - web GET 1000 500\n2 1 - web GET 2000 5");
+    let end = |limits: Limits| {
+        let params = SearchParams { limits, ..params(10) };
+        search(&query("{}"), &stored, &params).unwrap_err().to_string()
+    };
+    let told = end(Limits { spans: 1, ..Limits::default() });
+    assert_eq!(told, "query exceeds the limit of 1 spans read; narrow the time range or the conditions");
+    let told = end(Limits { time: Duration::ZERO, ..Limits::default() });
+    assert!(told.contains("timed out"), "{told}");
 }
