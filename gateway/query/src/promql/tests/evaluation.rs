@@ -1,3 +1,5 @@
+//! What queries give, over a few samples written out.
+
 use std::time::Duration;
 
 use super::super::{Data, Limits};

@@ -1,3 +1,5 @@
+//! What is read and how it is shown, what is refused, and that any text is one of the two.
+
 use proptest::prelude::*;
 
 use super::super::functions;
