@@ -74,14 +74,18 @@ async fn lines(socket: &mut Socket, count: usize) -> Result<Vec<String>> {
             other => bail!("{other:?}"),
         };
         let message: Value = serde_json::from_str(&text)?;
+        let mut timed = Vec::new();
         for stream in message["streams"].as_array().context("streams")? {
             ensure!(stream["stream"]["service_name"].is_string(), "{message}");
             for value in stream["values"].as_array().context("values")? {
                 let parts = value.as_array().context("a value")?;
                 ensure!(parts.len() == 2 && parts[0].is_string(), "{value}");
-                found.push(parts[1].as_str().unwrap_or_default().to_owned());
+                let time: u64 = parts[0].as_str().unwrap_or_default().parse()?;
+                timed.push((time, parts[1].as_str().unwrap_or_default().to_owned()));
             }
         }
+        timed.sort();
+        found.extend(timed.into_iter().map(|(_, line)| line));
     }
     Ok(found)
 }

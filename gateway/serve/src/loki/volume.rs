@@ -45,7 +45,7 @@ pub(super) fn volumes(
     })?;
     let mut largest: Vec<(u64, Arc<Labels>, BTreeMap<u64, u64>)> =
         volumes.into_iter().map(|(labels, steps)| (steps.values().sum(), labels, steps)).collect();
-    largest.sort_by_key(|one| std::cmp::Reverse(one.0));
+    largest.sort_by_key(|volume| std::cmp::Reverse(volume.0));
     largest.truncate(asked.limit);
     let sample = |time: u64, bytes: u64| Sample { time, value: bytes as f64 };
     Ok(if asked.step.is_some() {

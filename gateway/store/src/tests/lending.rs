@@ -3,10 +3,13 @@
 use super::*;
 use crate::read::{LogView, LogVisit, ScanReport};
 
+/// Time, line, metadata and trace.
+type Copy = (u64, Vec<u8>, Vec<(String, String)>, Option<TraceId>);
+
 /// Owned copies of what is lent, up to a number.
 #[derive(Default)]
 struct Copies {
-    records: Vec<(u64, Vec<u8>, Vec<(String, String)>, Option<TraceId>)>,
+    records: Vec<Copy>,
     most: Option<usize>,
     told: Vec<u64>,
 }
