@@ -222,6 +222,7 @@ fn compress(word: &str, body: &[u8]) -> Vec<u8> {
 async fn code(answer: Response<Body>) -> String {
     let (parts, body) = answer.into_parts();
     let is_grpc = parts.headers.get(header::CONTENT_TYPE).is_some_and(|media| media == "application/grpc");
+    #[expect(clippy::disallowed_methods, reason = "bounded")]
     let text = axum::body::to_bytes(body, MAX_BODY).await.unwrap_or_default();
     let message = parts.headers.get("grpc-message").map_or(&text[..], |message| message.as_bytes());
     if String::from_utf8_lossy(message).replace("%20", " ").contains(PANICKED) {
