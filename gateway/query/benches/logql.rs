@@ -28,7 +28,7 @@ fn cpu() -> Duration {
 fn spent<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let before = cpu();
     let done = work();
-    (done, cpu() - before)
+    (done, cpu().saturating_sub(before))
 }
 
 /// The same numbers in each run.
