@@ -7,6 +7,7 @@ mod compare;
 mod generate;
 mod written;
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -57,7 +58,10 @@ async fn theirs(http: &Http, url: &str, query: &str, when: When, base: u64) -> R
             ("query_range", format!("start={}&end={}&step={step}", seconds(start), seconds(end)))
         }
     };
-    let escaped: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let mut escaped = String::new();
+    for byte in query.bytes() {
+        write!(escaped, "%{byte:02x}")?;
+    }
     let form = format!("query={escaped}&{times}");
     let headers = [("content-type", "application/x-www-form-urlencoded")];
     let answer = http.post(&format!("{url}/api/v1/{path}"), &headers, form.into_bytes()).await?;

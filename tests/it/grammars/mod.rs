@@ -113,7 +113,7 @@ async fn traceql_is_what_tempos_editor_takes() -> Result<()> {
         ("unexpected `avg(", "<", "the same"),
         ("", "with (", "Tempo lets any hint be that it does not know"),
     ];
-    let exceptions = exceptions.map(|(says, of, _reason)| Exception { says, of, _reason });
+    let exceptions = exceptions.map(|(says, of, reason)| Exception { says, of, _reason: reason });
     agree("traceql", include_str!("traceql.grammar"), "/tempo/api/search", &exceptions).await
 }
 

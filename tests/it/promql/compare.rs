@@ -139,7 +139,9 @@ pub fn differ(query: &str, theirs: &Given, ours: &Given) -> Option<String> {
         (Given::Scalar(a), Given::Scalar(b)) if equal(*a, *b) => None,
         (Given::Vector(a), Given::Vector(b)) => {
             let (mut a, mut b) = (a.clone(), b.clone());
-            a.iter_mut().for_each(|(labels, _)| later(query, labels));
+            for (labels, _) in a.iter_mut() {
+                later(query, labels);
+            }
             if !is_ordered(query) {
                 a.sort_by(|x, y| x.0.cmp(&y.0));
                 b.sort_by(|x, y| x.0.cmp(&y.0));
@@ -152,7 +154,9 @@ pub fn differ(query: &str, theirs: &Given, ours: &Given) -> Option<String> {
         }
         (Given::Matrix(a), Given::Matrix(b)) => {
             let (mut a, mut b) = (a.clone(), b.clone());
-            a.iter_mut().for_each(|(labels, _)| later(query, labels));
+            for (labels, _) in a.iter_mut() {
+                later(query, labels);
+            }
             a.sort_by(|x, y| x.0.cmp(&y.0));
             b.sort_by(|x, y| x.0.cmp(&y.0));
             let names = |m: &[(Labels, Vec<(i64, f64)>)]| m.iter().map(|s| s.0.clone()).collect::<Vec<_>>();

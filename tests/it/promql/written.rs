@@ -77,7 +77,7 @@ impl Corpus {
         self.add(&[("__name__", "young_total"), ("job", "api")], |n| {
             (n > 180).then(|| (n - 181) as f64 * 3.0)
         });
-        self.add(&[("__name__", "old_total"), ("job", "api")], |n| (n < 150).then(|| n as f64 * 2.5));
+        self.add(&[("__name__", "old_total"), ("job", "api")], |n| (n < 150).then_some(n as f64 * 2.5));
     }
 
     fn gauges(&mut self) {
@@ -109,7 +109,8 @@ impl Corpus {
     }
 
     fn odd_values(&mut self) {
-        let kinds: [(&str, fn(u64) -> f64); 8] = [
+        type Kind = (&'static str, fn(u64) -> f64);
+        let kinds: [Kind; 8] = [
             ("nan", |_| f64::NAN),
             ("inf", |_| f64::INFINITY),
             ("neginf", |_| f64::NEG_INFINITY),
@@ -205,7 +206,7 @@ impl Corpus {
                 let zero_count = n * 4.0;
                 let count = zero_count + positive.iter().map(|(_, count)| count).sum::<f64>();
                 Some(What::Native(NativeHistogram {
-                    schema: if i == 0 { 1 } else { 0 },
+                    schema: i32::from(i == 0),
                     count,
                     sum: n * 12.5,
                     zero_threshold: 0.001,
@@ -230,15 +231,18 @@ pub fn samples(base: u64) -> Vec<Written> {
     corpus.series
 }
 
+/// Samples of one series that are written together.
+type Part<'a> = (&'a Labels, &'a [(u64, What)]);
+
 /// What is written together: all series for some time, and so on.
-pub fn in_parts(all: &[Written]) -> Vec<Vec<(&Labels, &[(u64, What)])>> {
+pub fn in_parts(all: &[Written]) -> Vec<Vec<Part<'_>>> {
     let first = all.iter().filter_map(|s| s.samples.first()).map(|(time, _)| *time).min().unwrap_or(0);
     let length = (COUNT * INTERVAL).div_ceil(PARTS);
     let mut parts = Vec::new();
     for part in 0..=PARTS {
         let (from, to) = (first + part * length, first + (part + 1) * length);
         let place = |s: &Written, time: u64| s.samples.partition_point(|(at, _)| *at < time);
-        let mut within: Vec<(&Labels, &[(u64, What)])> = Vec::new();
+        let mut within: Vec<Part<'_>> = Vec::new();
         for series in all {
             let samples = &series.samples[place(series, from)..place(series, to)];
             if !samples.is_empty() {

@@ -91,6 +91,7 @@ fn holds(got: &Value, wanted: &Value, clock: Clock) -> Result<()> {
             Ok(())
         }
         (Value::Number(got), Value::Number(wanted)) if got.as_f64() == wanted.as_f64() => Ok(()),
+        (Value::String(got), Value::Number(wanted)) if got.parse().ok() == wanted.as_f64() => Ok(()),
         (got, wanted) => {
             ensure!(got == wanted, "{got}, expected {wanted}");
             Ok(())
