@@ -139,7 +139,7 @@ pub fn differ(query: &str, theirs: &Given, ours: &Given) -> Option<String> {
         (Given::Scalar(a), Given::Scalar(b)) if equal(*a, *b) => None,
         (Given::Vector(a), Given::Vector(b)) => {
             let (mut a, mut b) = (a.clone(), b.clone());
-            for (labels, _) in a.iter_mut() {
+            for (labels, _) in &mut a {
                 later(query, labels);
             }
             if !is_ordered(query) {
@@ -154,7 +154,7 @@ pub fn differ(query: &str, theirs: &Given, ours: &Given) -> Option<String> {
         }
         (Given::Matrix(a), Given::Matrix(b)) => {
             let (mut a, mut b) = (a.clone(), b.clone());
-            for (labels, _) in a.iter_mut() {
+            for (labels, _) in &mut a {
                 later(query, labels);
             }
             a.sort_by(|x, y| x.0.cmp(&y.0));
