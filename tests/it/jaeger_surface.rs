@@ -15,7 +15,7 @@ const ORDER: &str = "5eed0000000000000000000000000001";
 const CALL: &str = "5eed000000000002";
 
 struct Scene {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     http: Http,
     trefoil: Program,
     /// When it began, in microseconds.
@@ -68,7 +68,7 @@ impl Scene {
         let reported = report("jaeger_otel.py", &["http", &format!("http://{main}/api/traces")]).await?;
         found(&http, main, &reported).await?;
         trefoil.wait_for_records("traces", 6, SOON).await?;
-        Ok(Self { _folder: folder, http, trefoil, began, reported })
+        Ok(Self { folder, http, trefoil, began, reported })
     }
 
     async fn get(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Answer> {
@@ -245,9 +245,9 @@ async fn the_third_version_and_errors_have_their_own_shapes() -> Result<()> {
 async fn a_restart_changes_no_answer() -> Result<()> {
     let scene = Scene::start().await?;
     let before = scene.data(&format!("traces/{ORDER}"), &[]).await?;
-    let Scene { _folder, http, trefoil, .. } = scene;
+    let Scene { folder, http, trefoil, .. } = scene;
     trefoil.stop().await?;
-    let again = Program::start(&_folder.path().join("data"), &_folder.path().join("pods/*/*/*.log")).await?;
+    let again = Program::start(&folder.path().join("data"), &folder.path().join("pods/*/*/*.log")).await?;
     let url = format!("http://{}/jaeger/api/traces/{ORDER}", again.main);
     let after = until("the trace", SOON, || async { http.get(&url).await?.ok_json() }).await?;
     assert_eq!(after["data"], before);

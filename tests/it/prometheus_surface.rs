@@ -75,6 +75,10 @@ fn metrics(now: i64) -> Value {
         "scopeMetrics": [{"metrics": [{"name": "mail.delay", "unit": "s", "histogram": {"aggregationTemporality": 2, "dataPoints": [point]}}]}]}]})
 }
 
+fn url(base: &str, path: &str, parameters: &[(&str, &str)]) -> Result<String> {
+    Ok(reqwest::Url::parse_with_params(&format!("{base}/api/v1/{path}"), parameters)?.to_string())
+}
+
 impl Scene {
     async fn start() -> Result<Self> {
         let folder = tempfile::tempdir()?;
@@ -106,13 +110,9 @@ impl Scene {
         Ok(scene)
     }
 
-    fn url(&self, base: &str, path: &str, parameters: &[(&str, &str)]) -> Result<String> {
-        Ok(reqwest::Url::parse_with_params(&format!("{base}/api/v1/{path}"), parameters)?.to_string())
-    }
-
     async fn get(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Answer> {
         let base = format!("http://{}/prometheus", self.trefoil.main);
-        self.http.get(&self.url(&base, path, parameters)?).await
+        self.http.get(&url(&base, path, parameters)?).await
     }
 
     /// Exemplars of the minutes round the start; the same in both methods.
@@ -154,7 +154,7 @@ async fn a_real_prometheus_answers_through_the_gateway_in_its_own_words() -> Res
         ("nosuchpath", vec![]),
     ] {
         let through = scene.get(path, &parameters).await?;
-        let direct = scene.http.get(&scene.url(&scene.server, path, &parameters)?).await?;
+        let direct = scene.http.get(&url(&scene.server, path, &parameters)?).await?;
         assert_eq!(
             (through.status, &through.content_type),
             (direct.status, &direct.content_type),

@@ -165,7 +165,8 @@ impl Bench {
             ensure!(result.as_array().is_some_and(|series| series.len() > 1), "{result}");
             Ok(())
         };
-        self.cost("sum by (level) (count_over_time({..} | json | __error__=\"\" [1m]))", "1.5 Y", counted).await
+        self.cost("sum by (level) (count_over_time({..} | json | __error__=\"\" [1m]))", "1.5 Y", counted)
+            .await
     }
 
     async fn traces(&self, sample: &[String]) -> Result<()> {

@@ -190,9 +190,9 @@ impl Waiting {
 
     fn lose(&mut self, time: u64, stream: Arc<Labels>) {
         if self.dropped.len() < MAX_DROPPED {
-            self.dropped.push((time, stream))
+            self.dropped.push((time, stream));
         } else {
-            self.more_dropped += 1
+            self.more_dropped += 1;
         }
     }
 
