@@ -156,7 +156,7 @@ fn loki(answer: &Answer, case: &Value, clock: Clock) -> Result<()> {
         let got = sorted(result, label("metric"))?;
         let got: Vec<Value> = got
             .iter()
-            .map(|series| serde_json::json!({"labels": series["metric"], values: points(&series[values])}))
+            .map(|series| serde_json::json!({"labels": series["metric"], "values": points(&series[values])}))
             .collect();
         return same(&got, &sorted(&case[wanted], label("labels"))?, clock);
     }

@@ -192,10 +192,6 @@ fn metric(reader: &mut Reader<'_>, of: &str) -> Result<Node, QueryError> {
             at,
             format!("syntax error: unexpected lines in {of}, expecting a metric such as count_over_time({{...}}[5m])"),
         )),
-        Node::Number(_) => Err(reader.refuse(
-            at,
-            format!("syntax error: unexpected number in {of}, expecting a metric such as count_over_time({{...}}[5m])"),
-        )),
         node => Ok(node),
     }
 }
