@@ -46,8 +46,16 @@ fn nesting_and_chains_have_a_bound() {
         let error = parse(&deep).unwrap_err().to_string();
         assert!(error.len() < 200, "{error}");
     }
-    let filters = vec![r#"up{a="b"}"#; 150].join(" OR ");
-    assert!(parse(&filters).is_ok());
+    // What is within the bounds fits the stack of a thread.
+    let source = super::source::Lines::new("up: 1 2 3 4 5");
+    for long in [
+        vec!["up"; 190].join(" OR "),
+        vec!["up"; 190].join(" + "),
+        "abs(".repeat(60) + "up" + &")".repeat(60),
+        "sum by (a) (-(".repeat(30) + "up" + &"))".repeat(30),
+    ] {
+        assert_eq!(source.show(&long, 4.0).len(), 1, "{long}");
+    }
 }
 
 #[test]
