@@ -35,9 +35,9 @@ async fn every_metric_is_in_the_list_and_exposed_as_it_says() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("data");
     // Sampling has metrics only where it is configured.
-    let sections = format!("store: {{dir: '{}'}}\nsampling: {{rules: [{{name: rest, keep: 0.5}}]}}\n", data.display());
-    let trefoil =
-        Program::start_configured(&data, &folder.path().join("pods/*/*/*.log"), &sections).await?;
+    let sections =
+        format!("store: {{dir: '{}'}}\nsampling: {{rules: [{{name: rest, keep: 0.5}}]}}\n", data.display());
+    let trefoil = Program::start_configured(&data, &folder.path().join("pods/*/*/*.log"), &sections).await?;
     let http = Http::new()?;
     let base = format!("http://{}", trefoil.main);
     // So that the request metrics have a series.
