@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::names::Names;
 use crate::codec::{Damaged, Input, Output};
 use crate::options::OpenError;
-use crate::segment::{Extent, Filter, key, read};
+use crate::segment::{Extent, Filter, key, parse_trailer, read};
 
 const MAGIC: &[u8; 7] = b"tftombs";
 const VERSION: u8 = 1;
@@ -73,7 +73,7 @@ impl Sheet {
         let mut trailer = [0u8; TRAILER];
         let Some(at) = bytes.checked_sub(TRAILER as u64) else { return Ok(None) };
         file.read_exact_at(&mut trailer, at).map_err(fail)?;
-        let Ok((extent, found)) = parse_trailer(&trailer) else { return Ok(None) };
+        let Ok((extent, found)) = parse_trailer(&trailer, MAGIC) else { return Ok(None) };
         if found > VERSION {
             return Err(OpenError::Version { file: path, found, known: VERSION });
         }
@@ -136,17 +136,6 @@ impl Sheet {
         }
         Ok(stones)
     }
-}
-
-fn parse_trailer(trailer: &[u8]) -> Result<(Extent, u8), Damaged> {
-    let mut input = Input::new(trailer);
-    let offset = input.fixed64()?;
-    let mut number = || Ok(u32::from_le_bytes(input.raw(4)?.try_into().map_err(|_| Damaged)?));
-    let (length, checksum) = (number()?, number()?);
-    if input.raw(MAGIC.len())? != MAGIC {
-        return Err(Damaged);
-    }
-    Ok((Extent { offset, length, checksum }, input.byte()?))
 }
 
 /// One file being written. It has a temporary name until it is whole.

@@ -13,7 +13,7 @@ mod writer;
 
 pub use filter::{Filter, key};
 pub use merge::{Dropped, MergeError, Removed, merge};
-pub use reader::{Segment, read};
+pub use reader::{Segment, parse_trailer, read};
 pub use seal::seal;
 pub use writer::Writer;
 

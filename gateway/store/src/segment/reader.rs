@@ -38,7 +38,7 @@ impl Segment {
         let mut trailer = [0u8; TRAILER];
         let Some(at) = bytes.checked_sub(TRAILER as u64) else { return Ok(None) };
         file.read_exact_at(&mut trailer, at).map_err(fail)?;
-        let Ok((extent, found)) = parse_trailer(&trailer) else { return Ok(None) };
+        let Ok((extent, found)) = parse_trailer(&trailer, MAGIC) else { return Ok(None) };
         if found > VERSION {
             return Err(OpenError::Version { file: path, found, known: VERSION });
         }
@@ -140,12 +140,13 @@ fn entry(input: &mut Input<'_>, before: u64, blocks: &mut Vec<usize>) -> Result<
     Ok(key)
 }
 
-fn parse_trailer(trailer: &[u8]) -> Result<(Extent, u8), Damaged> {
+/// Where the footer of a file lies that begins and ends with this magic, and the file's version.
+pub fn parse_trailer(trailer: &[u8], magic: &[u8]) -> Result<(Extent, u8), Damaged> {
     let mut input = Input::new(trailer);
     let offset = input.fixed64()?;
     let mut number = || Ok(u32::from_le_bytes(input.raw(4)?.try_into().map_err(|_| Damaged)?));
     let (length, checksum) = (number()?, number()?);
-    if input.raw(MAGIC.len())? != MAGIC {
+    if input.raw(magic.len())? != magic {
         return Err(Damaged);
     }
     Ok((Extent { offset, length, checksum }, input.byte()?))
