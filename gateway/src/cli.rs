@@ -351,7 +351,7 @@ fn trace(id: &str, json: bool, url: &str) -> Result<(), Failure> {
             };
             print!("{}", trace_view::render(&value, &options));
         }
-        if found { Ok(()) } else { Err(Failure { message: format!("nothing is known of {id}"), code: 3 }) }
+        if found { Ok(()) } else { Err(Failure { message: format!("nothing is stored of {id}"), code: 3 }) }
     })
 }
 
