@@ -48,7 +48,9 @@ For Grafana, generated for this very address:
 or by hand as data sources:
   Loki        http://{main}
   Tempo       http://{main}/tempo
-  Prometheus  http://{main}/prometheus  (if one is configured)
+  Jaeger      http://{main}/jaeger
+  Zipkin      http://{main}/zipkin
+  Prometheus  http://{main}/prometheus
 
 To send spans, logs and metrics of your own:
   OTLP gRPC {}, OTLP HTTP http://{}
