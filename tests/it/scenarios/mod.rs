@@ -152,3 +152,13 @@ async fn lokis_surface_answers_as_documented() -> Result<()> {
 async fn tempos_surface_answers_as_documented() -> Result<()> {
     play_all("tempo").await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jaegers_surface_answers_as_documented() -> Result<()> {
+    play_all("jaeger").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn zipkins_surface_answers_as_documented() -> Result<()> {
+    play_all("zipkin").await
+}
