@@ -114,29 +114,8 @@ fn seconds(text: &str) -> Option<u64> {
 
 /// One or more numbers, each with its unit.
 fn sum(text: &str) -> Option<u64> {
-    let mut rest = text;
-    let mut total = 0f64;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, after) = rest.split_at(digits);
-        let unit_end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
-        let (unit, after) = after.split_at(unit_end);
-        let nanos = match unit {
-            "ns" => 1.0,
-            "us" | "µs" | "μs" => 1e3,
-            "ms" => 1e6,
-            "s" => 1e9,
-            "m" => 60e9,
-            "h" => 3_600e9,
-            "d" => 86_400e9,
-            "w" => 604_800e9,
-            "y" => 31_536_000e9,
-            _ => return None,
-        };
-        total += number.parse::<f64>().ok()? * nanos;
-        rest = after;
-    }
-    (total < u64::MAX as f64).then_some(total.round() as u64)
+    let nanos = query::logql::duration(text)?;
+    (0.0..u64::MAX as f64).contains(&nanos).then_some(nanos.round() as u64)
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ use crate::QueryError;
 use metric::calculate;
 use syntax::Node;
 
+pub use syntax::duration;
+
 /// A query that has been read. Written out, it is in its canonical form on one line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expr {

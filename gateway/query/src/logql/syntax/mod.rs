@@ -14,4 +14,5 @@ mod token;
 pub(super) use ast::*;
 pub(super) use expression::parse;
 pub(super) use pretty::pretty;
-pub(super) use quantity::{bytes, duration};
+pub(super) use quantity::bytes;
+pub use quantity::duration;

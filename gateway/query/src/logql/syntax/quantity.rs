@@ -1,7 +1,7 @@
 //! Numbers with units: durations as Go and Prometheus write them, sizes as people do.
 
 /// Nanoseconds of `1h30m`, `500ms`, `1.5s`, `-1m`, `2d`.
-pub(in crate::logql) fn duration(text: &str) -> Option<f64> {
+pub fn duration(text: &str) -> Option<f64> {
     let (sign, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (-1.0, rest),
         None => (1.0, text.strip_prefix('+').unwrap_or(text)),
