@@ -16,7 +16,8 @@ pub struct StoreSink {
     followers: Sender<Arc<Batch>>,
 }
 
-/// Batches that are held for a follower that is slow; a batch has some megabytes at most.
+/// Batches that are held for a follower that is slow: some megabytes as agents and SDKs send, at worst as many of the largest
+/// bodies that are taken.
 const HELD_BATCHES: usize = 16;
 
 /// When a batch that was not even tried may be sent again.
