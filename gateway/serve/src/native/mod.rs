@@ -1,5 +1,6 @@
 //! Trefoil's own interface: the unified look-up by trace id.
 
+mod request;
 mod response;
 mod routes;
 #[cfg(test)]

@@ -6,11 +6,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use parsers::record::TraceId;
-use serde::Serialize;
-use utoipa::{OpenApi, ToSchema};
+use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::request::Refusal;
 use super::response::TraceBody;
 use crate::{State, collect, scrape};
 
@@ -38,13 +38,6 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub(crate) fn routes() -> Router<State> {
     let (router, document) = described().split_for_parts();
     router.route("/openapi.json", get(move || std::future::ready(Json(document.clone()))))
-}
-
-/// Why a request was refused.
-#[derive(Debug, Serialize, ToSchema)]
-struct Refusal {
-    /// What came, and what was expected.
-    error: String,
 }
 
 /// Some senders call their traces anything: what is no id in a known spelling is one if a record has it.
@@ -77,7 +70,7 @@ async fn trace(Extract(state): Extract<State>, Path(id): Path<String>) -> Respon
                 let error = format!(
                     "{id:?} is not a trace id: {error}; expected hex of up to 32 digits, or another known spelling"
                 );
-                return (StatusCode::BAD_REQUEST, Json(Refusal { error })).into_response();
+                return Refusal::new(error).into_response();
             }
         },
     };

@@ -1,0 +1,88 @@
+//! What the questions of this surface have in common: a window of time, how much, which keys, and how a refusal looks.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::Value;
+use store::read::Window;
+use utoipa::ToSchema;
+
+use crate::parameters::{Malformed, Parameters, SECOND};
+
+/// A question that names no window is about the last hour, as Grafana's is.
+pub(super) const DEFAULT_WINDOW: u64 = 3600 * SECOND;
+
+/// Why a request was refused.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Refusal {
+    /// What came, and what was expected.
+    error: String,
+}
+
+impl Refusal {
+    /// 400 with these words.
+    pub(super) fn new(error: impl Into<String>) -> Self {
+        Self { error: error.into() }
+    }
+
+    /// With another status.
+    pub(super) fn with(self, status: StatusCode) -> Response {
+        (status, Json(self)).into_response()
+    }
+}
+
+impl From<Malformed> for Refusal {
+    fn from(error: Malformed) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        self.with(StatusCode::BAD_REQUEST)
+    }
+}
+
+/// `start` and `end`: the last hour unless they are given, an hour if one of them is.
+pub(super) fn window(parameters: &Parameters, now: u64) -> Result<Window, Refusal> {
+    named_window(parameters, "start", "end", now)
+}
+
+/// As [`window`], by other names.
+pub(super) fn named_window(
+    parameters: &Parameters,
+    start: &'static str,
+    end: &'static str,
+    now: u64,
+) -> Result<Window, Refusal> {
+    let (from, to) = (parameters.time(start)?, parameters.time(end)?);
+    let window = match (from, to) {
+        (Some(start), Some(end)) => Window { start, end },
+        (Some(start), None) => Window { start, end: now.max(start.saturating_add(1)) },
+        (None, to) => {
+            let end = to.unwrap_or(now);
+            Window { start: end.saturating_sub(DEFAULT_WINDOW), end }
+        }
+    };
+    if window.start >= window.end {
+        let (from, to) = (window.start, window.end);
+        return Err(Refusal::new(format!("{start} ({from}) is not before {end} ({to})")));
+    }
+    Ok(window)
+}
+
+/// `limit`: how many entries a list of the answer has, at least 1 and at most `most`.
+pub(super) fn limit(parameters: &Parameters, default: usize, most: usize) -> Result<usize, Refusal> {
+    Ok(parameters.count("limit")?.unwrap_or(default).clamp(1, most))
+}
+
+/// The body, of which `fields` (keys of its first level, by commas) keeps those that it names.
+pub(super) fn answer<T: Serialize>(parameters: &Parameters, body: &T) -> Response {
+    let Some(fields) = parameters.get("fields") else { return Json(body).into_response() };
+    let Ok(Value::Object(mut object)) = serde_json::to_value(body) else {
+        return Json(body).into_response();
+    };
+    object.retain(|key, _| fields.split(',').any(|field| field.trim() == key));
+    Json(object).into_response()
+}
