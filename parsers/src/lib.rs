@@ -14,5 +14,6 @@ pub mod line;
 pub mod otlp;
 pub mod pattern;
 pub mod record;
+pub mod stack;
 pub mod stage;
 pub mod syslog;
