@@ -27,8 +27,8 @@ use crate::read::Signal;
 
 /// First bytes of a segment; the byte after is the version.
 pub const MAGIC: &[u8; 7] = b"tfsegmt";
-/// Version of everything in a segment.
-pub const VERSION: u8 = 1;
+/// Version of everything in a segment. From 2 on a footer lists sections.
+pub const VERSION: u8 = 2;
 /// Footer offset, its length and checksum, magic and version.
 const TRAILER: usize = 8 + 4 + 4 + 8;
 /// No block is near this once unpacked; a longer one is damage, and is not allocated.
@@ -153,6 +153,20 @@ pub struct Footer {
     groups: Vec<(u32, Extent)>,
     /// Ids in it.
     pub filter: Filter,
+    /// What else is known of its records, where it lies: each is read when it is asked for. A number that is not known here
+    /// is passed over, so that a section can be added without a new version.
+    sections: Vec<(u32, Extent)>,
+}
+
+/// What a segment may hold beside its blocks and the index over their traces; the number is what the file has. Any of them may be
+/// missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Section {
+    /// Statistics of spans: attributes with their values, services with their operations.
+    SpanStatistics = 1,
+    /// Which blocks of spans may hold which attribute with which value.
+    SpanBlocks = 2,
 }
 
 impl Footer {
@@ -182,9 +196,14 @@ impl Footer {
             extent.encode(out);
         }
         self.filter.encode(out);
+        out.varint(self.sections.len() as u64);
+        for (number, extent) in &self.sections {
+            out.varint(u64::from(*number));
+            extent.encode(out);
+        }
     }
 
-    fn decode(input: &mut Input<'_>) -> Result<Self, Damaged> {
+    fn decode(input: &mut Input<'_>, version: u8) -> Result<Self, Damaged> {
         let mut footer = Self { first: input.varint()?, last: input.varint()?, ..Self::default() };
         for _ in 0..input.count()? {
             footer.streams.push(Arc::new(input.labels()?));
@@ -205,6 +224,11 @@ impl Footer {
             footer.groups.push((input.varint32()?, Extent::decode(input)?));
         }
         footer.filter = Filter::decode(input)?;
+        if version >= 2 {
+            for _ in 0..input.count()? {
+                footer.sections.push((input.varint32()?, Extent::decode(input)?));
+            }
+        }
         Ok(footer)
     }
 }

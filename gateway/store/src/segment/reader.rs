@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use parsers::record::Batch;
 
-use super::{Block, Extent, Footer, MAGIC, MAX_BLOCK, Name, TRAILER, VERSION, key};
+use super::{Block, Extent, Footer, MAGIC, MAX_BLOCK, Name, Section, TRAILER, VERSION, key};
 use crate::codec::{Damaged, Input, decode_logs, decode_metrics, decode_spans};
 use crate::options::OpenError;
 use crate::read::Signal;
@@ -44,7 +44,7 @@ impl Segment {
         }
         let footer = read(&file, extent, bytes)
             .and_then(|packed| unpack(&packed))
-            .and_then(|body| Footer::decode(&mut Input::new(&body)));
+            .and_then(|body| Footer::decode(&mut Input::new(&body), found));
         let Ok(footer) = footer else { return Ok(None) };
         let blocks = &footer.blocks;
         Ok(Some(Self {
@@ -77,6 +77,12 @@ impl Segment {
             Signal::Metrics => batch.metrics = decode_metrics(&mut input)?,
         }
         Ok(batch)
+    }
+
+    /// What a section holds; `None` if the segment has none of this number.
+    pub fn section(&self, section: Section) -> Result<Option<Vec<u8>>, Damaged> {
+        let found = self.footer.sections.iter().find(|(number, _)| *number == section as u32);
+        found.map(|(_, extent)| unpack(&read(&self.file, *extent, self.bytes)?)).transpose()
     }
 
     /// The bytes of a block as they lie on disk, checked.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use parsers::record::Labels;
 
-use super::{Block, Extent, Filter, Footer, MAGIC, Name, Segment, VERSION, key};
+use super::{Block, Extent, Filter, Footer, MAGIC, Name, Section, Segment, VERSION, key};
 use crate::codec::Output;
 
 /// Keys of an index group: one read of about 3 KB.
@@ -108,6 +108,13 @@ impl Writer {
     ) -> io::Result<()> {
         let extent = self.put(packed)?;
         self.add(Block { extent, stream, ..*block }, keys);
+        Ok(())
+    }
+
+    /// Writes a section; each at most once.
+    pub fn section(&mut self, section: Section, body: &Output) -> io::Result<()> {
+        let extent = self.put_packed(body.as_bytes())?;
+        self.footer.sections.push((section as u32, extent));
         Ok(())
     }
 

@@ -3,32 +3,43 @@
 
 use super::*;
 
-#[test]
-fn version_1_is_read() {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/v1");
+/// The newest, and the only one that is ever written.
+const NEWEST: &str = "v2";
+
+fn write(to: &Path) {
+    let retention = Retention { logs: Keep { bytes: Some(0), ..Keep::default() }, ..Retention::default() };
+    let store = Store::open(StoreOptions { retention, ..options(to) }).unwrap();
+    let mut old = logs(0, 4);
+    old.rows.iter_mut().for_each(|r| r.trace = 7);
+    store.append(Arc::new(Batch { logs: old, ..Batch::default() })).unwrap();
+    store.seal().unwrap();
+    crate::retention::enforce(store.inner(), DAY).unwrap();
+    store.append(batch(0, 20)).unwrap();
+    store.seal().unwrap();
+    store.append(batch(20, 20)).unwrap();
+}
+
+fn is_read(version: &str) {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(version);
     let dir = tempfile::tempdir().unwrap();
-    let now = dir.path().join("now");
-    let write = |to: &Path| {
-        let retention =
-            Retention { logs: Keep { bytes: Some(0), ..Keep::default() }, ..Retention::default() };
-        let store = Store::open(StoreOptions { retention, ..options(to) }).unwrap();
-        let mut old = logs(0, 4);
-        old.rows.iter_mut().for_each(|r| r.trace = 7);
-        store.append(Arc::new(Batch { logs: old, ..Batch::default() })).unwrap();
-        store.seal().unwrap();
-        crate::retention::enforce(store.inner(), DAY).unwrap();
-        store.append(batch(0, 20)).unwrap();
-        store.seal().unwrap();
-        store.append(batch(20, 20)).unwrap();
-    };
+    let (now, then) = (dir.path().join("now"), dir.path().join("then"));
     write(&now);
-    if std::env::var_os("TREFOIL_WRITE_FIXTURES").is_some() {
+    if version == NEWEST && std::env::var_os("TREFOIL_WRITE_FIXTURES").is_some() {
         let _ = std::fs::remove_dir_all(&fixture);
         copy(&now, &fixture);
     }
-    let then = dir.path().join("then");
     copy(&fixture, &then);
     let (then, now) = (open(&then), open(&now));
     assert_eq!(expect(&then, 40), expect(&now, 40));
     assert_eq!(look_up(&then, 7).fates.len(), 1);
+}
+
+#[test]
+fn version_1_is_read() {
+    is_read("v1");
+}
+
+#[test]
+fn version_2_is_read() {
+    is_read(NEWEST);
 }
