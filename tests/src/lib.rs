@@ -5,3 +5,4 @@ pub mod harness;
 pub mod hostile;
 pub mod node;
 pub mod program;
+pub mod shop;
