@@ -40,6 +40,8 @@ mod otlp_sdks;
 #[cfg(test)]
 mod own_metrics;
 #[cfg(test)]
+mod planted;
+#[cfg(test)]
 mod prometheus_surface;
 #[cfg(test)]
 mod promql;

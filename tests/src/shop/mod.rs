@@ -81,7 +81,7 @@ fn caller(world: &World) -> Caller {
         trace: dice.trace_id(),
         span: None,
         request: format!("{a:08x}-0000-4000-8000-{b:012x}").into(),
-        tenant: *dice.pick::<&'static str>(&TENANTS),
+        tenant: dice.pick::<&'static str>(&TENANTS),
         user: dice.below(USERS),
     }
 }

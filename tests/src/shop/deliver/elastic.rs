@@ -46,8 +46,7 @@ pub(super) fn body(delivery: &Delivery<'_>, pod: usize, spans: &[&Span]) -> Vec<
         }
         lines.extend(span.thrown.as_ref().map(|thrown| error(delivery, span, thrown)));
     }
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    text.into_bytes()
+    lines.iter().flat_map(|line| format!("{line}\n").into_bytes()).collect()
 }
 
 fn request(span: &Span) -> Json {
