@@ -49,8 +49,11 @@ pub(super) async fn visit(world: &World, caller: Caller) {
     let status = world
         .call(&edge, ("frontend.shop", method), |caller| frontend(world, caller, (buys, product, name)))
         .await;
-    world.log_access(&edge, method, &path, status, "frontend");
-    world.answer(edge, status);
+    let (span, request) = (edge.span.clone(), edge.caller.request.clone());
+    world.answer(edge, status).await;
+    // A proxy writes when all is sent and its span has ended.
+    world.pass(200).await;
+    world.log_access(&span, (method, &path, status), &request);
 }
 
 async fn frontend(world: &World, caller: Caller, (buys, product, name): (bool, u64, &'static str)) -> u16 {
@@ -77,7 +80,7 @@ async fn frontend(world: &World, caller: Caller, (buys, product, name): (bool, u
     } else {
         world.say(&me, "INFO", ("server.js", 61), "page sent");
     }
-    world.answer(me, status)
+    world.answer(me, status).await
 }
 
 async fn checkout(world: &World, caller: Caller) -> u16 {
@@ -93,12 +96,12 @@ async fn checkout(world: &World, caller: Caller) -> u16 {
     .await;
     if reserved >= 500 {
         world.say(&me, "ERROR", ("orders.go", 131), &format!("order {order} given up: nothing reserved"));
-        return world.answer(me, 503);
+        return world.answer(me, 503).await;
     }
     let paid = world.call(&me, ("payment.shop", "POST"), |caller| payment(world, caller, order)).await;
     if paid >= 500 {
         world.say(&me, "ERROR", ("orders.go", 139), &format!("order {order} given up: not paid"));
-        return world.answer(me, 502);
+        return world.answer(me, 502).await;
     }
     world.call(&me, ("shipping.shop", "POST"), |caller| shipping(world, caller, order)).await;
     world.query(&me, ("postgresql", "INSERT INTO orders (id, state) VALUES ($1, $2)"), 2_500).await;
@@ -116,7 +119,7 @@ async fn checkout(world: &World, caller: Caller) -> u16 {
         })
         .await;
     world.say(&me, "INFO", ("orders.go", 162), &format!("order {order} complete"));
-    world.answer(me, 201)
+    world.answer(me, 201).await
 }
 
 async fn reserve(world: &World, me: &Serving, product: u64) -> u16 {
@@ -137,7 +140,7 @@ async fn inventory(world: &World, caller: Caller, product: u64) -> u16 {
     if world.suffers(Fault::RetryStorm) && world.chance(BUSY) {
         world.work(&me, 6_000).await;
         world.say(&me, "ERROR", ("inventory.go", 71), "too many reservations under way");
-        return world.answer(me, 503);
+        return world.answer(me, 503).await;
     }
     let lock = if world.plan.fault == Fault::Lock {
         let before = world.engine.now();
@@ -156,7 +159,7 @@ async fn inventory(world: &World, caller: Caller, product: u64) -> u16 {
     world.query(&me, ("postgresql", "UPDATE stock SET free = free - 1 WHERE id = $1"), 3_000).await;
     drop(lock);
     world.say(&me, "INFO", ("inventory.go", 104), &format!("reserved product {product}"));
-    world.answer(me, 201)
+    world.answer(me, 201).await
 }
 
 async fn payment(world: &World, caller: Caller, order: u64) -> u16 {
@@ -181,11 +184,11 @@ async fn payment(world: &World, caller: Caller, order: u64) -> u16 {
         .await;
     if status >= 500 {
         world.say(&me, "ERROR", ("charges.rb", 52), "connection to acquirer.example.com refused");
-        return world.answer(me, 502);
+        return world.answer(me, 502).await;
     }
     world.work(&me, 1_000).await;
     world.say(&me, "INFO", ("charges.rb", 61), &format!("order {order} is paid"));
-    world.answer(me, 201)
+    world.answer(me, 201).await
 }
 
 async fn catalog(world: &World, caller: Caller, product: u64) -> u16 {
@@ -205,7 +208,7 @@ async fn catalog(world: &World, caller: Caller, product: u64) -> u16 {
         world.query(&me, ("postgresql", PRICES), 2_000).await;
     }
     world.say(&me, "INFO", ("ProductController", 52), &format!("product {product} shown"));
-    world.answer(me, 200)
+    world.answer(me, 200).await
 }
 
 async fn reviews(world: &World, caller: Caller, product: u64) -> u16 {
@@ -226,9 +229,9 @@ async fn reviews(world: &World, caller: Caller, product: u64) -> u16 {
         let line = format!("rating of product {product} failed: AttributeError: {message}");
         world.say(&me, "ERROR", ("views.py", 57), &line);
         world.throw(&mut me, ("AttributeError", message), &NO_TEXT);
-        return world.answer(me, 500);
+        return world.answer(me, 500).await;
     }
-    world.answer(me, 200)
+    world.answer(me, 200).await
 }
 
 async fn shipping(world: &World, caller: Caller, order: u64) -> u16 {
@@ -242,7 +245,7 @@ async fn shipping(world: &World, caller: Caller, order: u64) -> u16 {
     )
     .await;
     world.say(&me, "INFO", ("shipper.go", 55), &format!("parcel of order {order} announced"));
-    world.answer(me, 201)
+    world.answer(me, 201).await
 }
 
 /// Takes orders from the queue for as long as any come.
@@ -257,6 +260,6 @@ pub(super) async fn consume(world: &World) {
         let took = if world.suffers(Fault::QueueLag) { 900_000 } else { 8_000 };
         world.work(&me, took).await;
         world.say(&me, "INFO", ("mailer.py", 19), &format!("mail for order {order} sent"));
-        world.answer(me, 0);
+        world.answer(me, 0).await;
     }
 }

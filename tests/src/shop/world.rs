@@ -20,7 +20,7 @@ const CONNECTIONS: usize = 8;
 /// How much longer work takes beside a noisy neighbour.
 const NOISY: u64 = 6;
 /// How much longer work takes in a throttled pod.
-const THROTTLED: u64 = 12;
+const THROTTLED: u64 = 50;
 /// A throttled pod is short of CPU in the first part of each of these periods.
 pub(super) const THROTTLE_PERIOD: u64 = 40_000 * MS;
 /// How long.
@@ -231,8 +231,9 @@ impl World {
         }
     }
 
-    /// It is answered.
-    pub(super) fn answer(&self, mut serving: Serving, status: u16) -> u16 {
+    /// It is answered, shortly after whatever was said last.
+    pub(super) async fn answer(&self, mut serving: Serving, status: u16) -> u16 {
+        self.pass(40).await;
         serving.span.end = self.engine.now();
         if serving.span.kind == Kind::Server {
             serving.span.attributes.push(("http.response.status_code", Value::Int(i64::from(status))));
@@ -355,27 +356,18 @@ impl World {
             message,
         };
         let text = say.render(pod.service.format());
-        self.note(serving, text, level == "ERROR", (trace, span), says_so);
+        self.note(serving.span.pod, text, level == "ERROR", (trace, span), says_so);
     }
 
-    /// The edge's line about a request that is about to be answered.
-    pub(super) fn log_access(
-        &self,
-        serving: &Serving,
-        method: &str,
-        path: &str,
-        status: u16,
-        upstream: &str,
-    ) {
-        let now = self.engine.now();
-        let time = (self.opened + serving.span.start).saturating_add_signed(self.ahead(self.pod(serving)));
-        let took = now - serving.span.start;
-        let text = access(time, (method, path, status), took, &serving.caller.request, upstream);
-        self.note(serving, text, false, (serving.caller.trace, serving.span.id), false);
+    /// The edge's line about a request that it has answered.
+    pub(super) fn log_access(&self, span: &Span, seen: (&str, &str, u16), request: &str) {
+        let time = (self.opened + span.start).saturating_add_signed(self.ahead(&self.pods[span.pod]));
+        let text = access(time, seen, self.engine.now() - span.start, request, "frontend");
+        self.note(span.pod, text, false, (span.trace, span.id), false);
     }
 
-    fn note(&self, serving: &Serving, text: String, stderr: bool, belongs: (u128, u64), says_so: bool) {
-        let line = Line { pod: serving.span.pod, time: self.engine.now(), text, stderr, belongs, says_so };
+    fn note(&self, pod: usize, text: String, stderr: bool, belongs: (u128, u64), says_so: bool) {
+        let line = Line { pod, time: self.engine.now(), text, stderr, belongs, says_so };
         self.noted.borrow_mut().1.push(line);
     }
 }
