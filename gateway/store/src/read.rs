@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use parsers::record::{Exemplar, Labels, LogRecord, Series, Severity, Span, TraceId};
 
+mod running;
 mod samples;
 mod span_view;
 mod view;
@@ -193,6 +194,26 @@ pub struct TraceSelect<'a> {
     pub whole: bool,
 }
 
+/// Whose spans are asked for by the time at which they ran.
+#[derive(Debug, Clone)]
+pub struct RunningSelect {
+    /// The span ran at some instant of it.
+    pub window: Window,
+    /// It has one of these `service.name`s.
+    pub services: Vec<String>,
+    /// How long before the window a span may have started, ns; what runs longer may be left out.
+    pub longest: u64,
+    /// Bytes of spans that are read for it at most.
+    pub bytes: u64,
+}
+
+impl RunningSelect {
+    /// Whether a span is one of them.
+    pub fn wants(&self, service: &str, start: u64, end: u64) -> bool {
+        self.window.touches(start, end.max(start)) && self.services.iter().any(|wanted| wanted == service)
+    }
+}
+
 /// Visits traces.
 pub trait TraceVisitor {
     /// A trace that has a wanted span: all its spans, in no order.
@@ -291,6 +312,16 @@ pub trait TraceRead: Send + Sync {
             let wanted = |view: &SpanView<'_>| select.window.contains(view.start) && (select.wanted)(view);
             if views.iter().any(wanted) { visitor.trace(&views) } else { ControlFlow::Continue(()) }
         })
+    }
+
+    /// Visits spans of any traces that ran in a window, in any order; one that was received twice may come twice. Tells whether
+    /// these are all of them: `false` where the visit or the bound on what is read ended it.
+    fn running(
+        &self,
+        select: &RunningSelect,
+        visit: &mut dyn FnMut(&SpanView<'_>) -> ControlFlow<()>,
+    ) -> Result<bool, ReadError> {
+        running::by_traces(self, select, visit)
     }
 
     /// Services that have spans in the window, each with its operations, both sorted. A sealed segment that touches the window

@@ -4,6 +4,7 @@ mod exemplars;
 mod found;
 mod logs;
 mod partial;
+mod running;
 mod samples;
 mod traces;
 mod visit;

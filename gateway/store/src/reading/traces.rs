@@ -9,11 +9,12 @@ use std::sync::{Arc, PoisonError};
 use parsers::record::{Batch, Span, TraceId};
 
 use super::found::Found;
+use super::running::running;
 use super::visit::visit;
 use crate::expired;
 use crate::read::{
-    Fate, ReadError, ScanReport, Signal, SpanSelect, TraceRead, TraceRecords, TraceSelect, TraceVisitor,
-    Window,
+    Fate, ReadError, RunningSelect, ScanReport, Signal, SpanSelect, SpanView, TraceRead, TraceRecords,
+    TraceSelect, TraceVisitor, Window,
 };
 use crate::segment::Segment;
 use crate::store::Store;
@@ -80,6 +81,14 @@ impl TraceRead for Store {
         visitor: &mut dyn TraceVisitor,
     ) -> Result<ScanReport, ReadError> {
         Ok(visit(self, select, visitor))
+    }
+
+    fn running(
+        &self,
+        select: &RunningSelect,
+        visit: &mut dyn FnMut(&SpanView<'_>) -> ControlFlow<()>,
+    ) -> Result<bool, ReadError> {
+        Ok(running(self, select, visit))
     }
 
     fn services(&self, window: Window) -> Result<Vec<(String, Vec<String>)>, ReadError> {
