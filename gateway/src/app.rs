@@ -172,7 +172,8 @@ impl App {
         let joining = correlate_options(config.prometheus.as_ref());
         let exemplars =
             Exemplars::new(Arc::clone(&traces), Arc::new(store.clone()), metrics.clone(), &joining);
-        let correlator = Correlator::new(Arc::clone(&traces), metrics, joining);
+        let correlator =
+            Correlator::new(Arc::clone(&traces), metrics, joining).with_logs(Arc::new(store.clone()));
 
         let mut registry = Registry::default();
         telemetry::register(

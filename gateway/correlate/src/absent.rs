@@ -8,7 +8,43 @@ use crate::{Absence, AbsentReason, AbsentSignal};
 const STORED: [AbsentSignal; 3] = [AbsentSignal::Spans, AbsentSignal::Logs, AbsentSignal::Exemplars];
 
 pub(crate) fn absence(signal: AbsentSignal, reason: AbsentReason, detail: impl Into<String>) -> Absence {
-    Absence { signal, reason, detail: detail.into() }
+    Absence { signal, reason, detail: detail.into(), hint: hint(signal, reason).to_owned() }
+}
+
+/// What a person can try next.
+fn hint(signal: AbsentSignal, reason: AbsentReason) -> &'static str {
+    match (reason, signal) {
+        (AbsentReason::NeverSeen, AbsentSignal::Spans) => {
+            "check that the service exports its spans here (OTLP on 4317 and 4318) and what its sampler is set to; \
+             `GET /api/v1/collect` and `/metrics` say what arrived"
+        }
+        (AbsentReason::NeverSeen, AbsentSignal::Logs) => {
+            "check what the rules find in a line of the service: `trefoil parse < lines`; lines without an id are offered with \
+             a lower `min_confidence`"
+        }
+        (AbsentReason::NeverSeen, _) => {
+            "exemplars come with OTLP metrics, remote write 2.0 and OpenMetrics scrapes, where the application sends them; \
+             others are made by `GET /api/v1/exemplars`"
+        }
+        (AbsentReason::SampledOut, _) => {
+            "look for a trace like it that was kept, or let the sampler keep more of these: `sampling.rules` here, the SDK's \
+             sampler at the sender"
+        }
+        (AbsentReason::Expired, _) => "raise `store.retention` of this signal, or `store.max_bytes`, for traces to come",
+        (AbsentReason::OutsideWindow, _) => "ask the metrics server itself for the time that you know",
+        (AbsentReason::SourceDown, _) => "ask again when the source answers; `/readyz` and the log of Trefoil say what is wrong with it",
+        (AbsentReason::SourceSlow, _) => "ask again, or give the source more time: `upstream.prometheus.timeout`",
+        (AbsentReason::OtherSpelling, _) => "ask by the id that is shown",
+        (AbsentReason::NotConfigured, _) => "set `upstream.prometheus.url` to a Prometheus, Mimir, Thanos or VictoriaMetrics",
+        (AbsentReason::NoMatch, _) => {
+            "see which labels the series of the service have, and map them: `upstream.prometheus.labels`, printed by \
+             `trefoil check-config`"
+        }
+        (AbsentReason::Truncated, _) => "ask for the next page with `cursor`, or for fewer parts with `fields`",
+        (AbsentReason::Incomplete, _) => {
+            "ask again in some seconds if the trace is young; else look whether the service that is missing exports its spans here"
+        }
+    }
 }
 
 /// The store itself failed: nothing that it holds can be told.

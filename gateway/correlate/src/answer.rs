@@ -29,6 +29,8 @@ pub struct Answer {
     pub critical_path: Vec<CriticalSegment>,
     /// Where to go on from here.
     pub links: Vec<RelatedLink>,
+    /// Hosts whose clocks were off, and by how much; those with most spans first.
+    pub clocks: Vec<ClockOffset>,
     /// What is not in this answer, and why.
     pub absent: Vec<Absence>,
     /// What a reader should know before trusting the rest: clocks moved, lists cut, ids shared.
@@ -142,6 +144,21 @@ impl SpanNode {
     }
 }
 
+/// A host whose clock was off against that of another, as the calls between them tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClockOffset {
+    /// Host, pod or instance, whichever its spans name; else their service.
+    pub host: String,
+    /// The one that it is measured against; itself, where only single spans of it did not fit.
+    pub against: String,
+    /// What was added to its times, ns; 0 where single spans were moved only. Less than nothing: its clock is fast.
+    pub by: i64,
+    /// Calls between both that say so.
+    pub calls: u64,
+    /// Spans that were moved.
+    pub spans: u64,
+}
+
 /// The rules of design that make joins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum JoinRule {
@@ -153,6 +170,10 @@ pub enum JoinRule {
     Exemplar,
     /// Workload labels agree with a series.
     Labels,
+    /// A log line without an id, of a container of the trace and inside its time.
+    WorkloadTime,
+    /// A line of an access log without an id, by request id, path, status and time.
+    AccessLog,
 }
 
 impl JoinRule {
@@ -163,6 +184,8 @@ impl JoinRule {
             Self::Low64 => "low64",
             Self::Exemplar => "exemplar",
             Self::Labels => "labels",
+            Self::WorkloadTime => "workload_time",
+            Self::AccessLog => "access_log",
         }
     }
 }
@@ -174,7 +197,8 @@ pub struct Join {
     pub rule: JoinRule,
     /// 0 to 1.
     pub confidence: f64,
-    /// Label names that agreed, for [`JoinRule::Labels`].
+    /// What agreed: label names for [`JoinRule::Labels`], fields of the line for [`JoinRule::WorkloadTime`] and
+    /// [`JoinRule::AccessLog`].
     pub agreed: Vec<String>,
 }
 
@@ -183,9 +207,11 @@ pub struct Join {
 pub struct JoinedLog {
     /// The record.
     pub record: LogRecord,
-    /// The span that it names, if that span is in the answer; else the line stands at trace level. What the line itself
-    /// says stays in `record.span_id`.
+    /// The span that it names, if that span is in the answer, or for a line without an id the span that ran; else the line
+    /// stands at trace level. What the line itself says stays in `record.span_id`.
     pub span_id: Option<SpanId>,
+    /// Its time after the clocks were brought together, ns: moved as its span was.
+    pub adjusted: u64,
     /// Why it is here.
     pub join: Join,
 }
@@ -319,6 +345,8 @@ pub enum AbsentReason {
     NoMatch,
     /// There is more than the limits let in.
     Truncated,
+    /// Parts are missing: parents that spans name, the root, or the other side of a call.
+    Incomplete,
 }
 
 impl AbsentReason {
@@ -335,6 +363,7 @@ impl AbsentReason {
             Self::NotConfigured => "not_configured",
             Self::NoMatch => "no_match",
             Self::Truncated => "truncated",
+            Self::Incomplete => "incomplete",
         }
     }
 }
@@ -346,6 +375,8 @@ pub struct Absence {
     pub signal: AbsentSignal,
     /// Why.
     pub reason: AbsentReason,
-    /// For people: which source, until when, what to do.
+    /// For people: which source, until when.
     pub detail: String,
+    /// For people: what to try next.
+    pub hint: String,
 }

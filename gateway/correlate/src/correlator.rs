@@ -1,19 +1,24 @@
 //! Asks the store and the metrics server, and puts the answer together.
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use parsers::record::{Exemplar, TraceId};
 use rustc_hash::FxHashSet;
-use store::read::{MetricRead, ReadError, TraceRead, TraceRecords};
+use store::read::{LogRead, MetricRead, ReadError, TraceRead, TraceRecords};
 
 use crate::absent::{self, absence};
 use crate::metrics::{self, Findings};
-use crate::{AbsentReason, AbsentSignal, Answer, CorrelateOptions, ExemplarSource, critical, seen, tree};
+use crate::{
+    AbsentReason, AbsentSignal, Answer, ClockOffset, CorrelateOptions, ExemplarSource, critical, incomplete, seen,
+    spellings, tree, workload_time,
+};
 
 /// Answers "what happened in this request?". A cheap clone.
 #[derive(Clone)]
 pub struct Correlator {
     store: Arc<dyn TraceRead>,
+    logs: Option<Arc<dyn LogRead>>,
     metrics: Option<Arc<dyn MetricRead>>,
     options: Arc<CorrelateOptions>,
 }
@@ -25,13 +30,23 @@ impl Correlator {
         metrics: Option<Arc<dyn MetricRead>>,
         options: CorrelateOptions,
     ) -> Self {
-        Self { store, metrics, options: Arc::new(options) }
+        Self { store, logs: None, metrics, options: Arc::new(options) }
+    }
+
+    /// Offers log lines of `logs` that have no id, too.
+    pub fn with_logs(self, logs: Arc<dyn LogRead>) -> Self {
+        Self { logs: Some(logs), ..self }
     }
 
     /// Everything known of one trace. Never fails: what could not be read is among [`Answer::absent`].
     pub async fn answer(&self, id: TraceId) -> Answer {
-        let (store, options) = (Arc::clone(&self.store), Arc::clone(&self.options));
-        let read = move || join_stored(id, store.trace(id, options.record_limit), &options);
+        let (store, logs, options) =
+            (Arc::clone(&self.store), self.logs.clone(), Arc::clone(&self.options));
+        let read = move || {
+            let mut answer = join_stored(id, store.trace(id, options.record_limit), &options);
+            look_further(id, &mut answer, &*store, logs.as_deref(), &options);
+            answer
+        };
         let mut answer = match tokio::task::spawn_blocking(read).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -94,15 +109,9 @@ fn join_stored(id: TraceId, read: Result<TraceRecords, ReadError>, options: &Cor
     let trace_id = seen::longest(id, &records);
     let spellings = seen::spellings(&records);
     let tree = tree::build(records.spans);
-    if tree.adjusted > 0 {
-        let count = tree.adjusted;
-        warnings.push(format!(
-            "clocks disagree: {count} spans were moved inside their parents; their own times are kept beside"
-        ));
-    }
+    warnings.extend(tree.clocks.iter().map(of_clock));
     let odd = |oddity| tree.nodes.iter().filter(|node| node.is(oddity)).count();
     for (oddity, what) in [
-        (crate::Oddity::Orphan, "spans name a parent that is not here"),
         (crate::Oddity::CycleCut, "spans were cut out of a ring of parents"),
         (crate::Oddity::SharedId, "spans share their id with another one"),
         (crate::Oddity::EndsBeforeStart, "spans end before they start"),
@@ -130,8 +139,73 @@ fn join_stored(id: TraceId, read: Result<TraceRecords, ReadError>, options: &Cor
         exemplars,
         metrics: Vec::new(),
         links,
+        clocks: tree.clocks,
         absent,
         warnings,
+    }
+}
+
+/// By how much which host is off, for people.
+fn of_clock(clock: &ClockOffset) -> String {
+    let ClockOffset { host, against, by, calls, spans } = clock;
+    let millis = *by as f64 / 1e6;
+    match by {
+        0 => format!("{spans} spans of {host} lie outside their parents and were moved inside; their own times are kept beside"),
+        _ => {
+            let way = if *by > 0 { "slow" } else { "fast" };
+            let off = millis.abs();
+            format!(
+                "the clock of {host} is {off:.3} ms {way} against {against}, by {calls} calls between them: {spans} spans were \
+                 moved; their own times are kept beside"
+            )
+        }
+    }
+}
+
+/// What is told by other records than those with the id: lines without one, peers that are silent, ids that were meant.
+fn look_further(
+    id: TraceId,
+    answer: &mut Answer,
+    store: &dyn TraceRead,
+    logs: Option<&dyn LogRead>,
+    options: &CorrelateOptions,
+) {
+    if !answer.found() && answer.absent.iter().all(|a| a.reason == AbsentReason::NeverSeen) {
+        for (meant, how) in spellings::variants(id) {
+            if store.trace(meant, 1).is_ok_and(|records| !records.spans.is_empty() || !records.logs.is_empty()) {
+                let detail = format!("did you mean {meant}? It is {how}, and there are records of it");
+                let mut other = absence(AbsentSignal::Spans, AbsentReason::OtherSpelling, detail);
+                other.hint = format!("ask for /api/v1/traces/{meant}");
+                answer.absent.push(other);
+            }
+        }
+        return;
+    }
+    answer.absent.extend(incomplete::lost(&answer.spans));
+    answer.absent.extend(incomplete::silent(&answer.spans, store));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+    answer.warnings.extend(incomplete::arriving(&answer.spans, now));
+    let Some(logs) = logs else { return };
+    match workload_time::offer(store, logs, answer.trace_id, &answer.spans, &answer.logs, &options.offer) {
+        Ok(offer) => {
+            let offered = offer.lines.len();
+            answer.logs.extend(offer.lines);
+            answer.logs.sort_by_key(|log| log.adjusted);
+            answer.warnings.extend(offer.warnings);
+            let never = |a: &&mut crate::Absence| {
+                a.signal == AbsentSignal::Logs && a.reason == AbsentReason::NeverSeen
+            };
+            if let Some(never) = answer.absent.iter_mut().find(never)
+                && offered + offer.improbable as usize > 0
+            {
+                let improbable = offer.improbable;
+                never.detail.push_str(&format!(
+                    "; of the lines without an id that its containers wrote meanwhile, {offered} are offered and {improbable} are \
+                     too improbable"
+                ));
+            }
+        }
+        Err(error) => answer.warnings.push(format!("lines without an id could not be read: {error}")),
     }
 }
 

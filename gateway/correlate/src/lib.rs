@@ -8,6 +8,7 @@ mod answer;
 mod correlator;
 mod critical;
 mod exemplars;
+mod incomplete;
 mod made;
 mod mapping;
 mod metrics;
@@ -15,10 +16,12 @@ mod options;
 mod seen;
 mod service_graph;
 mod skew;
+mod spellings;
 mod tree;
+mod workload_time;
 
 pub use answer::{
-    Absence, AbsentReason, AbsentSignal, Answer, CriticalSegment, ExemplarSource, Join, JoinRule,
+    Absence, AbsentReason, AbsentSignal, Answer, ClockOffset, CriticalSegment, ExemplarSource, Join, JoinRule,
     JoinedExemplar, JoinedLog, LinkTarget, MetricLink, Oddity, RelatedLink, SeenSpelling, ServiceSummary,
     SpanNode,
 };
@@ -27,3 +30,4 @@ pub use exemplars::{Exemplars, ExemplarsFound, SeriesExemplars};
 pub use mapping::{LabelMapping, WorkloadField};
 pub use options::CorrelateOptions;
 pub use service_graph::{ServiceCalls, service_graph};
+pub use workload_time::OfferLimits;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::LabelMapping;
+use super::{LabelMapping, OfferLimits};
 
 /// Spans, logs and exemplars read of one trace, each. Jaeger's and Tempo's own pages fail well below this.
 pub const DEFAULT_RECORD_LIMIT: usize = 20_000;
@@ -52,6 +52,8 @@ pub struct CorrelateOptions {
     pub pad_after: Duration,
     /// Values of one series.
     pub point_limit: usize,
+    /// What is read and offered of log lines without an id.
+    pub offer: OfferLimits,
     /// Which labels say the same thing as which resource attributes.
     pub mapping: LabelMapping,
     /// Regular expressions (anchored, RE2) of metric names that describe a service's work or its use of resources.
@@ -84,6 +86,7 @@ impl Default for CorrelateOptions {
             pad_before: DEFAULT_PAD_BEFORE,
             pad_after: DEFAULT_PAD_AFTER,
             point_limit: DEFAULT_POINT_LIMIT,
+            offer: OfferLimits::default(),
             mapping: LabelMapping::default(),
             metric_names: DEFAULT_METRIC_NAMES.iter().map(|&name| name.to_owned()).collect(),
         }

@@ -94,17 +94,25 @@ pub(crate) fn spellings(records: &TraceRecords) -> Vec<SeenSpelling> {
 
 /// Log records under their spans.
 pub(crate) fn logs(asked: TraceId, records: Vec<LogRecord>, nodes: &[SpanNode]) -> Vec<JoinedLog> {
-    let known: FxHashSet<_> = nodes.iter().map(|node| node.span.span_id).collect();
+    let known: FxHashMap<_, _> = nodes.iter().rev().map(|node| (node.span.span_id, node)).collect();
     let mut logs: Vec<JoinedLog> = records
         .into_iter()
         .filter_map(|record| {
             let how = asked.matches(record.trace_id?)?;
-            let span_id = record.span_id.filter(|id| known.contains(id));
-            Some(JoinedLog { record, span_id, join: join(how, JoinRule::TraceId) })
+            let node = record.span_id.and_then(|id| known.get(&id));
+            let (span_id, adjusted) =
+                (node.map(|node| node.span.span_id), node.map_or(record.time, |node| moved(record.time, node)));
+            Some(JoinedLog { record, span_id, adjusted, join: join(how, JoinRule::TraceId) })
         })
         .collect();
     logs.sort_by_key(|log| log.record.time);
     logs
+}
+
+/// A time of the clock that stamped a span, moved as the span was.
+pub(crate) fn moved(time: u64, node: &SpanNode) -> u64 {
+    let by = i128::from(node.start) - i128::from(node.span.start);
+    u64::try_from(i128::from(time) + by).unwrap_or(time)
 }
 
 /// Exemplars that name the trace, from one source.
@@ -123,7 +131,7 @@ pub(crate) fn exemplars(
 /// From the first to just after the last instant, by adjusted span times.
 pub(crate) fn window(nodes: &[SpanNode], logs: &[JoinedLog], exemplars: &[JoinedExemplar]) -> Option<Window> {
     let spans = nodes.iter().map(|node| (node.start, node.end));
-    let points = logs.iter().map(|log| log.record.time).chain(exemplars.iter().map(|e| e.exemplar.time));
+    let points = logs.iter().map(|log| log.adjusted).chain(exemplars.iter().map(|e| e.exemplar.time));
     let all = spans.chain(points.map(|time| (time, time)));
     let (start, end) = all.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
     Some(Window { start, end: end.saturating_add(1) })

@@ -1,9 +1,19 @@
-//! Clock skew: a child from another host that lies outside its parent is moved inside, with all that its host did below it.
+//! Clock skew: hosts whose clocks disagree are brought together, one offset a host, by the calls between them.
 //!
-//! As Jaeger does it: latency is split evenly before and after the child. A child that lasted longer than its parent is
-//! only kept from starting before it, and so is one that a message started, since it may well run later.
+//! Each call between two hosts admits a range of offsets with which the child lies inside its parent. The offset that most
+//! calls of the pair admit is theirs, none if that is as good; offsets add up from the first root's host on. What then still
+//! lies outside, as Jaeger has it, is moved inside alone, by as little as possible. A child that lasted longer than its parent
+//! is only kept from starting before it, and so is one that a message started, since it may well run later.
+
+use std::collections::BTreeMap;
 
 use parsers::record::{Span, SpanKind, Workload};
+use rustc_hash::FxHashMap;
+
+use crate::ClockOffset;
+
+/// Calls of a pair of hosts that are weighed: more say the same.
+const MAX_CALLS: usize = 2_000;
 
 /// A span's times while they may still move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +38,9 @@ impl Times {
     }
 }
 
+/// Offsets of a child's clock, from and to, with which it lies inside its parent.
+type Range = (i128, i128);
+
 /// Whose clock stamped a span: the most exact of host, pod and instance that it names, else its service.
 fn clock(span: &Span) -> String {
     let workload = Workload::from_resource(&span.resource);
@@ -35,25 +48,67 @@ fn clock(span: &Span) -> String {
     named.unwrap_or_else(|| span.resource.service().to_owned())
 }
 
-/// Moves times in place; tells how many spans moved. `parents` must be free of rings.
+/// Clocks by number, each once, with the number of each span's.
+fn clocks(spans: &[Span]) -> (Vec<String>, Vec<usize>) {
+    let mut names: Vec<String> = Vec::new();
+    let mut by_name: FxHashMap<String, usize> = FxHashMap::default();
+    // Spans of one process share their resource, and what shares it need not be asked again.
+    let mut by_resource: FxHashMap<*const parsers::record::Resource, usize> = FxHashMap::default();
+    let of = spans.iter().map(|span| {
+        *by_resource.entry(std::sync::Arc::as_ptr(&span.resource)).or_insert_with(|| {
+            *by_name.entry(clock(span)).or_insert_with_key(|name| {
+                names.push(name.clone());
+                names.len() - 1
+            })
+        })
+    });
+    let of = of.collect();
+    (names, of)
+}
+
+/// Moves times in place; tells which clocks were off, those with most spans first. `parents` must be free of rings.
 pub(crate) fn adjust(
     spans: &[Span],
     parents: &[Option<usize>],
     children: &[Vec<usize>],
     times: &mut [Times],
-) -> usize {
-    let clocks: Vec<String> = spans.iter().map(clock).collect();
-    let roots =
-        parents.iter().enumerate().filter(|(_, parent)| parent.is_none()).map(|(root, _)| (root, 0i128));
-    let mut open: Vec<(usize, i128)> = roots.collect();
+) -> Vec<ClockOffset> {
+    let (names, of) = clocks(spans);
+    let clock_of = |index: usize| of.get(index).copied().unwrap_or(0);
+    let mut calls: BTreeMap<(usize, usize), Vec<Range>> = BTreeMap::new();
+    for (index, span) in spans.iter().enumerate() {
+        let Some(parent) = parents.get(index).copied().flatten() else { continue };
+        let (above, below) = (clock_of(parent), clock_of(index));
+        let (Some(child), Some(outer)) = (times.get(index), times.get(parent)) else { continue };
+        if above == below {
+            continue;
+        }
+        let (from, to) = admitted(*child, *outer, span.kind == SpanKind::Consumer);
+        // Of the pair the lower number is the one that is measured against.
+        let (pair, range) =
+            if above < below { ((above, below), (from, to)) } else { ((below, above), (-to, -from)) };
+        let ranges = calls.entry(pair).or_default();
+        if ranges.len() < MAX_CALLS {
+            ranges.push(range);
+        }
+    }
+    if calls.is_empty() {
+        return Vec::new();
+    }
+    let first = parents.iter().position(Option::is_none).map_or(0, clock_of);
+    let offsets = offsets(&calls, names.len(), first);
+    let roots = parents.iter().enumerate().filter(|(_, parent)| parent.is_none()).map(|(root, _)| root);
+    let offset_of = |index: usize| offsets.get(clock_of(index)).and_then(|o| o.as_ref()).map_or(0, |o| o.by);
+    let mut open: Vec<(usize, i128)> = roots.map(|root| (root, offset_of(root))).collect();
     while let Some((index, inherited)) = open.pop() {
         let mut delta = inherited;
         if let Some(parent) = parents.get(index).copied().flatten()
-            && clocks.get(parent) != clocks.get(index)
+            && clock_of(parent) != clock_of(index)
             && let (Some(child), Some(above), Some(span)) =
                 (times.get(index), times.get(parent), spans.get(index))
         {
-            delta = needed(*child, *above, span.kind == SpanKind::Consumer);
+            let (from, to) = admitted(*child, *above, span.kind == SpanKind::Consumer);
+            delta = offset_of(index).clamp(from, to);
         }
         if delta != 0
             && let Some(time) = times.get_mut(index)
@@ -63,16 +118,106 @@ pub(crate) fn adjust(
         let kids = children.get(index).map(Vec::as_slice).unwrap_or_default();
         open.extend(kids.iter().map(|&kid| (kid, delta)));
     }
-    times.iter().filter(|time| time.moved).count()
+    told(offsets, &names, times, &of)
 }
 
-fn needed(child: Times, parent: Times, by_message: bool) -> i128 {
-    let (long, room) = (child.end - child.start, parent.end - parent.start);
-    if long > room || by_message {
-        return i128::from(parent.start.saturating_sub(child.start));
+/// Offsets with which a child lies inside its parent.
+fn admitted(child: Times, parent: Times, by_message: bool) -> Range {
+    let from = i128::from(parent.start) - i128::from(child.start);
+    let open = by_message || child.end - child.start > parent.end - parent.start;
+    let to = if open { i128::from(u64::MAX) } else { i128::from(parent.end) - i128::from(child.end) };
+    (from, to)
+}
+
+/// How much is added to the times of a clock, and what says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Offset {
+    by: i128,
+    against: usize,
+    calls: usize,
+}
+
+/// The offset of each clock, from the first one on along the pairs with most calls.
+fn offsets(calls: &BTreeMap<(usize, usize), Vec<Range>>, clocks: usize, first: usize) -> Vec<Option<Offset>> {
+    let mut offsets: Vec<Option<Offset>> = vec![None; clocks];
+    let mut pairs: Vec<(&(usize, usize), &Vec<Range>)> = calls.iter().collect();
+    pairs.sort_by_key(|(pair, ranges)| (std::cmp::Reverse(ranges.len()), **pair));
+    let mut start = Some(first);
+    while let Some(at) = start {
+        if let Some(slot) = offsets.get_mut(at) {
+            *slot = Some(Offset { by: 0, against: at, calls: 0 });
+        }
+        // Each round reaches one more clock.
+        loop {
+            let by = |clock: usize| offsets.get(clock).and_then(|o| o.as_ref()).map(|o| o.by);
+            let next = pairs.iter().find_map(|((a, b), ranges)| match (by(*a), by(*b)) {
+                (Some(known), None) => Some((*b, *a, known + agreed(ranges), ranges.len())),
+                (None, Some(known)) => Some((*a, *b, known - agreed(ranges), ranges.len())),
+                _ => None,
+            });
+            let Some((clock, against, by, calls)) = next else { break };
+            let Some(slot) = offsets.get_mut(clock) else { break };
+            *slot = Some(Offset { by, against, calls });
+        }
+        // A clock that no call leads to from there stands for itself.
+        start = offsets.iter().position(Option::is_none);
     }
-    if child.start >= parent.start && child.end <= parent.end {
+    offsets
+}
+
+/// The offset that most of the ranges admit: none if that is one of them, else the middle of those.
+fn agreed(ranges: &[Range]) -> i128 {
+    let admits = |by: i128| ranges.iter().filter(|(from, to)| *from <= by && by <= *to).count();
+    let mut ends: Vec<(i128, i8)> = ranges.iter().flat_map(|(from, to)| [(*from, 0), (*to, 1)]).collect();
+    ends.sort_unstable();
+    let (mut open, mut most, mut best) = (0usize, 0usize, (0, 0));
+    for (at, (place, closes)) in ends.iter().enumerate() {
+        if *closes == 1 {
+            open = open.saturating_sub(1);
+            continue;
+        }
+        open += 1;
+        if open > most {
+            most = open;
+            let until = ends.get(at + 1..).unwrap_or_default().iter().find(|(_, closes)| *closes == 1);
+            best = (*place, until.map_or(*place, |(place, _)| *place));
+        }
+    }
+    if admits(0) >= most {
         return 0;
     }
-    i128::from(parent.start) + i128::from((room - long) / 2) - i128::from(child.start)
+    // Open to one side: by as little as possible.
+    let limit = i128::from(u64::MAX);
+    match best {
+        (from, to) if to >= limit => from.max(0),
+        (from, to) if from <= -limit => to.min(0),
+        (from, to) => from + (to - from) / 2,
+    }
+}
+
+fn told(offsets: Vec<Option<Offset>>, names: &[String], times: &[Times], of: &[usize]) -> Vec<ClockOffset> {
+    let mut moved = vec![0u64; names.len()];
+    for (time, clock) in times.iter().zip(of) {
+        if let Some(count) = moved.get_mut(*clock).filter(|_| time.moved) {
+            *count += 1;
+        }
+    }
+    let name = |clock: usize| names.get(clock).cloned().unwrap_or_default();
+    let mut list: Vec<ClockOffset> = offsets
+        .into_iter()
+        .zip(moved)
+        .enumerate()
+        .filter_map(|(clock, (offset, spans))| {
+            let offset = offset?;
+            (spans > 0).then(|| ClockOffset {
+                host: name(clock),
+                against: name(offset.against),
+                by: offset.by.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64,
+                calls: offset.calls as u64,
+                spans,
+            })
+        })
+        .collect();
+    list.sort_by_key(|offset| std::cmp::Reverse(offset.spans));
+    list
 }

@@ -6,12 +6,12 @@ use parsers::record::{Span, SpanId, SpanKind};
 use rustc_hash::FxHashMap;
 
 use crate::skew::{self, Times};
-use crate::{Oddity, SpanNode};
+use crate::{ClockOffset, Oddity, SpanNode};
 
-/// The tree, and on how many spans clocks were moved.
+/// The tree, and the clocks that were off.
 pub(crate) struct Tree {
     pub(crate) nodes: Vec<SpanNode>,
-    pub(crate) adjusted: usize,
+    pub(crate) clocks: Vec<ClockOffset>,
 }
 
 /// Parents of spans by index, and what was odd about them.
@@ -27,7 +27,7 @@ pub(crate) fn build(mut spans: Vec<Span>) -> Tree {
     cut_rings(&mut shape);
     let mut times: Vec<Times> = spans.iter().map(Times::sent).collect();
     let mut children = children(&shape.parents);
-    let adjusted = skew::adjust(&spans, &shape.parents, &children, &mut times);
+    let clocks = skew::adjust(&spans, &shape.parents, &children, &mut times);
     for siblings in &mut children {
         siblings.sort_by_key(|&child| times.get(child).map(|t| (t.start, Reverse(t.end))));
     }
@@ -57,7 +57,7 @@ pub(crate) fn build(mut spans: Vec<Span>) -> Tree {
         open.extend(kids.iter().rev().map(|&kid| (kid, Some(place), depth + 1)));
         nodes.push(SpanNode { span, parent, depth, start: time.start, end: time.end, self_time, oddities });
     }
-    Tree { nodes, adjusted }
+    Tree { nodes, clocks }
 }
 
 /// Time of `start..end` that no interval covers; intervals come by start.

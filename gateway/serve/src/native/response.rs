@@ -34,6 +34,8 @@ pub(super) struct TraceBody {
     critical_path: Vec<CriticalSegment>,
     /// Where to go on from here.
     links: Vec<Link>,
+    /// Hosts whose clocks were off, and by how much.
+    clocks: Vec<Clock>,
     /// What is not in this answer, and why.
     absent: Vec<Absence>,
     /// What a reader should know before trusting the rest.
@@ -123,10 +125,13 @@ struct SpanLink {
     attributes: Map<String, Value>,
 }
 
-/// A log record of the trace.
+/// A log record of the trace, or, without an id, probably of it: see `join`.
 #[derive(Debug, Serialize, ToSchema)]
 struct Log {
+    /// As the sender's clock has it.
     time_unix_nano: String,
+    /// After the clocks of the hosts were brought together: moved as its span was.
+    adjusted_time_unix_nano: String,
     /// Invalid UTF-8 is shown as U+FFFD.
     line: String,
     /// Stream labels.
@@ -134,7 +139,7 @@ struct Log {
     /// Structured metadata.
     metadata: Map<String, Value>,
     severity: &'static str,
-    /// The span that it names, if that span is in this answer.
+    /// The span that it names, if that span is in this answer; of a line without an id, the span that ran.
     span_id: Option<String>,
     join: Join,
 }
@@ -142,11 +147,11 @@ struct Log {
 /// Which rule made a join, and how sure it is.
 #[derive(Debug, Serialize, ToSchema)]
 struct Join {
-    /// `trace_id`, `low64`, `exemplar` or `labels`.
+    /// `trace_id`, `low64`, `exemplar`, `labels`, `workload_time` or `access_log`.
     rule: &'static str,
     /// 0 to 1.
     confidence: f64,
-    /// Label names that agreed, for the rule `labels`.
+    /// What agreed: label names for the rule `labels`, fields of the line for `workload_time` and `access_log`.
     agreed: Vec<String>,
 }
 
@@ -213,9 +218,26 @@ struct Absence {
     /// `spans`, `logs`, `exemplars` or `metrics`.
     signal: &'static str,
     /// `never_seen`, `sampled_out`, `expired`, `outside_window`, `source_down`, `source_slow`, `other_spelling`,
-    /// `not_configured`, `no_match` or `truncated`.
+    /// `not_configured`, `no_match`, `truncated` or `incomplete`.
     reason: &'static str,
     detail: String,
+    /// What to try next.
+    hint: String,
+}
+
+/// A host whose clock was off.
+#[derive(Debug, Serialize, ToSchema)]
+struct Clock {
+    /// Host, pod or instance, whichever its spans name; else their service.
+    host: String,
+    /// The one that it is measured against.
+    against: String,
+    /// What was added to its times, nanoseconds: less than 0 where its clock is fast, 0 where single spans were moved only.
+    offset_nano: String,
+    /// Calls between both that say so.
+    calls: u64,
+    /// Spans that were moved.
+    spans: u64,
 }
 
 impl From<&Answer> for TraceBody {
@@ -234,6 +256,7 @@ impl From<&Answer> for TraceBody {
             metrics: answer.metrics.iter().map(metric).collect(),
             critical_path: answer.critical_path.iter().map(segment).collect(),
             links: answer.links.iter().map(link).collect(),
+            clocks: answer.clocks.iter().map(clock).collect(),
             absent: answer
                 .absent
                 .iter()
@@ -241,10 +264,21 @@ impl From<&Answer> for TraceBody {
                     signal: absence.signal.as_str(),
                     reason: absence.reason.as_str(),
                     detail: absence.detail.clone(),
+                    hint: absence.hint.clone(),
                 })
                 .collect(),
             warnings: answer.warnings.clone(),
         }
+    }
+}
+
+fn clock(clock: &correlate::ClockOffset) -> Clock {
+    Clock {
+        host: clock.host.clone(),
+        against: clock.against.clone(),
+        offset_nano: clock.by.to_string(),
+        calls: clock.calls,
+        spans: clock.spans,
     }
 }
 
@@ -346,6 +380,7 @@ fn log(joined: &correlate::JoinedLog) -> Log {
     }
     Log {
         time_unix_nano: record.time.to_string(),
+        adjusted_time_unix_nano: joined.adjusted.to_string(),
         line: String::from_utf8_lossy(&record.line).into_owned(),
         labels: labels(&record.labels),
         metadata,

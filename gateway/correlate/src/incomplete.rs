@@ -1,0 +1,104 @@
+//! Traces of which parts are missing: parents that spans name, the root, the other side of a call, or what is on its way.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::ops::ControlFlow;
+
+use parsers::record::{SpanKind, Value, attribute};
+use store::read::{RunningSelect, TraceRead, Window};
+
+use crate::absent::absence;
+use crate::{Absence, AbsentReason, AbsentSignal, Oddity, SpanNode};
+
+/// A trace whose newest span is younger may have more on its way, ns: SDKs send every five seconds, and a Collector waits as well.
+const ARRIVING: u64 = 15_000_000_000;
+/// Ids and names that are told.
+const TOLD: usize = 5;
+/// Peers that are asked for.
+const MAX_PEERS: usize = 16;
+/// Before and after the trace a peer is known to send spans, ns.
+const ROUND: u64 = 60_000_000_000;
+/// Bytes of spans that are read to know it.
+const PEER_BYTES: u64 = 4 << 20;
+
+fn listed(names: impl IntoIterator<Item = String>) -> String {
+    let all: BTreeSet<String> = names.into_iter().collect();
+    let more = all.len().saturating_sub(TOLD);
+    let told = all.into_iter().take(TOLD).collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{told} and {more} more") } else { told }
+}
+
+/// Parents and roots that are missing.
+pub(crate) fn lost(nodes: &[SpanNode]) -> Option<Absence> {
+    let orphans: Vec<&SpanNode> = nodes.iter().filter(|node| node.is(Oddity::Orphan)).collect();
+    if orphans.is_empty() {
+        return None;
+    }
+    let parents = listed(orphans.iter().filter_map(|node| Some(node.span.parent_span_id?.to_string())));
+    let by = listed(orphans.iter().map(|node| node.service().to_owned()));
+    let has_root = nodes.iter().any(|node| node.span.parent_span_id.is_none());
+    let root = if has_root { "" } else { "the root is lost: every span names a parent; " };
+    let detail = format!("{root}missing parents: {parents}, named by spans of {by}");
+    Some(absence(AbsentSignal::Spans, AbsentReason::Incomplete, detail))
+}
+
+/// That more may come. `now` is ns.
+pub(crate) fn arriving(nodes: &[SpanNode], now: u64) -> Option<String> {
+    let newest = nodes.iter().map(|node| node.span.end.max(node.span.start)).max()?;
+    let age = now.checked_sub(newest).filter(|age| *age < ARRIVING)?;
+    let millis = age / 1_000_000;
+    Some(format!("the trace may still be arriving: its newest span ended {millis} ms before this answer"))
+}
+
+/// Services that were called, send spans at that time, and sent none of this trace.
+pub(crate) fn silent(nodes: &[SpanNode], traces: &dyn TraceRead) -> Vec<Absence> {
+    let present: BTreeSet<&str> = nodes.iter().map(SpanNode::service).collect();
+    let mut answered = vec![false; nodes.len()];
+    for node in nodes {
+        if let Some(parent) = node.parent.and_then(|parent| answered.get_mut(parent)) {
+            *parent = true;
+        }
+    }
+    let mut asked = BTreeSet::new();
+    let mut list = Vec::new();
+    for (node, answered) in nodes.iter().zip(answered) {
+        let calls = matches!(node.span.kind, SpanKind::Client | SpanKind::Producer) && !answered;
+        let Some(peer) = calls.then(|| peer(node)).flatten() else { continue };
+        if present.contains(peer) || asked.len() >= MAX_PEERS || !asked.insert(peer) {
+            continue;
+        }
+        let (start, end) = (node.span.start, node.span.end.max(node.span.start));
+        let window = Window { start: start.saturating_sub(ROUND), end: end.saturating_add(ROUND) };
+        let select =
+            RunningSelect { window, services: vec![peer.to_owned()], longest: ROUND, bytes: PEER_BYTES };
+        let mut sends = false;
+        let visited = traces.running(&select, &mut |_| {
+            sends = true;
+            ControlFlow::Break(())
+        });
+        if visited.is_ok() && sends {
+            let (span, service) = (node.span.span_id, node.service());
+            let detail = format!(
+                "`{peer}` is silent: span {span} of `{service}` called it, and it sent spans of other traces within a minute, but \
+                 none of this one; it may drop the trace context, or its spans are late"
+            );
+            list.push(absence(AbsentSignal::Spans, AbsentReason::Incomplete, detail));
+        }
+    }
+    list
+}
+
+/// Who a span called, by name.
+fn peer(node: &SpanNode) -> Option<&str> {
+    let keys = ["peer.service", "server.address", "net.peer.name"];
+    let named = keys.iter().find_map(|key| attribute(&node.span.attributes, key).and_then(Value::as_str))?;
+    // In a cluster: `cart.shop.svc.cluster.local`.
+    let host = named.split(':').next().unwrap_or(named);
+    if host.parse::<IpAddr>().is_ok() {
+        return None;
+    }
+    host.split('.').next().filter(|name| !name.is_empty() && *name != node.service())
+}
+
+#[cfg(test)]
+mod tests;

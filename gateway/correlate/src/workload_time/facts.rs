@@ -1,0 +1,302 @@
+//! What a log line and a request say of themselves in the same words: thread, request id, user, path, and any field of one name.
+
+use std::borrow::Cow;
+
+use parsers::stage::LogfmtPairs;
+use serde_json::Value as Json;
+use store::read::ValueView;
+
+/// Bytes of a line that are looked into.
+const MAX_LINE: usize = 16 << 10;
+/// Facts that are kept of a line or of a request: more fields than anyone reads.
+const MAX_FACTS: usize = 48;
+/// Longest value that is compared; longer ones are texts, not names.
+const MAX_VALUE: usize = 200;
+/// Shortest token of a text that can be a request id: 16 hex digits.
+const MIN_TOKEN: usize = 16;
+/// Longest such token: a dashed UUID, twice.
+const MAX_TOKEN: usize = 80;
+/// Objects within objects that are read of a JSON line.
+const MAX_DEPTH: usize = 3;
+
+/// What a fact is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// Thread, goroutine, coroutine or task, by name or by number.
+    Thread,
+    /// Process id.
+    Process,
+    /// An id that a proxy or a framework gives each request.
+    Request,
+    /// Who asked.
+    User,
+    /// Method of the HTTP request.
+    Method,
+    /// Its path, without host and query.
+    Path,
+    /// Its status code.
+    Status,
+    /// A field of this name: hash of its letters and digits.
+    Field(u64),
+    /// Something in brackets, in a text: a thread perhaps.
+    Bracket,
+    /// A long token of a text: a request id perhaps.
+    Token,
+}
+
+/// One thing said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fact {
+    pub(super) kind: Kind,
+    /// The key as it was written; empty for what has none.
+    pub(super) key: String,
+    pub(super) value: String,
+}
+
+/// Letters and digits of a key in lower case: `http.request.method`, `httpRequestMethod` and `http_request_method` are one.
+fn canonical(key: &str) -> ([u8; 64], usize) {
+    let mut letters = [0; 64];
+    let mut length = 0;
+    for (slot, byte) in letters.iter_mut().zip(key.bytes().filter(u8::is_ascii_alphanumeric)) {
+        *slot = byte.to_ascii_lowercase();
+        length += 1;
+    }
+    (letters, length)
+}
+
+/// FNV-1a: few short keys, and the same in every process.
+fn hash(letters: &[u8]) -> u64 {
+    letters.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// What a key is about; `None` for what no two requests differ in by its nature: times, levels, messages, ids of traces.
+pub(super) fn kind(key: &str) -> Option<Kind> {
+    let (letters, length) = canonical(key);
+    let letters = letters.get(..length).unwrap_or_default();
+    Some(match letters {
+        b"thread" | b"threadname" | b"threadid" | b"goroutine" | b"goroutineid" | b"goid" | b"coroutine"
+        | b"osthreadname" | b"osthreadid" | b"processthreadname" | b"processthreadid" | b"taskname"
+        | b"taskid" | b"worker" => Kind::Thread,
+        b"pid" | b"processpid" | b"processid" => Kind::Process,
+        b"requestid" | b"reqid" | b"rid" | b"xrequestid" | b"guidxrequestid" | b"httprequestheaderxrequestid"
+        | b"httprequestid" | b"correlationid" | b"xcorrelationid" | b"httprequestheaderxcorrelationid" => {
+            Kind::Request
+        }
+        b"user" | b"userid" | b"username" | b"enduserid" | b"usr" | b"usrid" | b"customerid" => Kind::User,
+        b"method" | b"httpmethod" | b"httprequestmethod" | b"requestmethod" | b"verb" => Kind::Method,
+        b"path" | b"httppath" | b"urlpath" | b"httptarget" | b"httproute" | b"url" | b"httpurl" | b"urlfull"
+        | b"uri" | b"requesturi" | b"requestpath" | b"httprequestpath" | b"xenvoyoriginalpath" => Kind::Path,
+        b"status" | b"statuscode" | b"httpstatus" | b"httpstatuscode" | b"httpresponsestatuscode"
+        | b"responsecode" | b"responsestatus" => Kind::Status,
+        b"" | b"ts" | b"time" | b"timestamp" | b"date" | b"level" | b"severity" | b"lvl" | b"detectedlevel"
+        | b"msg" | b"message" | b"event" | b"body" | b"log" | b"logger" | b"loggername" | b"caller" | b"file"
+        | b"filename" | b"line" | b"lineno" | b"func" | b"function" | b"traceid" | b"spanid" | b"traceflags"
+        | b"poduid" | b"restart" | b"trefoiltenant" | b"servicename" | b"stream" | b"duration" | b"durationms"
+        | b"elapsed" | b"took" | b"latency" | b"error" | b"err" | b"stack" | b"flags" => return None,
+        other => Kind::Field(hash(other)),
+    })
+}
+
+/// What the key and its value say, if it is something to compare by.
+fn fact(key: &str, value: &str) -> Option<Fact> {
+    let kind = kind(key)?;
+    let value = value.trim();
+    if value.is_empty() || value.len() > MAX_VALUE || matches!(value, "-" | "null" | "none" | "None") {
+        return None;
+    }
+    let value = match kind {
+        Kind::Path => path(value)?.to_owned(),
+        Kind::Method => method(value)?.to_owned(),
+        Kind::Status if value.len() != 3 || !value.bytes().all(|b| b.is_ascii_digit()) => return None,
+        // Measurements differ between a line and its span, and say nothing by it.
+        Kind::Field(_) if value.len() < 2 || value.parse::<f64>().is_ok_and(|n| n.fract() != 0.0) => {
+            return None;
+        }
+        _ => value.to_owned(),
+    };
+    Some(Fact { kind, key: key.to_owned(), value })
+}
+
+/// The path of a URL or of a target.
+fn path(text: &str) -> Option<&str> {
+    let text = match text.find("://") {
+        Some(scheme) => {
+            let rest = text.get(scheme + 3..)?;
+            rest.get(rest.find('/').unwrap_or(rest.len())..)?
+        }
+        None => text,
+    };
+    let text = text.split(['?', '#']).next().unwrap_or_default();
+    text.starts_with('/').then_some(if text.len() > 1 { text.trim_end_matches('/') } else { text })
+}
+
+/// One of HTTP's methods.
+fn method(text: &str) -> Option<&'static str> {
+    const METHODS: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"];
+    METHODS.into_iter().find(|method| text.eq_ignore_ascii_case(method))
+}
+
+fn add(facts: &mut Vec<Fact>, new: Option<Fact>) {
+    let Some(new) = new else { return };
+    if facts.len() < MAX_FACTS && !facts.iter().any(|f| f.kind == new.kind && f.value == new.value) {
+        facts.push(new);
+    }
+}
+
+/// What an attribute of a span says of its request.
+pub(super) fn of_attribute(key: &str, value: &ValueView<'_>, facts: &mut Vec<Fact>) {
+    let text = match value {
+        ValueView::Str(text) => Cow::Borrowed(&**text),
+        ValueView::Int(number) => Cow::Owned(number.to_string()),
+        _ => return,
+    };
+    add(facts, fact(key, &text));
+}
+
+/// What the name of a server's span says, as `GET /cart/{id}`.
+pub(super) fn of_name(name: &str, facts: &mut Vec<Fact>) {
+    if let Some((verb, target)) = name.split_once(' ')
+        && let Some(verb) = method(verb)
+        && let Some(target) = path(target)
+    {
+        add(facts, Some(Fact { kind: Kind::Method, key: String::new(), value: verb.to_owned() }));
+        add(facts, Some(Fact { kind: Kind::Path, key: String::new(), value: target.to_owned() }));
+    }
+}
+
+/// What a line says: its metadata, then its fields or, of a text, what stands in it.
+pub(super) fn of_line<'a>(line: &[u8], metadata: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    for (key, value) in metadata {
+        add(&mut facts, fact(key, value));
+    }
+    let line = line.get(..MAX_LINE).unwrap_or(line);
+    let text = String::from_utf8_lossy(line);
+    let trimmed = text.trim();
+    if trimmed.starts_with('{')
+        && let Ok(Json::Object(fields)) = serde_json::from_str::<Json>(trimmed)
+    {
+        of_object(&fields, &mut facts, 0);
+        return facts;
+    }
+    for pair in LogfmtPairs::new(trimmed).filter(|pair| pair.sound) {
+        if let Some(value) = pair.value {
+            add(&mut facts, fact(pair.key, &value));
+        }
+    }
+    of_text(trimmed, &mut facts);
+    facts
+}
+
+fn of_object(fields: &serde_json::Map<String, Json>, facts: &mut Vec<Fact>, depth: usize) {
+    for (key, value) in fields {
+        match value {
+            Json::String(text) => add(facts, fact(key, text)),
+            Json::Number(number) => add(facts, fact(key, &number.to_string())),
+            Json::Object(inner) if depth < MAX_DEPTH => of_object(inner, facts, depth + 1),
+            _ => {}
+        }
+    }
+}
+
+/// A request line with its status, what stands in brackets, and tokens that may be ids.
+fn of_text(text: &str, facts: &mut Vec<Fact>) {
+    let mut words = text.split([' ', '\t', '"', ',']).filter(|word| !word.is_empty()).peekable();
+    while let Some(word) = words.next() {
+        if let Some(verb) = method(word).filter(|verb| *verb == word)
+            && let Some(target) = words.peek().and_then(|target| path(target))
+        {
+            let known = |kind| facts.iter().any(|f: &Fact| f.kind == kind);
+            if !known(Kind::Path) {
+                let of = |kind, value: &str| Some(Fact { kind, key: String::new(), value: value.to_owned() });
+                add(facts, of(Kind::Method, verb));
+                add(facts, of(Kind::Path, target));
+                words.next();
+                words.next_if(|version| version.starts_with("HTTP/"));
+                if let Some(status) = words.peek() {
+                    add(facts, fact("status", status));
+                }
+            }
+            continue;
+        }
+        let bare = word.trim_matches(|c: char| "[](){}<>:;'".contains(c));
+        let bare = bare.rsplit('=').next().unwrap_or(bare);
+        let is_id = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let token = (MIN_TOKEN..=MAX_TOKEN).contains(&bare.len())
+            && bare.chars().all(is_id)
+            && bare.chars().any(|c| c.is_ascii_digit());
+        if token {
+            add(facts, Some(Fact { kind: Kind::Token, key: String::new(), value: bare.to_owned() }));
+        }
+    }
+    let mut rest = text;
+    while let Some(open) = rest.find('[') {
+        let Some(inner) = rest.get(open + 1..) else { break };
+        let Some(close) = inner.find(']') else { break };
+        let held = inner.get(..close).unwrap_or_default().trim();
+        if (2..=64).contains(&held.len()) && !held.contains('[') {
+            add(facts, Some(Fact { kind: Kind::Bracket, key: String::new(), value: held.to_owned() }));
+        }
+        rest = inner.get(close + 1..).unwrap_or_default();
+    }
+}
+
+/// Whether it is worth looking for the parts of an access log in a line: a method, or fields of a name that they have.
+pub(super) fn may_be_access(line: &[u8]) -> bool {
+    let line = line.get(..MAX_LINE.min(line.len())).unwrap_or(line);
+    ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
+        .iter()
+        .any(|method| line.windows(method.len()).any(|part| part == method.as_bytes()))
+}
+
+/// Whether two values of a kind name the same thing.
+pub(super) fn same(kind: Kind, of_line: &str, of_request: &str) -> bool {
+    match kind {
+        Kind::Path => same_path(of_line, of_request),
+        _ => of_line.eq_ignore_ascii_case(of_request),
+    }
+}
+
+/// Whether two values of a kind can be told apart at all: a thread's name says nothing against a thread's number.
+pub(super) fn comparable(kind: Kind, a: &str, b: &str) -> bool {
+    let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    kind != Kind::Thread || number(a) == number(b)
+}
+
+/// A path and a path or a route, whose parts in braces or after a colon stand for anything.
+fn same_path(path: &str, route: &str) -> bool {
+    let (mut a, mut b) = (path.split('/'), route.split('/'));
+    loop {
+        match (a.next(), b.next()) {
+            (None, None) => return true,
+            (Some(part), Some(wanted)) => {
+                let any = wanted.starts_with([':', '{', '<', '*']) || part.starts_with([':', '{', '<', '*']);
+                if part != wanted && !any {
+                    return false;
+                }
+            }
+            _ => return false,
+        }
+    }
+}
+
+/// A value less its digits: `http-nio-8080-exec-3` and `http-nio-8080-exec-12` have one shape.
+pub(super) fn shape(value: &str) -> impl Iterator<Item = char> {
+    value.chars().filter(|c| !c.is_ascii_digit())
+}
+
+/// What lines of one kind have in common: the hash of their words that hold no digit.
+pub(super) fn template(line: &[u8]) -> u64 {
+    let line = line.get(..line.len().min(512)).unwrap_or(line);
+    let words = line.split(|b| !b.is_ascii_alphanumeric() && *b != b'_');
+    let plain = words.filter(|word| !word.is_empty() && !word.iter().any(u8::is_ascii_digit));
+    // The first words tell a line's kind; those further on are more often values.
+    plain.take(8).fold(1, |hash, word| {
+        word.iter().fold(hash ^ 0x20, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    })
+}
+
+#[cfg(test)]
+mod tests;

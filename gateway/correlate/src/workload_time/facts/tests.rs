@@ -1,0 +1,59 @@
+use super::*;
+
+fn said(line: &str, metadata: &[(&str, &str)]) -> Vec<String> {
+    let facts = of_line(line.as_bytes(), metadata.iter().copied());
+    facts.iter().map(|f| format!("{:?}={}", f.kind, f.value)).collect()
+}
+
+#[test]
+fn fields_of_all_spellings_are_about_the_same_thing() {
+    for key in ["requestId", "request_id", "x-request-id", "guid:x-request-id"] {
+        assert_eq!(kind(key), Some(Kind::Request), "{key}");
+    }
+    assert_eq!(kind("order.id"), kind("orderId"));
+    assert_ne!(kind("order.id"), kind("cart.id"));
+    assert_eq!(kind("level"), None);
+}
+
+#[test]
+fn json_logfmt_text_and_metadata_are_read() {
+    let json = r#"{"level":"info","user":{"userId":"u-7"},"path":"/cart/9?x=1","took":1.5}"#;
+    assert_eq!(said(json, &[("thread", "exec-1")]), ["Thread=exec-1", "Path=/cart/9", "User=u-7"]);
+    assert_eq!(said("level=info req_id=abc status=200", &[]), ["Request=abc", "Status=200"]);
+    let envoy = r#"[2025-10-09T08:53:20.123Z] "GET /cart/9 HTTP/1.1" 503 - "84961386-6d84-929d-98bd-c5aee93b5c88""#;
+    assert_eq!(
+        said(envoy, &[]),
+        [
+            "Method=GET",
+            "Path=/cart/9",
+            "Status=503",
+            "Token=84961386-6d84-929d-98bd-c5aee93b5c88",
+            "Bracket=2025-10-09T08:53:20.123Z"
+        ]
+    );
+    let spring = said("2026 INFO [http-nio-8080-exec-3] s.cart : GET of nothing", &[]);
+    assert_eq!(spring, ["Bracket=http-nio-8080-exec-3"]);
+}
+
+#[test]
+fn a_route_is_the_paths_that_it_stands_for() {
+    for route in ["/users/{id}/cart", "/users/:id/cart", "/users/<int:id>/cart", "/users/7/cart"] {
+        assert!(same(Kind::Path, "/users/7/cart", route), "{route}");
+    }
+    assert!(!same(Kind::Path, "/users/7", "/users/{id}/cart"));
+    assert!(!same(Kind::Path, "/orders/7/cart", "/users/{id}/cart"));
+}
+
+#[test]
+fn lines_that_differ_in_numbers_have_one_template() {
+    assert_eq!(template(b"took 12 ms for u-7"), template(b"took 900 ms for u-9"));
+    assert_ne!(template(b"took 12 ms"), template(b"cache missed"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_line_is_read_within_bounds(line in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
+        proptest::prop_assert!(of_line(&line, std::iter::empty()).len() <= MAX_FACTS);
+        template(&line);
+    }
+}

@@ -1,0 +1,239 @@
+//! Reads the lines round a trace: those without an id that were written while it ran, and what the others say of their traces.
+
+use std::hash::{Hash, Hasher};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use parsers::record::{Labels, LogRecord, TENANT, parse_rfc3339};
+use rustc_hash::{FxHashMap, FxHasher};
+use store::read::{
+    Direction, LogRead, LogSelect, LogView, LogVisit, MatchOp, Matcher, ReadError, ScanReport, Window,
+};
+
+use super::facts::{self, Fact, Kind};
+use super::origin::{Fit, Origin};
+use super::{OfTrace, OfferLimits};
+
+/// How much later than its request an access log may be written, ns: Envoy keeps lines back for up to ten seconds.
+pub(super) const LATE_ACCESS_LOG: u64 = 15_000_000_000;
+/// How much earlier than the application a proxy has a request, ns.
+const PROXY_LEAD: u64 = 5_000_000;
+/// How long after the end of a request a server writes its line of the access log, ns.
+const ACCESS_DELAY: u64 = 2_000_000;
+
+/// A line without an id, written while the trace ran in its container.
+pub(super) struct Untold {
+    pub(super) record: LogRecord,
+    pub(super) facts: Vec<Fact>,
+    pub(super) template: u64,
+    pub(super) written: (u64, u64),
+    /// It is of a proxy beside the application.
+    pub(super) beside: bool,
+    /// It tells of a whole request, as an access log does.
+    pub(super) is_access: bool,
+}
+
+/// A line with an id.
+pub(super) struct Told {
+    pub(super) trace: u64,
+    pub(super) time: u64,
+    pub(super) facts: Vec<Fact>,
+}
+
+/// What one container, or a proxy beside it, wrote.
+pub(super) struct Written {
+    pub(super) origin: Origin,
+    /// With each origin of the trace's spans, by index, that it fits.
+    pub(super) fits: Vec<(usize, Fit)>,
+    /// Time and template of each line without an id.
+    pub(super) all: Vec<(u64, u64)>,
+    pub(super) untold: Vec<Untold>,
+    pub(super) told: Vec<Told>,
+}
+
+/// All that was read.
+pub(super) struct Lines {
+    pub(super) written: Vec<Written>,
+    /// Whether a bound ended the reading.
+    pub(super) cut: bool,
+}
+
+/// One over the lines of the streams that may be the trace's.
+struct Visitor<'a> {
+    trace: &'a OfTrace<'a>,
+    limits: &'a OfferLimits,
+    /// Containers by labels and the metadata that matters; `None` for those of others.
+    known: FxHashMap<u64, Option<usize>>,
+    found: Lines,
+    lines: usize,
+    bytes: usize,
+}
+
+/// Reads them.
+pub(super) fn read(
+    logs: &dyn LogRead,
+    trace: &OfTrace<'_>,
+    window: Window,
+    limits: &OfferLimits,
+) -> Result<Lines, ReadError> {
+    let mut visitor = Visitor {
+        trace,
+        limits,
+        known: FxHashMap::default(),
+        found: Lines { written: Vec::new(), cut: false },
+        lines: 0,
+        bytes: 0,
+    };
+    for matchers in selectors(trace) {
+        let select =
+            LogSelect { matchers, window, direction: Direction::Forward, trace: None, contains: Vec::new() };
+        logs.scan_views(&select, false, &mut visitor)?;
+    }
+    Ok(visitor.found)
+}
+
+/// Streams by pod, and by service where no pod is known.
+fn selectors(trace: &OfTrace<'_>) -> Vec<Vec<Matcher>> {
+    let alternatives = |values: &mut Vec<&str>| {
+        values.sort_unstable();
+        values.dedup();
+        let escaped: Vec<String> = values.iter().map(|value| regex::escape(value)).collect();
+        regex::Regex::new(&format!("^(?:{})$", escaped.join("|"))).ok().filter(|_| !values.is_empty())
+    };
+    let workloads = || trace.origins.iter().map(|origin| &origin.workload);
+    let mut pods: Vec<&str> = workloads().filter_map(|w| w.pod.as_deref()).collect();
+    let mut services: Vec<&str> = workloads().filter_map(|w| w.service.as_deref()).collect();
+    let by_pod = alternatives(&mut pods)
+        .map(|pods| vec![Matcher { name: "pod".to_owned(), op: MatchOp::Regex(pods) }]);
+    let by_service = alternatives(&mut services).map(|services| {
+        let named = Matcher { name: "service_name".to_owned(), op: MatchOp::Regex(services) };
+        vec![named, Matcher::equal("pod", "")]
+    });
+    // Of a resource that names no pod, the lines may have one all the same.
+    let bare = workloads().filter(|w| w.pod.is_none()).filter_map(|w| w.service.as_deref());
+    let of_podless = alternatives(&mut bare.collect()).map(|services| {
+        let named = Matcher { name: "service_name".to_owned(), op: MatchOp::Regex(services) };
+        vec![named, Matcher { name: "pod".to_owned(), op: MatchOp::NotEqual(String::new()) }]
+    });
+    [by_pod, by_service, of_podless].into_iter().flatten().collect()
+}
+
+/// First and last instant at which a line with this time may have been written: many loggers write milliseconds or seconds.
+fn written(time: u64) -> (u64, u64) {
+    let grain = [1_000_000_000, 1_000_000].into_iter().find(|grain| time % grain == 0).unwrap_or(1);
+    (time, time.saturating_add(grain))
+}
+
+impl Visitor<'_> {
+    /// The container of a line, by index; `None` if no span of the trace ran there.
+    fn container(&mut self, view: &LogView<'_>) -> Option<usize> {
+        let mut hasher = FxHasher::default();
+        for (key, value) in view.metadata() {
+            if matches!(
+                key,
+                "pod_uid" | "k8s_pod_uid" | "host" | "host_name" | "hostname" | "instance"
+                    | "service_instance_id" | "service_name" | TENANT
+            ) {
+                (key, value).hash(&mut hasher);
+            }
+        }
+        view.labels.hash(&mut hasher);
+        let key = hasher.finish();
+        if let Some(known) = self.known.get(&key) {
+            return *known;
+        }
+        let labels: &Labels = view.labels;
+        let origin = Origin::of_line(labels, view.metadata());
+        let spans = self.trace.origins.iter().enumerate();
+        let fits: Vec<(usize, Fit)> =
+            spans.filter_map(|(at, span)| Some((at, origin.fits(span)?))).collect();
+        let index = (!fits.is_empty()).then(|| {
+            let known = self.found.written.iter().position(|known| known.origin == origin);
+            known.unwrap_or_else(|| {
+                let (all, untold, told) = (Vec::new(), Vec::new(), Vec::new());
+                self.found.written.push(Written { origin, fits, all, untold, told });
+                self.found.written.len() - 1
+            })
+        });
+        self.known.insert(key, index);
+        index
+    }
+
+    fn full(&mut self) -> ControlFlow<()> {
+        self.found.cut = true;
+        ControlFlow::Break(())
+    }
+}
+
+impl LogVisit for Visitor<'_> {
+    fn record(&mut self, view: &LogView<'_>) -> ControlFlow<()> {
+        let Some(index) = self.container(view) else { return ControlFlow::Continue(()) };
+        self.lines += 1;
+        if self.lines > self.limits.lines {
+            return self.full();
+        }
+        let Some(container) = self.found.written.get_mut(index) else { return ControlFlow::Continue(()) };
+        if let Some(id) = view.trace_id {
+            if container.told.len() < self.limits.candidates {
+                let facts = facts::of_line(view.line, view.metadata());
+                container.told.push(Told { trace: id.low64(), time: view.time, facts });
+            }
+            return ControlFlow::Continue(());
+        }
+        let template = facts::template(view.line);
+        container.all.push((view.time, template));
+        let written = written(view.time);
+        if !self.trace.ran(&container.fits, written.0.saturating_sub(LATE_ACCESS_LOG), written.1) {
+            return ControlFlow::Continue(());
+        }
+        let inside = self.trace.ran(&container.fits, written.0, written.1);
+        let beside = !container.fits.iter().any(|(_, fit)| *fit == Fit::Same);
+        // Most lines outside are of no interest, and need not be taken apart.
+        if !inside && !facts::may_be_access(view.line) {
+            return ControlFlow::Continue(());
+        }
+        let facts = facts::of_line(view.line, view.metadata());
+        let has = |kind: Kind| facts.iter().any(|fact| fact.kind == kind);
+        let is_access = has(Kind::Path) && has(Kind::Status);
+        let written = if is_access { of_access(&facts, written) } else { written };
+        let named = facts.iter().any(|fact| self.trace.has_request_id(fact));
+        let takes_part = named || (self.trace.ran(&container.fits, written.0, written.1) && (is_access || !beside));
+        if !takes_part {
+            return ControlFlow::Continue(());
+        }
+        self.bytes += view.line.len();
+        if container.untold.len() >= self.limits.candidates || self.bytes > self.limits.bytes {
+            self.found.cut = true;
+            return ControlFlow::Continue(());
+        }
+        let record = LogRecord {
+            time: view.time,
+            observed: 0,
+            labels: Arc::clone(view.labels),
+            metadata: view.metadata().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+            trace_id: None,
+            span_id: view.span_id,
+            severity: view.severity,
+            line: view.line.to_vec(),
+            source: None,
+            rule: None,
+        };
+        container.untold.push(Untold { record, facts, template, written, beside, is_access });
+        ControlFlow::Continue(())
+    }
+
+    fn progress(&mut self, so_far: &ScanReport) -> ControlFlow<()> {
+        if so_far.bytes > self.limits.scanned_bytes { self.full() } else { ControlFlow::Continue(()) }
+    }
+}
+
+/// When the request of an access log ran, as far as its line says: its start, as `[2025-10-09T08:53:20.123Z]` or `start_time`,
+/// else some moment before the line was written.
+fn of_access(facts: &[Fact], written: (u64, u64)) -> (u64, u64) {
+    let says = |fact: &&Fact| fact.kind == Kind::Bracket || matches!(&*fact.key, "start_time" | "startTime");
+    let start = facts.iter().filter(says).find_map(|fact| parse_rfc3339(fact.value.as_bytes()));
+    match start {
+        Some(start) => (start, start.saturating_add(PROXY_LEAD)),
+        None => (written.0.saturating_sub(ACCESS_DELAY), written.1),
+    }
+}

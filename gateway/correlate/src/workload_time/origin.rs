@@ -1,0 +1,94 @@
+//! Which log lines come from the container that a span ran in.
+
+use parsers::record::{Labels, Resource, TENANT, Value, Workload, attribute};
+
+/// Containers that stand before others and write access logs for them.
+const PROXIES: [&str; 6] = ["istio-proxy", "envoy", "linkerd-proxy", "nginx", "traefik", "haproxy"];
+
+/// What ran, and for whom: of a span's resource, or of a log line.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct Origin {
+    pub(super) workload: Workload,
+    /// Another name that a line gives its service.
+    service: Option<String>,
+    /// Whose it is, where several share this gateway.
+    pub(super) tenant: Option<String>,
+}
+
+/// How the origin of a line and that of a span fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fit {
+    /// Another container of the same pod, as a proxy before the application.
+    Beside,
+    /// The same container.
+    Same,
+}
+
+fn text(value: Option<&str>) -> Option<String> {
+    value.filter(|value| !value.is_empty()).map(str::to_owned)
+}
+
+impl Origin {
+    /// Of a span.
+    pub(super) fn of_resource(resource: &Resource) -> Self {
+        let tenant = attribute(&resource.attributes, TENANT).and_then(Value::as_str);
+        Self { workload: Workload::from_resource(resource), service: None, tenant: text(tenant) }
+    }
+
+    /// Of a line.
+    pub(super) fn of_line<'a>(
+        labels: &Labels,
+        metadata: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let mut origin =
+            Self { workload: Workload::from_labels(labels), service: None, tenant: None };
+        for (key, value) in metadata {
+            let slot = match key {
+                "pod_uid" | "k8s_pod_uid" => &mut origin.workload.pod_uid,
+                "host" | "host_name" | "hostname" => &mut origin.workload.host,
+                "instance" | "service_instance_id" => &mut origin.workload.instance,
+                "service_name" => &mut origin.service,
+                TENANT => &mut origin.tenant,
+                _ => continue,
+            };
+            *slot = text(Some(value));
+        }
+        origin
+    }
+
+    /// Whether a line of this origin may have been written while a span of the other one ran. The most exact of what both say
+    /// decides: pod UID, pod, service and host. Never across tenants.
+    pub(super) fn fits(&self, span: &Self) -> Option<Fit> {
+        if self.tenant != span.tenant {
+            return None;
+        }
+        let (line, ran) = (&self.workload, &span.workload);
+        let differ = |a: &Option<String>, b: &Option<String>| matches!((a, b), (Some(a), Some(b)) if a != b);
+        if differ(&line.cluster, &ran.cluster) || differ(&line.namespace, &ran.namespace) {
+            return None;
+        }
+        let both = |a: &Option<String>, b: &Option<String>| a.is_some() && b.is_some();
+        let service = [&line.service, &self.service, &line.container];
+        let same_service = ran.service.is_some() && service.iter().any(|name| **name == ran.service);
+        let same_pod = if both(&line.pod_uid, &ran.pod_uid) {
+            line.pod_uid == ran.pod_uid
+        } else if both(&line.pod, &ran.pod) {
+            line.pod == ran.pod
+        } else {
+            let elsewhere = differ(&line.host, &ran.host)
+                || differ(&line.node, &ran.node)
+                || differ(&line.instance, &ran.instance);
+            return (same_service && !elsewhere).then_some(Fit::Same);
+        };
+        if !same_pod {
+            return None;
+        }
+        let proxy = |name: &Option<String>| name.as_deref().is_some_and(|name| PROXIES.contains(&name));
+        let beside = differ(&line.container, &ran.container)
+            || (ran.container.is_none() && proxy(&line.container) && !same_service);
+        Some(if beside { Fit::Beside } else { Fit::Same })
+    }
+}
+
+#[cfg(test)]
+mod tests;
