@@ -20,6 +20,11 @@ impl Node {
         Self::Map(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
     }
 
+    /// A map from as many keys and values as there are, in this order.
+    pub(crate) fn of(entries: Vec<(&str, Self)>) -> Self {
+        Self::Map(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    }
+
     /// A list of anything that is a node.
     pub(crate) fn list(items: impl IntoIterator<Item = impl Into<Self>>) -> Self {
         Self::List(items.into_iter().map(Into::into).collect())

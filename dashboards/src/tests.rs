@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use serde_json::Value;
 
+use crate::dashboard::{COLUMNS, SCHEMA_VERSION};
 use crate::metric_names::{MetricKind, MetricName};
 use crate::node::Node;
-use crate::panel::{COLUMNS, SCHEMA_VERSION};
-use crate::{Target, TargetKind, dashboards, datasources};
+use crate::{GeneratedFile, Misfit, Neighbour, Source, Target, TargetKind, Token, dashboards};
 
 /// Grafana cuts or refuses longer uids.
 const MAX_UID: usize = 40;
@@ -17,14 +17,35 @@ const MAX_UID: usize = 40;
 const MAX_CONFIG_MAP: usize = 1 << 20;
 
 fn target(kind: TargetKind) -> Target {
-    Target { kind, base_url: "http://localhost:8080".to_owned() }
+    Target::new(kind, "http://localhost:8080")
 }
 
 fn in_cluster() -> Target {
-    Target {
-        kind: TargetKind::ConfigMap { namespace: "trefoil".to_owned() },
-        base_url: "http://trefoil.trefoil.svc:8080".to_owned(),
+    let kind = TargetKind::ConfigMap { namespace: "trefoil".to_owned() };
+    Target::new(kind, "http://trefoil.trefoil.svc:8080")
+}
+
+fn operated() -> TargetKind {
+    TargetKind::Operator {
+        namespace: "trefoil".to_owned(),
+        instances: ("dashboards".to_owned(), "grafana".to_owned()),
     }
+}
+
+fn datasources(target: &Target) -> String {
+    crate::datasources(target).unwrap()
+}
+
+/// A Loki, a Jaeger and a Prometheus that were there before.
+fn neighbours() -> Vec<Neighbour> {
+    [(Source::Loki, "loki"), (Source::Jaeger, "jaeger"), (Source::Prometheus, "prom")]
+        .map(|(source, uid)| Neighbour {
+            source,
+            name: format!("Our {uid}"),
+            uid: uid.to_owned(),
+            url: format!("http://{uid}.monitoring.svc"),
+        })
+        .to_vec()
 }
 
 fn yaml(text: &str) -> Value {
@@ -150,7 +171,7 @@ fn links_lead_from_each_signal_to_the_others() {
 
 #[test]
 fn a_path_prefix_of_the_address_is_kept_and_a_slash_at_its_end_is_not_doubled() {
-    let target = Target { kind: TargetKind::HttpApi, base_url: "https://o11y.example/trefoil/".to_owned() };
+    let target = Target::new(TargetKind::HttpApi, "https://o11y.example/trefoil/");
     let text = datasources(&target);
     assert!(text.contains("\"https://o11y.example/trefoil/tempo\""), "{text}");
     assert!(text.contains("\"https://o11y.example/trefoil\""), "{text}");
@@ -249,6 +270,107 @@ fn bodies_for_the_api_wrap_the_dashboard() {
         assert_eq!(body["overwrite"], true);
         assert!(body["dashboard"]["panels"].is_array());
     }
+}
+
+#[test]
+fn what_stands_beside_leads_to_each_other_and_to_trefoil() {
+    let target = Target { neighbours: neighbours(), ..target(TargetKind::HttpApi) };
+    let sources = json(&datasources(&target));
+    let of = |uid: &str| {
+        let found = sources.as_array().unwrap().iter().find(|s| s["uid"] == uid);
+        found.unwrap_or_else(|| panic!("no {uid}"))["jsonData"].clone()
+    };
+    let leads = |list: &Value| -> BTreeSet<String> {
+        let uids = list.as_array().unwrap().iter().map(|link| link["datasourceUid"].as_str().unwrap());
+        uids.map(str::to_owned).collect()
+    };
+    let both = BTreeSet::from(["jaeger".to_owned(), "trefoil-tempo".to_owned()]);
+    assert_eq!(leads(&of("loki")["derivedFields"]), both);
+    assert_eq!(leads(&of("prom")["exemplarTraceIdDestinations"]), both);
+    assert_eq!(of("jaeger")["tracesToLogsV2"]["datasourceUid"], "loki");
+    assert_eq!(of("jaeger")["tracesToMetrics"]["datasourceUid"], "prom");
+    assert_eq!(
+        of("trefoil-tempo")["tracesToLogsV2"]["datasourceUid"],
+        "trefoil-loki",
+        "Trefoil's own stay together"
+    );
+    let fields = of("loki")["derivedFields"].as_array().unwrap().clone();
+    let names: BTreeSet<&str> = fields.iter().map(|field| field["name"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), fields.len(), "fields of one name hide each other");
+}
+
+#[test]
+fn a_token_reaches_trefoil_and_nobody_else() {
+    let with = |kind, token| Target { neighbours: neighbours(), token: Some(token), ..target(kind) };
+    let header = |source: &Value| source["secureJsonData"]["httpHeaderValue1"].as_str().map(str::to_owned);
+    let of_file = yaml(&datasources(&with(TargetKind::File, Token::File("/etc/token".to_owned()))));
+    for source in of_file["datasources"].as_array().unwrap() {
+        let ours = source["uid"].as_str().unwrap().starts_with("trefoil-");
+        assert_eq!(header(source).as_deref(), ours.then_some("Bearer $__file{/etc/token}"), "{source}");
+        assert_eq!(source["jsonData"]["httpHeaderName1"].is_string(), ours);
+    }
+    let value = Token::Value("a$b".to_owned());
+    let in_file = yaml(&datasources(&with(TargetKind::File, value.clone())));
+    assert_eq!(header(&in_file["datasources"][0]).unwrap(), "Bearer a$$b", "Grafana expands it");
+    let posted = json(&datasources(&with(TargetKind::HttpApi, value.clone())));
+    assert_eq!(header(&posted[0]).unwrap(), "Bearer a$b");
+    let held = yaml(&datasources(&Target { token: Some(value), ..in_cluster() }));
+    assert_eq!((&held["kind"], held["stringData"].is_object()), (&Value::from("Secret"), true));
+    let secret = Token::Secret { name: "trefoil-token".to_owned(), key: "TOKEN".to_owned() };
+    let first = datasources(&with(operated(), secret.clone()));
+    let first = yaml(first.split("---\n").next().unwrap());
+    assert_eq!(header(&first["spec"]["datasource"]).unwrap(), "Bearer ${TOKEN}");
+    assert_eq!(first["spec"]["valuesFrom"][0]["targetPath"], "secureJsonData.httpHeaderValue1");
+    for (kind, token, misfit) in [
+        (TargetKind::HttpApi, Token::File("/t".to_owned()), Misfit::NeedsFiles),
+        (operated(), Token::Environment("T".to_owned()), Misfit::NeedsFiles),
+        (TargetKind::File, secret, Misfit::NeedsOperator),
+    ] {
+        assert_eq!(crate::datasources(&with(kind, token)), Err(misfit));
+    }
+}
+
+#[test]
+fn the_operators_resources_hold_the_same_with_single_dollars() {
+    let meant = json(&datasources(&target(TargetKind::HttpApi)));
+    let resources = datasources(&target(operated()));
+    let resources: Vec<Value> = resources.split("---\n").map(yaml).collect();
+    assert_eq!(resources.len(), meant.as_array().unwrap().len());
+    for (resource, meant) in resources.iter().zip(meant.as_array().unwrap()) {
+        assert_eq!(resource["kind"], "GrafanaDatasource");
+        assert_eq!(resource["spec"]["uid"], meant["uid"]);
+        assert_eq!(resource["spec"]["instanceSelector"]["matchLabels"]["dashboards"], "grafana");
+        assert_eq!(resource["spec"]["datasource"]["jsonData"], meant["jsonData"]);
+    }
+    for (GeneratedFile { contents, .. }, plain) in
+        dashboards(&target(operated())).iter().zip(dashboards(&target(TargetKind::File)))
+    {
+        assert_eq!(json(yaml(contents)["spec"]["json"].as_str().unwrap()), json(&plain.contents));
+    }
+}
+
+#[test]
+fn correlations_have_the_one_form_that_every_grafana_takes() {
+    let target = Target { correlations: true, neighbours: neighbours(), ..target(TargetKind::File) };
+    let sources = yaml(&datasources(&target));
+    let uids: BTreeSet<&str> =
+        sources["datasources"].as_array().unwrap().iter().map(|s| s["uid"].as_str().unwrap()).collect();
+    let mut count = 0;
+    for source in sources["datasources"].as_array().unwrap() {
+        for correlation in source["correlations"].as_array().into_iter().flatten() {
+            assert!(uids.contains(correlation["targetUID"].as_str().unwrap()));
+            assert!(
+                correlation["label"].is_string() && correlation["description"].is_string(),
+                "Grafana panics"
+            );
+            assert!(correlation.get("type").is_none(), "older ones panic");
+            assert_eq!(correlation["config"]["type"], "query");
+            assert!(correlation["config"]["transformations"][0]["expression"].is_string());
+            assert!(correlation["config"]["target"]["query"].as_str().unwrap().contains("$${traceId}"));
+            count += 1;
+        }
+    }
+    assert_eq!(count, 1 + 2, "Trefoil's Loki to its Tempo, the user's to the user's Jaeger and to Trefoil");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::config::{self, Config, LoadError};
-use crate::{demo, parse_view, reload, trace_view};
+use crate::{demo, parse_view, provision, reload, trace_view};
 
 /// Log, trace and metric correlation gateway.
 #[derive(Debug, Parser)]
@@ -83,6 +83,19 @@ enum Command {
         #[arg(long, env = "TREFOIL_URL", default_value = "http://127.0.0.1:8080")]
         url: String,
     },
+    /// Generate what another program needs to read Trefoil.
+    Provision {
+        /// For whom.
+        #[command(subcommand)]
+        reader: Reader,
+    },
+}
+
+/// Programs that read Trefoil.
+#[derive(Debug, Subcommand)]
+enum Reader {
+    /// Data sources and dashboards, as files or through Grafana's API.
+    Grafana(Box<provision::Arguments>),
 }
 
 /// Tools whose configurations can be converted.
@@ -122,6 +135,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::CheckConfig { file } => check_config(&file),
         Command::Convert { from: Tool::Promtail, file } => convert_promtail(&file),
         Command::Trace { id, json, url } => trace(&id, json, &url),
+        Command::Provision { reader: Reader::Grafana(arguments) } => provision_grafana(&arguments),
     }
 }
 
@@ -318,6 +332,32 @@ fn convert_promtail(file: &Path) -> Result<(), Failure> {
 /// Bytes of an answer that are read at most: one look-up is bounded far below by the server.
 const MAX_ANSWER: usize = 256 << 20;
 
+fn provision_grafana(arguments: &provision::Arguments) -> Result<(), Failure> {
+    let target = arguments.target();
+    if let Some(url) = &arguments.url {
+        let access = provision::Access::from_environment(|name| std::env::var(name).ok());
+        let grafana = provision::Grafana::new(url, access);
+        let told = |what| println!("{what}");
+        return runtime()?.block_on(grafana.provision(&target, told)).map_err(failed);
+    }
+    let Some(folder) = &arguments.out else { return Ok(()) };
+    let wrong = |error| Failure { message: format!("{error}"), code: 2 };
+    let files = provision::generated(&target).map_err(wrong)?;
+    let at_file = |(path, error): (PathBuf, std::io::Error)| failed(format!("{}: {error}", path.display()));
+    if !arguments.check {
+        provision::write(folder, &files).map_err(at_file)?;
+        for name in files.keys() {
+            println!("{}", folder.join(name).display());
+        }
+        return Ok(());
+    }
+    let differences = provision::differences(folder, &files).map_err(at_file)?;
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(failed(differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+}
+
 fn trace(id: &str, json: bool, url: &str) -> Result<(), Failure> {
     runtime()?.block_on(async {
         let address = format!("{}/api/v1/traces/{}", url.trim_end_matches('/'), percent(id));
@@ -368,7 +408,7 @@ fn percent(id: &str) -> String {
     out
 }
 
-fn root_cause(error: &dyn std::error::Error) -> String {
+pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;

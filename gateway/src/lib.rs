@@ -16,6 +16,7 @@ pub mod parse_view;
 mod pattern_feed;
 mod ports;
 mod promtail_positions;
+pub mod provision;
 pub mod reload;
 mod scraped;
 mod sinks;

@@ -219,8 +219,8 @@ async fn loki_labels_lead_to_streams_and_never_hold_the_trace_id() -> Result<()>
 #[tokio::test(flavor = "multi_thread")]
 async fn the_query_behind_a_spans_log_button_finds_its_lines() -> Result<()> {
     let scene = Scene::start().await?;
-    let target = dashboards::Target { kind: dashboards::TargetKind::HttpApi, base_url: String::new() };
-    let sources: Value = serde_json::from_str(&dashboards::datasources(&target))?;
+    let target = dashboards::Target::new(dashboards::TargetKind::HttpApi, "");
+    let sources: Value = serde_json::from_str(&dashboards::datasources(&target)?)?;
     let tempo = sources.as_array().into_iter().flatten().find(|source| source["type"] == "tempo");
     let link = &tempo.context("a Tempo data source")?["jsonData"]["tracesToLogsV2"];
     let label = link["tags"][0]["value"].as_str().context("a tag")?;
@@ -358,7 +358,7 @@ fn filled_in(query: &str, trace: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_query_of_the_dashboard_and_of_the_links_is_answered() -> Result<()> {
     let scene = Scene::start().await?;
-    let target = dashboards::Target { kind: dashboards::TargetKind::File, base_url: String::new() };
+    let target = dashboards::Target::new(dashboards::TargetKind::File, "");
     let mut promql = Vec::new();
     for file in dashboards::dashboards(&target) {
         let dashboard: Value = serde_json::from_str(&file.contents)?;
@@ -387,7 +387,7 @@ async fn every_query_of_the_dashboard_and_of_the_links_is_answered() -> Result<(
             }
         }
     }
-    let sources: Value = serde_saphyr::from_str(&dashboards::datasources(&target))?;
+    let sources: Value = serde_saphyr::from_str(&dashboards::datasources(&target)?)?;
     for source in sources["datasources"].as_array().into_iter().flatten() {
         for query in source["jsonData"]["tracesToMetrics"]["queries"].as_array().into_iter().flatten() {
             promql.push(query["query"].as_str().context("query")?.replace("$$", "$"));

@@ -22,6 +22,8 @@ mod full;
 #[cfg(test)]
 mod grafana;
 #[cfg(test)]
+mod grafana_schema;
+#[cfg(test)]
 mod grammars;
 #[cfg(test)]
 mod hostile_bodies;

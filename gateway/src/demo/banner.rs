@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use dashboards::{Target, TargetKind};
 use parsers::record::TraceId;
 
 use super::exporter::reachable;
@@ -27,11 +26,6 @@ pub struct Addresses {
 pub fn banner(program: &str, at: Addresses, trace: TraceId) -> String {
     let main = reachable(at.main);
     let metrics = reachable(at.metrics);
-    let target = Target { base_url: format!("http://{main}"), kind: TargetKind::File };
-    let dashboards = dashboards::dashboards(&target);
-    let dashboards: Vec<String> =
-        dashboards.iter().map(|file| format!("  http://{main}/grafana/dashboards/{}", file.name)).collect();
-    let dashboards = dashboards.join("\n");
     let services: BTreeSet<&str> = Pod::ALL.iter().map(|pod| pod.spec().service).collect();
     let services = services.into_iter().collect::<Vec<_>>().join(", ");
     format!(
@@ -44,7 +38,7 @@ One request through the shop, all of it:
 
 For Grafana, generated for this very address:
   http://{main}/grafana/datasources.yaml
-{dashboards}
+  http://{main}/grafana/dashboards
 or by hand as data sources:
   Loki        http://{main}
   Tempo       http://{main}/tempo

@@ -231,7 +231,7 @@ fn the_banner_names_the_trace_and_every_address_as_it_is_reached() {
         "http://127.0.0.1:8080/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736",
         "  target/release/trefoil trace 4bf92f3577b34da6a3ce929d0e0e4736",
         "http://127.0.0.1:8080/grafana/datasources.yaml",
-        "http://127.0.0.1:8080/grafana/dashboards/trefoil-one-request.json",
+        "http://127.0.0.1:8080/grafana/dashboards\n",
         "Loki        http://127.0.0.1:8080\n",
         "http://127.0.0.1:8080/tempo",
         "127.0.0.1:4317",

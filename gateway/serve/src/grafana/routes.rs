@@ -1,4 +1,4 @@
-//! `/grafana/datasources.yaml` and `/grafana/dashboards/{file}`, made for the address that they are asked by, or for
+//! `/grafana/datasources.yaml`, `/grafana/dashboards` (the list) and `/grafana/dashboards/{file}`, made for the address that they are asked by, or for
 //! `server.external_url`.
 
 use axum::Router;
@@ -6,7 +6,7 @@ use axum::extract::{Path, State as Extract};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use dashboards::{Target, TargetKind};
+use dashboards::{GeneratedFile, Target, TargetKind};
 
 use crate::State;
 
@@ -14,6 +14,7 @@ use crate::State;
 pub(crate) fn routes() -> Router<State> {
     Router::new()
         .route("/grafana/datasources.yaml", get(datasources))
+        .route("/grafana/dashboards", get(list))
         .route("/grafana/dashboards/{file}", get(dashboard))
 }
 
@@ -28,12 +29,22 @@ fn target(state: &State, headers: &HeaderMap) -> Target {
         (None, Some(host)) => format!("http://{host}"),
         (None, None) => "http://localhost:8080".to_owned(),
     };
-    Target { kind: TargetKind::File, base_url }
+    Target::new(TargetKind::File, base_url)
 }
 
 async fn datasources(Extract(state): Extract<State>, headers: HeaderMap) -> Response {
-    let text = ::dashboards::datasources(&target(&state, &headers));
-    ([(header::CONTENT_TYPE, "application/yaml")], text).into_response()
+    match ::dashboards::datasources(&target(&state, &headers)) {
+        Ok(text) => ([(header::CONTENT_TYPE, "application/yaml")], text).into_response(),
+        Err(misfit) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{misfit}\n")).into_response(),
+    }
+}
+
+/// Where each dashboard is.
+async fn list(Extract(state): Extract<State>, headers: HeaderMap) -> Response {
+    let target = target(&state, &headers);
+    let files = ::dashboards::dashboards(&target);
+    let url = |file: &GeneratedFile| format!("{}/grafana/dashboards/{}", target.base_url, file.name);
+    axum::Json(files.iter().map(url).collect::<Vec<_>>()).into_response()
 }
 
 async fn dashboard(Extract(state): Extract<State>, headers: HeaderMap, Path(file): Path<String>) -> Response {
