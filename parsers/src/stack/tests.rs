@@ -64,7 +64,10 @@ fn of(text: &str) -> Stack {
 fn each_languages_exception_and_functions_are_read_without_what_changes() {
     let java = of(JAVA);
     assert_eq!(java.language, Language::Java);
-    assert_eq!((java.kind.as_str(), java.message.as_str()), ("java.lang.IllegalStateException", "cart 17 is empty"));
+    assert_eq!(
+        (java.kind.as_str(), java.message.as_str()),
+        ("java.lang.IllegalStateException", "cart 17 is empty")
+    );
     assert_eq!(java.cause.as_deref(), Some("com.shop.db.PoolExhaustedException"));
     assert_eq!(
         java.frames,
@@ -80,7 +83,10 @@ fn each_languages_exception_and_functions_are_read_without_what_changes() {
     let python = of(PYTHON);
     assert_eq!((python.language, python.kind.as_str()), (Language::Python, "shop.errors.PaymentFailed"));
     assert_eq!(python.message, "card 4711 was declined");
-    assert_eq!(python.frames, ["checkout (/app/shop/views.py)", "_get_response (django/core/handlers/base.py)"]);
+    assert_eq!(
+        python.frames,
+        ["checkout (/app/shop/views.py)", "_get_response (django/core/handlers/base.py)"]
+    );
     let go = of(GO);
     assert_eq!((go.language, go.kind.as_str()), (Language::Go, "runtime error"));
     assert_eq!(go.frames, ["main.(*Cart).Total", "main.main.func", "net/http.HandlerFunc.ServeHTTP"]);
@@ -97,7 +103,10 @@ fn each_languages_exception_and_functions_are_read_without_what_changes() {
         ]
     );
     let dotnet = of(DOTNET);
-    assert_eq!((dotnet.language, dotnet.kind.as_str()), (Language::DotNet, "System.InvalidOperationException"));
+    assert_eq!(
+        (dotnet.language, dotnet.kind.as_str()),
+        (Language::DotNet, "System.InvalidOperationException")
+    );
     assert_eq!(dotnet.cause.as_deref(), Some("System.TimeoutException"));
     assert_eq!(
         dotnet.frames,
