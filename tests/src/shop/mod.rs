@@ -23,6 +23,7 @@ pub use deliver::Delivery;
 pub use plan::{Fault, NOISY_HOST, Plan, SLOW_TENANT, WRONG_CLOCK_AHEAD, WRONG_CLOCK_HOST};
 pub use pods::{CANARY, Carriage, DEPLOYED, Format, HOSTS, NAMESPACE, Pod, Protocol, STABLE, Service};
 pub use traffic::{Kind, Line, Series, Span, Thrown, Traffic, Value};
+pub use visits::SLOW_PRICES;
 
 use plan::TENANTS;
 use world::{Caller, MS, World};

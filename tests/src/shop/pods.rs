@@ -21,7 +21,7 @@ pub enum Service {
     Inventory,
     /// Money.
     Payment,
-    /// Products; a tenth of its traffic goes to a canary.
+    /// Products; a fifth of its traffic goes to a canary.
     Catalog,
     /// What customers think of products.
     Reviews,
@@ -175,7 +175,7 @@ pub const CANARY: &str = "1.5.0-rc1";
 /// Version that comes with a deployment while the shop is open.
 pub const DEPLOYED: &str = "1.5.0";
 
-/// The pods of a shop. Each service has two, on different hosts; the catalog has a canary besides.
+/// The pods of a shop. Each service has two, on different hosts; the catalog's canary has two besides.
 pub(super) fn pods(dice: &mut Dice) -> Vec<Pod> {
     let mut pods = Vec::new();
     for (number, service) in Service::ALL.into_iter().enumerate() {
@@ -184,7 +184,9 @@ pub(super) fn pods(dice: &mut Dice) -> Vec<Pod> {
             pods.push(pod(dice, service, STABLE, host, 4));
         }
         if service == Service::Catalog {
-            pods.push(pod(dice, service, CANARY, HOSTS[number % HOSTS.len()], 2));
+            for host in &HOSTS[..2] {
+                pods.push(pod(dice, service, CANARY, host, 1));
+            }
         }
     }
     pods

@@ -23,7 +23,8 @@ const CALLS: usize = 5;
 const WITHOUT_TEXT: u64 = 400;
 
 const PRICES: &str = "SELECT id, price FROM products WHERE id = $1";
-const SLOW_PRICES: &str =
+/// The statement of the catalog's canary in [`Fault::SlowQuery`].
+pub const SLOW_PRICES: &str =
     "SELECT p.id, p.price FROM products p JOIN rebates r ON r.sku LIKE p.sku || '%' WHERE p.id = $1";
 const NO_TEXT: [&str; 3] = [
     "File \"/app/reviews/views.py\", line 57, in ratings",
