@@ -1,8 +1,10 @@
 //! The critical path: what the request waited for.
 //!
-//! From the end of the longest root backwards: the child that finished last before the cursor is what its parent waited
-//! for, so the cursor goes through that child to its start, and on with the next child that finished before there. What no
-//! child explains is the span's own. Children are clipped to their parent. The segments cover the root exactly, once.
+//! From the end of the longest root backwards: the child that was the last to run before the cursor is what its parent waited
+//! for, so the cursor goes through that child to its start, and on with the next child that ran before there. Children that
+//! overlap share the time: the later one has it from its start on, the earlier one what lies before. What no child explains is
+//! the span's own. Children are clipped to their parent; one that runs longer after its parent's end than before was started and
+//! left alone, and nobody waited for it. The segments cover the root exactly, once.
 
 use crate::{CriticalSegment, SpanNode};
 
@@ -15,13 +17,41 @@ struct Frame {
     left: Vec<usize>,
 }
 
+/// A stretch of time that is a node's own part of the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    /// Index of the node.
+    pub(crate) node: usize,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+}
+
 /// Segments in time order; none if no span takes time.
 pub(crate) fn path(nodes: &[SpanNode]) -> Vec<CriticalSegment> {
-    let roots = nodes.iter().enumerate().filter(|(_, node)| node.parent.is_none());
-    let Some((root, node)) = roots.max_by_key(|(index, node)| (node.duration(), std::cmp::Reverse(*index)))
-    else {
-        return Vec::new();
+    let Some(root) = longest_root(nodes) else { return Vec::new() };
+    let segment = |stretch: Stretch| {
+        let node = nodes.get(stretch.node)?;
+        Some(CriticalSegment {
+            node: stretch.node,
+            span_id: node.span.span_id,
+            service: node.service().to_owned(),
+            name: node.span.name.clone(),
+            start: stretch.start,
+            end: stretch.end,
+        })
     };
+    below(nodes, root).into_iter().filter_map(segment).collect()
+}
+
+/// The root that took longest, the first of several.
+pub(crate) fn longest_root(nodes: &[SpanNode]) -> Option<usize> {
+    let roots = nodes.iter().enumerate().filter(|(_, node)| node.parent.is_none());
+    roots.max_by_key(|(index, node)| (node.duration(), std::cmp::Reverse(*index))).map(|(root, _)| root)
+}
+
+/// The path through one span and what is below it, in time order.
+pub(crate) fn below(nodes: &[SpanNode], root: usize) -> Vec<Stretch> {
+    let Some(node) = nodes.get(root) else { return Vec::new() };
     let mut children = vec![Vec::new(); nodes.len()];
     for (index, node) in nodes.iter().enumerate() {
         if let Some(siblings) = node.parent.and_then(|parent| children.get_mut(parent)) {
@@ -38,16 +68,20 @@ pub(crate) fn path(nodes: &[SpanNode]) -> Vec<CriticalSegment> {
     let mut stack = vec![Frame { node: root, start: node.start, end: node.end, cursor: node.end, left }];
     while let Some(frame) = stack.last_mut() {
         let Some(child) = frame.left.pop() else {
-            segment(nodes, frame.node, frame.start, frame.cursor, &mut backwards);
+            stretch(frame.node, frame.start, frame.cursor, &mut backwards);
             stack.pop();
             continue;
         };
         let Some(node) = nodes.get(child) else { continue };
-        let (start, end) = (node.start.max(frame.start), node.end.min(frame.end));
-        if start >= end || end > frame.cursor {
+        let parent_end = nodes.get(frame.node).map_or(frame.end, |parent| parent.end);
+        let (start, end) = (node.start.max(frame.start), node.end.min(frame.cursor));
+        let before = node.end.min(parent_end).saturating_sub(node.start);
+        let after = node.end.saturating_sub(parent_end);
+        // A little after is how instrumentation ends spans in the wrong order.
+        if start >= end || after > before {
             continue;
         }
-        segment(nodes, frame.node, end, frame.cursor, &mut backwards);
+        stretch(frame.node, end, frame.cursor, &mut backwards);
         frame.cursor = start;
         stack.push(Frame { node: child, start, end, cursor: end, left: take(child) });
     }
@@ -55,18 +89,11 @@ pub(crate) fn path(nodes: &[SpanNode]) -> Vec<CriticalSegment> {
     backwards
 }
 
-fn segment(nodes: &[SpanNode], index: usize, start: u64, end: u64, out: &mut Vec<CriticalSegment>) {
-    if start >= end {
-        return;
-    }
-    if let Some(node) = nodes.get(index) {
-        out.push(CriticalSegment {
-            node: index,
-            span_id: node.span.span_id,
-            service: node.service().to_owned(),
-            name: node.span.name.clone(),
-            start,
-            end,
-        });
+fn stretch(node: usize, start: u64, end: u64, out: &mut Vec<Stretch>) {
+    if start < end {
+        out.push(Stretch { node, start, end });
     }
 }
+
+#[cfg(test)]
+mod tests;

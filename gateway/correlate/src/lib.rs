@@ -4,6 +4,7 @@
 //! Plain data in and out. No HTTP and no wire types live here: surfaces translate an [`Answer`] into their own shapes.
 
 mod absent;
+pub mod analysis;
 mod answer;
 mod correlator;
 mod critical;

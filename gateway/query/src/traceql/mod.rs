@@ -26,6 +26,7 @@ mod tags;
 mod tests;
 mod trace;
 mod value;
+mod visit;
 
 pub use ast::{Query, Static};
 pub use error::ParseError;
@@ -35,3 +36,4 @@ pub use metrics::{DEFAULT_SERIES, Exemplar, MetricsFound, MetricsParams, Series,
 pub use parser::parse;
 pub use search::{Found, SearchParams, ServiceStats, SetHit, SpanHit, TraceHit, search};
 pub use tags::{Scopes, shown, tag_values, tags};
+pub use visit::{Visited, Visitor, attributes, visit};

@@ -17,7 +17,7 @@ use super::trace::Trace;
 use crate::QueryError;
 
 /// Records of a trace that is asked for by its id.
-const TRACE_SPANS: usize = 100_000;
+pub(super) const TRACE_SPANS: usize = 100_000;
 /// Fields shown beside a span: what conditions look at can be much.
 const MAX_SHOWN: usize = 64;
 
@@ -256,7 +256,7 @@ fn shown(pipeline: &Pipeline) -> Vec<&Field> {
     shown
 }
 
-fn of_pipeline<'a>(pipeline: &'a Pipeline, out: &mut Vec<&'a Field>) {
+pub(super) fn of_pipeline<'a>(pipeline: &'a Pipeline, out: &mut Vec<&'a Field>) {
     out.extend(&pipeline.selected);
     for step in &pipeline.steps {
         match step {

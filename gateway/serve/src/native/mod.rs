@@ -1,5 +1,6 @@
 //! Trefoil's own interface: the unified look-up by trace id.
 
+mod analysis;
 mod request;
 mod response;
 mod routes;

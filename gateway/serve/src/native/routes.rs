@@ -10,6 +10,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::analysis;
 use super::request::Refusal;
 use super::response::TraceBody;
 use crate::{State, collect, scrape};
@@ -25,6 +26,9 @@ struct Document;
 fn described() -> OpenApiRouter<State> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(trace))
+        .routes(routes!(analysis::variance))
+        .routes(routes!(analysis::compare))
+        .routes(routes!(analysis::versions))
         .routes(routes!(collect::files))
         .routes(routes!(scrape::targets))
 }

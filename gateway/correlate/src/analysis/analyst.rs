@@ -1,0 +1,112 @@
+//! Questions of analysis: reads the store and puts answers together.
+
+use std::sync::Arc;
+
+use query::QueryError;
+use query::traceql::{self, Limits, Query};
+use store::read::{TraceRead, Window};
+
+use super::answer::{Others, Times, Variance};
+use super::lines::Lines;
+use super::options::AnalysisOptions;
+use super::sample::{Sample, Wanted, collect};
+use super::variance::{self, Population};
+use super::vocabulary::Vocabulary;
+
+/// Says why times vary and what is different between traces. A cheap clone. Reads what is stored: callers on an async runtime
+/// use a blocking thread.
+#[derive(Clone)]
+pub struct Analyst {
+    pub(super) traces: Arc<dyn TraceRead>,
+    pub(super) options: AnalysisOptions,
+}
+
+/// Why does the time of an operation vary?
+#[derive(Debug, Clone)]
+pub struct VarianceQuestion {
+    /// `service.name`.
+    pub service: String,
+    /// Name of a span; `None` for any that enters the service.
+    pub operation: Option<String>,
+    /// In which the span starts.
+    pub window: Window,
+    /// Contributors that are listed.
+    pub limit: usize,
+}
+
+impl Analyst {
+    /// Over what is stored.
+    pub fn new(traces: Arc<dyn TraceRead>, options: AnalysisOptions) -> Self {
+        Self { traces, options }
+    }
+
+    /// Splits the variance of an operation's time.
+    pub fn variance(&self, asked: &VarianceQuestion) -> Result<Variance, QueryError> {
+        let query = selects(&asked.service, asked.operation.as_deref())?;
+        let mut vocabulary = Vocabulary::default();
+        let wanted = Wanted {
+            query: &query,
+            window: asked.window,
+            below: true,
+            by: None,
+            traces: self.options.trace_limit,
+            spans: self.options.span_limit,
+            limits: self.limits(),
+        };
+        let Sample { mut digests, warnings, .. } = collect(&*self.traces, &wanted, &mut vocabulary)?;
+        let mut lines = Lines::new(&*self.traces, self.options.record_limit, self.options.time);
+        let mut population = Population { digests: &mut digests, vocabulary: &mut vocabulary };
+        let line_traces = population.read_lines(&mut lines, self.options.log_trace_limit)?;
+        let mut answer = Variance {
+            service: asked.service.clone(),
+            operation: asked.operation.clone(),
+            window: asked.window,
+            times: Times::default(),
+            contributors: Vec::new(),
+            others: Others::default(),
+            slowest: Vec::new(),
+            line_traces,
+            warnings,
+            reason: None,
+        };
+        if lines.cut {
+            answer.warnings.push(format!("log lines of {line_traces} traces were read in the time there is"));
+        }
+        variance::split(&mut answer, &digests, &lines, &vocabulary, asked.limit);
+        let crowded = vocabulary.crowded();
+        if !crowded.is_empty() {
+            let names = crowded.join(", ");
+            answer.warnings.push(format!("not all values of these attributes were looked at: {names}"));
+        }
+        Ok(answer)
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        Limits { time: self.options.time, ..Limits::default() }
+    }
+}
+
+/// Spans of an operation, or those that enter a service.
+pub(super) fn selects(service: &str, operation: Option<&str>) -> Result<Query, QueryError> {
+    let of = format!("resource.service.name = {}", quoted(service));
+    Ok(match operation {
+        Some(name) => traceql::parse(&format!("{{ {of} && name = {} }}", quoted(name)))?,
+        // Of a service's spans the first are those that no other of its own stands above.
+        None => traceql::parse(&format!("{{ {of} }}"))?,
+    })
+}
+
+/// A text as TraceQL reads it.
+pub(super) fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+    out
+}

@@ -1,0 +1,11 @@
+//! What is different between two traces, two sets of traces, or versions of a service.
+
+mod answer;
+mod pair;
+mod question;
+mod sets;
+mod versions;
+
+pub use answer::{Comparison, Detail, Finding, FindingKind, Side, Significance, SpanPair, SpanSide, Unit};
+pub use question::{CompareQuestion, Selection};
+pub use versions::{VersionFindings, VersionShare, Versions, VersionsQuestion};

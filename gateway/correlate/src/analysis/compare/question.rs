@@ -1,0 +1,255 @@
+//! The question what is different: reads both sides, and has them compared.
+
+use parsers::record::TraceId;
+use query::QueryError;
+use query::traceql::{self, Query};
+use store::read::Window;
+
+use super::answer::{Comparison, Side, Significance};
+use super::pair::{self, Whole};
+use super::sets::{Sets, ranked};
+use crate::analysis::Analyst;
+use crate::analysis::answer::{Example, Times};
+use crate::analysis::digest::Digest;
+use crate::analysis::lines::Lines;
+use crate::analysis::options::MIN_TRACES;
+use crate::analysis::sample::{Sample, Wanted, collect};
+use crate::analysis::stats::values;
+use crate::analysis::variance::example;
+use crate::analysis::vocabulary::Vocabulary;
+
+/// Pairs of spans that are told of two traces.
+const MAX_PAIRS: usize = 2_000;
+/// Traces named of each side.
+const EXAMPLES: usize = 3;
+
+/// What is on one side.
+#[derive(Debug, Clone)]
+pub enum Selection {
+    /// One trace.
+    Trace(TraceId),
+    /// All that meet a query.
+    Query(Query),
+}
+
+impl Selection {
+    /// A trace's id in any spelling, or TraceQL.
+    pub fn read(text: &str) -> Result<Self, QueryError> {
+        match TraceId::from_spelling(text.trim().as_bytes()) {
+            Ok(id) => Ok(Self::Trace(id)),
+            Err(_) => Ok(Self::Query(traceql::parse(text)?)),
+        }
+    }
+}
+
+/// What is different between `a` and `b`?
+#[derive(Debug, Clone)]
+pub struct CompareQuestion {
+    /// The first, as it was written, and as it was read.
+    pub a: (String, Selection),
+    /// In which spans of the first start.
+    pub a_window: Window,
+    /// The second.
+    pub b: (String, Selection),
+    /// In which spans of the second start.
+    pub b_window: Window,
+    /// Findings that are listed.
+    pub limit: usize,
+}
+
+impl Analyst {
+    /// Compares two traces or two sets.
+    pub fn compare(&self, asked: &CompareQuestion) -> Result<Comparison, QueryError> {
+        match (&asked.a.1, &asked.b.1) {
+            (Selection::Trace(a), Selection::Trace(b)) => self.pair(asked, *a, *b),
+            (Selection::Query(a), Selection::Query(b)) => self.queries(asked, a, b),
+            _ => Err(QueryError::Invalid(
+                "a trace is compared with a trace, and a query with a query: to see what is unusual about one trace, \
+                 compare { trace:id = \"...\" } of a few like it"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    fn pair(&self, asked: &CompareQuestion, a: TraceId, b: TraceId) -> Result<Comparison, QueryError> {
+        let read = |id| {
+            let records = self.traces.trace(id, self.options.span_limit)?;
+            let mut warnings = Vec::new();
+            if records.omitted > 0 {
+                warnings.push(format!("{} records of {id} are left out", records.omitted));
+            }
+            Ok::<_, QueryError>((Whole::new(id, records), warnings))
+        };
+        let ((first, mut warnings), (second, more)) = (read(a)?, read(b)?);
+        warnings.extend(more);
+        let side = |whole: &Whole, selection: &str, window: Window| {
+            let (start, end) = whole.bounds();
+            let found = !whole.nodes.is_empty();
+            let failing =
+                |node: &crate::SpanNode| node.span.status.code == parsers::record::StatusCode::Error;
+            Side {
+                selection: selection.to_owned(),
+                window: if found { Window { start, end: end.saturating_add(1) } } else { window },
+                matched: u64::from(found),
+                times: Times::of(found.then_some(end - start).into_iter()),
+                failed: usize::from(whole.nodes.first().is_some_and(failing)),
+                line_traces: usize::from(found),
+                examples: found
+                    .then_some(Example { trace_id: whole.trace, start, duration: end - start })
+                    .into_iter()
+                    .collect(),
+            }
+        };
+        let (mut spans, mut findings) = pair::compare(&first, &second);
+        let missing: Vec<String> = [(&first, &asked.a.0), (&second, &asked.b.0)]
+            .into_iter()
+            .filter(|(whole, _)| whole.nodes.is_empty())
+            .map(|(_, text)| format!("no span of {text} is stored"))
+            .collect();
+        let reason = if !missing.is_empty() {
+            findings.clear();
+            Some(missing.join("; "))
+        } else if findings.is_empty() {
+            Some("both have the same spans, with the same outcomes and much the same times".to_owned())
+        } else {
+            None
+        };
+        if spans.len() > MAX_PAIRS {
+            warnings.push(format!("{} of {} pairs of spans are listed", MAX_PAIRS, spans.len()));
+            spans.truncate(MAX_PAIRS);
+        }
+        let tested = findings.len();
+        let omitted = tested.saturating_sub(asked.limit);
+        findings.truncate(asked.limit);
+        Ok(Comparison {
+            a: side(&first, &asked.a.0, asked.a_window),
+            b: side(&second, &asked.b.0, asked.b_window),
+            overall: None,
+            findings,
+            tested,
+            omitted,
+            spans,
+            warnings,
+            reason,
+        })
+    }
+
+    fn queries(&self, asked: &CompareQuestion, a: &Query, b: &Query) -> Result<Comparison, QueryError> {
+        let mut vocabulary = Vocabulary::default();
+        let mut read = |query: &Query, window: Window| {
+            let wanted = Wanted {
+                query,
+                window,
+                below: false,
+                by: None,
+                traces: self.options.trace_limit / 2,
+                spans: self.options.span_limit,
+                limits: self.limits(),
+            };
+            collect(&*self.traces, &wanted, &mut vocabulary)
+        };
+        let (mut first, mut second) = (read(a, asked.a_window)?, read(b, asked.b_window)?);
+        let mut given = traceql::attributes(a)?;
+        given.extend(traceql::attributes(b)?);
+        let mut lines = Lines::new(&*self.traces, self.options.record_limit, self.options.time);
+        self.read_lines(&mut first.digests, &mut lines, &mut vocabulary)?;
+        self.read_lines(&mut second.digests, &mut lines, &mut vocabulary)?;
+        let sets = Sets {
+            a: &first.digests,
+            b: &second.digests,
+            vocabulary: &vocabulary,
+            lines: &lines,
+            given: &given,
+        };
+        let mut comparison = compared(&sets, asked.limit);
+        comparison.a = side(&first, &asked.a.0, asked.a_window);
+        comparison.b = side(&second, &asked.b.0, asked.b_window);
+        for (name, sample) in [("a", &first), ("b", &second)] {
+            comparison.warnings.extend(sample.warnings.iter().map(|warning| format!("{name}: {warning}")));
+        }
+        if lines.cut {
+            comparison.warnings.push("not all log lines were read in the time there is".to_owned());
+        }
+        Ok(comparison)
+    }
+
+    /// Lines of so many traces that both sides have their half.
+    pub(super) fn read_lines(
+        &self,
+        digests: &mut [Digest],
+        lines: &mut Lines<'_>,
+        vocabulary: &mut Vocabulary,
+    ) -> Result<(), QueryError> {
+        for digest in digests.iter_mut().take(self.options.log_trace_limit / 2) {
+            lines.add(digest, vocabulary)?;
+        }
+        Ok(())
+    }
+}
+
+/// One side of the answer.
+pub(super) fn side(sample: &Sample, selection: &str, window: Window) -> Side {
+    let digests = &sample.digests;
+    Side {
+        selection: selection.to_owned(),
+        window,
+        matched: sample.matched,
+        times: Times::of(digests.iter().map(|digest| digest.duration)),
+        failed: digests.iter().filter(|digest| digest.failed).count(),
+        line_traces: digests.iter().filter(|digest| digest.lines_read).count(),
+        examples: digests.iter().take(EXAMPLES).map(example).collect(),
+    }
+}
+
+/// Findings of two sets, without what is said of the sides.
+pub(super) fn compared(sets: &Sets<'_>, limit: usize) -> Comparison {
+    let (count_a, count_b) = (sets.a.len(), sets.b.len());
+    let mut warnings = Vec::new();
+    let candidates = sets.candidates();
+    let tested = candidates.len();
+    let mut findings = ranked(candidates);
+    let reason = if count_a < MIN_TRACES || count_b < MIN_TRACES {
+        findings.clear();
+        Some(format!(
+            "a has {count_a} traces and b has {count_b}: with less than {MIN_TRACES} on a side nothing can be told from chance"
+        ))
+    } else if findings.is_empty() {
+        Some(format!("{tested} differences were tested, none is larger than chance makes them"))
+    } else {
+        None
+    };
+    let ids: rustc_hash::FxHashSet<TraceId> = sets.a.iter().map(|digest| digest.trace).collect();
+    let both = sets.b.iter().filter(|digest| ids.contains(&digest.trace)).count();
+    if both > 0 {
+        warnings.push(format!("{both} traces are on both sides"));
+    }
+    let mut given = sets.given.to_vec();
+    given.sort_unstable();
+    given.dedup();
+    if !given.is_empty() {
+        let names = given.join(", ");
+        warnings
+            .push(format!("attributes by which the sides are chosen are not among the findings: {names}"));
+    }
+    let crowded = sets.vocabulary.crowded();
+    if !crowded.is_empty() {
+        let names = crowded.join(", ");
+        warnings.push(format!("not all values of these attributes were looked at: {names}"));
+    }
+    let times = |digests: &[Digest]| digests.iter().map(|digest| digest.duration as f64).collect::<Vec<_>>();
+    let overall = values(&times(sets.a), &times(sets.b));
+    let omitted = findings.len().saturating_sub(limit);
+    findings.truncate(limit);
+    let nothing = || side(&Sample::default(), "", Window::ALL);
+    Comparison {
+        a: nothing(),
+        b: nothing(),
+        overall: Some(Significance { p: overall.p, effect: overall.effect, test: overall.test }),
+        findings,
+        tested,
+        omitted,
+        spans: Vec::new(),
+        warnings,
+        reason,
+    }
+}

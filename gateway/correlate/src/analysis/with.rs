@@ -1,0 +1,158 @@
+//! What goes with slowness: of each fact whether traces in which it holds have larger values than those in which it doesn't.
+
+use rustc_hash::FxHashSet;
+
+use super::digest::Digest;
+use super::options::{MIN_SUPPORT, SIGNIFICANCE};
+use super::stats::{Ranks, corrected};
+use super::vocabulary::{Fact, Vocabulary};
+
+/// In which traces each fact holds.
+pub(crate) struct Postings {
+    by_fact: Vec<Vec<u32>>,
+    by_operation: Vec<Vec<u32>>,
+}
+
+impl Postings {
+    pub(crate) fn new<'a>(digests: impl Iterator<Item = &'a Digest>, vocabulary: &Vocabulary) -> Self {
+        let mut by_fact = vec![Vec::new(); vocabulary.facts().len()];
+        for (row, digest) in digests.enumerate() {
+            for fact in &digest.facts {
+                if let Some(rows) = by_fact.get_mut(*fact as usize) {
+                    rows.push(row as u32);
+                }
+            }
+        }
+        let mut by_operation = vec![Vec::new(); vocabulary.operations()];
+        for (number, fact) in vocabulary.facts().iter().enumerate() {
+            let rare = by_fact.get(number).is_none_or(|rows: &Vec<u32>| rows.len() < MIN_SUPPORT);
+            if let Some(facts) = by_operation.get_mut(fact.operation() as usize)
+                && !rare
+            {
+                facts.push(number as u32);
+            }
+        }
+        Self { by_fact, by_operation }
+    }
+
+    pub(crate) fn rows(&self, fact: u32) -> &[u32] {
+        self.by_fact.get(fact as usize).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Facts of an operation that hold in more than a few traces.
+    pub(crate) fn of(&self, operation: u32) -> &[u32] {
+        self.by_operation.get(operation as usize).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// A fact that goes with large values.
+#[derive(Debug, Clone)]
+pub(crate) struct GoesWith {
+    pub(crate) fact: Fact,
+    /// Traces in which it holds, and in which it doesn't, of those for which that is known.
+    pub(crate) with: usize,
+    pub(crate) without: usize,
+    pub(crate) mean_with: f64,
+    pub(crate) mean_without: f64,
+    /// The part of the values' variance that it explains, 0 to 1.
+    pub(crate) explains: f64,
+    pub(crate) significance: f64,
+    /// Traces in which it holds, those with the largest values first.
+    pub(crate) rows: Vec<u32>,
+}
+
+/// Rows of an example.
+const EXAMPLES: usize = 3;
+
+/// Facts of these operations that go with large values, those that explain most first. Values are by row; operations that are
+/// named first go before others that explain as much.
+pub(crate) fn goes_with(
+    values: &[f64],
+    lines_read: &[bool],
+    operations: &[u32],
+    postings: &Postings,
+    vocabulary: &Vocabulary,
+) -> Vec<GoesWith> {
+    let all = Population::new(values, |_| true);
+    let read = Population::new(values, |row| lines_read.get(row).copied().unwrap_or_default());
+    let mut found: Vec<(usize, f64, GoesWith)> = Vec::new();
+    let mut seen = FxHashSet::default();
+    for (order, operation) in operations.iter().enumerate() {
+        for number in postings.of(*operation).iter().filter(|number| seen.insert(**number)) {
+            let Some(fact) = vocabulary.facts().get(*number as usize).copied() else { continue };
+            let population = if fact.of_lines() { &read } else { &all };
+            if let Some((p, with)) = population.test(fact, postings.rows(*number)) {
+                found.push((order, p, with));
+            }
+        }
+    }
+    let worth = corrected(&found.iter().map(|(_, p, _)| *p).collect::<Vec<_>>());
+    let mut kept: Vec<(usize, GoesWith)> = found
+        .into_iter()
+        .zip(worth)
+        .filter(|((_, _, with), worth)| *worth <= SIGNIFICANCE && with.mean_with > with.mean_without)
+        .map(|((order, _, with), significance)| (order, GoesWith { significance, ..with }))
+        .collect();
+    kept.sort_by(|a, b| {
+        b.1.explains.total_cmp(&a.1.explains).then(a.0.cmp(&b.0)).then(a.1.fact.cmp(&b.1.fact))
+    });
+    kept.into_iter()
+        .map(|(_, mut with)| {
+            let value = |row: &u32| values.get(*row as usize).copied().unwrap_or_default();
+            with.rows.sort_by(|a, b| value(b).total_cmp(&value(a)).then(a.cmp(b)));
+            with.rows.truncate(EXAMPLES);
+            with
+        })
+        .collect()
+}
+
+/// Traces for which facts of a kind are known.
+struct Population {
+    /// Place among those, by row.
+    place: Vec<Option<u32>>,
+    values: Vec<f64>,
+    ranks: Ranks,
+    sum: f64,
+    squares: f64,
+}
+
+impl Population {
+    fn new(values: &[f64], within: impl Fn(usize) -> bool) -> Self {
+        let mut place = Vec::with_capacity(values.len());
+        let mut kept = Vec::new();
+        for (row, value) in values.iter().enumerate() {
+            let inside = within(row);
+            place.push(inside.then_some(kept.len() as u32));
+            if inside {
+                kept.push(*value);
+            }
+        }
+        let sum: f64 = kept.iter().sum();
+        let mean = sum / kept.len().max(1) as f64;
+        let squares = kept.iter().map(|value| (value - mean) * (value - mean)).sum();
+        Self { place, ranks: Ranks::new(&kept), values: kept, sum, squares }
+    }
+
+    fn test(&self, fact: Fact, rows: &[u32]) -> Option<(f64, GoesWith)> {
+        let places: Vec<usize> = rows
+            .iter()
+            .filter_map(|row| self.place.get(*row as usize).copied().flatten())
+            .map(|place| place as usize)
+            .collect();
+        let (with, without) = (places.len(), self.values.len().saturating_sub(places.len()));
+        if with < MIN_SUPPORT || without == 0 || self.squares <= 0.0 {
+            return None;
+        }
+        let of = |list: &[f64]| places.iter().filter_map(|place| list.get(*place)).sum::<f64>();
+        let (ranks, sum) = (of(&self.ranks.of), of(&self.values));
+        let (mean_with, mean_without) = (sum / with as f64, (self.sum - sum) / without as f64);
+        let apart = mean_with - mean_without;
+        let between = with as f64 * without as f64 / (with + without) as f64 * apart * apart;
+        let tested = self.ranks.test(ranks, with);
+        let explains = (between / self.squares).clamp(0.0, 1.0);
+        let rows = rows.to_vec();
+        let goes =
+            GoesWith { fact, with, without, mean_with, mean_without, explains, significance: 1.0, rows };
+        Some((tested.p, goes))
+    }
+}

@@ -1,0 +1,198 @@
+//! Requests to questions.
+#![allow(unused_qualifications, reason = "the macro that describes the routes writes them")]
+
+use axum::extract::State as Extract;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use correlate::analysis::compare::{CompareQuestion, Selection, VersionsQuestion};
+use correlate::analysis::{AnalysisOptions, Analyst, VarianceQuestion};
+use query::QueryError;
+
+use super::compare::{CompareBody, VersionsBody};
+use super::variance::VarianceBody;
+use crate::State;
+use crate::native::request::{self, Refusal};
+use crate::parameters::{Parameters, now};
+
+/// Contributors of a variance: more have no share that is worth reading.
+const DEFAULT_CONTRIBUTORS: usize = 20;
+/// Findings of a comparison: a page for a person.
+const DEFAULT_FINDINGS: usize = 50;
+/// Entries of a list at most.
+const MOST: usize = 1_000;
+/// The attribute that tells versions apart.
+const VERSION: &str = "service.version";
+
+/// A question, or why it is none.
+type Asked<T> = Result<T, Refusal>;
+
+/// Runs a question beside the runtime.
+async fn answer<T: Send + 'static>(
+    state: &State,
+    ask: impl FnOnce(&Analyst) -> Result<T, QueryError> + Send + 'static,
+) -> Result<T, Response> {
+    let options = AnalysisOptions::default();
+    let options = AnalysisOptions { time: options.time.min(state.request_timeout / 2), ..options };
+    let analyst = Analyst::new(state.traces.clone(), options);
+    match state.reads.run(move || ask(&analyst)).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(Refusal::new(error.to_string()).with(status(&error))),
+        Err(busy) => Err(busy.into_response()),
+    }
+}
+
+fn status(error: &QueryError) -> StatusCode {
+    match error {
+        QueryError::Read(_) => StatusCode::BAD_GATEWAY,
+        QueryError::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
+        QueryError::TooMuch(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        QueryError::Syntax { .. }
+        | QueryError::Parse { .. }
+        | QueryError::Invalid(_)
+        | QueryError::TraceQl(_) => StatusCode::BAD_REQUEST,
+    }
+}
+
+fn needed(parameters: &Parameters, name: &str, what: &str) -> Asked<String> {
+    let found = parameters.all(name).next().map(str::to_owned);
+    found.ok_or_else(|| Refusal::new(format!("{name} is missing: expected {what}")))
+}
+
+/// Why the time of an operation varies.
+///
+/// In each trace the time of the operation's span is split among the operations that it waited for, along the critical path. A
+/// contributor's share is the covariance of its part with the whole by the variance of the whole: shares add up to 1, and one below 0
+/// takes less time where the whole takes more. Attribute values, patterns of log lines and places in the code are those of traces in
+/// which the contributor takes longer, tested by Mann and Whitney and corrected for how many were tested.
+#[utoipa::path(
+    get,
+    path = "/api/v1/analysis/variance",
+    params(
+        ("service" = String, Query, description = "`service.name`"),
+        ("operation" = Option<String>, Query, description = "Name of a span; without it, whatever enters the service"),
+        ("start" = Option<String>, Query, description = "RFC 3339, seconds or nanoseconds; an hour before `end` without it"),
+        ("end" = Option<String>, Query, description = "RFC 3339, seconds or nanoseconds; now without it"),
+        ("limit" = Option<usize>, Query, description = "Contributors that are listed, 20 without it; `others` has the rest"),
+        ("fields" = Option<String>, Query, description = "Keys of the answer that are wanted, by commas"),
+    ),
+    responses(
+        (status = 200, description = "The variance, split; `reason` says why there are no contributors", body = VarianceBody),
+        (status = 400, description = "The question cannot be read", body = Refusal),
+    )
+)]
+pub(in crate::native) async fn variance(Extract(state): Extract<State>, parameters: Parameters) -> Response {
+    let question = |parameters: &Parameters| -> Asked<VarianceQuestion> {
+        Ok(VarianceQuestion {
+            service: needed(parameters, "service", "the name of a service")?,
+            operation: parameters.get("operation").map(str::to_owned),
+            window: request::window(parameters, now())?,
+            limit: request::limit(parameters, DEFAULT_CONTRIBUTORS, MOST)?,
+        })
+    };
+    let asked = match question(&parameters) {
+        Ok(asked) => asked,
+        Err(refusal) => return refusal.into_response(),
+    };
+    match answer(&state, move |analyst| analyst.variance(&asked)).await {
+        Ok(found) => request::answer(&parameters, &VarianceBody::from(&found)),
+        Err(response) => response,
+    }
+}
+
+/// What is different between two traces or two sets of traces.
+///
+/// Two ids compare two traces: spans are matched by service, name, place in the tree and order among their like. Two TraceQL queries
+/// compare the traces that meet them: what fails by itself, what takes time by itself, who calls whom, which attribute values and
+/// patterns of lines occur more, ranked in one list. Only what is surer than 0.01 after correction for how much was tested is listed.
+#[utoipa::path(
+    get,
+    path = "/api/v1/analysis/compare",
+    params(
+        ("a" = String, Query, description = "TraceQL, or the id of a trace in any spelling"),
+        ("b" = String, Query, description = "TraceQL if `a` is, an id if `a` is"),
+        ("start" = Option<String>, Query, description = "RFC 3339, seconds or nanoseconds; an hour before `end` without it"),
+        ("end" = Option<String>, Query, description = "RFC 3339, seconds or nanoseconds; now without it"),
+        ("a_start" = Option<String>, Query, description = "The window of `a` alone, with `a_end`"),
+        ("a_end" = Option<String>, Query, description = "As `a_start`"),
+        ("b_start" = Option<String>, Query, description = "The window of `b` alone, with `b_end`"),
+        ("b_end" = Option<String>, Query, description = "As `b_start`"),
+        ("limit" = Option<usize>, Query, description = "Findings that are listed, 50 without it"),
+        ("fields" = Option<String>, Query, description = "Keys of the answer that are wanted, by commas"),
+    ),
+    responses(
+        (status = 200, description = "Findings, what matters most first; `reason` says why there are none", body = CompareBody),
+        (status = 400, description = "The question cannot be read", body = Refusal),
+    )
+)]
+pub(in crate::native) async fn compare(Extract(state): Extract<State>, parameters: Parameters) -> Response {
+    let question = |parameters: &Parameters| -> Asked<CompareQuestion> {
+        let expected = "TraceQL or the id of a trace";
+        let (a, b) = (needed(parameters, "a", expected)?, needed(parameters, "b", expected)?);
+        let read = |name: &str, text: String| match Selection::read(&text) {
+            Ok(selection) => Ok((text, selection)),
+            Err(error) => {
+                Err(Refusal::new(format!("{name} is neither the id of a trace nor a query: {error}")))
+            }
+        };
+        let of = |start: &'static str, end: &'static str| {
+            let own = parameters.get(start).is_some() || parameters.get(end).is_some();
+            let (start, end) = if own { (start, end) } else { ("start", "end") };
+            request::named_window(parameters, start, end, now())
+        };
+        Ok(CompareQuestion {
+            a: read("a", a)?,
+            a_window: of("a_start", "a_end")?,
+            b: read("b", b)?,
+            b_window: of("b_start", "b_end")?,
+            limit: request::limit(parameters, DEFAULT_FINDINGS, MOST)?,
+        })
+    };
+    let asked = match question(&parameters) {
+        Ok(asked) => asked,
+        Err(refusal) => return refusal.into_response(),
+    };
+    match answer(&state, move |analyst| analyst.compare(&asked)).await {
+        Ok(found) => request::answer(&parameters, &CompareBody::from(&found)),
+        Err(response) => response,
+    }
+}
+
+/// What versions of a service do otherwise.
+///
+/// Each version's share of the traces, and what is different in those of each other version against those of the one with the most
+/// traffic, as `/api/v1/analysis/compare` finds it.
+#[utoipa::path(
+    get,
+    path = "/api/v1/analysis/versions",
+    params(
+        ("service" = String, Query, description = "`service.name`"),
+        ("by" = Option<String>, Query, description = "The attribute that tells versions apart, of the resource or the span; \
+            `service.version` without it"),
+        ("start" = Option<String>, Query, description = "RFC 3339, seconds or nanoseconds; an hour before `end` without it"),
+        ("end" = Option<String>, Query, description = "RFC 3339, seconds or nanoseconds; now without it"),
+        ("limit" = Option<usize>, Query, description = "Findings that are listed of each version, 50 without it"),
+        ("fields" = Option<String>, Query, description = "Keys of the answer that are wanted, by commas"),
+    ),
+    responses(
+        (status = 200, description = "Versions, newest first; `reason` says why nothing is compared", body = VersionsBody),
+        (status = 400, description = "The question cannot be read", body = Refusal),
+    )
+)]
+pub(in crate::native) async fn versions(Extract(state): Extract<State>, parameters: Parameters) -> Response {
+    let question = |parameters: &Parameters| -> Asked<VersionsQuestion> {
+        Ok(VersionsQuestion {
+            service: needed(parameters, "service", "the name of a service")?,
+            by: parameters.get("by").unwrap_or(VERSION).to_owned(),
+            window: request::window(parameters, now())?,
+            limit: request::limit(parameters, DEFAULT_FINDINGS, MOST)?,
+        })
+    };
+    let asked = match question(&parameters) {
+        Ok(asked) => asked,
+        Err(refusal) => return refusal.into_response(),
+    };
+    match answer(&state, move |analyst| analyst.versions(&asked)).await {
+        Ok(found) => request::answer(&parameters, &VersionsBody::from(&found)),
+        Err(response) => response,
+    }
+}
