@@ -25,6 +25,11 @@ fn in_cluster() -> Target {
     Target::new(kind, "http://trefoil.trefoil.svc:8080")
 }
 
+/// The chart puts in its own address and the name of the variable.
+fn of_chart(token: Option<Token>) -> Target {
+    Target { token, ..Target::new(TargetKind::File, "http://trefoil.invalid") }
+}
+
 fn operated() -> TargetKind {
     TargetKind::Operator {
         namespace: "trefoil".to_owned(),
@@ -85,10 +90,12 @@ fn generated() -> Vec<(PathBuf, String)> {
     for file in dashboards(&target(TargetKind::File)) {
         files.push((root.join("generated/dashboards").join(file.name), file.contents));
     }
-    let k8s = root.join("../k8s/grafana");
-    files.push((k8s.join("trefoil-grafana-datasources.yaml"), datasources(&in_cluster())));
-    for file in dashboards(&in_cluster()) {
-        files.push((k8s.join(file.name), file.contents));
+    let chart = root.join("../k8s/chart/grafana");
+    files.push((chart.join("datasources.yaml"), datasources(&of_chart(None))));
+    let token = Token::Environment("TREFOIL_GRAFANA_TOKEN".to_owned());
+    files.push((chart.join("datasources-token.yaml"), datasources(&of_chart(Some(token)))));
+    for file in dashboards(&of_chart(None)) {
+        files.push((chart.join("dashboards").join(file.name), file.contents));
     }
     files
 }

@@ -13,8 +13,14 @@ fn folder() -> PathBuf {
 }
 
 fn documents(path: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    parsed(&std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+}
+
+/// The objects in a text of several documents.
+pub(super) fn parsed(text: &str) -> Vec<Value> {
+    let objects: Vec<Value> =
+        serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    objects.into_iter().filter(|object| !object.is_null()).collect()
 }
 
 fn listed() -> Vec<String> {
@@ -29,21 +35,25 @@ fn objects() -> Vec<Value> {
     listed().iter().flat_map(|name| documents(&folder().join(name))).collect()
 }
 
-fn name(object: &Value) -> &str {
+pub(super) fn name(object: &Value) -> &str {
     object["metadata"]["name"].as_str().unwrap()
 }
 
 fn find(kind: &str, wanted: &str) -> Value {
-    let found = objects().into_iter().find(|object| object["kind"] == kind && name(object) == wanted);
-    found.unwrap_or_else(|| panic!("there is no {kind} {wanted}"))
+    find_in(&objects(), kind, wanted)
+}
+
+pub(super) fn find_in(objects: &[Value], kind: &str, wanted: &str) -> Value {
+    let found = objects.iter().find(|object| object["kind"] == kind && name(object) == wanted);
+    found.unwrap_or_else(|| panic!("there is no {kind} {wanted}")).clone()
 }
 
 /// The objects that run pods.
-fn workloads() -> Vec<Value> {
-    objects().into_iter().filter(|object| object["spec"]["template"]["spec"].is_object()).collect()
+fn workloads(objects: &[Value]) -> impl Iterator<Item = &Value> {
+    objects.iter().filter(|object| object["spec"]["template"]["spec"].is_object())
 }
 
-fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+pub(super) fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value[key].as_array().map_or(&[], Vec::as_slice)
 }
 
@@ -54,7 +64,11 @@ fn configuration(map: &str, file: &str) -> Config {
 }
 
 fn container_ports(workload: &str, kind: &str) -> BTreeMap<String, u64> {
-    list(&find(kind, workload)["spec"]["template"]["spec"]["containers"][0], "ports")
+    ports(&find(kind, workload))
+}
+
+pub(super) fn ports(workload: &Value) -> BTreeMap<String, u64> {
+    list(&workload["spec"]["template"]["spec"]["containers"][0], "ports")
         .iter()
         .map(|port| (port["name"].as_str().unwrap().to_owned(), port["containerPort"].as_u64().unwrap()))
         .collect()
@@ -63,13 +77,10 @@ fn container_ports(workload: &str, kind: &str) -> BTreeMap<String, u64> {
 #[test]
 fn every_manifest_is_listed_and_every_listed_one_is_there() {
     let mut found = BTreeSet::new();
-    for below in ["", "grafana/"] {
-        for entry in std::fs::read_dir(folder().join(below)).unwrap() {
-            let entry = entry.unwrap();
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.path().is_file() && name != "kustomization.yaml" {
-                found.insert(format!("{below}{name}"));
-            }
+    for entry in std::fs::read_dir(folder()).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        if name.ends_with(".yaml") && name != "kustomization.yaml" {
+            found.insert(name);
         }
     }
     assert_eq!(found, listed().into_iter().collect());
@@ -82,7 +93,7 @@ fn every_object_is_named_once_and_in_the_namespace() {
         assert!(object["apiVersion"].is_string(), "{object}");
         let kind = object["kind"].as_str().unwrap();
         assert!(seen.insert((kind.to_owned(), name(&object).to_owned())), "{kind} {} twice", name(&object));
-        if kind != "Namespace" {
+        if !["Namespace", "ClusterRole", "ClusterRoleBinding"].contains(&kind) {
             assert_eq!(object["metadata"]["namespace"], NAMESPACE, "{kind} {}", name(&object));
         }
     }
@@ -126,7 +137,7 @@ fn the_agents_configuration_loads_and_ships_to_the_gateways_service() {
     assert_eq!(u64::from(config.server.listen.port()), container_ports("trefoil-agent", "DaemonSet")["http"]);
     let service = find("Service", "trefoil");
     let port = list(&service["spec"], "ports").iter().find(|port| port["name"] == "http").unwrap();
-    let expected = format!("http://trefoil:{}", port["port"]);
+    let expected = format!("http://trefoil.{NAMESPACE}.svc:{}", port["port"]);
     let ship = config.ship.unwrap();
     assert_eq!((format!("{:?}", ship.protocol), ship.url), ("Trefoil".to_owned(), expected));
 
@@ -162,13 +173,18 @@ fn the_node_name_reaches_the_agents_configuration() {
     assert_eq!(load("", "(none)", ours).unwrap().collect.node.as_deref(), Some("node-7"));
 }
 
-#[test]
-fn pods_refer_only_to_what_exists() {
-    for workload in workloads() {
+/// That pods refer to nothing but what is among these objects or, of the names in `elsewhere`, in the cluster.
+pub(super) fn pods_refer_only_to_what_exists(objects: &[Value], elsewhere: &[&str]) {
+    let find = |kind: &str, name: &str| {
+        assert!(elsewhere.contains(&name) || find_in(objects, kind, name).is_object());
+    };
+    for workload in workloads(objects) {
         let spec = &workload["spec"];
         let pod = &spec["template"]["spec"];
         find("ServiceAccount", pod["serviceAccountName"].as_str().unwrap());
-        assert_eq!(spec["selector"]["matchLabels"], spec["template"]["metadata"]["labels"]);
+        let labels = spec["template"]["metadata"]["labels"].as_object().unwrap();
+        let selector = spec["selector"]["matchLabels"].as_object().unwrap();
+        assert!(!selector.is_empty() && selector.iter().all(|(key, value)| labels.get(key) == Some(value)));
         let mut volumes: BTreeSet<&str> =
             list(pod, "volumes").iter().map(|volume| volume["name"].as_str().unwrap()).collect();
         volumes.extend(list(spec, "volumeClaimTemplates").iter().map(name));
@@ -193,20 +209,25 @@ fn pods_refer_only_to_what_exists() {
     }
 }
 
-#[test]
-fn services_select_pods_that_have_their_ports() {
-    for service in objects().into_iter().filter(|object| object["kind"] == "Service") {
+/// That each service leads to one workload, to ports that it has.
+pub(super) fn services_select_pods_that_have_their_ports(objects: &[Value]) {
+    for service in objects.iter().filter(|object| object["kind"] == "Service") {
         let selector = &service["spec"]["selector"];
-        let selected: Vec<Value> = workloads()
-            .into_iter()
-            .filter(|workload| workload["spec"]["template"]["metadata"]["labels"] == *selector)
+        let selected: Vec<&Value> = workloads(objects)
+            .filter(|workload| workload["spec"]["selector"]["matchLabels"] == *selector)
             .collect();
-        assert_eq!(selected.len(), 1, "{} selects one workload", name(&service));
-        let ports = container_ports(name(&selected[0]), selected[0]["kind"].as_str().unwrap());
+        assert_eq!(selected.len(), 1, "{} selects one workload", name(service));
+        let ports = ports(selected[0]);
         for port in list(&service["spec"], "ports") {
             assert!(ports.contains_key(port["targetPort"].as_str().unwrap()), "{port}");
         }
     }
+}
+
+#[test]
+fn the_plain_manifests_hold_together() {
+    pods_refer_only_to_what_exists(&objects(), &[]);
+    services_select_pods_that_have_their_ports(&objects());
     let set = find("StatefulSet", "trefoil");
     assert_eq!(find("Service", set["spec"]["serviceName"].as_str().unwrap())["spec"]["clusterIP"], "None");
 }

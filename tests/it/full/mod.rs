@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+mod chart;
 mod collector;
 mod go_clients;
 mod retries;
