@@ -201,7 +201,7 @@ struct Answers {
 fn scan(store: &Store, direction: Direction) -> Vec<LogRecord> {
     let mut out = Vec::new();
     let select =
-        LogSelect { matchers: vec![], window: Window::ALL, direction, trace: None, contains: vec![] };
+        LogSelect { matchers: vec![], window: Window::ALL, direction, trace: None, contains: vec![], mentions: None };
     store
         .scan_logs(&select, &mut |r| {
             out.push(r);
