@@ -170,7 +170,8 @@ impl<'a> Skips<'a> {
         self.contains.iter().filter_map(|literal| segment.holding(literal)).for_each(&mut keep_only);
         if let Some(mention) = &self.select.mentions
             && let Some(mut kept) = of_trace(segment, mention.trace)
-            && let Some(spelled) = self.spellings.iter().map(|s| segment.holding(s)).collect::<Option<Vec<_>>>()
+            && let Some(spelled) =
+                self.spellings.iter().map(|s| segment.holding(s)).collect::<Option<Vec<_>>>()
         {
             for holding in spelled {
                 kept.iter_mut().zip(holding).for_each(|(kept, holds)| *kept |= holds);

@@ -127,11 +127,7 @@ impl Texts {
         Ok(with)
     }
 
-    fn read(
-        &self,
-        pages: impl IntoIterator<Item = usize>,
-        read: &ReadAt<'_>,
-    ) -> Result<Vec<u8>, Damaged> {
+    fn read(&self, pages: impl IntoIterator<Item = usize>, read: &ReadAt<'_>) -> Result<Vec<u8>, Damaged> {
         let all = self.columns * ROWS / 8;
         let mut bytes = Vec::new();
         for page in pages {
