@@ -75,7 +75,14 @@ impl Patterns {
     pub fn note_stored(&self, logs: &dyn LogRead, now: u64) -> Result<(), ReadError> {
         let window = Window { start: now.saturating_sub(KEPT), end: now };
         let direction = Direction::Backward;
-        let select = LogSelect { matchers: Vec::new(), window, direction, trace: None, contains: Vec::new() };
+        let select = LogSelect {
+            matchers: Vec::new(),
+            window,
+            direction,
+            trace: None,
+            contains: Vec::new(),
+            mentions: None,
+        };
         let mut seen = 0;
         logs.scan_logs(&select, &mut |record| {
             let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -106,6 +106,17 @@ pub struct LogSelect {
     pub trace: Option<TraceId>,
     /// Each must occur in the line.
     pub contains: Vec<Vec<u8>>,
+    /// Only records that mention this trace are of interest.
+    pub mentions: Option<Mention>,
+}
+
+/// How a log record names a trace: it is of the trace, or its line says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mention {
+    /// The trace.
+    pub trace: TraceId,
+    /// Spellings of its id, one of which the line holds.
+    pub texts: Vec<Vec<u8>>,
 }
 
 /// What a scan read, whether or not it was stopped.
@@ -371,6 +382,7 @@ pub trait LogRead: Send + Sync {
             direction: Direction::Forward,
             trace: None,
             contains: Vec::new(),
+            mentions: None,
         };
         self.scan_logs(&select, &mut |record| {
             let bytes = record.line.len() as u64;

@@ -86,7 +86,7 @@ pub(super) fn read(
     };
     for matchers in selectors(trace) {
         let select =
-            LogSelect { matchers, window, direction: Direction::Forward, trace: None, contains: Vec::new() };
+            LogSelect { matchers, window, direction: Direction::Forward, trace: None, contains: Vec::new(), mentions: None };
         logs.scan_views(&select, false, &mut visitor)?;
     }
     Ok(visitor.found)

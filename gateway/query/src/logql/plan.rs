@@ -1,7 +1,7 @@
 //! What a query tells about the records that it needs, so that fewer are read and less is taken out of each.
 
 use parsers::record::TraceId;
-use store::read::{MatchOp, Matcher};
+use store::read::{MatchOp, Matcher, Mention};
 
 use super::syntax::*;
 
@@ -41,9 +41,8 @@ pub(super) struct Hints {
     pub(super) contains: Vec<Vec<u8>>,
     /// Only records of this trace can pass.
     pub(super) trace: Option<TraceId>,
-    /// Records that pass are most likely of this trace: it stands in the line, or was found in it by a parser. If none of
-    /// that trace does, all others are looked at.
-    pub(super) likely: Option<TraceId>,
+    /// Only records that mention this trace can pass: a parser takes its id out of the line, or it is the record's own.
+    pub(super) mentions: Option<Mention>,
 }
 
 /// Texts and ids of the stages, as far as those before them leave lines and labels as they are stored.
@@ -55,14 +54,15 @@ pub(super) fn hints(query: &LogQuery) -> Hints {
             Stage::Line(LineFilter { negate: false, kind: LineFilterKind::Text, any }) if line_is_stored => {
                 if let [Needle::Text(text)] = any.as_slice() {
                     hints.contains.push(text.as_bytes().to_vec());
-                    if text.len() == 32 {
-                        hints.likely = hints.likely.or(TraceId::from_hex(text.as_bytes()).ok());
-                    }
                 }
             }
             Stage::Line(_) => {}
-            Stage::Label(filter) if labels_are_stored => hints.trace = hints.trace.or(trace(filter)),
-            Stage::Label(filter) if labels_are_known => hints.likely = hints.likely.or(trace(filter)),
+            Stage::Label(filter) if labels_are_stored => {
+                hints.trace = hints.trace.or(trace(filter).map(|(id, _)| id));
+            }
+            Stage::Label(filter) if labels_are_known && hints.mentions.is_none() => {
+                hints.mentions = trace(filter).map(|(id, asked)| mention(id, asked));
+            }
             Stage::Label(_) => {}
             Stage::Json(_) | Stage::Logfmt { .. } | Stage::Regexp(_) | Stage::Pattern(_) => {
                 labels_are_stored = false;
@@ -77,15 +77,26 @@ pub(super) fn hints(query: &LogQuery) -> Hints {
     hints
 }
 
-/// The one trace that all records must be of, if a filter says so.
-fn trace(filter: &LabelFilter) -> Option<TraceId> {
+/// The one trace that all records must be of, if a filter says so, and how it was asked for.
+fn trace(filter: &LabelFilter) -> Option<(TraceId, &str)> {
     match filter {
         LabelFilter::Text(LabelMatcher { name, test: TextTest::Equal(value) }) if name == "trace_id" => {
-            TraceId::from_spelling(value.as_bytes()).ok()
+            Some((TraceId::from_spelling(value.as_bytes()).ok()?, value))
         }
         LabelFilter::And(left, right) => trace(left).or_else(|| trace(right)),
         _ => None,
     }
+}
+
+/// What lines say of which a parser takes the id: the spelling that was asked for, or the usual one. Other spellings are known
+/// where the record is of the trace.
+fn mention(trace: TraceId, asked: &str) -> Mention {
+    let mut texts = vec![asked.as_bytes().to_vec()];
+    let usual = trace.to_string().into_bytes();
+    if !texts.contains(&usual) {
+        texts.push(usual);
+    }
+    Mention { trace, texts }
 }
 
 /// Which labels of a line anybody looks at: parsers need take out no others.

@@ -62,28 +62,17 @@ pub(super) fn scan(
         Order::In(direction) => direction,
         Order::Any => Direction::Forward,
     };
-    let mut select = LogSelect {
+    let select = LogSelect {
         matchers: matchers(query),
         window,
         direction,
-        trace: hints.trace.or(hints.likely),
+        trace: hints.trace,
         contains: hints.contains,
+        mentions: hints.mentions,
     };
-    let mut run = |select: &LogSelect, before: ScanReport| {
-        let mut visit =
-            Visit { program: &mut *program, deadline, before, take: &mut *take, passed: 0, failed: None };
-        let report = logs.scan_views(select, order != Order::Any, &mut visit)?;
-        match visit.failed {
-            Some(error) => Err(error),
-            None => Ok((visit.passed, sum(before, report))),
-        }
-    };
-    let (passed, report) = run(&select, ScanReport::default())?;
-    if passed > 0 || hints.trace.is_some() || hints.likely.is_none() {
-        return Ok(report);
-    }
-    select.trace = None;
-    Ok(run(&select, report)?.1)
+    let mut visit = Visit { program, deadline, take, failed: None };
+    let report = logs.scan_views(&select, order != Order::Any, &mut visit)?;
+    visit.failed.map_or(Ok(report), Err)
 }
 
 pub(super) fn sum(a: ScanReport, b: ScanReport) -> ScanReport {
@@ -97,20 +86,13 @@ pub(super) fn sum(a: ScanReport, b: ScanReport) -> ScanReport {
 struct Visit<'a, 'q> {
     program: &'a mut Program<'q>,
     deadline: &'a Deadline,
-    before: ScanReport,
     take: &'a mut Take<'a>,
-    passed: u64,
     failed: Option<QueryError>,
 }
 
 impl LogVisit for Visit<'_, '_> {
     fn record(&mut self, view: &LogView<'_>) -> ControlFlow<()> {
-        let (take, passed) = (&mut self.take, &mut self.passed);
-        let taken = self.program.run(view, &mut |row| {
-            *passed += 1;
-            take(row)
-        });
-        match taken {
+        match self.program.run(view, &mut self.take) {
             Ok(flow) => flow,
             Err(error) => {
                 self.failed = Some(error);
@@ -120,7 +102,7 @@ impl LogVisit for Visit<'_, '_> {
     }
 
     fn progress(&mut self, so_far: &ScanReport) -> ControlFlow<()> {
-        match self.deadline.check(&sum(self.before, *so_far)) {
+        match self.deadline.check(so_far) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 self.failed = Some(error);

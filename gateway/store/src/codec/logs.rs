@@ -1,6 +1,7 @@
 //! Log records by column: times as deltas, ids in binary, lines back to back. An id that the line spells out in lower-case
 //! hex is kept once: the digits are cut from the line and put back on reading.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use parsers::record::{ByteRange, LogBatch, LogRow, Severity, Spelling};
@@ -32,6 +33,13 @@ fn find<const N: usize>(line: &[u8], digits: &[u8; N]) -> Option<usize> {
     None
 }
 
+/// Whether digits that [`place`] found have no letter or digit at once before or behind them.
+fn is_word(line: &[u8], place: u64, length: usize) -> bool {
+    let Some(at) = (place as usize).checked_sub(2) else { return false };
+    let before = at.checked_sub(1).and_then(|before| line.get(before));
+    ![before, line.get(at + length)].into_iter().flatten().any(u8::is_ascii_alphanumeric)
+}
+
 fn hex<const N: usize>(bits: u128) -> [u8; N] {
     let mut digits = [0u8; N];
     for (i, digit) in digits.iter_mut().rev().enumerate() {
@@ -40,12 +48,13 @@ fn hex<const N: usize>(bits: u128) -> [u8; N] {
     digits
 }
 
-/// Writes a batch of log records. `cut` takes the ids out of the lines: worth its time in segments, not in the journal.
-pub fn encode_logs(batch: &LogBatch, cut: bool, out: &mut Output) {
+/// Writes a batch of log records, and says where in the output the text of the lines lies. `cut` takes the ids out of the lines,
+/// where they stand as a word of their own: worth its time in segments, not in the journal.
+pub fn encode_logs(batch: &LogBatch, cut: bool, out: &mut Output) -> Range<usize> {
     let rows = &batch.rows;
     out.varint(rows.len() as u64);
     if rows.is_empty() {
-        return;
+        return 0..0;
     }
     out.varint(batch.streams.len() as u64);
     batch.streams.iter().for_each(|s| out.labels(s));
@@ -75,16 +84,14 @@ pub fn encode_logs(batch: &LogBatch, cut: bool, out: &mut Output) {
     rows.iter().for_each(|r| out.byte(r.spelling.code()));
     rows.iter().for_each(|r| out.varint(r.line.of(&batch.text).len() as u64));
     rows.iter().for_each(|r| out.varint(r.meta.of(&batch.meta).len() as u64));
-    if cut {
-        encode_cut_lines(batch, out);
-    } else {
-        encode_lines(batch, out);
-    }
+    let start = if cut { encode_cut_lines(batch, out) } else { encode_lines(batch, out) };
+    let end = out.as_bytes().len();
     rows.iter().for_each(|r| out.raw(r.meta.of(&batch.meta)));
+    start..end
 }
 
-/// Ids, and lines as they are.
-fn encode_lines(batch: &LogBatch, out: &mut Output) {
+/// Ids, and lines as they are, which begin where it says.
+fn encode_lines(batch: &LogBatch, out: &mut Output) -> usize {
     for r in &batch.rows {
         out.varint(u64::from(r.trace != 0));
         out.varint(u64::from(r.span != 0));
@@ -92,7 +99,9 @@ fn encode_lines(batch: &LogBatch, out: &mut Output) {
     for r in &batch.rows {
         encode_ids(r, out);
     }
+    let start = out.as_bytes().len();
     batch.rows.iter().for_each(|r| out.raw(batch.line(r)));
+    start
 }
 
 fn encode_ids(r: &LogRow, out: &mut Output) {
@@ -104,14 +113,16 @@ fn encode_ids(r: &LogRow, out: &mut Output) {
     }
 }
 
-/// Ids and their places, and what else the lines say.
-fn encode_cut_lines(batch: &LogBatch, out: &mut Output) {
+/// Ids and their places, and what else the lines say, which begins where it says.
+fn encode_cut_lines(batch: &LogBatch, out: &mut Output) -> usize {
     let mut text = Vec::with_capacity(batch.text.len());
     let mut ids = Output::default();
     for r in &batch.rows {
         let line = batch.line(r);
-        let trace = place::<32>(line, r.trace);
-        let mut span = place::<16>(line, u128::from(r.span));
+        // What is looked for in the text alone must know what may be missing there: whole words.
+        let of_words = |place: u64, length| if is_word(line, place, length) { place } else { place.min(1) };
+        let trace = of_words(place::<32>(line, r.trace), 32);
+        let mut span = of_words(place::<16>(line, u128::from(r.span)), 16);
         if trace > 1 && span > 1 && span < trace + 32 && trace < span + 16 {
             span = 1;
         }
@@ -131,7 +142,9 @@ fn encode_cut_lines(batch: &LogBatch, out: &mut Output) {
         text.extend_from_slice(line.get(from..).unwrap_or_default());
     }
     out.raw(ids.as_bytes());
+    let start = out.as_bytes().len();
     out.raw(&text);
+    start
 }
 
 /// Reads [`encode_logs`] back. Ranges come out back to back, whatever they were.

@@ -12,12 +12,14 @@ use crate::read::{
     Direction, LogRead, LogSelect, LogView, LogVisit, Matcher, ReadError, ScanReport, Signal, Tally, Window,
 };
 use crate::sampling::Mask;
-use crate::segment::Segment;
+use crate::segment::{Literal, Segment};
 use crate::store::{Inner, Store};
 
 /// A part of a log scan: not read yet, or its wanted rows in order.
 enum Part {
     Head(Arc<Batch>),
+    /// The rows of one trace.
+    HeadOf(Arc<Batch>, Vec<u32>),
     Block(Arc<Segment>, usize),
     Rows(Arc<Batch>, std::vec::IntoIter<u32>),
 }
@@ -139,11 +141,65 @@ impl<F: FnMut(&ScanReport) -> ControlFlow<()>> Progress for F {
     }
 }
 
+/// What blocks are passed over by, without being read.
+struct Skips<'a> {
+    select: &'a LogSelect,
+    contains: Vec<Literal>,
+    spellings: Vec<Literal>,
+}
+
+impl<'a> Skips<'a> {
+    fn new(select: &'a LogSelect) -> Self {
+        let literals = |texts: &[Vec<u8>]| texts.iter().map(|text| Literal::new(text)).collect();
+        let spellings = select.mentions.as_ref().map(|m| literals(&m.texts)).unwrap_or_default();
+        Self { select, contains: literals(&select.contains), spellings }
+    }
+
+    /// Which blocks of a segment are; `None` if none is. What cannot be read skips nothing.
+    fn of(&self, segment: &Segment) -> Option<Vec<bool>> {
+        let mut skipped: Option<Vec<bool>> = None;
+        let mut keep_only = |kept: Vec<bool>| match &mut skipped {
+            Some(skipped) => skipped.iter_mut().zip(kept).for_each(|(skipped, kept)| *skipped |= !kept),
+            None => skipped = Some(kept.into_iter().map(|kept| !kept).collect()),
+        };
+        if let Some(id) = self.select.trace
+            && let Some(blocks) = of_trace(segment, id)
+        {
+            keep_only(blocks);
+        }
+        self.contains.iter().filter_map(|literal| segment.holding(literal)).for_each(&mut keep_only);
+        if let Some(mention) = &self.select.mentions
+            && let Some(mut kept) = of_trace(segment, mention.trace)
+            && let Some(spelled) =
+                self.spellings.iter().map(|s| segment.holding(s)).collect::<Option<Vec<_>>>()
+        {
+            for holding in spelled {
+                kept.iter_mut().zip(holding).for_each(|(kept, holds)| *kept |= holds);
+            }
+            keep_only(kept);
+        }
+        skipped
+    }
+}
+
+/// Which blocks of a segment may hold records of a trace; `None` if its index cannot be read.
+fn of_trace(segment: &Segment, id: TraceId) -> Option<Vec<bool>> {
+    let mut blocks = vec![false; segment.footer.blocks.len()];
+    for number in segment.find(id.low64()).ok()?.unwrap_or_default() {
+        if let Some(block) = blocks.get_mut(number) {
+            *block = true;
+        }
+    }
+    Some(blocks)
+}
+
 /// One scan under way.
 struct Scan<'a> {
     inner: &'a Inner,
     select: &'a LogSelect,
     needles: Vec<Finder<'a>>,
+    /// Of the trace that is mentioned.
+    spellings: Vec<Finder<'a>>,
     /// With the time at which each part begins, in the scan's direction.
     parts: Vec<(u64, Part)>,
     /// What sampling dropped.
@@ -154,26 +210,35 @@ struct Scan<'a> {
 impl<'a> Scan<'a> {
     fn new(inner: &'a Inner, select: &'a LogSelect) -> Self {
         let mask = inner.mask();
-        let (batches, segments) = inner.snapshot();
+        let (batches, of_trace, segments) = match select.trace {
+            Some(id) => {
+                let (of_trace, segments) = inner.snapshot_of(id.low64());
+                (Vec::new(), of_trace, segments)
+            }
+            None => {
+                let (batches, segments) = inner.snapshot();
+                (batches, Vec::new(), segments)
+            }
+        };
         let mut parts = Vec::new();
         let mut add = |part: Part, first: u64, last: u64| {
             if select.window.touches(first, last) {
                 parts.push((if select.direction == Direction::Backward { last } else { first }, part));
             }
         };
+        let skips = Skips::new(select);
         let touched = |s: &&Arc<Segment>| {
             s.name.signal == Signal::Logs && select.window.touches(s.footer.first, s.footer.last)
         };
         for segment in segments.iter().filter(touched) {
             let streams: Vec<bool> = segment.footer.streams.iter().map(|s| wanted(select, s)).collect();
-            // An index that cannot be read skips nothing.
-            let only = match select.trace.map(|id| segment.find(id.low64())) {
-                Some(Ok(blocks)) => Some(blocks.unwrap_or_default()),
-                Some(Err(_)) | None => None,
-            };
+            if !streams.contains(&true) {
+                continue;
+            }
+            let skipped = skips.of(segment);
             for (number, block) in segment.footer.blocks.iter().enumerate() {
-                let of_trace = only.as_ref().is_none_or(|only| only.contains(&number));
-                if of_trace && streams.get(block.stream as usize).copied().unwrap_or(true) {
+                let of_interest = skipped.as_ref().is_none_or(|skipped| skipped.get(number) == Some(&false));
+                if of_interest && streams.get(block.stream as usize).copied().unwrap_or(true) {
                     add(Part::Block(Arc::clone(segment), number), block.first, block.last);
                 }
             }
@@ -183,21 +248,31 @@ impl<'a> Scan<'a> {
             let (first, last) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
             add(Part::Head(batch), first, last);
         }
+        for (batch, rows) in of_trace {
+            let times = || rows.iter().filter_map(|row| batch.logs.rows.get(*row as usize)).map(|r| r.time);
+            let (first, last) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
+            add(Part::HeadOf(batch, rows), first, last);
+        }
         let needles = select.contains.iter().map(Finder::new).collect();
-        Self { inner, select, needles, parts, mask, report: ScanReport::default() }
+        let spellings = select.mentions.iter().flat_map(|m| m.texts.iter().map(Finder::new)).collect();
+        Self { inner, select, needles, spellings, parts, mask, report: ScanReport::default() }
     }
 
     /// The batch of a part that has not been read yet, and its wanted rows.
     fn open(&mut self, part: Part) -> Option<(Arc<Batch>, Vec<u32>)> {
         let (batch, masked) = match part {
             Part::Head(batch) | Part::Rows(batch, _) => (batch, true),
+            Part::HeadOf(batch, rows) => {
+                let rows = self.rows(&batch, rows.into_iter(), true);
+                return Some((batch, rows));
+            }
             Part::Block(segment, block) => {
                 let batch = self.inner.block(&segment, block).map(Arc::new);
                 self.report.damaged_blocks += u64::from(batch.is_none());
                 (batch?, self.mask.as_ref().is_some_and(|mask| mask.is_over(&segment)))
             }
         };
-        let rows = self.rows(&batch, masked);
+        let rows = self.rows(&batch, 0..batch.logs.rows.len() as u32, masked);
         Some((batch, rows))
     }
 
@@ -268,15 +343,21 @@ impl<'a> Scan<'a> {
         ControlFlow::Continue(())
     }
 
-    /// The wanted rows of a batch, in order. `masked` says that records of dropped traces may be among them.
-    fn rows(&mut self, batch: &Batch, masked: bool) -> Vec<u32> {
+    /// The wanted ones of these rows of a batch, in order. `masked` says that records of dropped traces may be among them.
+    fn rows(&mut self, batch: &Batch, of: impl ExactSizeIterator<Item = u32>, masked: bool) -> Vec<u32> {
         let (logs, select) = (&batch.logs, self.select);
         let mask = self.mask.as_ref().filter(|_| masked);
         let streams: Vec<bool> = logs.streams.iter().map(|s| wanted(select, s)).collect();
         // Most blocks hold no rare word at all; one search tells.
-        let may_hold = self.needles.iter().all(|needle| needle.find(&logs.text).is_some());
+        if self.needles.iter().any(|needle| needle.find(&logs.text).is_none()) {
+            self.report.records += of.len() as u64;
+            self.report.bytes += logs.text.len() as u64;
+            return Vec::new();
+        }
+        let may_spell = self.spellings.iter().any(|spelling| spelling.find(&logs.text).is_some());
         let mut rows: Vec<u32> = Vec::new();
-        for (number, row) in logs.rows.iter().enumerate() {
+        for number in of {
+            let Some(row) = logs.rows.get(number as usize) else { continue };
             if !streams.get(row.stream as usize).copied().unwrap_or(false)
                 || !select.window.contains(row.time)
                 || mask.is_some_and(|mask| mask.hides(row.trace))
@@ -285,12 +366,16 @@ impl<'a> Scan<'a> {
             }
             self.report.records += 1;
             self.report.bytes += row.line.len() as u64;
-            let of_trace = select.trace.is_none_or(|id| {
-                TraceId::new(row.trace, row.spelling).is_some_and(|t| t.matches(id).is_some())
-            });
-            let holds = || self.needles.iter().all(|needle| needle.find(logs.line(row)).is_some());
-            if may_hold && of_trace && holds() {
-                rows.push(number as u32);
+            let is_of = |id: TraceId| {
+                // Few rows are, and their low halves tell already.
+                row.trace as u64 == id.low64()
+                    && TraceId::new(row.trace, row.spelling).is_some_and(|t| t.matches(id).is_some())
+            };
+            let spells = || self.spellings.iter().any(|spelling| spelling.find(logs.line(row)).is_some());
+            let of_trace = select.trace.is_none_or(is_of)
+                && select.mentions.as_ref().is_none_or(|m| is_of(m.trace) || may_spell && spells());
+            if of_trace && self.needles.iter().all(|needle| needle.find(logs.line(row)).is_some()) {
+                rows.push(number);
             }
         }
         let time = |row: &u32| logs.rows.get(*row as usize).map_or(0, |r| r.time);

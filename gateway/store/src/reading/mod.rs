@@ -14,6 +14,7 @@ use std::sync::{Arc, PoisonError};
 
 use parsers::record::Batch;
 
+use crate::head::Kind;
 use crate::sampling::{Mask, Sampling};
 use crate::segment::Segment;
 use crate::store::Inner;
@@ -28,6 +29,21 @@ impl Inner {
         let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
         let frozen = view.frozen.iter().flat_map(|h| h.batches.iter().cloned());
         (frozen.chain(view.active.batches.iter().cloned()).collect(), view.segments.clone())
+    }
+
+    /// As [`Self::snapshot`], with what is not sealed of one trace only: batches with their log records of it.
+    fn snapshot_of(&self, low64: u64) -> (Vec<(Arc<Batch>, Vec<u32>)>, Vec<Arc<Segment>>) {
+        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+        let heads = view.frozen.iter().map(|head| &**head).chain([&view.active]);
+        let found = heads.flat_map(|head| head.find(low64)).filter(|(_, kind, _)| *kind == Kind::Log);
+        let mut batches: Vec<(Arc<Batch>, Vec<u32>)> = Vec::new();
+        for (batch, _, row) in found {
+            match batches.last_mut() {
+                Some((last, rows)) if Arc::ptr_eq(last, &batch) => rows.push(row as u32),
+                _ => batches.push((batch, vec![row as u32])),
+            }
+        }
+        (batches, view.segments.clone())
     }
 
     fn block(&self, segment: &Segment, number: usize) -> Option<Batch> {

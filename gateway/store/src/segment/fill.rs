@@ -9,6 +9,7 @@ use parsers::record::{
 };
 use rustc_hash::FxHashMap;
 
+use super::texts::Column;
 use super::writer::Writer;
 use crate::codec::{Output, encode_logs, encode_metrics, encode_spans};
 
@@ -73,9 +74,11 @@ impl LogFill {
             block.rows.sort_by_key(|r| r.time);
         }
         let mut out = Output::with_capacity(block.size());
-        encode_logs(&block, true, &mut out);
+        let text = encode_logs(&block, true, &mut out);
         let times = block.rows.iter().map(|r| (r.time, r.time));
-        writer.block(&out, self.stream, times, block.rows.iter().map(|r| r.trace))
+        writer.block(&out, self.stream, times, block.rows.iter().map(|r| r.trace))?;
+        writer.column(Column::of(out.as_bytes().get(text).unwrap_or_default()));
+        Ok(())
     }
 }
 

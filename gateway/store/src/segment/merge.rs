@@ -11,6 +11,7 @@ use rustc_hash::FxHashSet;
 
 use super::fill::{BLOCK_BYTES, LogFill, MetricFill, SpanFill, order};
 use super::services::Services;
+use super::texts::Column;
 use super::writer::Writer;
 use super::{Block, Name, Segment, key};
 use crate::codec::Damaged;
@@ -134,6 +135,7 @@ fn keys_by_block(segment: &Segment) -> Result<Vec<Vec<u32>>, MergeError> {
 fn logs(segments: &[Arc<Segment>], dropped: &Dropped, writer: &mut Writer) -> Result<u64, MergeError> {
     let mut removed = 0;
     let keys = segments.iter().map(|s| keys_by_block(s)).collect::<Result<Vec<_>, _>>()?;
+    let mut columns: Vec<Vec<Column>> = segments.iter().map(|s| s.columns()).collect();
     let mut streams: BTreeMap<&Arc<Labels>, Vec<(usize, usize, &Block)>> = BTreeMap::new();
     for (number, segment) in segments.iter().enumerate() {
         for (at, block) in segment.footer.blocks.iter().enumerate() {
@@ -151,6 +153,8 @@ fn logs(segments: &[Arc<Segment>], dropped: &Dropped, writer: &mut Writer) -> Re
             if block.raw >= WHOLE && !dropped.may_have(keys) {
                 let packed = segment.packed(block).map_err(damaged(segment))?;
                 writer.copy(block, &packed, stream, keys.iter().copied())?;
+                let known = columns.get_mut(number).and_then(|columns| columns.get_mut(at));
+                writer.column(known.map_or_else(Column::unknown, std::mem::take));
             } else {
                 let batch = segment.block(at).map_err(damaged(segment))?.logs;
                 let stays = |row: &&LogRow| !dropped.has(row.trace);

@@ -9,12 +9,14 @@ mod merge;
 mod reader;
 mod seal;
 mod services;
+mod texts;
 mod writer;
 
 pub use filter::{Filter, key};
 pub use merge::{Dropped, MergeError, Removed, merge};
 pub use reader::{Segment, parse_trailer, read};
 pub use seal::seal;
+pub use texts::Literal;
 pub use writer::Writer;
 
 use std::path::{Path, PathBuf};
@@ -167,6 +169,8 @@ pub enum Section {
     SpanStatistics = 1,
     /// Which blocks of spans may hold which attribute with which value.
     SpanBlocks = 2,
+    /// Which texts may occur in the lines of which block.
+    Texts = 3,
 }
 
 impl Footer {

@@ -4,9 +4,11 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use parsers::record::Batch;
 
+use super::texts::{Column, Literal, Texts};
 use super::{Block, Extent, Footer, MAGIC, MAX_BLOCK, Name, Section, TRAILER, VERSION, key};
 use crate::codec::{Damaged, Input, decode_logs, decode_metrics, decode_spans};
 use crate::options::OpenError;
@@ -26,6 +28,8 @@ pub struct Segment {
     /// What is where.
     pub footer: Footer,
     file: File,
+    /// Read when it is first asked for; `None` if there is none.
+    texts: OnceLock<Option<Texts>>,
 }
 
 impl Segment {
@@ -53,6 +57,7 @@ impl Segment {
             records: blocks.iter().map(|b| u64::from(b.records)).sum(),
             footer,
             file,
+            texts: OnceLock::new(),
             path,
         }))
     }
@@ -83,6 +88,34 @@ impl Segment {
     pub fn section(&self, section: Section) -> Result<Option<Vec<u8>>, Damaged> {
         let found = self.footer.sections.iter().find(|(number, _)| *number == section as u32);
         found.map(|(_, extent)| unpack(&read(&self.file, *extent, self.bytes)?)).transpose()
+    }
+
+    fn texts(&self) -> Option<&Texts> {
+        let load = || {
+            let head = self.section(Section::Texts).ok()??;
+            Texts::decode(&mut Input::new(&head), self.footer.blocks.len()).ok()
+        };
+        self.texts.get_or_init(load).as_ref()
+    }
+
+    fn read_at(&self, offset: u64, length: usize, checksum: u32) -> Result<Vec<u8>, Damaged> {
+        read(&self.file, Extent { offset, length: length as u32, checksum }, self.bytes)
+    }
+
+    /// Which blocks may have a line that holds a text; `None` if nothing is known of that, or not any more.
+    pub fn holding(&self, literal: &Literal) -> Option<Vec<bool>> {
+        if literal.says_nothing() {
+            return None;
+        }
+        let indexed = |low64| self.find(low64).map(Option::unwrap_or_default);
+        self.texts()?.holding(literal, &|at, length, sum| self.read_at(at, length, sum), indexed).ok()
+    }
+
+    /// What is known of the lines of each block; of none if it is damaged.
+    pub fn columns(&self) -> Vec<Column> {
+        let texts = self.texts();
+        let known = texts.and_then(|t| t.by_block(&|at, length, sum| self.read_at(at, length, sum)).ok());
+        known.unwrap_or_default()
     }
 
     /// The bytes of a block as they lie on disk, checked.

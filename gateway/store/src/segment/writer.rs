@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use parsers::record::Labels;
 
+use super::texts::{Column, PAGE, TextsFill};
 use super::{Block, Extent, Filter, Footer, MAGIC, Name, Section, Segment, VERSION, key};
 use crate::codec::Output;
 
@@ -25,6 +26,7 @@ pub struct Writer {
     footer: Footer,
     /// Keys of trace ids with the blocks that hold them.
     ids: Vec<(u32, u32)>,
+    texts: TextsFill,
     packer: zstd::bulk::Compressor<'static>,
 }
 
@@ -43,6 +45,7 @@ impl Writer {
             offset: 8,
             footer: Footer { first: u64::MAX, ..Footer::default() },
             ids: Vec::new(),
+            texts: TextsFill::default(),
             packer: zstd::bulk::Compressor::new(LEVEL)?,
         })
     }
@@ -118,6 +121,26 @@ impl Writer {
         Ok(())
     }
 
+    /// Says which texts occur in the lines of the block that was written last. A segment says it of all blocks, or of none.
+    pub fn column(&mut self, column: Column) {
+        let raw = self.footer.blocks.last().map_or(0, |block| block.raw);
+        self.texts.push(column, raw);
+    }
+
+    fn put_texts(&mut self) -> io::Result<()> {
+        let texts = std::mem::take(&mut self.texts);
+        if texts.is_empty() {
+            return Ok(());
+        }
+        let offset = self.offset;
+        let rows = texts.rows();
+        let pages = rows.chunks(PAGE).map(|page| self.put(page).map(|extent| extent.checksum));
+        let checksums = pages.collect::<io::Result<Vec<u32>>>()?;
+        let mut head = Output::default();
+        texts.encode(offset, &checksums, &mut head);
+        self.section(Section::Texts, &head)
+    }
+
     fn add(&mut self, block: Block, keys: impl Iterator<Item = u32>) {
         let number = self.footer.blocks.len() as u32;
         let from = self.ids.len();
@@ -167,6 +190,7 @@ impl Writer {
     /// Writes index and footer, and gives the file its name. The folder is not synced.
     pub fn finish(mut self) -> io::Result<()> {
         self.index(true)?;
+        self.put_texts()?;
         self.end()
     }
 

@@ -43,6 +43,7 @@ fn select(direction: Direction, contains: &[&str]) -> LogSelect {
         direction,
         trace: None,
         contains: contains.iter().map(|text| text.as_bytes().to_vec()).collect(),
+        mentions: None,
     }
 }
 

@@ -9,6 +9,7 @@ mod merging;
 mod retention;
 mod samples;
 mod sampling;
+mod texts;
 mod visiting;
 
 use std::ops::ControlFlow;
@@ -200,8 +201,14 @@ struct Answers {
 
 fn scan(store: &Store, direction: Direction) -> Vec<LogRecord> {
     let mut out = Vec::new();
-    let select =
-        LogSelect { matchers: vec![], window: Window::ALL, direction, trace: None, contains: vec![] };
+    let select = LogSelect {
+        matchers: vec![],
+        window: Window::ALL,
+        direction,
+        trace: None,
+        contains: vec![],
+        mentions: None,
+    };
     store
         .scan_logs(&select, &mut |r| {
             out.push(r);

@@ -211,19 +211,22 @@ fn an_answer_in_lines_is_full_at_its_limit_and_from_its_end() {
 }
 
 #[test]
-fn an_id_in_the_line_is_found_through_its_trace_and_otherwise_by_looking() {
+fn an_id_is_found_in_all_lines_that_hold_it_whosever_they_are() {
     let other = "ffffffffffffffffffffffffffffffff";
     let memory = Memory(vec![
         traced(record(1, "app=a", &format!("trace_id={ID} x")), ID),
         record(2, "app=a", &format!("saw {other}")),
         traced(record(3, "app=a", r#"{"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736"}"#), ID),
+        traced(record(4, "app=a", &format!("after trace_id={ID}")), other),
+        record(5, "app=a", &format!(r#"{{"trace_id":"{other}"}}"#)),
     ]);
     for (query, expected) in [
-        (format!(r#"{{app="a"}} |= "{ID}""#), 2),
-        (format!(r#"{{app="a"}} |= "{other}""#), 1),
-        (format!(r#"{{app="a"}} | logfmt | trace_id="{ID}""#), 2),
+        (format!(r#"{{app="a"}} |= "{ID}""#), 3),
+        (format!(r#"{{app="a"}} |= "{other}""#), 2),
+        (format!(r#"{{app="a"}} | logfmt | trace_id="{ID}""#), 3),
         (format!(r#"{{app="a"}} | json | trace_id="{ID}" | __error__="""#), 1),
-        (format!(r#"{{app="a"}} | trace_id="{other}""#), 0),
+        (format!(r#"{{app="a"}} | json | trace_id="{other}" | __error__="""#), 1),
+        (format!(r#"{{app="a"}} | trace_id="{other}""#), 1),
     ] {
         assert_eq!(lines(&memory, &query).unwrap().len(), expected, "{query}");
     }
