@@ -56,7 +56,7 @@ pub(crate) struct Cell {
     pub(crate) spans: u32,
     /// Spans that failed.
     pub(crate) errors: u32,
-    /// Spans that failed though no child of theirs did: where an error began.
+    /// Spans that failed though none below them did: where an error began.
     pub(crate) error_origins: u32,
     /// Time on the critical path, ns.
     pub(crate) critical: u64,
@@ -134,12 +134,15 @@ pub(crate) fn digest(
     let operation = |index: usize| operations.get(index).copied();
 
     let mut cells: FxHashMap<u32, Cell> = FxHashMap::default();
-    let failing_parents: Vec<usize> =
-        inside().filter(|(_, node)| failed(node)).filter_map(|(_, node)| node.parent).collect();
     let mut passes_on = vec![false; nodes.len()];
-    for parent in failing_parents {
-        if let Some(place) = passes_on.get_mut(parent) {
-            *place = true;
+    for (_, node) in inside().filter(|(_, node)| failed(node)) {
+        let mut above = node.parent;
+        // Above one that is known to pass an error on all do.
+        while let Some((parent, place)) = above.and_then(|at| Some((at, passes_on.get_mut(at)?))) {
+            if std::mem::replace(place, true) {
+                break;
+            }
+            above = nodes.get(parent).and_then(|node| node.parent);
         }
     }
     let mut edges = Vec::new();

@@ -11,6 +11,8 @@ pub mod compare;
 mod digest;
 mod lines;
 mod options;
+#[cfg(test)]
+mod planted;
 mod sample;
 mod stats;
 mod variance;

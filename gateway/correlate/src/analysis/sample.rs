@@ -139,3 +139,6 @@ impl Visitor for Collecting<'_, '_> {
         ControlFlow::Continue(())
     }
 }
+
+#[cfg(test)]
+mod tests;

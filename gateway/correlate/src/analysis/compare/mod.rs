@@ -4,6 +4,8 @@ mod answer;
 mod pair;
 mod question;
 mod sets;
+#[cfg(test)]
+mod tests;
 mod versions;
 
 pub use answer::{Comparison, Detail, Finding, FindingKind, Side, Significance, SpanPair, SpanSide, Unit};

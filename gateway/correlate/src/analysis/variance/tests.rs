@@ -1,1 +1,82 @@
+use std::sync::Arc;
 
+use proptest::prelude::*;
+use store::read::Window;
+
+use crate::analysis::planted::{MS, Memory, shop};
+use crate::analysis::{AnalysisOptions, Analyst, Variance, VarianceQuestion};
+
+fn ask(memory: Memory, service: &str, operation: Option<&str>, limit: usize) -> Variance {
+    let analyst = Analyst::new(Arc::new(memory), AnalysisOptions::default());
+    let (service, operation) = (service.to_owned(), operation.map(str::to_owned));
+    analyst.variance(&VarianceQuestion { service, operation, window: Window::ALL, limit }).unwrap()
+}
+
+#[test]
+fn a_customer_for_whom_a_statement_is_slow_is_named_with_its_lines_and_its_place_in_the_code() {
+    let memory = shop(1, 400, |request, dice| {
+        if request.customer == "acme" && dice.below(10) > 0 {
+            request.statement += (200 + dice.below(100)) * MS;
+            request.lines.push(format!("[db.go:77] slow query took {} ms", dice.below(900)));
+        }
+    });
+    let answer = ask(memory, "frontend", Some("GET /cart"), 10);
+    let first = &answer.contributors[0];
+    assert_eq!((&*first.operation.service, &*first.operation.operation), ("catalog", "SELECT products"));
+    assert!(first.share > 0.95, "{}", first.share);
+    let attribute = &first.attributes[0];
+    assert_eq!((&*attribute.key, &*attribute.value), ("customer", "acme"));
+    assert!(attribute.strength.explains > 0.5 && attribute.strength.significance < 1e-6);
+    // Each request has its own id, and all have the same version.
+    assert_eq!(first.attributes.len(), 1);
+    assert_eq!(first.patterns.len(), 1, "{:?}", first.patterns);
+    assert!(first.patterns[0].pattern.contains("slow query took <_> ms"));
+    let places: Vec<(&str, Option<u32>, bool)> =
+        first.code.iter().map(|seen| (&*seen.place.file, seen.place.line, seen.strength.is_some())).collect();
+    assert_eq!(places, [("db.go", Some(77), true), ("catalog/db.go", Some(42), false)]);
+    assert!(first.mean_slow > 10.0 * first.mean_fast);
+    assert_eq!(answer.times.traces, 400);
+    assert_eq!(answer.reason, None);
+}
+
+#[test]
+fn what_is_beyond_the_limit_keeps_its_share() {
+    let answer = ask(shop(2, 100, |_, _| {}), "frontend", None, 1);
+    assert_eq!((answer.contributors.len(), answer.others.operations), (1, 3));
+    assert!((answer.contributors[0].share + answer.others.share - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn nothing_found_and_nothing_varying_are_said() {
+    let answer = ask(shop(3, 20, |_, _| {}), "frontend", Some("DELETE /cart"), 10);
+    assert!(answer.contributors.is_empty());
+    assert!(answer.reason.unwrap().contains("no trace"));
+    let answer = ask(shop(3, 20, |request, _| request.statement = 5 * MS), "frontend", None, 10);
+    assert!(answer.reason.unwrap().contains("same time"));
+}
+
+#[test]
+fn an_operation_below_the_root_is_looked_at_alone() {
+    let memory = shop(4, 100, |request, dice| request.statement += dice.below(50) * MS);
+    let answer = ask(memory, "catalog", Some("GET /products"), 10);
+    let names: Vec<&str> = answer.contributors.iter().map(|c| &*c.operation.operation).collect();
+    assert_eq!(names, ["SELECT products", "GET /products"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn shares_add_up_to_one(seed in any::<u64>(), requests in 2u64..40) {
+        let memory = shop(seed, requests, |request, dice| {
+            request.statement += dice.below(80) * MS;
+            request.reviews = dice.below(3) > 0;
+        });
+        let answer = ask(memory, "frontend", None, 10);
+        if answer.times.variance > 0.0 {
+            let shares: f64 = answer.contributors.iter().map(|contributor| contributor.share).sum();
+            prop_assert!((shares - 1.0).abs() < 1e-9, "{shares}");
+            let means: f64 = answer.contributors.iter().map(|contributor| contributor.mean).sum();
+            prop_assert!((means - answer.times.mean).abs() < 1.0);
+        }
+    }
+}

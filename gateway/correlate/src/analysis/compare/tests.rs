@@ -1,0 +1,176 @@
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use store::read::Window;
+
+use super::*;
+use crate::analysis::planted::{MS, Memory, shop};
+use crate::analysis::{AnalysisOptions, Analyst};
+
+fn analyst(memory: Memory) -> Analyst {
+    Analyst::new(Arc::new(memory), AnalysisOptions::default())
+}
+
+fn compare(memory: &Memory, a: &str, b: &str) -> Comparison {
+    let read = |text: &str| (text.to_owned(), Selection::read(text).unwrap());
+    let (a_window, b_window) = (Window::ALL, Window::ALL);
+    let asked = CompareQuestion { a: read(a), a_window, b: read(b), b_window, limit: 100 };
+    analyst(memory.clone()).compare(&asked).unwrap()
+}
+
+/// Kind, operation, and value or pattern.
+fn told(finding: &Finding) -> (&'static str, String, String) {
+    let more = match &finding.detail {
+        Detail::Attribute { key, value, .. } => format!("{key}={value}"),
+        Detail::Pattern(pattern) => pattern.clone(),
+        Detail::Caller(Some(caller)) => caller.operation.clone(),
+        _ => String::new(),
+    };
+    (finding.kind.as_str(), finding.operation.operation.clone(), more)
+}
+
+#[test]
+fn slow_against_others_names_the_statement_then_its_lines_and_its_customer() {
+    let memory = shop(1, 600, |request, dice| {
+        if request.customer == "acme" && dice.below(10) > 0 {
+            request.statement += (200 + dice.below(100)) * MS;
+            request.lines.push("waiting for lock".to_owned());
+        }
+    });
+    let slow = "{ name = \"GET /cart\" && duration > 100ms }";
+    let found = compare(&memory, slow, "{ name = \"GET /cart\" && duration <= 100ms }");
+    let all: Vec<_> = found.findings.iter().map(told).collect();
+    assert_eq!(all[0], ("latency", "SELECT products".to_owned(), String::new()), "{all:?}");
+    assert_eq!(all[1], ("pattern", "SELECT products".to_owned(), "waiting for lock".to_owned()), "{all:?}");
+    assert_eq!(all[2], ("attribute", "GET /cart".to_owned(), "customer=acme".to_owned()), "{all:?}");
+    // What calls the statement takes no longer by itself.
+    assert!(!all.iter().any(|(kind, operation, _)| *kind == "latency" && operation != "SELECT products"));
+    let first = &found.findings[0];
+    assert!(first.a > 10.0 * first.b && first.significance.unwrap().p < 1e-9);
+    assert_eq!(found.overall.unwrap().effect, 1.0);
+}
+
+#[test]
+fn errors_are_named_where_they_begin() {
+    let memory = shop(2, 400, |request, dice| request.statement_fails = dice.below(4) == 0);
+    let found = compare(&memory, "{ trace:rootName = \"GET /cart\" && status = error }", "{ trace:rootName = \"GET /cart\" && name = \"GET /cart\" && status != error }");
+    let all: Vec<_> = found.findings.iter().map(told).collect();
+    assert_eq!(all, [("errors", "SELECT products".to_owned(), String::new())]);
+    assert_eq!((found.findings[0].a, found.findings[0].b), (1.0, 0.0));
+}
+
+#[test]
+fn a_call_that_one_side_does_not_make_is_structure() {
+    let memory = shop(3, 400, |request, _| request.reviews = request.customer != "hooli");
+    let found = compare(
+        &memory,
+        "{ .customer = \"hooli\" }",
+        "{ .customer != \"hooli\" }",
+    );
+    let all: Vec<_> = found.findings.iter().map(told).collect();
+    assert_eq!(all[0], ("structure", "GET /stars".to_owned(), "GET /cart".to_owned()), "{all:?}");
+    assert_eq!((found.findings[0].a, found.findings[0].b), (0.0, 1.0));
+    // By what they were chosen they differ, of course.
+    assert!(!all.iter().any(|(.., more)| more.starts_with("customer=")), "{all:?}");
+    assert!(found.warnings.iter().any(|warning| warning.contains("customer")), "{:?}", found.warnings);
+}
+
+#[test]
+fn too_few_traces_are_a_reason() {
+    let memory = shop(4, 6, |_, _| {});
+    let found = compare(&memory, "{ .customer = \"nobody\" }", "{ name = \"GET /cart\" }");
+    assert!(found.findings.is_empty());
+    assert!(found.reason.unwrap().contains("a has 0 traces"));
+}
+
+#[test]
+fn a_slow_version_is_named_with_its_traffic() {
+    let memory = shop(5, 500, |request, dice| {
+        if dice.below(5) == 0 {
+            request.version = "1.10.0";
+            request.statement += 30 * MS;
+        } else {
+            request.version = "1.9.0";
+        }
+    });
+    let (service, by) = ("catalog".to_owned(), "service.version".to_owned());
+    let asked = VersionsQuestion { service, by, window: Window::ALL, limit: 20 };
+    let found = analyst(memory).versions(&asked).unwrap();
+    assert_eq!(found.baseline.as_deref(), Some("1.9.0"));
+    let names: Vec<&str> = found.versions.iter().map(|version| &*version.version).collect();
+    assert_eq!(names, ["1.10.0", "1.9.0"]);
+    let share: f64 = found.versions.iter().map(|version| version.share).sum();
+    assert!((share - 1.0).abs() < 1e-9 && found.versions[0].share < 0.3);
+    let canary = &found.compared[0];
+    assert!(canary.newer);
+    assert_eq!(told(&canary.comparison.findings[0]).0, "latency");
+    assert_eq!(canary.comparison.findings[0].operation.operation, "SELECT products");
+    assert!(canary.comparison.findings.iter().all(|finding| !told(finding).2.starts_with("service.version")));
+}
+
+#[test]
+fn two_traces_are_laid_side_by_side() {
+    let memory = shop(6, 2, |request, _| {
+        request.statement = if request.number == 1 { 5 * MS } else { 300 * MS };
+        request.statement_fails = request.number == 2;
+        request.reviews = request.number == 1;
+        request.lines = vec!["read rows".to_owned(); request.number as usize];
+    });
+    let id = |at: usize| memory.traces[at].0[0].trace_id.to_string();
+    let found = compare(&memory, &id(0), &id(1));
+    let all: Vec<_> = found.findings.iter().map(told).collect();
+    assert!(all[..2].contains(&("latency", "SELECT products".to_owned(), String::new())), "{all:?}");
+    assert!(all[..2].contains(&("errors", "SELECT products".to_owned(), String::new())), "{all:?}");
+    assert!(all.contains(&("structure", "GET /stars".to_owned(), String::new())), "{all:?}");
+    assert!(all.contains(&("pattern", "SELECT products".to_owned(), "read rows".to_owned())), "{all:?}");
+    let drawn: Vec<(u32, &str, bool, bool)> = found
+        .spans
+        .iter()
+        .map(|pair| (pair.depth, &*pair.operation.operation, pair.a.is_some(), pair.b.is_some()))
+        .collect();
+    let expected = [
+        (0, "GET /cart", true, true),
+        (1, "GET /products", true, true),
+        (2, "SELECT products", true, true),
+        (1, "GET /stars", true, false),
+    ];
+    assert_eq!(drawn, expected);
+    let same = compare(&memory, &id(0), &id(0));
+    assert!(same.findings.is_empty() && same.reason.is_some());
+}
+
+fn random(seed: u64, requests: u64) -> Memory {
+    shop(seed, requests, |request, dice| {
+        request.statement += dice.below(80) * MS;
+        request.reviews = dice.below(3) > 0;
+        request.statement_fails = dice.below(5) == 0;
+        request.lines.push(["retrying", "cache miss", "done"][dice.below(3) as usize].to_owned());
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+    #[test]
+    fn a_set_compared_with_itself_finds_nothing(seed in any::<u64>(), requests in 5u64..120) {
+        let found = compare(&random(seed, requests), "{ name = \"GET /cart\" }", "{ .customer != nil }");
+        prop_assert!(found.findings.is_empty(), "{:?}", found.findings.first());
+        prop_assert!(found.reason.is_some());
+        prop_assert_eq!(found.a.times, found.b.times);
+    }
+
+    #[test]
+    fn swapping_the_sides_mirrors_the_findings(seed in any::<u64>()) {
+        let memory = random(seed, 150);
+        let (a, b) = ("{ name = \"GET /cart\" && duration > 60ms }", "{ name = \"GET /cart\" && duration <= 60ms }");
+        let (one, other) = (compare(&memory, a, b), compare(&memory, b, a));
+        prop_assert!(!one.findings.is_empty());
+        prop_assert_eq!(one.findings.len(), other.findings.len());
+        for (one, other) in one.findings.iter().zip(&other.findings) {
+            prop_assert_eq!(told(one), told(other));
+            prop_assert_eq!((one.a, one.b), (other.b, other.a));
+            let (one, other) = (one.significance.unwrap(), other.significance.unwrap());
+            prop_assert!((one.effect + other.effect).abs() < 1e-9);
+            prop_assert!((one.p - other.p).abs() < 1e-9);
+        }
+    }
+}
