@@ -90,7 +90,7 @@ impl Scene {
         [("start", self.at(0)), ("end", self.at(self.traffic.closed + 1))]
     }
 
-    /// From the opening to the turn, with these names.
+    /// When the fault set in, in nanoseconds of the shop.
     pub(super) fn turn(&self) -> Result<u64> {
         self.traffic.turned.context("nothing turned")
     }
@@ -116,6 +116,25 @@ impl Scene {
         let own = question.iter().map(|(key, value)| (*key, (*value).to_owned()));
         let question: Vec<_> = own.chain(self.whole()).collect();
         self.ask(path, &question).await
+    }
+
+    /// What is different between the traces that meet two queries.
+    pub(super) async fn compare(&self, a: &str, b: &str) -> Result<Value> {
+        self.ask_of_all("/api/v1/analysis/compare", &[("a", a), ("b", b)]).await
+    }
+
+    /// What is different after the turn (`a`) from before it, in traces that meet a query.
+    pub(super) async fn compare_after_with_before(&self, query: &str) -> Result<Value> {
+        let turn = self.at(self.turn()?);
+        let question = [
+            ("a", query.to_owned()),
+            ("b", query.to_owned()),
+            ("a_start", turn.clone()),
+            ("a_end", self.at(self.traffic.closed + 1)),
+            ("b_start", self.at(0)),
+            ("b_end", turn),
+        ];
+        self.ask("/api/v1/analysis/compare", &question).await
     }
 
     /// Everything about a trace.
@@ -157,4 +176,25 @@ pub(super) fn list<'a>(answer: &'a Value, key: &str) -> Result<&'a [Value]> {
 /// So much of an answer as fits into a complaint.
 pub(super) fn short(answer: &Value) -> String {
     answer.to_string().chars().take(3000).collect()
+}
+
+/// What each finding says in words, for complaints.
+pub(super) fn words(answer: &Value) -> String {
+    let findings = answer["findings"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let lines = findings.iter().take(12).map(|finding| {
+        format!(
+            "{} {:.3} {}",
+            finding["kind"],
+            finding["score"].as_f64().unwrap_or_default(),
+            finding["what"]
+        )
+    });
+    format!("{}; {}\n{}", answer["reason"], answer["warnings"], lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// The first finding, or the first of a kind.
+pub(super) fn first<'a>(answer: &'a Value, kind: Option<&str>) -> Result<&'a Value> {
+    let mut findings = list(answer, "findings")?.iter();
+    let first = findings.find(|finding| kind.is_none_or(|kind| finding["kind"] == kind));
+    first.with_context(|| format!("no finding of {kind:?}: {}", words(answer)))
 }

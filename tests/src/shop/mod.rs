@@ -55,6 +55,11 @@ pub fn open(plan: Plan, opened: u64) -> Traffic {
     traffic
 }
 
+/// The name of the pod that [`Fault::Throttled`] is about.
+pub fn throttled_pod(traffic: &Traffic) -> &str {
+    world::throttled(&traffic.pods).map(|pod| traffic.pods[pod].name.as_str()).unwrap_or_default()
+}
+
 async fn arrivals(world: &Rc<World>) {
     let mut come = 0;
     while come < world.plan.visits {

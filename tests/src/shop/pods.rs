@@ -21,7 +21,7 @@ pub enum Service {
     Inventory,
     /// Money.
     Payment,
-    /// Products; a fifth of its traffic goes to a canary.
+    /// Products; a quarter of its traffic goes to a canary.
     Catalog,
     /// What customers think of products.
     Reviews,
@@ -175,17 +175,17 @@ pub const CANARY: &str = "1.5.0-rc1";
 /// Version that comes with a deployment while the shop is open.
 pub const DEPLOYED: &str = "1.5.0";
 
-/// The pods of a shop. Each service has two, on different hosts; the catalog's canary has two besides.
+/// The pods of a shop. Each service has two on one host and one on another; the catalog's canary has two besides.
 pub(super) fn pods(dice: &mut Dice) -> Vec<Pod> {
     let mut pods = Vec::new();
     for (number, service) in Service::ALL.into_iter().enumerate() {
-        for replica in 0..2 {
-            let host = HOSTS[(number + replica * (1 + number % 2)) % HOSTS.len()];
+        let host = |further: usize| HOSTS[(number + further) % HOSTS.len()];
+        for host in [host(0), host(1), host(0)] {
             pods.push(pod(dice, service, STABLE, host, 4));
         }
         if service == Service::Catalog {
             for host in &HOSTS[..2] {
-                pods.push(pod(dice, service, CANARY, host, 1));
+                pods.push(pod(dice, service, CANARY, host, 2));
             }
         }
     }
