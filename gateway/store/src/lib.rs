@@ -6,6 +6,7 @@
 // Columns are written one statement each; a loop would take three lines for every one.
 #![allow(clippy::needless_for_each)]
 
+mod calls;
 mod codec;
 mod disk;
 mod expired;

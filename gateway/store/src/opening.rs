@@ -20,6 +20,7 @@ use crate::manifest;
 use crate::options::{Counters, OpenError, StoreOptions};
 use crate::positions::Positions;
 use crate::retention;
+use crate::reading::Sheets;
 use crate::sampling::Sampling;
 use crate::segment::{Name, Segment};
 use crate::store::{Inner, View, Writing};
@@ -102,6 +103,7 @@ pub(crate) fn open(options: StoreOptions) -> Result<Inner, OpenError> {
         maintenance: Mutex::new(()),
         merging: Mutex::new(()),
         sampling,
+        sheets: Sheets::default(),
         _lock: lock,
     })
 }

@@ -21,6 +21,7 @@ use crate::opening::io_error;
 use crate::options::{Counters, OpenError, Refused, Stats, StoreOptions, SyncPolicy};
 use crate::positions::Positions;
 use crate::read::Signal;
+use crate::reading::Sheets;
 use crate::retention;
 use crate::sampling::{self, Sampling, SamplingStats};
 use crate::seal;
@@ -71,6 +72,8 @@ pub(crate) struct Inner {
     pub(crate) merging: Mutex<()>,
     /// If traces are dropped here, or were.
     pub(crate) sampling: Option<Sampling>,
+    /// What spans say of calls.
+    pub(crate) sheets: Sheets,
     pub(crate) _lock: File,
 }
 

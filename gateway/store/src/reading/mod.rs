@@ -1,5 +1,6 @@
 //! The reading traits over heads and segments.
 
+mod calls;
 mod exemplars;
 mod found;
 mod logs;
@@ -8,6 +9,8 @@ mod running;
 mod samples;
 mod traces;
 mod visit;
+
+pub(crate) use calls::{Sheets, minutes, of_batches};
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};

@@ -11,6 +11,7 @@ use parsers::record::{Batch, Span, TraceId};
 use super::found::Found;
 use super::running::running;
 use super::visit::visit;
+use crate::calls::Calls;
 use crate::expired;
 use crate::read::{
     Fate, ReadError, RunningSelect, ScanReport, Signal, SpanSelect, SpanView, TraceRead, TraceRecords,
@@ -35,6 +36,14 @@ impl TraceRead for Store {
             records.fates.extend(expired::fate(&dropped, signal, id.low64()));
         }
         Ok(records)
+    }
+
+    fn calls(&self, window: Window) -> Result<Calls, ReadError> {
+        let mut calls = self.inner().calls(window);
+        for edge in &mut calls.edges {
+            edge.examples.retain(|trace| self.sampled_out(*trace).is_none());
+        }
+        Ok(calls)
     }
 
     fn sampled_out(&self, id: TraceId) -> Option<Fate> {

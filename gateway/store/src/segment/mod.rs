@@ -12,6 +12,7 @@ mod services;
 mod texts;
 mod writer;
 
+pub use fill::order;
 pub use filter::{Filter, key};
 pub use merge::{Dropped, MergeError, Removed, merge};
 pub use reader::{Segment, parse_trailer, read};

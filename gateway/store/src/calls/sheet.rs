@@ -1,0 +1,384 @@
+//! A sheet: counted operations and edges, and the halves of calls that wait for the other one.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use parsers::otlp::PeerKind;
+use parsers::record::{SpanKind, Spelling, SpellingKind, TraceId};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{Calls, Connection, EdgeCalls, OTHERS, OperationCalls, Sketch, USER};
+use crate::read::Window;
+
+/// Operations by minute, and edges by minute, that a sheet tells apart; of more, names are left out. An hour of a hundred
+/// services with thirty operations each.
+const MAX_CELLS: usize = 200_000;
+/// Operations of a service that a sheet tells apart: names made of URLs and ids must not fill it.
+const MAX_NAMES: u32 = 1000;
+/// Names of all kinds that a sheet holds.
+const MAX_TEXTS: usize = 200_000;
+/// Halves that wait; more count as those that never find theirs.
+const MAX_HALVES: usize = 200_000;
+
+/// A name of the sheet.
+pub(super) type Text = u32;
+
+/// Names, each once.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Texts {
+    list: Vec<Arc<str>>,
+    known: FxHashMap<Arc<str>, Text>,
+}
+
+impl Texts {
+    pub(super) fn of(&mut self, text: &str) -> Text {
+        if let Some(known) = self.known.get(text) {
+            return *known;
+        }
+        if self.list.len() >= MAX_TEXTS && text != OTHERS {
+            return self.of(OTHERS);
+        }
+        let (shared, number) = (Arc::<str>::from(text), self.list.len() as Text);
+        self.list.push(Arc::clone(&shared));
+        self.known.insert(shared, number);
+        number
+    }
+
+    pub(super) fn get(&self, text: Text) -> Arc<str> {
+        self.list.get(text as usize).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn list(&self) -> &[Arc<str>] {
+        &self.list
+    }
+}
+
+/// What operations are told apart by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct OperationKey {
+    pub minute: u32,
+    pub service: Text,
+    pub name: Text,
+    pub kind: u8,
+    pub entry: bool,
+}
+
+/// Spans of an operation.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Operation {
+    pub calls: u64,
+    pub errors: u64,
+    pub latency: Sketch,
+}
+
+/// What edges are told apart by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct EdgeKey {
+    pub minute: u32,
+    pub client: Text,
+    pub server: Text,
+    pub connection: Connection,
+}
+
+/// Traces to look at, by their bits; 0 is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Examples {
+    /// How long the slowest took, and its trace.
+    pub slowest: (u64, u128),
+    /// A failed one; of several that with the greatest bits, so that the order in which they come makes no difference.
+    pub failed: u128,
+}
+
+impl Examples {
+    fn merge(&mut self, other: Self) {
+        self.slowest = self.slowest.max(other.slowest);
+        self.failed = self.failed.max(other.failed);
+    }
+}
+
+/// Calls of an edge.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Edge {
+    pub calls: u64,
+    pub failed: u64,
+    pub client: Sketch,
+    pub server: Sketch,
+    pub examples: Examples,
+}
+
+/// One side of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Half {
+    /// By which both sides know the call.
+    pub key: u64,
+    pub minute: u32,
+    pub service: Text,
+    /// What it says of the other side.
+    pub peer: Option<(PeerKind, Text)>,
+    /// The side sends or takes a message.
+    pub message: bool,
+    pub failed: bool,
+    /// The caller of a call that is counted; it stays for other callees of its message.
+    pub paired: bool,
+    pub nanos: u64,
+    pub trace: u128,
+}
+
+/// By which both sides of a call know it: trace and span of the caller. Of the trace the low 64 bits, which all spellings
+/// share.
+pub(super) fn key(trace: u128, span: u64) -> u64 {
+    (trace as u64).rotate_left(32).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ span
+}
+
+/// What spans said, added up.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sheet {
+    pub(super) texts: Texts,
+    pub(super) operations: FxHashMap<OperationKey, Operation>,
+    pub(super) edges: FxHashMap<EdgeKey, Edge>,
+    pub(super) callers: FxHashMap<u64, Half>,
+    pub(super) callees: Vec<Half>,
+    pub(super) unpaired: FxHashMap<u32, u64>,
+    /// Services and names of operations that are told apart, and how many of each service.
+    names: FxHashSet<(Text, Text)>,
+    names_of: FxHashMap<Text, u32>,
+    /// If only these minutes count, and all as one.
+    within: Option<(u32, u32)>,
+}
+
+impl Sheet {
+    /// One that takes what is of these minutes, and does not tell them apart.
+    pub(crate) fn within(minutes: RangeInclusive<u32>) -> Self {
+        Self { within: Some(minutes.into_inner()), ..Self::default() }
+    }
+
+    /// Bytes held, about.
+    pub(crate) fn size(&self) -> usize {
+        let sketches = |sketch: &Sketch| sketch.buckets().len() * size_of::<(u16, u32)>();
+        let operations = self.operations.values().map(|o| sketches(&o.latency) + size_of::<Operation>() + 32);
+        let edges = self.edges.values().map(|e| sketches(&e.client) + sketches(&e.server) + size_of::<Edge>() + 32);
+        let halves = (self.callers.len() + self.callees.len()) * (size_of::<Half>() + 16);
+        let texts: usize = self.texts.list().iter().map(|text| text.len() + 64).sum();
+        operations.sum::<usize>() + edges.sum::<usize>() + halves + texts
+    }
+
+    /// The minute under which it is counted, if at all.
+    fn minute(&self, minute: u32) -> Option<u32> {
+        match self.within {
+            None => Some(minute),
+            Some((first, last)) => (first..=last).contains(&minute).then_some(0),
+        }
+    }
+
+    /// Where a span's operation is counted.
+    pub(super) fn operation(&mut self, key: OperationKey) -> Option<&mut Operation> {
+        let mut key = OperationKey { minute: self.minute(key.minute)?, ..key };
+        if !self.operations.contains_key(&key) {
+            let others = self.texts.of(OTHERS);
+            if !self.names.contains(&(key.service, key.name)) {
+                let names = self.names_of.entry(key.service).or_default();
+                if *names >= MAX_NAMES {
+                    key.name = others;
+                } else {
+                    *names += 1;
+                    self.names.insert((key.service, key.name));
+                }
+            }
+            if self.operations.len() >= MAX_CELLS {
+                key.name = others;
+            }
+            if self.operations.len() >= 2 * MAX_CELLS {
+                key.service = others;
+            }
+        }
+        Some(self.operations.entry(key).or_default())
+    }
+
+    fn edge(&mut self, key: EdgeKey) -> Option<&mut Edge> {
+        let mut key = EdgeKey { minute: self.minute(key.minute)?, ..key };
+        if self.edges.len() >= MAX_CELLS && !self.edges.contains_key(&key) {
+            let others = self.texts.of(OTHERS);
+            (key.client, key.server) = (others, others);
+        }
+        Some(self.edges.entry(key).or_default())
+    }
+
+    /// Counts a call of which both sides are known. It counts when and as often as callees have it.
+    pub(super) fn pair(&mut self, caller: &Half, callee: &Half, timed: bool) {
+        let connection =
+            if caller.message && callee.message { Connection::Messages } else { Connection::Direct };
+        let key =
+            EdgeKey { minute: callee.minute, client: caller.service, server: callee.service, connection };
+        let failed = caller.failed || callee.failed;
+        let Some(edge) = self.edge(key) else { return };
+        if timed {
+            edge.client.add(caller.nanos);
+        }
+        edge.server.add(callee.nanos);
+        count(edge, failed, callee);
+    }
+
+    /// Counts a caller whose other side sends no spans.
+    pub(super) fn settle_caller(&mut self, caller: &Half) {
+        let Some((kind, peer)) = caller.peer.filter(|(_, peer)| *peer != caller.service) else {
+            return self.lonely(caller.minute);
+        };
+        let connection = match kind {
+            PeerKind::Database => Connection::Database,
+            PeerKind::Queue => Connection::ToQueue,
+            PeerKind::Other => Connection::External,
+        };
+        let key = EdgeKey { minute: caller.minute, client: caller.service, server: peer, connection };
+        let Some(edge) = self.edge(key) else { return };
+        edge.client.add(caller.nanos);
+        count(edge, caller.failed, caller);
+    }
+
+    /// Counts a callee whose other side sends no spans.
+    pub(super) fn settle_callee(&mut self, callee: &Half, root: bool) {
+        let (client, connection) = match callee.peer {
+            Some((PeerKind::Queue, queue)) if callee.message => (queue, Connection::FromQueue),
+            _ if root && !callee.message => (self.texts.of(USER), Connection::User),
+            _ => return self.lonely(callee.minute),
+        };
+        let key = EdgeKey { minute: callee.minute, client, server: callee.service, connection };
+        let Some(edge) = self.edge(key) else { return };
+        edge.server.add(callee.nanos);
+        count(edge, callee.failed, callee);
+    }
+
+    fn lonely(&mut self, minute: u32) {
+        if let Some(minute) = self.minute(minute) {
+            *self.unpaired.entry(minute).or_default() += 1;
+        }
+    }
+
+    /// Adds another sheet. Halves find theirs at [`Sheet::pair_up`].
+    pub(crate) fn merge(&mut self, other: &Self) {
+        let map: Vec<Text> = other.texts.list().iter().map(|text| self.texts.of(text)).collect();
+        let text = |text: Text| map.get(text as usize).copied().unwrap_or_default();
+        for (key, operation) in &other.operations {
+            let key = OperationKey { service: text(key.service), name: text(key.name), ..*key };
+            if let Some(own) = self.operation(key) {
+                own.calls += operation.calls;
+                own.errors += operation.errors;
+                own.latency.merge(&operation.latency);
+            }
+        }
+        for (key, edge) in &other.edges {
+            let key = EdgeKey { client: text(key.client), server: text(key.server), ..*key };
+            if let Some(own) = self.edge(key) {
+                own.calls += edge.calls;
+                own.failed += edge.failed;
+                own.client.merge(&edge.client);
+                own.server.merge(&edge.server);
+                own.examples.merge(edge.examples);
+            }
+        }
+        let half = |half: &Half| Half {
+            service: text(half.service),
+            peer: half.peer.map(|(kind, peer)| (kind, text(peer))),
+            ..*half
+        };
+        for (key, caller) in &other.callers {
+            self.callers.insert(*key, half(caller));
+        }
+        self.callees.extend(other.callees.iter().map(half));
+        for (minute, count) in &other.unpaired {
+            if let Some(minute) = self.minute(*minute) {
+                *self.unpaired.entry(minute).or_default() += count;
+            }
+        }
+    }
+
+    /// Puts halves together, and counts those past the number that may wait.
+    pub(crate) fn pair_up(&mut self) {
+        let mut waiting = Vec::new();
+        let mut done = Vec::new();
+        for callee in std::mem::take(&mut self.callees) {
+            let Some(caller) = self.callers.get_mut(&callee.key) else {
+                waiting.push(callee);
+                continue;
+            };
+            caller.paired = true;
+            let caller = *caller;
+            self.pair(&caller, &callee, true);
+            if !caller.message {
+                done.push(caller.key);
+            }
+        }
+        for key in done {
+            self.callers.remove(&key);
+        }
+        self.callees = waiting;
+        while self.callees.len() > MAX_HALVES {
+            let Some(callee) = self.callees.pop() else { break };
+            self.settle_callee(&callee, false);
+        }
+        if self.callers.len() > MAX_HALVES {
+            let mut callers: Vec<Half> = self.callers.drain().map(|(_, half)| half).collect();
+            callers.sort_unstable_by_key(|half| std::cmp::Reverse((half.minute, half.key)));
+            for caller in callers.split_off(MAX_HALVES).iter().filter(|caller| !caller.paired) {
+                self.settle_caller(caller);
+            }
+            self.callers = callers.into_iter().map(|half| (half.key, half)).collect();
+        }
+    }
+
+    /// What it says in the end; halves that found no other one count by what they say of it.
+    pub(crate) fn into_calls(mut self, window: Window) -> Calls {
+        self.pair_up();
+        for (_, caller) in std::mem::take(&mut self.callers) {
+            if !caller.paired {
+                self.settle_caller(&caller);
+            }
+        }
+        for callee in std::mem::take(&mut self.callees) {
+            self.settle_callee(&callee, false);
+        }
+        let texts = &self.texts;
+        let operation = |(key, counted): (OperationKey, Operation)| OperationCalls {
+            service: texts.get(key.service),
+            name: texts.get(key.name),
+            kind: SpanKind::from_code(key.kind),
+            entry: key.entry,
+            calls: counted.calls,
+            errors: counted.errors,
+            latency: counted.latency,
+        };
+        let edge = |(key, counted): (EdgeKey, Edge)| EdgeCalls {
+            client: texts.get(key.client),
+            server: texts.get(key.server),
+            connection: key.connection,
+            calls: counted.calls,
+            failed: counted.failed,
+            client_latency: counted.client,
+            server_latency: counted.server,
+            examples: traces(counted.examples),
+        };
+        let mut operations: Vec<OperationCalls> = self.operations.into_iter().map(operation).collect();
+        operations.sort_by(|a, b| {
+            (&a.service, &a.name, a.kind as u8, a.entry).cmp(&(&b.service, &b.name, b.kind as u8, b.entry))
+        });
+        let mut edges: Vec<EdgeCalls> = self.edges.into_iter().map(edge).collect();
+        edges.sort_by(|a, b| (&a.client, &a.server, a.connection).cmp(&(&b.client, &b.server, b.connection)));
+        let unpaired = self.unpaired.values().sum();
+        Calls { window, operations, edges, unpaired, damaged_blocks: 0 }
+    }
+}
+
+fn count(edge: &mut Edge, failed: bool, example: &Half) {
+    edge.calls += 1;
+    edge.failed += u64::from(failed);
+    let failed = if failed { example.trace } else { 0 };
+    edge.examples.merge(Examples { slowest: (example.nanos, example.trace), failed });
+}
+
+fn traces(examples: Examples) -> Vec<TraceId> {
+    let mut bits = vec![examples.slowest.1];
+    if examples.failed != examples.slowest.1 {
+        bits.push(examples.failed);
+    }
+    let digits = |bits: u128| if bits >> 64 == 0 { 16 } else { 32 };
+    bits.into_iter().filter_map(|bits| TraceId::new(bits, Spelling::new(SpellingKind::Hex(digits(bits))))).collect()
+}

@@ -1,0 +1,130 @@
+//! Calls in a window: the sheets of the segments that it touches, and of what is not sealed, put together.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use moka::sync::Cache;
+use parsers::record::Batch;
+use rustc_hash::FxHashMap;
+
+use crate::calls::{Calls, Gather, MINUTE, Sheet};
+use crate::read::{Signal, Window};
+use crate::segment::{Name, Segment, order};
+use crate::store::{Inner, lock};
+
+/// The minutes that a window touches, and the window that they fill.
+pub(crate) fn minutes(window: Window) -> (std::ops::RangeInclusive<u32>, Window) {
+    let minute = |time: u64| u32::try_from(time / MINUTE).unwrap_or(u32::MAX);
+    let (first, last) = (minute(window.start), minute(window.end.saturating_sub(1).max(window.start)));
+    let end = u64::from(last).saturating_add(1).saturating_mul(MINUTE);
+    (first..=last, Window { start: u64::from(first) * MINUTE, end })
+}
+
+/// The sheet of batches in any order.
+pub(crate) fn of_batches<'a>(batches: impl Iterator<Item = &'a Batch>) -> Sheet {
+    let batches: Vec<&Batch> = batches.collect();
+    let mut rows = Vec::new();
+    for (number, batch) in batches.iter().enumerate() {
+        rows.extend(batch.spans.rows.iter().enumerate().map(|(at, row)| (order(row), number as u32, at as u32)));
+    }
+    rows.sort_unstable();
+    let mut gather = Gather::default();
+    for (_, number, at) in rows {
+        let Some(batch) = batches.get(number as usize) else { continue };
+        let Some(row) = batch.spans.rows.get(at as usize) else { continue };
+        gather.add(number, &batch.spans, row);
+    }
+    gather.finish()
+}
+
+/// Bytes of sheets that are held. An hour of a million spans is about two megabytes.
+const HELD_BYTES: u64 = 64 << 20;
+
+/// Sheets that were made: of segments, which do not change, and of heads as long as nothing was added.
+#[derive(Debug)]
+pub(crate) struct Sheets {
+    sealed: Cache<Name, Arc<Sheet>>,
+    /// By the first journal of a head, with the number of its batches.
+    heads: Mutex<FxHashMap<u64, (usize, Arc<Sheet>)>>,
+}
+
+impl Default for Sheets {
+    fn default() -> Self {
+        let weigh = |_: &Name, sheet: &Arc<Sheet>| u32::try_from(sheet.size()).unwrap_or(u32::MAX);
+        let sealed = Cache::builder().max_capacity(HELD_BYTES).weigher(weigh).build();
+        Self { sealed, heads: Mutex::default() }
+    }
+}
+
+impl Sheets {
+    /// Sheets of heads, each with its first journal and batches; those of other heads are forgotten.
+    fn of_heads(&self, heads: &[(u64, Vec<Arc<Batch>>)]) -> Vec<Arc<Sheet>> {
+        let mut known = lock(&self.heads);
+        known.retain(|journal, _| heads.iter().any(|(head, _)| head == journal));
+        let sheet = |(journal, batches): &(u64, Vec<Arc<Batch>>)| {
+            if let Some((count, sheet)) = known.get(journal)
+                && *count == batches.len()
+            {
+                return Arc::clone(sheet);
+            }
+            let sheet = Arc::new(of_batches(batches.iter().map(|batch| &**batch)));
+            known.insert(*journal, (batches.len(), Arc::clone(&sheet)));
+            sheet
+        };
+        heads.iter().map(sheet).collect()
+    }
+}
+
+/// The sheet of a segment, from its spans, and how many blocks could not be read.
+fn of_segment(inner: &Inner, segment: &Segment) -> (Sheet, u64) {
+    let (mut gather, mut damaged) = (Gather::default(), 0);
+    for number in 0..segment.footer.blocks.len() {
+        match inner.block(segment, number) {
+            Some(batch) => {
+                batch.spans.rows.iter().for_each(|row| gather.add(number as u32, &batch.spans, row));
+            }
+            None => damaged += 1,
+        }
+    }
+    (gather.finish(), damaged)
+}
+
+impl Inner {
+    fn sheet(&self, segment: &Segment) -> (Arc<Sheet>, u64) {
+        if let Some(sheet) = self.sheets.sealed.get(&segment.name) {
+            return (sheet, 0);
+        }
+        let (sheet, damaged) = of_segment(self, segment);
+        let sheet = Arc::new(sheet);
+        if damaged == 0 {
+            self.sheets.sealed.insert(segment.name, Arc::clone(&sheet));
+        }
+        (sheet, damaged)
+    }
+
+    /// What the spans that started in a window say of calls.
+    pub(super) fn calls(&self, window: Window) -> Calls {
+        let (minutes, window) = minutes(window);
+        // The other half of a call may have started a little before or after.
+        let near = Window { start: window.start.saturating_sub(MINUTE), end: window.end.saturating_add(MINUTE) };
+        let (heads, segments) = {
+            let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+            let heads = view.frozen.iter().map(|head| &**head).chain([&view.active]);
+            let heads: Vec<_> = heads.map(|head| (head.journals.0, head.batches.clone())).collect();
+            (heads, view.segments.clone())
+        };
+        let mut all = Sheet::within(minutes);
+        let mut damaged_blocks = 0;
+        let touched = |segment: &&Arc<Segment>| {
+            segment.name.signal == Signal::Traces && near.touches(segment.footer.first, segment.footer.last)
+        };
+        for segment in segments.iter().filter(touched) {
+            let (sheet, damaged) = self.sheet(segment);
+            all.merge(&sheet);
+            damaged_blocks += damaged;
+        }
+        for sheet in self.sheets.of_heads(&heads) {
+            all.merge(&sheet);
+        }
+        Calls { damaged_blocks, ..all.into_calls(window) }
+    }
+}

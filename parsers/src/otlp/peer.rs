@@ -1,0 +1,242 @@
+//! Whom a span says that it speaks with, for calls whose other side sends no spans: read from its attributes in one pass.
+//!
+//! Names are chosen as Tempo's documentation of service graphs has it: the peer's own name, then its address, then what names the
+//! database; a queue goes by its destination.
+
+use std::borrow::Cow;
+
+use super::{Field, Reader};
+
+/// Fields of OTLP's `Span`, `Span.Link`, `KeyValue` and `AnyValue`.
+mod number {
+    pub const ATTRIBUTES: u32 = 9;
+    pub const LINKS: u32 = 13;
+    pub const TRACE_ID: u32 = 1;
+    pub const SPAN_ID: u32 = 2;
+    pub const KEY: u32 = 1;
+    pub const VALUE: u32 = 2;
+    pub const STRING: u32 = 1;
+    pub const INT: u32 = 3;
+}
+
+/// What the other side is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum PeerKind {
+    /// A `db.*` attribute is there.
+    Database = 0,
+    /// A `messaging.*` attribute is there.
+    Queue = 1,
+    /// Anything else that has a name.
+    Other = 2,
+}
+
+/// The other side of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer<'a> {
+    /// What it is.
+    pub kind: PeerKind,
+    /// What it is called.
+    pub name: Cow<'a, str>,
+}
+
+/// Attributes that name the other side, each with its rank in [`Found`]; those of one rank are spellings of one another.
+const RANKS: usize = 10;
+const PEER_SERVICE: usize = 0;
+const ADDRESS: usize = 1;
+const NETWORK_ADDRESS: usize = 2;
+const NETWORK_PORT: usize = 3;
+const DB_NAMESPACE: usize = 4;
+const DB_NAME: usize = 5;
+const DB_SYSTEM_NAME: usize = 6;
+const DB_SYSTEM: usize = 7;
+const DESTINATION: usize = 8;
+const MESSAGING_SYSTEM: usize = 9;
+
+fn rank(key: &[u8]) -> Option<usize> {
+    if !matches!(key.first(), Some(b'p' | b's' | b'n' | b'd' | b'm')) {
+        return None;
+    }
+    Some(match key {
+        b"peer.service" | b"service.peer.name" => PEER_SERVICE,
+        b"server.address" | b"net.peer.name" => ADDRESS,
+        b"network.peer.address" | b"net.peer.ip" => NETWORK_ADDRESS,
+        b"network.peer.port" | b"net.peer.port" => NETWORK_PORT,
+        b"db.namespace" => DB_NAMESPACE,
+        b"db.name" => DB_NAME,
+        b"db.system.name" => DB_SYSTEM_NAME,
+        b"db.system" => DB_SYSTEM,
+        b"messaging.destination.name" | b"messaging.destination" => DESTINATION,
+        b"messaging.system" => MESSAGING_SYSTEM,
+        _ => return None,
+    })
+}
+
+/// Texts of the ranks; empty where there is none. A port may be a number.
+type Found<'a> = [Cow<'a, str>; RANKS];
+
+/// The other side of a call, from the encoded span of one of its sides; `None` if nothing names it.
+pub fn peer(span: &[u8]) -> Option<Peer<'_>> {
+    let mut found = Found::default();
+    let mut any = false;
+    let mut reader = Reader::new(span);
+    while let Ok(Some((field, value))) = reader.read() {
+        if let (number::ATTRIBUTES, Field::Bytes(pair)) = (field, value)
+            && let Some((rank, text)) = named(pair)
+            && let Some(slot) = found.get_mut(rank).filter(|slot| slot.is_empty())
+        {
+            *slot = text;
+            any = true;
+        }
+    }
+    any.then(|| choose(found)).flatten()
+}
+
+/// A pair that names the other side.
+fn named(pair: &[u8]) -> Option<(usize, Cow<'_, str>)> {
+    let (mut key, mut value) = (None, &[][..]);
+    let mut reader = Reader::new(pair);
+    while let Ok(Some((field, read))) = reader.read() {
+        match (field, read) {
+            // Every known writer puts the key first: the value of another one needs no look.
+            (number::KEY, Field::Bytes(bytes)) => key = Some(rank(bytes)?),
+            (number::VALUE, Field::Bytes(bytes)) => value = bytes,
+            _ => {}
+        }
+    }
+    match Reader::new(value).read() {
+        Ok(Some((number::STRING, Field::Bytes(text)))) => Some((key?, String::from_utf8_lossy(text))),
+        Ok(Some((number::INT, Field::Varint(bits)))) => {
+            key.filter(|key| *key == NETWORK_PORT).map(|key| (key, Cow::Owned((bits as i64).to_string())))
+        }
+        _ => None,
+    }
+}
+
+fn choose(found: Found<'_>) -> Option<Peer<'_>> {
+    let has = |rank: usize| found.get(rank).is_some_and(|text| !text.is_empty());
+    let database = [DB_NAMESPACE, DB_NAME, DB_SYSTEM_NAME, DB_SYSTEM];
+    let (kind, order): (_, &[usize]) = if database.into_iter().any(has) {
+        let order =
+            &[PEER_SERVICE, ADDRESS, NETWORK_ADDRESS, DB_NAMESPACE, DB_NAME, DB_SYSTEM_NAME, DB_SYSTEM];
+        (PeerKind::Database, order)
+    } else if has(DESTINATION) || has(MESSAGING_SYSTEM) {
+        (PeerKind::Queue, &[DESTINATION, PEER_SERVICE, MESSAGING_SYSTEM])
+    } else {
+        (PeerKind::Other, &[PEER_SERVICE, ADDRESS, NETWORK_ADDRESS])
+    };
+    let chosen = order.iter().copied().find(|rank| has(*rank))?;
+    let port = found.get(NETWORK_PORT).cloned().unwrap_or_default();
+    let name = found.into_iter().nth(chosen)?;
+    let name = if chosen == NETWORK_ADDRESS && !port.is_empty() {
+        Cow::Owned(format!("{name}:{port}"))
+    } else {
+        name
+    };
+    Some(Peer { kind, name })
+}
+
+/// Trace and span that an encoded span links to, the first if there are several: the message that a consumer handles. Bits as
+/// in [`crate::record::SpanRow`].
+pub fn first_link(span: &[u8]) -> Option<(u128, u64)> {
+    let mut reader = Reader::new(span);
+    while let Ok(Some((field, value))) = reader.read() {
+        let (number::LINKS, Field::Bytes(link)) = (field, value) else { continue };
+        let (mut trace, mut span) = (0, 0);
+        let mut link = Reader::new(link);
+        while let Ok(Some((field, value))) = link.read() {
+            match (field, value) {
+                (number::TRACE_ID, Field::Bytes(bytes)) => trace = big_endian(bytes),
+                (number::SPAN_ID, Field::Bytes(bytes)) => span = big_endian(bytes) as u64,
+                _ => {}
+            }
+        }
+        if trace != 0 && span != 0 {
+            return Some((trace, span));
+        }
+    }
+    None
+}
+
+fn big_endian(bytes: &[u8]) -> u128 {
+    bytes.iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::otlp::encode_span;
+    use crate::record::{Link, Span, SpanId, SpanKind, Status, TraceId, Value};
+
+    fn encoded(attributes: &[(&str, Value)]) -> Vec<u8> {
+        let trace_id = TraceId::from_hex(b"5eed0000000000000000000000000001").unwrap();
+        let span_id = SpanId::from_hex(b"00000000000000aa").unwrap();
+        let link = Link { trace_id: Some(trace_id), span_id: Some(span_id), attributes: Vec::new() };
+        let span = Span {
+            trace_id,
+            span_id,
+            parent_span_id: None,
+            trace_state: String::new(),
+            flags: 0,
+            name: "call".to_owned(),
+            kind: SpanKind::Client,
+            start: 1,
+            end: 2,
+            attributes: attributes.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect(),
+            events: Vec::new(),
+            links: vec![link],
+            status: Status::default(),
+            resource: Arc::default(),
+            scope: Arc::default(),
+        };
+        let mut bytes = Vec::new();
+        encode_span(&span, &mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn a_peer_goes_by_its_name_then_its_address_then_what_it_is() {
+        let text = |value: &str| Value::Str(value.to_owned());
+        for (attributes, kind, name) in [
+            (vec![("peer.service", text("mail")), ("server.address", text("x"))], PeerKind::Other, "mail"),
+            (vec![("net.peer.name", text("mail.example"))], PeerKind::Other, "mail.example"),
+            (
+                vec![("network.peer.address", text("10.0.0.1")), ("network.peer.port", Value::Int(443))],
+                PeerKind::Other,
+                "10.0.0.1:443",
+            ),
+            (vec![("db.system", text("redis"))], PeerKind::Database, "redis"),
+            (vec![("db.system", text("redis")), ("db.name", text("carts"))], PeerKind::Database, "carts"),
+            (
+                vec![("db.namespace", text("0")), ("server.address", text("cart-redis"))],
+                PeerKind::Database,
+                "cart-redis",
+            ),
+            (
+                vec![("messaging.system", text("kafka")), ("messaging.destination.name", text("orders"))],
+                PeerKind::Queue,
+                "orders",
+            ),
+        ] {
+            let bytes = encoded(&attributes);
+            assert_eq!(peer(&bytes), Some(Peer { kind, name: name.into() }), "{attributes:?}");
+        }
+        assert_eq!(peer(&encoded(&[("http.route", text("/pay")), ("server.address", Value::Int(3))])), None);
+    }
+
+    #[test]
+    fn the_first_link_is_found() {
+        assert_eq!(first_link(&encoded(&[])), Some((0x5eed_0000_0000_0000_0000_0000_0000_0001, 0xaa)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read(bytes: Vec<u8>) {
+            let _ = (peer(&bytes), first_link(&bytes));
+        }
+    }
+}
