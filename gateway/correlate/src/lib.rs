@@ -14,6 +14,7 @@ mod made;
 mod mapping;
 mod metrics;
 mod options;
+pub mod red;
 mod seen;
 mod service_graph;
 mod skew;

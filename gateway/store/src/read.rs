@@ -364,8 +364,10 @@ fn calls_of_traces<T: TraceRead + ?Sized>(traces: &T, window: Window) -> Result<
     };
     traces.scan_traces(&select, &mut |spans| {
         held += spans.len();
-        // A trace is far below what a batch may hold, which is emptied long before.
-        spans.iter().for_each(|span| drop(encoder.push(span)));
+        for span in &spans {
+            // One trace more is far below what a batch may hold.
+            let _ = encoder.push(span);
+        }
         if held >= SPANS_AT_ONCE {
             held = 0;
             merge(&mut encoder);

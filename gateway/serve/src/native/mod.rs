@@ -4,6 +4,8 @@ mod analysis;
 mod request;
 mod response;
 mod routes;
+mod service_graph;
+mod services;
 #[cfg(test)]
 mod tests;
 

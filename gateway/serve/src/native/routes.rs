@@ -10,9 +10,9 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::analysis;
 use super::request::Refusal;
 use super::response::TraceBody;
+use super::{analysis, service_graph, services};
 use crate::{State, collect, scrape};
 
 #[derive(OpenApi)]
@@ -29,6 +29,9 @@ fn described() -> OpenApiRouter<State> {
         .routes(routes!(analysis::variance))
         .routes(routes!(analysis::compare))
         .routes(routes!(analysis::versions))
+        .routes(routes!(services::services))
+        .routes(routes!(services::operations))
+        .routes(routes!(service_graph::service_graph))
         .routes(routes!(collect::files))
         .routes(routes!(scrape::targets))
 }

@@ -5,6 +5,7 @@
 //! segments are put together when sheets are; what a client says of a peer that sends no spans counts as a call of that
 //! peer. Nothing here knows of HTTP, of names of metrics, or of what the answer is for.
 
+mod codec;
 mod gather;
 mod sheet;
 mod sketch;

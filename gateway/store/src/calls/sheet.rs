@@ -156,7 +156,8 @@ impl Sheet {
     pub(crate) fn size(&self) -> usize {
         let sketches = |sketch: &Sketch| sketch.buckets().len() * size_of::<(u16, u32)>();
         let operations = self.operations.values().map(|o| sketches(&o.latency) + size_of::<Operation>() + 32);
-        let edges = self.edges.values().map(|e| sketches(&e.client) + sketches(&e.server) + size_of::<Edge>() + 32);
+        let edges =
+            self.edges.values().map(|e| sketches(&e.client) + sketches(&e.server) + size_of::<Edge>() + 32);
         let halves = (self.callers.len() + self.callees.len()) * (size_of::<Half>() + 16);
         let texts: usize = self.texts.list().iter().map(|text| text.len() + 64).sum();
         operations.sum::<usize>() + edges.sum::<usize>() + halves + texts
@@ -175,7 +176,7 @@ impl Sheet {
         let mut key = OperationKey { minute: self.minute(key.minute)?, ..key };
         if !self.operations.contains_key(&key) {
             let others = self.texts.of(OTHERS);
-            if !self.names.contains(&(key.service, key.name)) {
+            if key.name != others && !self.names.contains(&(key.service, key.name)) {
                 let names = self.names_of.entry(key.service).or_default();
                 if *names >= MAX_NAMES {
                     key.name = others;
@@ -379,6 +380,6 @@ fn traces(examples: Examples) -> Vec<TraceId> {
     if examples.failed != examples.slowest.1 {
         bits.push(examples.failed);
     }
-    let digits = |bits: u128| if bits >> 64 == 0 { 16 } else { 32 };
-    bits.into_iter().filter_map(|bits| TraceId::new(bits, Spelling::new(SpellingKind::Hex(digits(bits))))).collect()
+    let spelling = Spelling::new(SpellingKind::Hex(32));
+    bits.into_iter().filter_map(|bits| TraceId::new(bits, spelling)).collect()
 }

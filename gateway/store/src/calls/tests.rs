@@ -1,0 +1,255 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parsers::otlp::SpanEncoder;
+use parsers::record::{
+    Batch, Link, Resource, Scope, Span, SpanId, Spelling, SpellingKind, Status, StatusCode, Value,
+};
+use proptest::prelude::*;
+
+use super::*;
+use crate::codec::{Input, Output};
+use crate::reading::of_batches;
+
+const START: u64 = 1_760_000_000_000_000_000;
+
+/// A span; times in milliseconds.
+fn span(trace: u128, id: u64, parent: u64, service: &str, kind: SpanKind, at: u64, took: u64) -> Span {
+    let start = START + at * 1_000_000;
+    let text = Value::Str(service.to_owned());
+    Span {
+        trace_id: TraceId::new(trace, Spelling::new(SpellingKind::Hex(32))).unwrap(),
+        span_id: SpanId::new(id).unwrap(),
+        parent_span_id: SpanId::new(parent),
+        trace_state: String::new(),
+        flags: 0,
+        name: format!("{service} {}", kind.as_str()),
+        kind,
+        start,
+        end: start + took * 1_000_000,
+        attributes: Vec::new(),
+        events: Vec::new(),
+        links: Vec::new(),
+        status: Status::default(),
+        resource: Arc::new(Resource { attributes: vec![("service.name".to_owned(), text)] }),
+        scope: Arc::new(Scope::default()),
+    }
+}
+
+fn with(mut span: Span, attributes: &[(&str, &str)]) -> Span {
+    let pairs = attributes.iter().map(|(key, value)| ((*key).to_owned(), Value::Str((*value).to_owned())));
+    span.attributes.extend(pairs);
+    span
+}
+
+fn failed(mut span: Span) -> Span {
+    span.status.code = StatusCode::Error;
+    span
+}
+
+fn batch(spans: &[Span]) -> Batch {
+    let mut encoder = SpanEncoder::default();
+    spans.iter().for_each(|span| encoder.push(span).unwrap());
+    Batch { spans: encoder.finish(), ..Batch::default() }
+}
+
+fn sheet(spans: &[Span]) -> Sheet {
+    of_batches([batch(spans)].iter())
+}
+
+/// Over all of time.
+fn calls(sheet: &Sheet) -> Calls {
+    let mut all = Sheet::within(0..=u32::MAX);
+    all.merge(sheet);
+    all.into_calls(Window::ALL)
+}
+
+/// `client > server: connection calls failed`
+fn edges(calls: &Calls) -> Vec<String> {
+    let edge =
+        |e: &EdgeCalls| format!("{} > {}: {:?} {} {}", e.client, e.server, e.connection, e.calls, e.failed);
+    calls.edges.iter().map(edge).collect()
+}
+
+use SpanKind::{Client, Consumer, Internal, Producer, Server};
+
+#[test]
+fn every_way_of_calling_is_an_edge() {
+    let mut linked = span(9, 2, 0, "mailer", Consumer, 60, 3);
+    linked.links.push(Link {
+        trace_id: TraceId::new(1, Spelling::default()),
+        span_id: SpanId::new(8),
+        attributes: Vec::new(),
+    });
+    let spans = [
+        span(1, 1, 0, "front", Server, 0, 100),
+        span(1, 2, 1, "front", Client, 10, 50),
+        failed(span(1, 3, 2, "shop", Server, 12, 40)),
+        with(span(1, 4, 3, "shop", Client, 13, 20), &[("db.system", "postgresql"), ("db.name", "orders")]),
+        with(span(1, 5, 3, "shop", Client, 14, 5), &[("server.address", "api.bank.example")]),
+        // One call as two libraries see it.
+        with(span(1, 6, 3, "shop", Client, 15, 9), &[("server.address", "stock")]),
+        with(span(1, 7, 6, "shop", Client, 15, 8), &[("server.address", "stock")]),
+        span(1, 17, 7, "stock", Server, 16, 7),
+        with(span(1, 8, 3, "shop", Producer, 16, 1), &[("messaging.destination.name", "mails")]),
+        span(1, 9, 8, "audit", Consumer, 30, 2),
+        linked,
+        with(span(1, 10, 3, "shop", Producer, 17, 1), &[("messaging.destination.name", "bills")]),
+        with(span(2, 1, 77, "biller", Consumer, 18, 1), &[("messaging.destination.name", "invoices")]),
+        // Both halves of a call have one id, as Zipkin's tracers have it.
+        span(3, 5, 0, "front", Client, 0, 10),
+        span(3, 5, 0, "mail", Server, 1, 8),
+        // A library that says nothing of kinds.
+        span(3, 6, 5, "mail", Internal, 2, 4),
+        span(3, 7, 6, "smtp", Internal, 3, 3),
+        // Its caller is not there.
+        span(4, 1, 99, "lost", Server, 1, 1),
+    ];
+    let all = calls(&sheet(&spans));
+    let expected = [
+        "front > mail: Direct 1 0",
+        "front > shop: Direct 1 1",
+        "invoices > biller: FromQueue 1 0",
+        "mail > smtp: Direct 1 0",
+        "shop > api.bank.example: External 1 0",
+        "shop > audit: Messages 1 0",
+        "shop > bills: ToQueue 1 0",
+        "shop > mailer: Messages 1 0",
+        "shop > orders: Database 1 0",
+        "shop > stock: Direct 1 0",
+        "user > front: User 1 0",
+    ];
+    assert_eq!(edges(&all), expected);
+    assert_eq!(all.unpaired, 1);
+    let of = |name: &str| all.operations.iter().filter(|o| &*o.name == name).collect::<Vec<_>>();
+    let shop = of("shop server");
+    assert_eq!((shop[0].calls, shop[0].errors, shop[0].entry), (1, 1, true));
+    assert!(!of("shop client")[0].entry);
+    let edge = all.edges.iter().find(|e| &*e.server == "shop").unwrap();
+    let millis = |sketch: &Sketch| sketch.quantile(0.5).unwrap() / 1_000_000;
+    assert!(
+        (48..=52).contains(&millis(&edge.client_latency))
+            && (38..=42).contains(&millis(&edge.server_latency))
+    );
+    assert_eq!(edge.examples.iter().map(ToString::to_string).collect::<Vec<_>>(), [format!("{:032x}", 1)]);
+}
+
+#[test]
+fn a_window_counts_what_started_in_its_minutes() {
+    let minute = 60_000;
+    let spans: Vec<Span> =
+        (0..5).map(|at| span(at + 1, 1, 0, "front", Server, at as u64 * minute, 1)).collect();
+    let mut all = Sheet::within({
+        let (minutes, _) =
+            crate::reading::minutes(Window { start: START + 60_000_000_000, end: START + 120_000_000_000 });
+        minutes
+    });
+    all.merge(&sheet(&spans));
+    let calls = all.into_calls(Window::ALL);
+    // Two minutes are touched: the epoch's minutes do not begin at `START`.
+    assert_eq!(calls.operations[0].calls, 2);
+    assert_eq!(calls.edges[0].calls, 2);
+}
+
+#[test]
+fn names_past_the_limit_are_counted_together() {
+    let spans: Vec<Span> = (0..1200)
+        .map(|n| Span { name: format!("GET /{n}"), ..span(n + 1, 1, 0, "front", Server, 0, 1) })
+        .collect();
+    let all = calls(&sheet(&spans));
+    assert_eq!(all.operations.len(), 1001);
+    let others = all.operations.iter().find(|o| &*o.name == OTHERS).unwrap();
+    assert_eq!(others.calls, 200);
+}
+
+/// Traces in which every call has a caller of the right kind.
+fn traces() -> impl Strategy<Value = Vec<Span>> {
+    let trace = (any::<u32>(), prop::collection::vec((0..4usize, 0..6u8, 0..200_000u64, 0..2000u64), 1..12));
+    prop::collection::vec(trace, 1..12).prop_map(|traces| {
+        let mut spans = Vec::new();
+        for (number, (trace, calls)) in traces.into_iter().enumerate() {
+            let trace = (number as u128 + 1) << 64 | u128::from(trace) | 1 << 40;
+            let root = span(trace, 1, 0, "a", Server, 0, 500);
+            spans.push(root);
+            for (at, (service, way, start, took)) in calls.into_iter().enumerate() {
+                let (id, service) = (at as u64 * 3 + 2, ["a", "b", "c", "d"][service]);
+                let client = |kind| span(trace, id, 1, "a", kind, start, took);
+                match way {
+                    0 => spans.extend([
+                        client(Client),
+                        span(trace, id + 1, id, service, Server, start + 1, took / 2),
+                    ]),
+                    1 => spans.extend([
+                        client(Producer),
+                        span(trace, id + 1, id, service, Consumer, start + 1, took / 2),
+                        failed(span(trace, id + 2, id, "e", Consumer, start + 2, took / 3)),
+                    ]),
+                    2 => spans.push(with(client(Client), &[("db.system", service)])),
+                    3 => spans.push(failed(with(client(Client), &[("peer.service", "far")]))),
+                    4 => spans.push(client(Client)),
+                    _ => spans.push(span(trace, id, 99_999, service, Server, start, took)),
+                }
+            }
+        }
+        spans
+    })
+}
+
+proptest! {
+    #[test]
+    fn sheets_put_together_are_the_sheet_of_all(spans in traces(), cuts in prop::collection::vec(0..4usize, 150)) {
+        let mut parts = vec![Vec::new(); 4];
+        for (span, part) in spans.iter().zip(cuts.iter().cycle()) {
+            parts[*part].push(span.clone());
+        }
+        let whole = calls(&sheet(&spans));
+        let mut together = Sheet::within(0..=u32::MAX);
+        parts.iter().for_each(|part| together.merge(&sheet(part)));
+        prop_assert_eq!(&together.into_calls(Window::ALL), &whole);
+
+        // In two steps, as segments are merged, and through their bytes.
+        let mut halves = [Sheet::default(), Sheet::default()];
+        for (number, part) in parts.iter().enumerate() {
+            let mut out = Output::default();
+            sheet(part).encode(&mut out);
+            halves[number / 2].merge(&Sheet::decode(out.as_bytes()).unwrap());
+        }
+        let mut together = Sheet::default();
+        for half in &mut halves {
+            half.pair_up();
+            together.merge(half);
+        }
+        prop_assert_eq!(&calls(&together), &whole);
+    }
+
+    #[test]
+    fn calls_of_edges_are_as_many_as_pairs(spans in traces()) {
+        let all = calls(&sheet(&spans));
+        let mut callers = BTreeMap::new();
+        for span in &spans {
+            if matches!(span.kind, Client | Producer) {
+                callers.insert((span.trace_id.bits(), Some(span.span_id)), 0u64);
+            }
+        }
+        let mut pairs = 0;
+        for span in spans.iter().filter(|span| matches!(span.kind, Server | Consumer)) {
+            if let Some(called) = callers.get_mut(&(span.trace_id.bits(), span.parent_span_id)) {
+                *called += 1;
+                pairs += 1;
+            }
+        }
+        let counted = |wanted: &[Connection]| -> u64 {
+            all.edges.iter().filter(|e| wanted.contains(&e.connection)).map(|e| e.calls).sum()
+        };
+        prop_assert_eq!(counted(&[Connection::Direct, Connection::Messages]), pairs);
+        let roots = spans.iter().filter(|span| span.parent_span_id.is_none()).count() as u64;
+        prop_assert_eq!(counted(&[Connection::User]), roots);
+        prop_assert_eq!(all.operations.iter().map(|o| o.calls).sum::<u64>(), spans.len() as u64);
+    }
+
+    #[test]
+    fn any_bytes_are_a_sheet_or_damage(bytes: Vec<u8>) {
+        let _ = Sheet::decode(&bytes);
+        let _ = Input::new(&bytes);
+    }
+}

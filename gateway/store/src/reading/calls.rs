@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use crate::calls::{Calls, Gather, MINUTE, Sheet};
 use crate::read::{Signal, Window};
-use crate::segment::{Name, Segment, order};
+use crate::segment::{self, Name, Segment, order};
 use crate::store::{Inner, lock};
 
 /// The minutes that a window touches, and the window that they fill.
@@ -24,7 +24,9 @@ pub(crate) fn of_batches<'a>(batches: impl Iterator<Item = &'a Batch>) -> Sheet 
     let batches: Vec<&Batch> = batches.collect();
     let mut rows = Vec::new();
     for (number, batch) in batches.iter().enumerate() {
-        rows.extend(batch.spans.rows.iter().enumerate().map(|(at, row)| (order(row), number as u32, at as u32)));
+        rows.extend(
+            batch.spans.rows.iter().enumerate().map(|(at, row)| (order(row), number as u32, at as u32)),
+        );
     }
     rows.sort_unstable();
     let mut gather = Gather::default();
@@ -74,26 +76,12 @@ impl Sheets {
     }
 }
 
-/// The sheet of a segment, from its spans, and how many blocks could not be read.
-fn of_segment(inner: &Inner, segment: &Segment) -> (Sheet, u64) {
-    let (mut gather, mut damaged) = (Gather::default(), 0);
-    for number in 0..segment.footer.blocks.len() {
-        match inner.block(segment, number) {
-            Some(batch) => {
-                batch.spans.rows.iter().for_each(|row| gather.add(number as u32, &batch.spans, row));
-            }
-            None => damaged += 1,
-        }
-    }
-    (gather.finish(), damaged)
-}
-
 impl Inner {
     fn sheet(&self, segment: &Segment) -> (Arc<Sheet>, u64) {
         if let Some(sheet) = self.sheets.sealed.get(&segment.name) {
             return (sheet, 0);
         }
-        let (sheet, damaged) = of_segment(self, segment);
+        let (sheet, damaged) = segment::calls(segment);
         let sheet = Arc::new(sheet);
         if damaged == 0 {
             self.sheets.sealed.insert(segment.name, Arc::clone(&sheet));
@@ -105,7 +93,8 @@ impl Inner {
     pub(super) fn calls(&self, window: Window) -> Calls {
         let (minutes, window) = minutes(window);
         // The other half of a call may have started a little before or after.
-        let near = Window { start: window.start.saturating_sub(MINUTE), end: window.end.saturating_add(MINUTE) };
+        let near =
+            Window { start: window.start.saturating_sub(MINUTE), end: window.end.saturating_add(MINUTE) };
         let (heads, segments) = {
             let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
             let heads = view.frozen.iter().map(|head| &**head).chain([&view.active]);

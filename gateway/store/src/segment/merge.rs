@@ -9,6 +9,7 @@ use std::sync::Arc;
 use parsers::record::{Batch, Labels, LogRow, MetricMeta, SampleRow};
 use rustc_hash::FxHashSet;
 
+use super::calls::{calls_of_all, write_calls};
 use super::fill::{BLOCK_BYTES, LogFill, MetricFill, SpanFill, order};
 use super::services::Services;
 use super::texts::Column;
@@ -261,6 +262,9 @@ fn spans(segments: &[Arc<Segment>], dropped: &Dropped, writer: &mut Writer) -> R
         segments.iter().for_each(|s| services.add_all(&s.footer.services));
     }
     writer.services(services.into_list());
+    if !writer.is_empty() {
+        write_calls(&calls_of_all(segments), writer)?;
+    }
     Ok(removed)
 }
 

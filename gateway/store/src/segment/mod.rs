@@ -3,6 +3,7 @@
 //! whose range lies within that of another of its signal and day was merged into it. What retention drops leaves a file of
 //! the same form behind, `.tfx`, with the ids in its index and no blocks.
 
+mod calls;
 mod fill;
 mod filter;
 mod merge;
@@ -12,6 +13,7 @@ mod services;
 mod texts;
 mod writer;
 
+pub use calls::calls;
 pub use fill::order;
 pub use filter::{Filter, key};
 pub use merge::{Dropped, MergeError, Removed, merge};
@@ -172,6 +174,8 @@ pub enum Section {
     SpanBlocks = 2,
     /// Which texts may occur in the lines of which block.
     Texts = 3,
+    /// Who called whom ([`crate::calls`]).
+    Calls = 4,
 }
 
 impl Footer {

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use parsers::record::{Batch, Labels, LogBatch, LogRow};
 use rustc_hash::FxHashMap;
 
+use super::calls::write_calls;
 use super::fill::{LogFill, MetricFill, SpanFill, order};
 use super::services::Services;
 use super::writer::Writer;
 use super::{DAY, Name};
+use crate::calls::Gather;
 use crate::disk;
 use crate::read::Signal;
 
@@ -112,13 +114,15 @@ fn spans(batches: &[Arc<Batch>], rows: &Rows, writer: &mut Writer) -> io::Result
     spans.sort_by_key(|(_, _, r)| order(r));
     let mut services = Services::default();
     let mut fill = SpanFill::default();
+    let mut calls = Gather::default();
     for (number, from, row) in spans {
         services.add(from, row);
+        calls.add(number, from, row);
         fill.push(number, from, row, writer)?;
     }
     fill.write(writer)?;
     writer.services(services.into_list());
-    Ok(())
+    write_calls(&calls.finish(), writer)
 }
 
 fn metrics(batches: &[Arc<Batch>], rows: &Day, writer: &mut Writer) -> io::Result<()> {

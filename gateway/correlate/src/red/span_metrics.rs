@@ -1,0 +1,372 @@
+//! Series that are made of spans as they arrive, named as Tempo's generator names them.
+//!
+//! Nothing is allocated for a span of an operation that is known. Whoever holds this tells the time, writes what
+//! [`SpanMetrics::collect`] gives, and bounds what is handed in.
+
+use std::sync::Arc;
+
+use parsers::otlp::{Field, Peer, PeerKind, Reader, first_link, peer};
+use parsers::record::{Labels, MetricBatch, SpanBatch, SpanKind, SpanRow, StatusCode};
+use rustc_hash::FxHashSet;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
+
+use super::options::{RedOptions, label_of};
+use super::samples;
+use super::tracks::{CALLS, DROPPED, Example, SPANS, Track, Tracks, UNPAIRED};
+use super::waiting::{Side, Waiting, key};
+
+/// Spans that ended longer ago are not counted: samples have the time at which they are written, and old spans would show in
+/// the wrong place. SDKs send within seconds.
+const SLACK: u64 = 120_000_000_000;
+/// Series in which nothing was counted for so long end.
+const IDLE: u64 = 15 * 60 * 1_000_000_000;
+/// Names of peers that are shared by what waits.
+const MAX_NAMES: usize = 10_000;
+/// Who calls where a trace begins.
+const USER: &str = "user";
+/// Fields of the attributes of a span and of a resource.
+const SPAN_ATTRIBUTES: u32 = 9;
+const RESOURCE_ATTRIBUTES: u32 = 1;
+
+/// What became of spans beside being counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RedStats {
+    /// Series that there are.
+    pub series: usize,
+    /// Spans and calls that were counted under the labels of the overflow.
+    pub overflowed: u64,
+    /// Spans that came too late.
+    pub late: u64,
+    /// Sides of calls that wait.
+    pub waiting: usize,
+}
+
+/// Counts spans.
+#[derive(Debug)]
+pub struct SpanMetrics {
+    tracks: Tracks,
+    /// Attributes that become labels, with those.
+    dimensions: Vec<(String, String)>,
+    waiting: Waiting,
+    names: FxHashSet<Arc<str>>,
+    late: u64,
+    /// When samples were written last, or the beginning.
+    written: u64,
+    /// What the resources of the batch in hand say, kept for its memory.
+    resources: Vec<Of>,
+    /// Values of the dimensions of the span in hand.
+    values: Vec<String>,
+}
+
+/// What a resource says.
+#[derive(Debug, Clone)]
+struct Of {
+    service: Arc<str>,
+    hash: u64,
+    /// Values of the dimensions.
+    values: Vec<String>,
+}
+
+impl SpanMetrics {
+    /// With these settings; `now` is the time at which counting begins.
+    pub fn new(options: &RedOptions, now: u64) -> Self {
+        let bounds = options.buckets.iter().map(|seconds| (seconds * 1e9).round() as u64).collect();
+        Self {
+            tracks: Tracks::new(bounds, options.max_series),
+            dimensions: options.dimensions.iter().map(|name| (name.clone(), label_of(name))).collect(),
+            waiting: Waiting::default(),
+            names: FxHashSet::default(),
+            late: 0,
+            written: now,
+            resources: Vec::new(),
+            values: Vec::new(),
+        }
+    }
+
+    /// Counts spans.
+    pub fn add(&mut self, spans: &SpanBatch, now: u64) {
+        self.resources.clear();
+        for resource in &spans.resources {
+            let mut values = vec![String::new(); self.dimensions.len()];
+            read(&self.dimensions, resource.payload.of(&spans.bytes), RESOURCE_ATTRIBUTES, &mut values);
+            let hash = values.iter().fold(xxh3_64(resource.service.as_bytes()), |hash, value| {
+                xxh3_64_with_seed(value.as_bytes(), hash)
+            });
+            self.resources.push(Of { service: Arc::clone(&resource.service), hash, values });
+        }
+        let resources = std::mem::take(&mut self.resources);
+        for row in &spans.rows {
+            let Some(of) = resources.get(row.resource as usize) else { continue };
+            if row.end.saturating_add(SLACK) < now {
+                self.late += 1;
+                continue;
+            }
+            self.operation(spans, row, of, now);
+            match row.kind {
+                SpanKind::Client | SpanKind::Producer => self.caller(spans, row, of, now),
+                SpanKind::Server | SpanKind::Consumer => self.callee(spans, row, of, now),
+                SpanKind::Internal | SpanKind::Unspecified => {}
+            }
+        }
+        self.resources = resources;
+        self.expire(now);
+    }
+
+    fn operation(&mut self, spans: &SpanBatch, row: &SpanRow, of: &Of, now: u64) {
+        let Self { tracks, dimensions, values, .. } = self;
+        let name = row.name.of(&spans.bytes);
+        let mut seed = of.hash ^ ((row.kind as u64) << 8 | row.status as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        if !dimensions.is_empty() {
+            values.clone_from(&of.values);
+            read(dimensions, row.payload.of(&spans.bytes), SPAN_ATTRIBUTES, values);
+            seed = values.iter().fold(seed, |hash, value| xxh3_64_with_seed(value.as_bytes(), hash));
+        }
+        let labels = || {
+            let name = String::from_utf8_lossy(name);
+            let own = [
+                ("service", &*of.service),
+                ("span_name", &*name),
+                ("span_kind", kind(row.kind)),
+                ("status_code", status(row.status)),
+            ];
+            let dimensions = dimensions.iter().zip(values.iter());
+            let dimensions = dimensions.map(|((_, label), value)| (label.as_str(), value.as_str()));
+            Labels::new(own.into_iter().chain(dimensions))
+        };
+        let example = example(row);
+        // Keys below the number of shapes are the overflows'.
+        let key = xxh3_128_with_seed(name, seed) | 1 << 127;
+        tracks.with(&SPANS, key, now, labels, |track, bounds| {
+            track.count(0, 1);
+            track.count(1, row.payload.len() as u64);
+            track.observe(0, bounds, example);
+        });
+    }
+
+    fn side(&mut self, row: &SpanRow, of: &Of, peer: Option<Peer<'_>>) -> Side {
+        Side {
+            service: Arc::clone(&of.service),
+            peer: peer.map(|peer| (peer.kind, self.name(&peer.name))),
+            caller: matches!(row.kind, SpanKind::Client | SpanKind::Producer),
+            message: matches!(row.kind, SpanKind::Producer | SpanKind::Consumer),
+            failed: row.status == StatusCode::Error,
+            paired: false,
+            example: example(row),
+        }
+    }
+
+    fn name(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.names.get(name) {
+            return Arc::clone(known);
+        }
+        if self.names.len() >= MAX_NAMES {
+            self.names.clear();
+        }
+        let name = Arc::<str>::from(name);
+        self.names.insert(Arc::clone(&name));
+        name
+    }
+
+    fn caller(&mut self, spans: &SpanBatch, row: &SpanRow, of: &Of, now: u64) {
+        let own = key(row.trace, row.span);
+        // Some protocols give both sides one id; the callee's parent is then the caller's.
+        let callee = self.waiting.callee(own);
+        let callee = callee.or_else(|| self.waiting.callee_of_span(key(row.trace, row.parent), row.span));
+        let side = match callee {
+            Some(callee) => {
+                let mut side = self.side(row, of, None);
+                self.call(&side, &callee, now);
+                if !side.message {
+                    return;
+                }
+                side.paired = true;
+                side
+            }
+            None => self.side(row, of, peer(row.payload.of(&spans.bytes))),
+        };
+        match &side.peer {
+            // Databases send no spans: there is nothing to wait for.
+            Some((PeerKind::Database, _)) if !side.message => self.alone(&side, now),
+            _ => self.wait(own, side, now),
+        }
+    }
+
+    fn callee(&mut self, spans: &SpanBatch, row: &SpanRow, of: &Of, now: u64) {
+        let payload = row.payload.of(&spans.bytes);
+        let link = (row.kind == SpanKind::Consumer).then(|| first_link(payload)).flatten();
+        let by = match link {
+            Some((trace, span)) => Some(key(trace, span)),
+            None => (row.parent != 0).then(|| key(row.trace, row.parent)),
+        };
+        let twin = self.waiting.caller(key(row.trace, row.span));
+        let caller = twin.or_else(|| self.waiting.caller(by?));
+        if let Some(caller) = caller {
+            let side = self.side(row, of, None);
+            return self.call(&caller, &side, now);
+        }
+        let peer = (row.kind == SpanKind::Consumer).then(|| peer(payload)).flatten();
+        let side = self.side(row, of, peer);
+        match by {
+            Some(key) => self.wait(key, side, now),
+            None if side.message => self.alone(&side, now),
+            None => {
+                let example = side.example;
+                self.edge(USER, &side.service, "virtual_node", side.failed, [example; 2], now);
+            }
+        }
+    }
+
+    fn wait(&mut self, key: u64, side: Side, now: u64) {
+        let full = self.waiting.len() >= super::waiting::MAX_WAITING;
+        match self.waiting.wait(key, side, now) {
+            Ok(()) => {}
+            Err(side) if full => self.half(&DROPPED, &side, now),
+            Err(before) if before.paired => {}
+            Err(before) => self.alone(&before, now),
+        }
+    }
+
+    /// Counts those that have waited for too long.
+    fn expire(&mut self, now: u64) {
+        while let Some(side) = self.waiting.expired(now) {
+            self.alone(&side, now);
+        }
+    }
+
+    /// A call of which both sides are known.
+    fn call(&mut self, caller: &Side, callee: &Side, now: u64) {
+        let connection = if caller.message || callee.message { "messaging_system" } else { "" };
+        let failed = caller.failed || callee.failed;
+        let examples = [caller.example, callee.example];
+        self.edge(&caller.service, &callee.service, connection, failed, examples, now);
+    }
+
+    /// A call of which the other side is known by this one only, if at all.
+    fn alone(&mut self, side: &Side, now: u64) {
+        let peer = side.peer.as_ref().filter(|(kind, _)| side.caller || *kind == PeerKind::Queue);
+        let Some((kind, peer)) = peer else { return self.half(&UNPAIRED, side, now) };
+        let connection = match kind {
+            PeerKind::Database => "database",
+            PeerKind::Queue => "messaging_system",
+            PeerKind::Other => "virtual_node",
+        };
+        let (client, server) = if side.caller { (&side.service, peer) } else { (peer, &side.service) };
+        self.edge(client, server, connection, side.failed, [side.example; 2], now);
+    }
+
+    fn edge(
+        &mut self,
+        client: &str,
+        server: &str,
+        connection: &str,
+        failed: bool,
+        [as_client, as_server]: [Example; 2],
+        now: u64,
+    ) {
+        let seed = xxh3_64_with_seed(connection.as_bytes(), xxh3_64(client.as_bytes()));
+        let key = xxh3_128_with_seed(server.as_bytes(), seed) | 1 << 127;
+        let labels =
+            || Labels::new([("client", client), ("server", server), ("connection_type", connection)]);
+        self.tracks.with(&CALLS, key, now, labels, |track, bounds| {
+            track.count(0, 1);
+            track.count(1, u64::from(failed));
+            track.observe(0, bounds, as_client);
+            track.observe(1, bounds, as_server);
+        });
+    }
+
+    fn half(&mut self, shape: &'static super::tracks::Shape, side: &Side, now: u64) {
+        let (client, server) = if side.caller { (&*side.service, "") } else { ("", &*side.service) };
+        let seed = xxh3_64_with_seed(client.as_bytes(), std::ptr::from_ref(shape) as u64);
+        let key = xxh3_128_with_seed(server.as_bytes(), seed) | 1 << 127;
+        let labels = || Labels::new([("client", client), ("server", server)]);
+        self.tracks.with(shape, key, now, labels, |track, _| track.count(0, 1));
+    }
+
+    /// Samples of all series at this time, exemplars since the last, and the ends of series that have been idle.
+    pub fn collect(&mut self, now: u64) -> MetricBatch {
+        self.expire(now);
+        let idle = self.tracks.take_idle(now.saturating_sub(IDLE));
+        let batch = samples::write(&mut self.tracks, &idle, self.written, now);
+        self.written = now;
+        batch
+    }
+
+    /// What is counted under each set of labels.
+    pub fn tracks(&self) -> impl Iterator<Item = &Track> {
+        self.tracks.iter()
+    }
+
+    /// Upper bounds of the buckets of all histograms, in nanoseconds; one more has no bound.
+    pub fn bounds(&self) -> &[u64] {
+        &self.tracks.bounds
+    }
+
+    /// What became of spans.
+    pub fn stats(&self) -> RedStats {
+        RedStats {
+            series: self.tracks.series(),
+            overflowed: self.tracks.overflowed,
+            late: self.late,
+            waiting: self.waiting.len(),
+        }
+    }
+}
+
+fn example(row: &SpanRow) -> Example {
+    Example {
+        nanos: row.end.saturating_sub(row.start),
+        trace: row.trace,
+        span: row.span,
+        spelling: row.spelling,
+        time: row.end,
+    }
+}
+
+fn kind(kind: SpanKind) -> &'static str {
+    match kind {
+        SpanKind::Unspecified => "SPAN_KIND_UNSPECIFIED",
+        SpanKind::Internal => "SPAN_KIND_INTERNAL",
+        SpanKind::Server => "SPAN_KIND_SERVER",
+        SpanKind::Client => "SPAN_KIND_CLIENT",
+        SpanKind::Producer => "SPAN_KIND_PRODUCER",
+        SpanKind::Consumer => "SPAN_KIND_CONSUMER",
+    }
+}
+
+fn status(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::Unset => "STATUS_CODE_UNSET",
+        StatusCode::Ok => "STATUS_CODE_OK",
+        StatusCode::Error => "STATUS_CODE_ERROR",
+    }
+}
+
+/// Puts the values of dimensions that a message has among its attributes in their places.
+fn read(dimensions: &[(String, String)], message: &[u8], attributes: u32, values: &mut [String]) {
+    if dimensions.is_empty() {
+        return;
+    }
+    let mut reader = Reader::new(message);
+    while let Ok(Some((field, value))) = reader.read() {
+        let (true, Field::Bytes(pair)) = (field == attributes, value) else { continue };
+        let (mut key, mut value) = (&[][..], &[][..]);
+        let mut pair = Reader::new(pair);
+        while let Ok(Some((field, read))) = pair.read() {
+            match (field, read) {
+                (1, Field::Bytes(bytes)) => key = bytes,
+                (2, Field::Bytes(bytes)) => value = bytes,
+                _ => {}
+            }
+        }
+        let place = dimensions.iter().position(|(name, _)| name.as_bytes() == key);
+        let Some(slot) = place.and_then(|place| values.get_mut(place)) else { continue };
+        match Reader::new(value).read() {
+            Ok(Some((1, Field::Bytes(text)))) => *slot = String::from_utf8_lossy(text).into_owned(),
+            Ok(Some((2, Field::Varint(bits)))) => *slot = (bits != 0).to_string(),
+            Ok(Some((3, Field::Varint(bits)))) => *slot = (bits as i64).to_string(),
+            Ok(Some((4, Field::Fixed64(bits)))) => *slot = f64::from_bits(bits).to_string(),
+            _ => {}
+        }
+    }
+}
