@@ -7,12 +7,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parsers::otlp::SpanEncoder;
-use parsers::record::{Batch, Exemplar, Labels, LogRecord, Series, Severity, Span, TraceId};
+use parsers::record::{Exemplar, Labels, LogRecord, Series, Severity, Span, TraceId};
 
-use crate::calls::Sheet;
-use crate::reading::{minutes, of_batches};
-
+mod calls;
 mod running;
 mod samples;
 mod span_view;
@@ -343,43 +340,13 @@ pub trait TraceRead: Send + Sync {
     /// Which operations ran and who called whom, counted over the spans that started in the window, widened to whole minutes.
     /// Spans count that sampling dropped since, if they were in a segment before.
     fn calls(&self, window: Window) -> Result<Calls, ReadError> {
-        calls_of_traces(self, window)
+        calls::of_traces(self, window)
     }
 
     /// Services that have spans in the window, each with its operations, both sorted. A sealed segment that touches the window
     /// counts whole, and lists at most 1,000 operations a service.
     fn services(&self, window: Window) -> Result<Vec<(String, Vec<String>)>, ReadError>;
 }
-
-/// [`TraceRead::calls`] over whole traces, for sources that keep no count.
-fn calls_of_traces<T: TraceRead + ?Sized>(traces: &T, window: Window) -> Result<Calls, ReadError> {
-    let (minutes, window) = minutes(window);
-    let mut all = Sheet::within(minutes);
-    let mut encoder = SpanEncoder::default();
-    let mut held = 0;
-    let select = SpanSelect { window, service: None, name: None };
-    let mut merge = |encoder: &mut SpanEncoder| {
-        let batch = Batch { spans: std::mem::take(encoder).finish(), ..Batch::default() };
-        all.merge(&of_batches(std::iter::once(&batch)));
-    };
-    traces.scan_traces(&select, &mut |spans| {
-        held += spans.len();
-        for span in &spans {
-            // One trace more is far below what a batch may hold.
-            let _ = encoder.push(span);
-        }
-        if held >= SPANS_AT_ONCE {
-            held = 0;
-            merge(&mut encoder);
-        }
-        ControlFlow::Continue(())
-    })?;
-    merge(&mut encoder);
-    Ok(all.into_calls(window))
-}
-
-/// Spans that are counted together, where traces are scanned for it.
-const SPANS_AT_ONCE: usize = 100_000;
 
 /// Reads log records by stream and time.
 pub trait LogRead: Send + Sync {

@@ -40,10 +40,7 @@ pub(super) fn by_traces<R: TraceRead + ?Sized>(
 ) -> Result<bool, ReadError> {
     let wanted = |span: &SpanView<'_>| select.wants(span.service(), span.start, span.end);
     let traces = TraceSelect {
-        window: Window {
-            start: select.window.start.saturating_sub(select.longest),
-            end: select.window.end,
-        },
+        window: Window { start: select.window.start.saturating_sub(select.longest), end: select.window.end },
         service: match select.services.as_slice() {
             [one] => Some(one.clone()),
             _ => None,

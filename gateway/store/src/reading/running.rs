@@ -25,7 +25,8 @@ pub(super) fn running(
             return false;
         }
     }
-    let of_service = |(service, _): &(Arc<str>, _)| select.services.iter().any(|wanted| **wanted == **service);
+    let of_service =
+        |(service, _): &(Arc<str>, _)| select.services.iter().any(|wanted| **wanted == **service);
     let mut touched: Vec<_> = segments
         .iter()
         .filter(|s| s.name.signal == Signal::Traces && select.window.touches(s.footer.first, s.footer.last))
