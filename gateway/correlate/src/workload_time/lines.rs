@@ -85,8 +85,14 @@ pub(super) fn read(
         bytes: 0,
     };
     for matchers in selectors(trace) {
-        let select =
-            LogSelect { matchers, window, direction: Direction::Forward, trace: None, contains: Vec::new(), mentions: None };
+        let select = LogSelect {
+            matchers,
+            window,
+            direction: Direction::Forward,
+            trace: None,
+            contains: Vec::new(),
+            mentions: None,
+        };
         logs.scan_views(&select, false, &mut visitor)?;
     }
     Ok(visitor.found)

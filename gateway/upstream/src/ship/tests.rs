@@ -363,7 +363,8 @@ async fn a_batch_whose_answer_was_lost_is_stored_once_in_a_trefoil() {
     bench.shipper.ship(&batch(&["zero", "one", "two", "three", "four", "five", "six", "seven"])).await;
     let mut stored = Vec::new();
     let (window, direction) = (Window::ALL, Direction::Forward);
-    let select = LogSelect { matchers: vec![], window, direction, trace: None, contains: vec![], mentions: None };
+    let select =
+        LogSelect { matchers: vec![], window, direction, trace: None, contains: vec![], mentions: None };
     store
         .scan_logs(&select, &mut |record| {
             stored.push(String::from_utf8(record.line).unwrap());
