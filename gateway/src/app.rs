@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
-use correlate::{CorrelateOptions, Correlator, Exemplars};
+use correlate::{CorrelateOptions, Correlator, Exemplars, HeldMetrics};
 use parsers::derived::Deriver;
 use parsers::record::Batch;
 use parsers::stage::Pipeline;
@@ -170,8 +170,9 @@ impl App {
         let metrics = prometheus.clone().map(|server| Arc::new(server) as Arc<dyn MetricRead>);
         let traces: Arc<dyn store::read::TraceRead> = Arc::new(store.clone());
         let joining = correlate_options(config.prometheus.as_ref());
-        let exemplars =
-            Exemplars::new(Arc::clone(&traces), Arc::new(store.clone()), metrics.clone(), &joining);
+        let held = || Arc::new(HeldMetrics::new(Arc::new(store.clone()))) as Arc<dyn MetricRead>;
+        let series = metrics.clone().unwrap_or_else(held);
+        let exemplars = Exemplars::new(Arc::clone(&traces), Arc::new(store.clone()), Some(series), &joining);
         let correlator =
             Correlator::new(Arc::clone(&traces), metrics, joining).with_logs(Arc::new(store.clone()));
 

@@ -10,7 +10,7 @@ use store::read::{LogRead, MetricRead, ReadError, TraceRead, TraceRecords};
 use crate::absent::{self, absence};
 use crate::metrics::{self, Findings};
 use crate::{
-    AbsentReason, AbsentSignal, Answer, ClockOffset, CorrelateOptions, ExemplarSource, critical, incomplete, seen,
+    AbsentReason, AbsentSignal, Answer, ClockOffset, CorrelateOptions, ExemplarSource, LabelMapping, critical, incomplete, seen,
     spellings, tree, workload_time,
 };
 
@@ -36,6 +36,23 @@ impl Correlator {
     /// Offers log lines of `logs` that have no id, too.
     pub fn with_logs(self, logs: Arc<dyn LogRead>) -> Self {
         Self { logs: Some(logs), ..self }
+    }
+
+    /// Which labels say the same thing as which resource attributes.
+    pub fn mapping(&self) -> &LabelMapping {
+        &self.options.mapping
+    }
+
+    pub(crate) fn store(&self) -> Arc<dyn TraceRead> {
+        Arc::clone(&self.store)
+    }
+
+    pub(crate) fn metrics(&self) -> Option<Arc<dyn MetricRead>> {
+        self.metrics.clone()
+    }
+
+    pub(crate) fn options(&self) -> &CorrelateOptions {
+        &self.options
     }
 
     /// Everything known of one trace. Never fails: what could not be read is among [`Answer::absent`].

@@ -11,7 +11,7 @@ use query::series_selectors::Selector;
 use rustc_hash::FxHashSet;
 use store::read::{ExemplarRead, Matcher, MetricRead, ReadError, TraceRead, Window};
 
-use crate::made::{self, Group};
+use crate::made::{self, Group, Made};
 use crate::{CorrelateOptions, LabelMapping};
 
 /// Exemplars from one source: a graph shows some hundreds.
@@ -36,7 +36,16 @@ pub struct SeriesExemplars {
     /// Its labels, `__name__` among them.
     pub labels: Arc<Labels>,
     /// In time order.
-    pub exemplars: Vec<Exemplar>,
+    pub exemplars: Vec<FoundExemplar>,
+}
+
+/// An exemplar that was received, or made here.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundExemplar {
+    /// The exemplar.
+    pub exemplar: Exemplar,
+    /// What it was made of, where nobody sent it.
+    pub made: Option<Made>,
 }
 
 /// What was found.
@@ -57,6 +66,10 @@ impl Exemplars {
         options: &CorrelateOptions,
     ) -> Self {
         Self { traces, stored, metrics, mapping: Arc::new(options.mapping.clone()) }
+    }
+
+    pub(crate) fn stored(&self) -> &Arc<dyn ExemplarRead> {
+        &self.stored
     }
 
     /// Exemplars of the series that an expression selects, in the window. `step` is the width of a point where it is known. A
@@ -90,29 +103,31 @@ impl Exemplars {
         all.retain(|exemplar| exemplar.trace_id.is_none_or(|id| self.traces.sampled_out(id).is_none()));
         let known: FxHashSet<_> = all.iter().map(identity).collect();
         all.extend(stored?.into_iter().filter(|exemplar| !known.contains(&identity(exemplar))));
-        all.extend(self.made(&all, series, window, step).await?);
-        let mut by_series: BTreeMap<Arc<Labels>, Vec<Exemplar>> = BTreeMap::new();
-        for exemplar in all {
-            by_series.entry(Arc::clone(&exemplar.series)).or_default().push(exemplar);
+        let made = self.made(&all, series, window, step).await?;
+        let made = made.into_iter().map(|(exemplar, made)| FoundExemplar { exemplar, made: Some(made) });
+        let sent = all.into_iter().map(|exemplar| FoundExemplar { exemplar, made: None });
+        let mut by_series: BTreeMap<Arc<Labels>, Vec<FoundExemplar>> = BTreeMap::new();
+        for found in sent.chain(made) {
+            by_series.entry(Arc::clone(&found.exemplar.series)).or_default().push(found);
         }
         found.series = by_series
             .into_iter()
             .map(|(labels, mut exemplars)| {
-                exemplars.sort_by_key(|exemplar| exemplar.time);
+                exemplars.sort_by_key(|found| found.exemplar.time);
                 SeriesExemplars { labels, exemplars }
             })
             .collect();
         Ok(found)
     }
 
-    /// Exemplars of spans for the histograms among these series that have none.
+    /// Exemplars of spans for those of these series that measure requests and have none.
     async fn made(
         &self,
         sent: &[Exemplar],
         mut series: Vec<Labels>,
         window: Window,
         step: Option<Duration>,
-    ) -> Result<Vec<Exemplar>, ReadError> {
+    ) -> Result<Vec<(Exemplar, Made)>, ReadError> {
         series.truncate(MAX_SERIES);
         let has: BTreeSet<Labels> =
             sent.iter().map(|exemplar| made::without_bound(&exemplar.series)).collect();
@@ -134,7 +149,7 @@ async fn ask(
     window: Window,
 ) -> Result<(Vec<Exemplar>, Vec<Labels>), ReadError> {
     let texts: Vec<String> =
-        selectors.iter().filter(|one| may_be_buckets(one)).map(|one| one.text.clone()).collect();
+        selectors.iter().filter(|one| may_count_requests(one)).map(|one| one.text.clone()).collect();
     let series =
         async { if texts.is_empty() { Ok(Vec::new()) } else { server.series(&texts, window).await } };
     let both = join(server.exemplars(expression, window), series);
@@ -147,12 +162,12 @@ async fn ask(
     Ok((exemplars, series.unwrap_or_default()))
 }
 
-/// Whether buckets of a histogram can be among what is selected.
-fn may_be_buckets(selector: &Selector) -> bool {
+/// Whether series that measure requests can be among what is selected.
+fn may_count_requests(selector: &Selector) -> bool {
     use store::read::MatchOp;
     let mut names = selector.matchers.iter().filter(|matcher| matcher.name == "__name__");
     names.all(|name| match &name.op {
-        MatchOp::Equal(name) => name.ends_with(made::BUCKETS),
+        MatchOp::Equal(name) => made::may_count_requests(name),
         _ => true,
     })
 }

@@ -10,15 +10,19 @@ mod correlator;
 mod critical;
 mod exemplars;
 mod incomplete;
+mod held;
 mod made;
 mod mapping;
 mod metrics;
 mod options;
 pub mod red;
+mod patterns;
+mod pivot;
 mod seen;
 mod service_graph;
 mod skew;
 mod spellings;
+mod streams;
 mod tree;
 mod workload_time;
 
@@ -28,8 +32,18 @@ pub use answer::{
     SpanNode,
 };
 pub use correlator::Correlator;
-pub use exemplars::{Exemplars, ExemplarsFound, SeriesExemplars};
+pub use exemplars::{Exemplars, ExemplarsFound, FoundExemplar, SeriesExemplars};
+pub use held::HeldMetrics;
+pub use made::{Made, Representative};
 pub use mapping::{LabelMapping, WorkloadField};
 pub use options::CorrelateOptions;
+pub use patterns::{
+    Counted, ExampleTrace, ExceptionGroup, FoundPattern, LogPatterns, Novelty, PatternQuestion,
+    PatternReport, Verdict,
+};
+pub use pivot::{
+    LookedAt, Pivot, Reason, Related, RelatedExemplar, RelatedLog, RelatedTrace, RelatedWorkload, Start,
+    SurfaceQuery, WorkloadName,
+};
 pub use service_graph::{ServiceCalls, service_graph};
 pub use workload_time::OfferLimits;

@@ -1,18 +1,23 @@
-//! Exemplars made of spans, for histograms of durations to which applications give none: of each step the slowest request and a
-//! typical one. Their traces are stored, since their spans were just read.
+//! Exemplars made of spans, for histograms of durations and counts of requests to which applications give none: of each step the
+//! slowest request, a typical one and one that failed. Their traces are stored, since their spans were just read.
+
+mod agreement;
+mod family;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parsers::record::{Exemplar, ExemplarOrigin, Labels, Span, SpanKind, StatusCode, Value, Workload};
+use parsers::record::{Exemplar, ExemplarOrigin, Labels, Span, StatusCode, Workload};
 use store::read::{ReadError, SpanSelect, TraceRead, Window};
 
-use crate::{LabelMapping, WorkloadField};
+use crate::LabelMapping;
+use agreement::describes;
+use family::Unit;
 
-/// What the name of a bucket's series ends with.
-pub(crate) const BUCKETS: &str = "_bucket";
+pub(crate) use family::may_count_requests;
+
 /// The upper bound of a bucket.
 const BOUND: &str = "le";
 /// Steps of a window when the client does not say: more points would cover each other in a graph.
@@ -28,13 +33,12 @@ const MAX_SPANS: usize = 500_000;
 /// Longest time for it: a graph waits.
 const MAX_TIME: Duration = Duration::from_secs(8);
 
-/// The buckets of one histogram.
+/// The buckets of one histogram, or one series of counts.
 #[derive(Debug)]
 pub(crate) struct Group {
     labels: Labels,
-    /// Nanoseconds in the unit that its values have.
-    unit: f64,
-    /// Upper bounds, in growing order, with their series.
+    unit: Unit,
+    /// Upper bounds, in growing order, with their series; a count has one without a bound.
     buckets: Vec<(f64, Arc<Labels>)>,
 }
 
@@ -45,17 +49,53 @@ impl Group {
     }
 }
 
+/// Which trace of a step it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Representative {
+    /// The slowest request.
+    Highest,
+    /// One in the middle.
+    Typical,
+    /// One that failed.
+    Error,
+}
+
+impl Representative {
+    /// As answers write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Highest => "highest",
+            Self::Typical => "typical",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What is known of an exemplar that was made of a span.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Made {
+    /// Which of its step it is.
+    pub of: Representative,
+    /// Whether the span's status is an error.
+    pub error: bool,
+    /// How long the span took, ns.
+    pub duration: u64,
+    /// How many of the series' labels the span confirms, 0 to 1.
+    pub confidence: f64,
+}
+
 /// The labels of a histogram, whichever of its buckets these are of.
 pub(crate) fn without_bound(labels: &Labels) -> Labels {
     Labels::new(labels.iter().filter(|(name, _)| *name != BOUND))
 }
 
-/// The histograms of durations among these series.
+/// The histograms of durations, and counts of requests, among these series.
 pub(crate) fn groups(series: Vec<Labels>) -> Vec<Group> {
     let mut groups: BTreeMap<Labels, Group> = BTreeMap::new();
     for labels in series {
-        let Some(unit) = labels.get("__name__").and_then(unit) else { continue };
-        let Some(bound) = labels.get(BOUND).and_then(|bound| bound.parse::<f64>().ok()) else { continue };
+        let Some(unit) = labels.get("__name__").and_then(family::unit) else { continue };
+        let bound = labels.get(BOUND).and_then(|bound| bound.parse::<f64>().ok());
+        let Some(bound) = (if unit.is_of_buckets() { bound } else { Some(f64::INFINITY) }) else { continue };
         let key = without_bound(&labels);
         if groups.len() >= MAX_GROUPS && !groups.contains_key(&key) {
             continue;
@@ -71,26 +111,19 @@ pub(crate) fn groups(series: Vec<Labels>) -> Vec<Group> {
     groups
 }
 
-/// Nanoseconds in the unit of a histogram, if it is one of durations.
-fn unit(metric: &str) -> Option<f64> {
-    let base = metric.strip_suffix(BUCKETS)?;
-    let units =
-        [("seconds", 1e9), ("milliseconds", 1e6), ("ms", 1e6), ("microseconds", 1e3), ("nanoseconds", 1.0)];
-    let named = units.into_iter().find(|(name, _)| base.rsplit('_').next() == Some(*name));
-    // Span metrics of Tempo and of the Collector's older versions: seconds, without saying so.
-    named.map(|(_, unit)| unit).or_else(|| base.ends_with("_latency").then_some(1e9))
-}
-
 /// Spans of one histogram in one step.
 #[derive(Default)]
 struct Step {
     slowest: Option<Seen>,
+    failed: Option<Seen>,
     some: Vec<Seen>,
 }
 
 #[derive(Clone)]
 struct Seen {
     duration: u64,
+    error: bool,
+    confidence: f64,
     exemplar: (parsers::record::TraceId, parsers::record::SpanId, u64),
 }
 
@@ -101,7 +134,7 @@ pub(crate) fn of_spans(
     groups: &[Group],
     window: Window,
     step: Option<Duration>,
-) -> Result<Vec<Exemplar>, ReadError> {
+) -> Result<Vec<(Exemplar, Made)>, ReadError> {
     let began = Instant::now();
     let width = window.end.saturating_sub(window.start).max(1);
     let step = step.map_or(width / STEPS, |step| step.as_nanos() as u64).max(width / MAX_STEPS).max(1);
@@ -113,16 +146,16 @@ pub(crate) fn of_spans(
         seen += spans.len();
         for span in spans.iter().filter(|span| window.contains(span.end)) {
             let workload = Workload::from_resource(&span.resource);
-            let fitting =
-                fitting.entry(workload).or_insert_with_key(|workload| fits(mapping, groups, workload));
+            let fitting = match fitting.get(&workload) {
+                Some(known) => known,
+                None => fitting.entry(workload.clone()).or_insert_with_key(|w| fits(mapping, groups, w)),
+            };
             for &at in fitting.iter() {
-                let Some(group) = groups.get(at).filter(|group| describes(&group.labels, mapping, span))
-                else {
-                    continue;
-                };
+                let Some(group) = groups.get(at) else { continue };
+                let Some(confidence) = describes(&group.labels, mapping, &workload, span) else { continue };
                 let number = (span.end - window.start) / step;
                 let place = steps.entry((at, number)).or_default();
-                note(place, group, span);
+                note(place, group, span, confidence);
             }
         }
         if seen < MAX_SPANS && began.elapsed() < MAX_TIME {
@@ -135,14 +168,21 @@ pub(crate) fn of_spans(
     Ok(made.flat_map(|(group, step)| step.exemplars(group)).collect())
 }
 
-fn note(place: &mut Step, group: &Group, span: &Span) {
-    let seen = Seen { duration: span.duration(), exemplar: (span.trace_id, span.span_id, span.end) };
+fn note(place: &mut Step, group: &Group, span: &Span, confidence: f64) {
+    let error = span.status.code == StatusCode::Error;
+    let exemplar = (span.trace_id, span.span_id, span.end);
+    let seen = Seen { duration: span.duration(), error, confidence, exemplar };
     // What no bucket holds was not observed.
     if group.bucket(seen.duration).is_none() {
         return;
     }
-    if place.slowest.as_ref().is_none_or(|slowest| slowest.duration < seen.duration) {
-        place.slowest = Some(seen.clone());
+    let slower = |known: &Option<Seen>| known.as_ref().is_none_or(|known| known.duration < seen.duration);
+    if slower(&place.slowest) {
+        // The one before it may be the slowest that failed beside it.
+        let before = place.slowest.replace(seen.clone()).filter(|before| before.error);
+        place.failed = before.or(place.failed.take());
+    } else if error && slower(&place.failed) {
+        place.failed = Some(seen.clone());
     }
     if place.some.len() < STEP_SPANS {
         place.some.push(seen);
@@ -151,36 +191,42 @@ fn note(place: &mut Step, group: &Group, span: &Span) {
 
 impl Group {
     fn bucket(&self, duration: u64) -> Option<&Arc<Labels>> {
-        let value = duration as f64 / self.unit;
+        let value = self.unit.of(duration);
         self.buckets.iter().find(|(bound, _)| value <= *bound).map(|(_, labels)| labels)
     }
 }
 
 impl Step {
-    /// The slowest, and the middle one unless it is the same.
-    fn exemplars(mut self, group: &Group) -> impl Iterator<Item = Exemplar> {
+    /// The slowest, the middle one and one that failed, each trace once.
+    fn exemplars(mut self, group: &Group) -> impl Iterator<Item = (Exemplar, Made)> {
         self.some.sort_by_key(|seen| seen.duration);
         let typical = self.some.get(self.some.len().saturating_sub(1) / 2).cloned();
-        let same =
-            |seen: &Seen| self.slowest.as_ref().is_some_and(|slowest| slowest.exemplar == seen.exemplar);
-        let typical = typical.filter(|seen| !same(seen));
-        self.slowest
+        let all = [
+            (Representative::Highest, self.slowest),
+            (Representative::Error, self.failed),
+            (Representative::Typical, typical),
+        ];
+        let mut shown = BTreeSet::new();
+        let made: Vec<(Exemplar, Made)> = all
             .into_iter()
-            .chain(typical)
-            .filter_map(|seen| {
+            .filter_map(|(of, seen)| {
+                let seen = seen?;
                 let (trace, span, time) = seen.exemplar;
-                Some(Exemplar {
+                let exemplar = Exemplar {
                     series: Arc::clone(group.bucket(seen.duration)?),
                     labels: Vec::new(),
-                    value: seen.duration as f64 / group.unit,
+                    value: group.unit.of(seen.duration),
                     time,
                     trace_id: Some(trace),
                     span_id: Some(span),
                     origin: ExemplarOrigin::Trefoil,
-                })
+                };
+                let (error, duration, confidence) = (seen.error, seen.duration, seen.confidence);
+                let made = Made { of, error, duration, confidence };
+                shown.insert((trace.bits(), span)).then_some((exemplar, made))
             })
-            .collect::<Vec<_>>()
-            .into_iter()
+            .collect();
+        made.into_iter()
     }
 }
 
@@ -214,74 +260,4 @@ fn only_service(
     }
     let first = services.pop_first();
     Ok(first.filter(|_| services.is_empty()))
-}
-
-/// Names of attributes behind labels that are not the attribute's own name.
-const ALIASES: [(&str, &[&str]); 10] = [
-    ("method", &["http.request.method", "http.method", "rpc.method"]),
-    ("http_method", &["http.request.method", "http.method"]),
-    ("status", &["http.response.status_code", "http.status_code"]),
-    ("code", &["http.response.status_code", "http.status_code"]),
-    ("status_code", &["http.response.status_code", "http.status_code"]),
-    ("http_status_code", &["http.response.status_code", "http.status_code"]),
-    ("http_response_status_code", &["http.status_code"]),
-    ("http_request_method", &["http.method"]),
-    ("route", &["http.route"]),
-    ("handler", &["http.route"]),
-];
-
-/// Whether the span is of a request that the histogram counts: it is on the side of the call that the name tells, and none of its
-/// attributes says something else than the label of that name.
-fn describes(labels: &Labels, mapping: &LabelMapping, span: &Span) -> bool {
-    let name = labels.get("__name__").unwrap_or_default();
-    let of_spans = labels.get("span_name").is_some() || labels.get("span_kind").is_some();
-    let side = if name.contains("client") {
-        matches!(span.kind, SpanKind::Client | SpanKind::Producer)
-    } else {
-        matches!(span.kind, SpanKind::Server | SpanKind::Consumer)
-    };
-    (side || of_spans)
-        && labels.iter().filter(|(name, _)| *name != "__name__").all(|(label, value)| match label {
-            "span_name" => span.name == value,
-            "span_kind" => {
-                value.rsplit('_').next().is_some_and(|kind| kind.eq_ignore_ascii_case(span.kind.as_str()))
-            }
-            "status_code" if of_spans => {
-                let code = value.rsplit('_').next().unwrap_or_default();
-                code.eq_ignore_ascii_case(span.status.code.as_str())
-                    || (span.status.code == StatusCode::Unset && code.is_empty())
-            }
-            label if is_mapped(mapping, label) => true,
-            label => agrees(span, label, value),
-        })
-}
-
-/// Whether a label tells the workload, which was compared already.
-fn is_mapped(mapping: &LabelMapping, label: &str) -> bool {
-    let fields =
-        [WorkloadField::Service, WorkloadField::Namespace, WorkloadField::Pod, WorkloadField::Container]
-            .into_iter()
-            .chain([
-                WorkloadField::Node,
-                WorkloadField::Version,
-                WorkloadField::Instance,
-                WorkloadField::Cluster,
-            ]);
-    fields.into_iter().any(|field| mapping.names(field).iter().any(|name| name == label))
-}
-
-fn agrees(span: &Span, label: &str, value: &str) -> bool {
-    let aliases =
-        ALIASES.iter().find(|(name, _)| *name == label).map(|(_, names)| *names).unwrap_or_default();
-    let same = |key: &str| {
-        key.len() == label.len()
-            && key.bytes().zip(label.bytes()).all(|(k, l)| k == l || (l == b'_' && matches!(k, b'.' | b'-')))
-    };
-    let found = span.attributes.iter().find(|(key, _)| same(key) || aliases.contains(&key.as_str()));
-    found.is_none_or(|(_, said)| match said {
-        Value::Str(text) => text == value,
-        Value::Int(number) => number.to_string() == value,
-        Value::Bool(truth) => truth.to_string() == value,
-        _ => true,
-    })
 }

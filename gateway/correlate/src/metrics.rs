@@ -79,6 +79,17 @@ pub(crate) async fn ask(
     findings
 }
 
+/// Series of these workloads around a window; returns by the deadline.
+pub(crate) async fn links(
+    reader: &dyn MetricRead,
+    workloads: &[Workload],
+    window: Option<Window>,
+    options: &CorrelateOptions,
+) -> Findings {
+    let deadline = Instant::now() + options.metric_deadline;
+    Asking { reader, options, deadline }.links(workloads, window).await
+}
+
 fn failed(signal: AbsentSignal, error: &ReadError) -> Absence {
     absence(signal, reason_of(error), error.to_string())
 }

@@ -141,7 +141,7 @@ fn shown(found: &ExemplarsFound) -> Vec<(String, u64, u64, bool)> {
     let mut shown: Vec<_> = found
         .series
         .iter()
-        .flat_map(|series| series.exemplars.iter().map(move |exemplar| (series, exemplar)))
+        .flat_map(|series| series.exemplars.iter().map(move |found| (series, &found.exemplar)))
         .map(|(series, e)| {
             let bound = series.labels.get("le").unwrap_or_default().to_owned();
             (

@@ -1,11 +1,15 @@
 //! Trefoil's own interface: the unified look-up by trace id.
 
 mod analysis;
+mod correlate;
+mod exemplars;
+mod patterns;
 mod request;
 mod response;
 mod routes;
 mod service_graph;
 mod services;
+mod shape;
 #[cfg(test)]
 mod tests;
 

@@ -1,13 +1,14 @@
 //! What the questions of this surface have in common: a window of time, how much, which keys, and how a refusal looks.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
-use store::read::Window;
+use store::read::{ReadError, Window};
 use utoipa::ToSchema;
 
+use crate::blocking::{NotRead, RETRY_AFTER};
 use crate::parameters::{Malformed, Parameters, SECOND};
 
 /// A question that names no window is about the last hour, as Grafana's is.
@@ -15,7 +16,7 @@ pub(super) const DEFAULT_WINDOW: u64 = 3600 * SECOND;
 
 /// Why a request was refused.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     /// What came, and what was expected.
     error: String,
 }
@@ -41,6 +42,66 @@ impl From<Malformed> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         self.with(StatusCode::BAD_REQUEST)
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The question cannot be answered as it stands.
+    Refused(Refusal),
+    /// No room.
+    NotRead(NotRead),
+    /// A source failed.
+    Read(ReadError),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Malformed> for Failure {
+    fn from(error: Malformed) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl From<NotRead> for Failure {
+    fn from(error: NotRead) -> Self {
+        Self::NotRead(error)
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Refused { .. } | ReadError::TooMany { .. } => {
+                Self::Refused(Refusal::new(error.to_string()))
+            }
+            error => Self::Read(error),
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Refused(refusal) => refusal.into_response(),
+            Self::NotRead(error) => {
+                let mut response = Refusal::new(error.to_string()).with(error.status());
+                if error == NotRead::Busy {
+                    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER.as_secs().into());
+                }
+                response
+            }
+            Self::Read(error) => {
+                tracing::error!(%error, "a question could not be answered");
+                let error = Refusal::new("what is stored could not be read; the log says why");
+                error.with(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use utoipa_axum::routes;
 use super::request::Refusal;
 use super::response::TraceBody;
 use super::{analysis, service_graph, services};
+use super::{correlate, exemplars, patterns};
 use crate::{State, collect, scrape};
 
 #[derive(OpenApi)]
@@ -32,6 +33,9 @@ fn described() -> OpenApiRouter<State> {
         .routes(routes!(services::services))
         .routes(routes!(services::operations))
         .routes(routes!(service_graph::service_graph))
+        .routes(routes!(correlate::correlate))
+        .routes(routes!(exemplars::exemplars))
+        .routes(routes!(patterns::patterns))
         .routes(routes!(collect::files))
         .routes(routes!(scrape::targets))
 }

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use correlate::ExemplarsFound;
-use parsers::record::{Exemplar, ExemplarOrigin};
+use correlate::{ExemplarsFound, FoundExemplar};
 use serde::Serialize;
 
 /// The label that names the trace, as Grafana's link is configured to.
@@ -11,6 +10,8 @@ const TRACE_LABEL: &str = "trace_id";
 const SPAN_LABEL: &str = "span_id";
 /// The label of exemplars that no application sent.
 const MADE_LABEL: &str = "trefoil_made";
+/// And which of its step it is: the slowest, a typical or a failed request.
+const OF_LABEL: &str = "trefoil_of";
 
 #[derive(Serialize)]
 struct Envelope<'a> {
@@ -45,7 +46,8 @@ pub(super) fn exemplars(found: &ExemplarsFound) -> Vec<u8> {
     serde_json::to_vec(&envelope).unwrap_or_default()
 }
 
-fn body(exemplar: &Exemplar) -> Body<'_> {
+fn body(found: &FoundExemplar) -> Body<'_> {
+    let exemplar = &found.exemplar;
     let mut labels: BTreeMap<&str, String> =
         exemplar.labels.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
     let ids = [
@@ -53,8 +55,9 @@ fn body(exemplar: &Exemplar) -> Body<'_> {
         (SPAN_LABEL, exemplar.span_id.map(|id| id.to_string())),
     ];
     labels.extend(ids.into_iter().filter_map(|(name, id)| Some((name, id?))));
-    if exemplar.origin == ExemplarOrigin::Trefoil {
+    if let Some(made) = found.made {
         labels.insert(MADE_LABEL, "true".to_owned());
+        labels.insert(OF_LABEL, made.of.as_str().to_owned());
     }
     // Whole milliseconds, as Prometheus keeps them.
     Body { labels, value: number(exemplar.value), timestamp: (exemplar.time / 1_000_000) as f64 / 1e3 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
+use memchr::memmem::Finder;
 use parsers::otlp::{Field, Reader, decode_resource, decode_scope, decode_span, decode_value};
 use parsers::record::{
     Batch, Resource, Scope, Span, SpanBatch, SpanId, SpanKind, SpanRow, StatusCode, TraceId, Value, attribute,
@@ -206,6 +207,12 @@ impl SpanView<'_> {
             Source::Row { block, row, .. } => row.payload.of(&block.spans().bytes),
             Source::Span(_) => &[],
         }
+    }
+
+    /// Whether these bytes occur in what the span itself says: a cheap look before [`SpanView::whole`]. True where the sender's
+    /// bytes are not at hand.
+    pub fn mentions(&self, bytes: &Finder<'_>) -> bool {
+        matches!(self.source, Source::Span(_)) || bytes.find(self.payload()).is_some()
     }
 
     /// The span's own attribute of this key, the first if there are several.

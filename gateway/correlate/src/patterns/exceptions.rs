@@ -1,0 +1,322 @@
+//! Exceptions of lines and of span events, those of one type and stack together.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use memchr::memmem::Finder;
+use parsers::record::{TENANT, Value, attribute};
+use parsers::stack::{Language, Stack};
+use rustc_hash::{FxHashMap, FxHashSet};
+use store::read::{ReadError, ScanReport, SpanView, TraceSelect, TraceVisitor};
+
+use super::count::add_example;
+use super::novelty::{expected, judge};
+use super::{Counted, ExampleTrace, LogPatterns, PatternQuestion, Spent, Verdict};
+
+/// Groups that are held.
+const MAX_GROUPS: usize = 1_000;
+/// Services that are named of a group.
+const MAX_SERVICES: usize = 16;
+/// Occurrences of a group that are told apart by trace and span: one that is both in a line and in a span counts once.
+const MAX_OCCURRENCES: usize = 20_000;
+/// The event, and the start of its attributes' names.
+const EVENT: &str = "exception";
+
+/// Exceptions of one type and stack.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExceptionGroup {
+    /// Who wrote the stack; none if there is no stack.
+    pub language: Option<Language>,
+    /// The exception's class.
+    pub kind: String,
+    /// The class of the innermost cause.
+    pub cause: Option<String>,
+    /// What one of them said.
+    pub message: String,
+    /// Functions, innermost first.
+    pub frames: Vec<String>,
+    /// How often in the window: one that a line and a span of one trace both tell counts once.
+    pub count: u64,
+    /// How often in the window that it is compared with.
+    pub count_against: u64,
+    /// Lines of the window that hold it.
+    pub in_logs: u64,
+    /// Span events of the window that hold it.
+    pub in_spans: u64,
+    /// Whether that is news.
+    pub verdict: Verdict,
+    /// First seen in either window.
+    pub first: u64,
+    /// Last seen in either window.
+    pub last: u64,
+    /// Services that it was seen in, sorted.
+    pub services: Vec<String>,
+    /// Traces of the window that have it, those with stored spans first.
+    pub traces: Vec<ExampleTrace>,
+}
+
+/// Where and when an exception was seen.
+pub(super) struct Seen<'a> {
+    pub(super) side: usize,
+    pub(super) time: u64,
+    pub(super) service: &'a str,
+    pub(super) trace: Option<ExampleTrace>,
+    pub(super) in_span: bool,
+}
+
+type Key = (String, Option<String>, Vec<String>);
+
+#[derive(Default)]
+struct Group {
+    language: Option<Language>,
+    message: String,
+    counts: [u64; 2],
+    in_logs: u64,
+    in_spans: u64,
+    first: u64,
+    last: u64,
+    services: BTreeSet<String>,
+    traces: Vec<ExampleTrace>,
+    occurrences: FxHashSet<(u128, u64)>,
+}
+
+/// All groups.
+#[derive(Default)]
+pub(super) struct Groups {
+    groups: FxHashMap<Key, Group>,
+    left_out: u64,
+    pub(super) spans: [u64; 2],
+    pub(super) warnings: Vec<String>,
+}
+
+impl Groups {
+    pub(super) fn note(&mut self, stack: Stack, seen: &Seen<'_>) {
+        let language = (!stack.frames.is_empty()).then_some(stack.language);
+        let key = (stack.kind, stack.cause, stack.frames);
+        if self.groups.len() >= MAX_GROUPS && !self.groups.contains_key(&key) {
+            self.left_out += 1;
+            return;
+        }
+        let group = self.groups.entry(key).or_insert_with(|| Group {
+            language,
+            message: stack.message,
+            first: seen.time,
+            last: seen.time,
+            ..Group::default()
+        });
+        group.note(seen);
+    }
+
+    /// Groups whose stack is the inner part of exactly one other's are of that one: a span that catches on the way sees less of it.
+    fn merged(self) -> Vec<(Key, Group)> {
+        let mut groups: Vec<(Key, Group)> = self.groups.into_iter().collect();
+        groups.sort_by(|a, b| b.0.2.len().cmp(&a.0.2.len()).then_with(|| a.0.cmp(&b.0)));
+        let mut merged: Vec<(Key, Group)> = Vec::new();
+        for (key, group) in groups {
+            let mut longer = merged.iter_mut().filter(|(other, _)| {
+                other.0 == key.0
+                    && other.2.starts_with(&key.2)
+                    && (other.1 == key.1 || key.1.is_none() || other.1.is_none())
+            });
+            match (longer.next(), longer.next()) {
+                (Some((_, whole)), None) => whole.merge(group),
+                _ => merged.push((key, group)),
+            }
+        }
+        merged
+    }
+
+    /// Judges the groups and puts them in order; how many are left out is told with them.
+    pub(super) fn report(mut self, windows: &[Counted; 2], limit: usize) -> (Vec<ExceptionGroup>, usize) {
+        let [window, against] = windows;
+        let comparable = against.lines > 0 || against.spans > 0;
+        let left_out = std::mem::take(&mut self.left_out) as usize;
+        let groups = self.merged();
+        // What is expected is the same time's worth: exceptions do not tell how traffic has changed.
+        let expected = comparable.then(|| expected(&[], (window.seconds(), against.seconds())));
+        let comparisons = groups.len();
+        let mut found: Vec<ExceptionGroup> = groups
+            .into_iter()
+            .map(|((kind, cause, frames), group)| ExceptionGroup {
+                language: group.language,
+                kind,
+                cause,
+                message: group.message,
+                frames,
+                count: group.counts[0],
+                count_against: group.counts[1],
+                in_logs: group.in_logs,
+                in_spans: group.in_spans,
+                verdict: judge(group.counts[0], group.counts[1], expected, comparisons),
+                first: group.first,
+                last: group.last,
+                services: group.services.into_iter().collect(),
+                traces: group.traces,
+            })
+            .collect();
+        found.sort_by(|a, b| {
+            let news = a.verdict.order().cmp(&b.verdict.order());
+            let counts = b.count.cmp(&a.count).then_with(|| b.count_against.cmp(&a.count_against));
+            news.then(counts).then_with(|| (&a.kind, &a.frames).cmp(&(&b.kind, &b.frames)))
+        });
+        let cut = found.len().saturating_sub(limit) + left_out;
+        found.truncate(limit);
+        (found, cut)
+    }
+}
+
+impl Group {
+    fn note(&mut self, seen: &Seen<'_>) {
+        self.first = self.first.min(seen.time);
+        self.last = self.last.max(seen.time);
+        if seen.side == 0 {
+            *(if seen.in_span { &mut self.in_spans } else { &mut self.in_logs }) += 1;
+        }
+        if self.services.len() < MAX_SERVICES && !seen.service.is_empty() {
+            self.services.insert(seen.service.to_owned());
+        }
+        if let Some(example) = seen.trace {
+            if seen.side == 0 {
+                add_example(&mut self.traces, example);
+            }
+            let span = example.span_id.map_or(0, |span| span.bits());
+            let full = self.occurrences.len() >= MAX_OCCURRENCES;
+            if span != 0 && !full && !self.occurrences.insert((example.trace_id.bits(), span)) {
+                return;
+            }
+        }
+        if let Some(count) = self.counts.get_mut(seen.side) {
+            *count += 1;
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        let shared = other.occurrences.iter().filter(|one| self.occurrences.contains(one)).count() as u64;
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+        // Told twice in the window that is asked about: which it was for the other one does not matter to its reader.
+        self.counts[0] = self.counts[0].saturating_sub(shared);
+        self.occurrences.extend(other.occurrences);
+        self.language = self.language.or(other.language);
+        self.in_logs += other.in_logs;
+        self.in_spans += other.in_spans;
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.services.extend(other.services);
+        if self.message.is_empty() {
+            self.message = other.message;
+        }
+        for example in other.traces {
+            add_example(&mut self.traces, example);
+        }
+    }
+}
+
+/// Adds the exceptions that spans of both windows tell as events.
+pub(super) fn of_spans(
+    patterns: &LogPatterns,
+    question: &PatternQuestion,
+    spent: &mut Spent<'_>,
+    groups: Groups,
+) -> Result<Groups, ReadError> {
+    let mut groups = groups;
+    for (side, window) in [question.window, question.against].into_iter().enumerate() {
+        let finder = Finder::new(EVENT);
+        let service = question.service.as_deref();
+        let wanted = |span: &SpanView<'_>| {
+            service.is_none_or(|service| span.service() == service) && span.mentions(&finder)
+        };
+        let select = TraceSelect {
+            window,
+            service: question.service.clone(),
+            contains: vec![EVENT.as_bytes().to_vec()],
+            wanted: &wanted,
+            whole: false,
+        };
+        let mut visit =
+            Events { question, spent, side, groups: &mut groups, finder: &finder, window, cut: false };
+        let report = patterns.traces.visit_traces(&select, &mut visit)?;
+        let cut = visit.cut;
+        spent.bytes += report.bytes;
+        if let Some(spans) = groups.spans.get_mut(side) {
+            *spans = report.records;
+        }
+        if cut {
+            let which = if side == 0 { "the window" } else { "the window to compare with" };
+            groups
+                .warnings
+                .push(format!("exceptions of spans are of the first {} spans of {which}", report.records));
+        }
+    }
+    Ok(groups)
+}
+
+struct Events<'a, 'q> {
+    question: &'a PatternQuestion,
+    spent: &'a Spent<'q>,
+    side: usize,
+    groups: &'a mut Groups,
+    finder: &'a Finder<'a>,
+    window: store::read::Window,
+    cut: bool,
+}
+
+impl TraceVisitor for Events<'_, '_> {
+    fn trace(&mut self, spans: &[SpanView<'_>]) -> ControlFlow<()> {
+        let service = self.question.service.as_deref();
+        for view in spans {
+            let ours = service.is_none_or(|service| view.service() == service);
+            if !ours || !self.window.contains(view.start) || !view.mentions(self.finder) {
+                continue;
+            }
+            let Some(span) = view.whole() else { continue };
+            let tenant = attribute(&span.resource.attributes, TENANT).and_then(Value::as_str);
+            if self.question.tenant.is_some() && self.question.tenant.as_deref() != tenant {
+                continue;
+            }
+            for event in span.events.iter().filter(|event| event.name == EVENT) {
+                let said = |key: &str| attribute(&event.attributes, key).and_then(Value::as_str);
+                let stack = said("exception.stacktrace").and_then(parsers::stack::parse);
+                let mut stack = stack.unwrap_or_else(|| Stack {
+                    language: Language::Java,
+                    kind: String::new(),
+                    message: String::new(),
+                    cause: None,
+                    frames: Vec::new(),
+                });
+                if let Some(kind) = said("exception.type").filter(|kind| !kind.is_empty()) {
+                    kind.clone_into(&mut stack.kind);
+                }
+                if let Some(message) = said("exception.message") {
+                    stack.message = message.chars().take(MAX_MESSAGE).collect();
+                }
+                if stack.kind.is_empty() && stack.frames.is_empty() {
+                    continue;
+                }
+                let trace = ExampleTrace {
+                    trace_id: span.trace_id,
+                    span_id: Some(span.span_id),
+                    time: event.time,
+                    stored: true,
+                };
+                let service = span.resource.service();
+                let seen =
+                    Seen { side: self.side, time: event.time, service, trace: Some(trace), in_span: true };
+                self.groups.note(stack, &seen);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn progress(&mut self, report: ScanReport, _: u64) -> ControlFlow<()> {
+        if self.spent.allows(&report, 1.0) {
+            return ControlFlow::Continue(());
+        }
+        self.cut = true;
+        ControlFlow::Break(())
+    }
+}
+
+/// Characters of a message that are kept.
+const MAX_MESSAGE: usize = 300;

@@ -1,0 +1,57 @@
+//! Pieces that bodies of this surface share.
+
+use correlate::Absence;
+use parsers::record::Labels;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use store::read::Window;
+use utoipa::ToSchema;
+
+/// Something missing, and why.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AbsenceBody {
+    /// `spans`, `logs`, `exemplars` or `metrics`.
+    signal: &'static str,
+    /// As in the look-up by trace id: `never_seen`, `sampled_out`, `no_match`, `source_down`, `truncated`, ...
+    reason: &'static str,
+    /// For people: which source, until when.
+    detail: String,
+    /// For people: what to try next.
+    hint: String,
+}
+
+impl From<&Absence> for AbsenceBody {
+    fn from(absence: &Absence) -> Self {
+        let (signal, reason) = (absence.signal.as_str(), absence.reason.as_str());
+        Self { signal, reason, detail: absence.detail.clone(), hint: absence.hint.clone() }
+    }
+}
+
+/// A window of time: half open.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct WindowBody {
+    start_unix_nano: String,
+    end_unix_nano: String,
+}
+
+impl From<Window> for WindowBody {
+    fn from(window: Window) -> Self {
+        Self { start_unix_nano: window.start.to_string(), end_unix_nano: window.end.to_string() }
+    }
+}
+
+/// Labels as an object.
+pub(super) fn labels(labels: &Labels) -> Map<String, Value> {
+    labels.iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
+}
+
+/// A text inside a query string.
+pub(super) fn encoded(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len() * 3), |mut out, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
+            byte => out.push_str(&format!("%{byte:02X}")),
+        }
+        out
+    })
+}
