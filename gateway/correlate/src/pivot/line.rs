@@ -121,7 +121,7 @@ fn look(logs: &dyn LogRead, matchers: &[Matcher], time: u64) -> Result<Seen, Rea
                     limit: usize|
      -> Result<Vec<LogRecord>, ReadError> {
         let select =
-            LogSelect { matchers: matchers.to_vec(), window, direction, trace: None, contains: Vec::new() };
+            LogSelect { matchers: matchers.to_vec(), window, direction, trace: None, contains: Vec::new(), mentions: None };
         let mut found = Found { records: Vec::new(), limit, began: Instant::now() };
         let read = logs.scan_logs(&select, &mut |record| {
             found.records.push(record);

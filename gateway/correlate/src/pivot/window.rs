@@ -336,6 +336,7 @@ fn complaints(
             direction: Direction::Backward,
             trace: None,
             contains: Vec::new(),
+            mentions: None,
         };
         let mut worst = Worst { limit, began, tenant: &mut found.tenant, kept: Default::default() };
         let report = logs.scan_views(&select, true, &mut worst)?;
