@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::config::{self, Config, LoadError};
-use crate::{demo, parse_view, provision, reload, trace_view};
+use crate::{demo, doctor, parse_view, provision, reload, trace_view};
 
 /// Log, trace and metric correlation gateway.
 #[derive(Debug, Parser)]
@@ -83,6 +83,8 @@ enum Command {
         #[arg(long, env = "TREFOIL_URL", default_value = "http://127.0.0.1:8080")]
         url: String,
     },
+    /// Follow one real request through every link that Grafana would offer, and say which is dead and what would mend it.
+    Doctor(Box<doctor::Arguments>),
     /// Generate what another program needs to read Trefoil.
     Provision {
         /// For whom.
@@ -135,6 +137,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::CheckConfig { file } => check_config(&file),
         Command::Convert { from: Tool::Promtail, file } => convert_promtail(&file),
         Command::Trace { id, json, url } => trace(&id, json, &url),
+        Command::Doctor(arguments) => examine(&arguments),
         Command::Provision { reader: Reader::Grafana(arguments) } => provision_grafana(&arguments),
     }
 }
@@ -331,6 +334,39 @@ fn convert_promtail(file: &Path) -> Result<(), Failure> {
 
 /// Bytes of an answer that are read at most: one look-up is bounded far below by the server.
 const MAX_ANSWER: usize = 256 << 20;
+
+fn examine(arguments: &doctor::Arguments) -> Result<(), Failure> {
+    let wrong = |message: String| Failure { message, code: 2 };
+    let findings = runtime()?.block_on(async {
+        let (sources, doorway) = match (&arguments.grafana, &arguments.datasources) {
+            (Some(grafana), _) => {
+                let access = provision::Access::from_environment(|name| std::env::var(name).ok());
+                let doorway = doctor::Doorway::through(grafana, access);
+                (doctor::of_grafana(grafana, &doorway).await.map_err(failed)?, doorway)
+            }
+            (None, Some(file)) => {
+                let text = std::fs::read_to_string(file)
+                    .map_err(|error| wrong(format!("{}: {error}", file.display())))?;
+                let sources = doctor::of_provisioning(&text)
+                    .map_err(|error| wrong(format!("{}: {error}", file.display())))?;
+                (sources, doctor::Doorway::direct())
+            }
+            (None, None) => {
+                let target = dashboards::Target::new(dashboards::TargetKind::File, arguments.url.as_str());
+                let text = dashboards::datasources(&target).map_err(failed)?;
+                (doctor::of_provisioning(&text).map_err(failed)?, doctor::Doorway::direct())
+            }
+        };
+        Ok::<_, Failure>(doctor::examine(&sources, &doorway, arguments.id.as_deref()).await)
+    })?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&findings).map_err(failed)?);
+    } else {
+        print!("{}", doctor::render(&findings));
+    }
+    let dead = findings.iter().filter(|finding| finding.outcome == doctor::Outcome::Dead).count();
+    if dead == 0 { Ok(()) } else { Err(failed(format!("{dead} links are dead"))) }
+}
 
 fn provision_grafana(arguments: &provision::Arguments) -> Result<(), Failure> {
     let target = arguments.target();

@@ -9,6 +9,7 @@ pub mod cli;
 mod collected;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod feeds;
 pub mod listener;
 mod own_spans;

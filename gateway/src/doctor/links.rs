@@ -1,0 +1,80 @@
+//! Links by what they say, before anything is asked: uids that name nothing, and settings that Grafana no longer reads.
+
+use serde_json::Value;
+
+use super::Patient;
+use super::report::Finding;
+use super::sources::DataSource;
+
+/// Where a data source's settings name another one, and of which plugins that has to be.
+fn named(source: &DataSource) -> Vec<(String, String, &'static [&'static str])> {
+    const TRACES: &[&str] = &["tempo", "jaeger", "zipkin"];
+    let mut found = Vec::new();
+    let lists = [("derivedFields", TRACES), ("exemplarTraceIdDestinations", TRACES)];
+    for (list, kinds) in lists {
+        for link in source.settings.get(list).and_then(Value::as_array).into_iter().flatten() {
+            let name = link.get("name").and_then(Value::as_str).unwrap_or_default();
+            if let Some(uid) = link.get("datasourceUid").and_then(Value::as_str) {
+                found.push((format!("{list} `{name}`"), uid.to_owned(), kinds));
+            }
+        }
+    }
+    let one: [(&str, &[&str]); 4] = [
+        ("tracesToLogsV2", &["loki", "elasticsearch", "grafana-splunk-datasource", "opensearch"]),
+        ("tracesToMetrics", &["prometheus"]),
+        ("serviceMap", &["prometheus"]),
+        ("tracesToProfiles", &["grafana-pyroscope-datasource"]),
+    ];
+    for (link, kinds) in one {
+        let uid = source.settings.get(link).and_then(|link| link.get("datasourceUid"));
+        if let Some(uid) = uid.and_then(Value::as_str) {
+            found.push((link.to_owned(), uid.to_owned(), kinds));
+        }
+    }
+    found
+}
+
+/// Links that name no data source, or one of another kind; and those in a form that is no longer read.
+pub(super) fn misnamed(patient: &Patient<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for source in patient.sources {
+        for (link, uid, kinds) in named(source) {
+            let fitting: Vec<&str> = patient
+                .sources
+                .iter()
+                .filter(|other| kinds.contains(&other.kind.as_str()))
+                .map(|other| other.uid.as_str())
+                .collect();
+            let remedy = format!("set its `datasourceUid` to one of: {}", or_none(&fitting));
+            match patient.source(&uid) {
+                None => findings.push(Finding::dead(
+                    source,
+                    &link,
+                    format!("leads to the data source `{uid}`, which does not exist"),
+                    remedy,
+                )),
+                Some(other) if !kinds.contains(&other.kind.as_str()) => findings.push(Finding::dead(
+                    source,
+                    &link,
+                    format!("leads to `{uid}`, which is of type {}", other.kind),
+                    remedy,
+                )),
+                Some(_) => {}
+            }
+        }
+        if source.settings.get("tracesToLogs").is_some() {
+            findings.push(Finding::dead(
+                source,
+                "tracesToLogs",
+                "the first form of this link, which Grafana no longer reads",
+                "move it to `tracesToLogsV2`: `tags` as a list of {key, value}, `spanStartTimeShift` and `spanEndTimeShift` with units",
+            ));
+        }
+    }
+    findings
+}
+
+/// A list in words.
+pub(super) fn or_none(items: &[&str]) -> String {
+    if items.is_empty() { "(there is none)".to_owned() } else { items.join(", ") }
+}

@@ -1,0 +1,145 @@
+//! The request that is followed: finding one, and opening it in a data source that shows traces.
+
+use serde_json::Value;
+
+use super::Patient;
+use super::report::Finding;
+use super::sources::DataSource;
+
+/// Traces that are looked at for one that has log lines.
+const CANDIDATES: &str = "20";
+
+/// One request.
+pub(super) struct Request {
+    /// Its trace id.
+    pub(super) id: String,
+    /// Attributes of the resource of one of its spans, text ones.
+    pub(super) tags: Vec<(String, String)>,
+    /// When it ran: s since 1970, its first and last moment.
+    pub(super) window: (u64, u64),
+}
+
+impl Request {
+    /// The tag's value.
+    pub(super) fn tag(&self, key: &str) -> Option<&str> {
+        self.tags.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Finds the request to follow: the one that was asked for, or the newest of the first data source that shows any.
+pub(super) async fn find(
+    patient: &Patient<'_>,
+    id: Option<&str>,
+    answers: &impl Fn(&DataSource) -> bool,
+) -> Result<Request, Finding> {
+    let mut tried = Vec::new();
+    for source in patient.sources.iter().filter(|source| answers(source)) {
+        let ids = match id {
+            Some(id) => vec![id.to_owned()],
+            None => newest(patient, source).await,
+        };
+        for id in ids {
+            match read(patient, source, &id).await {
+                Some(request) => return Ok(request),
+                None => tried.push(format!("{id} in {}", source.uid)),
+            }
+        }
+    }
+    let detail = match tried.as_slice() {
+        [] => "no data source that shows traces has one".to_owned(),
+        tried => format!("not found: {}", tried.join(", ")),
+    };
+    Err(Finding::nothing(detail, "send a request through an instrumented service, or name a trace with --id"))
+}
+
+/// Ids of the newest traces.
+async fn newest(patient: &Patient<'_>, source: &DataSource) -> Vec<String> {
+    let ask = async |path: &str, parameters: &[(&str, &str)]| {
+        patient.doorway.ask(source, path, parameters).await.unwrap_or_default()
+    };
+    let ids = |list: &Value, key: &str| -> Vec<String> {
+        let items = list.as_array().into_iter().flatten();
+        items.filter_map(|item| item.get(key)?.as_str().map(str::to_owned)).collect()
+    };
+    match source.kind.as_str() {
+        "tempo" => {
+            let found = ask("/api/search", &[("q", "{ kind = server }"), ("limit", CANDIDATES)]).await;
+            ids(&found["traces"], "traceID")
+        }
+        "jaeger" => {
+            let services = ask("/api/services", &[]).await;
+            let Some(service) = services["data"][0].as_str() else { return Vec::new() };
+            let found = ask("/api/traces", &[("service", service), ("limit", CANDIDATES)]).await;
+            ids(&found["data"], "traceID")
+        }
+        "zipkin" => {
+            let found = ask("/api/v2/traces", &[("limit", CANDIDATES)]).await;
+            let traces = found.as_array().into_iter().flatten();
+            traces.filter_map(|spans| spans[0]["traceId"].as_str().map(str::to_owned)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Reads a trace from a data source that shows traces.
+async fn read(patient: &Patient<'_>, source: &DataSource, id: &str) -> Option<Request> {
+    let path = match source.kind.as_str() {
+        "tempo" => format!("/api/v2/traces/{id}"),
+        "jaeger" => format!("/api/traces/{id}"),
+        "zipkin" => format!("/api/v2/trace/{id}"),
+        _ => return None,
+    };
+    let answer = patient.doorway.ask(source, &path, &[]).await.ok()?;
+    let (tags, start) = match source.kind.as_str() {
+        "tempo" => of_tempo(&answer),
+        "jaeger" => of_jaeger(&answer),
+        _ => of_zipkin(&answer),
+    }?;
+    // A minute before, for clocks that disagree; an hour after, since few requests are longer.
+    Some(Request { id: id.to_owned(), tags, window: (start.saturating_sub(60), start + 3600) })
+}
+
+type Read = Option<(Vec<(String, String)>, u64)>;
+
+fn of_tempo(answer: &Value) -> Read {
+    let trace = answer.get("trace").unwrap_or(answer);
+    let groups = trace.get("resourceSpans").or_else(|| trace.get("batches"))?.as_array()?;
+    let group = groups.first()?;
+    let tags = group["resource"]["attributes"].as_array().into_iter().flatten();
+    let tags = tags.filter_map(|tag| {
+        Some((tag["key"].as_str()?.to_owned(), tag["value"]["stringValue"].as_str()?.to_owned()))
+    });
+    let start = group["scopeSpans"][0]["spans"][0]["startTimeUnixNano"].as_str()?.parse::<u64>().ok()?;
+    Some((tags.collect(), start / 1_000_000_000))
+}
+
+fn of_jaeger(answer: &Value) -> Read {
+    let trace = answer["data"].as_array()?.first()?;
+    let span = trace["spans"].as_array()?.first()?;
+    let process = &trace["processes"][span["processID"].as_str()?];
+    let tags = process["tags"].as_array().into_iter().flatten();
+    let mut tags: Vec<(String, String)> = tags
+        .filter_map(|tag| Some((tag["key"].as_str()?.to_owned(), tag["value"].as_str()?.to_owned())))
+        .collect();
+    tags.push(("service.name".to_owned(), process["serviceName"].as_str()?.to_owned()));
+    Some((tags, span["startTime"].as_u64()? / 1_000_000))
+}
+
+fn of_zipkin(answer: &Value) -> Read {
+    let span = answer.as_array()?.first()?;
+    let service = span["localEndpoint"]["serviceName"].as_str()?;
+    Some((vec![("service.name".to_owned(), service.to_owned())], span["timestamp"].as_u64()? / 1_000_000))
+}
+
+/// Whether a data source shows the trace with this id.
+pub(super) async fn opens(patient: &Patient<'_>, source: &DataSource, id: &str) -> Finding {
+    match read(patient, source, id).await {
+        Some(_) => Finding::alive(source, "trace by id", format!("shows {id}")),
+        None => Finding::dead(
+            source,
+            "trace by id",
+            format!("{id} is not found there"),
+            "send this application's spans to that server too, or lead links to the data source that has them",
+        ),
+    }
+}
