@@ -14,6 +14,8 @@ mod crash;
 #[cfg(test)]
 mod dependencies;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod elastic_apm;
 #[cfg(test)]
 mod first_light;
