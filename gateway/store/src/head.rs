@@ -1,12 +1,14 @@
 //! What is journalled and not in segments yet: the appended batches as they came, and an index by trace id over them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use parsers::record::Batch;
 use rustc_hash::FxHashMap;
 
 use crate::options::{SignalStats, Stats};
+use crate::read::{SpanStatistics, Window};
+use crate::segment::statistics::Collector;
 
 /// Which rows of a batch an index entry means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,28 @@ struct Entry {
 /// Ends a chain of entries.
 const NONE: u32 = u32::MAX;
 
+/// Statistics of the spans of a head, brought up to date when they are asked for: taking a batch costs nothing for it.
+#[derive(Debug, Default)]
+pub struct Counted {
+    collector: Collector,
+    /// Batches that were counted.
+    batches: usize,
+    statistics: Arc<SpanStatistics>,
+}
+
+impl Counted {
+    /// Of these batches, the first of which are those that it was asked about before.
+    pub fn of(&mut self, batches: &[Arc<Batch>]) -> Arc<SpanStatistics> {
+        let new = batches.get(self.batches..).unwrap_or_default();
+        if !new.is_empty() {
+            new.iter().for_each(|batch| self.collector.count_all(&batch.spans));
+            self.batches = batches.len();
+            self.statistics = Arc::new(self.collector.statistics());
+        }
+        Arc::clone(&self.statistics)
+    }
+}
+
 /// One head: active, or frozen and waiting to be sealed.
 #[derive(Debug)]
 pub struct Head {
@@ -43,6 +67,8 @@ pub struct Head {
     pub since: Option<Instant>,
     by_low64: FxHashMap<u64, u32>,
     entries: Vec<Entry>,
+    /// Attributes of its spans, as far as anybody asked.
+    pub counted: Arc<Mutex<Counted>>,
     /// Records and their times: logs, spans, samples with exemplars.
     held: [SignalStats; 3],
 }
@@ -57,6 +83,7 @@ impl Head {
             since: None,
             by_low64: FxHashMap::default(),
             entries: Vec::new(),
+            counted: Arc::default(),
             held: Default::default(),
         }
     }
@@ -105,6 +132,12 @@ impl Head {
         }
         found.reverse();
         found
+    }
+
+    /// Whether spans of it may touch a window.
+    pub fn has_spans_in(&self, window: Window) -> bool {
+        let [_, traces, _] = self.held;
+        traces.oldest.zip(traces.newest).is_some_and(|(oldest, newest)| window.touches(oldest, newest))
     }
 
     /// Adds what it holds.

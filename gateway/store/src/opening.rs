@@ -19,7 +19,7 @@ use crate::journal::{self, Journal};
 use crate::manifest;
 use crate::options::{Counters, OpenError, StoreOptions};
 use crate::positions::Positions;
-use crate::reading::Sheets;
+use crate::reading::{Sections, Sheets};
 use crate::retention;
 use crate::sampling::Sampling;
 use crate::segment::{Name, Segment};
@@ -102,6 +102,7 @@ pub(crate) fn open(options: StoreOptions) -> Result<Inner, OpenError> {
         view: RwLock::new(View { active, frozen: Vec::new(), segments, expired }),
         maintenance: Mutex::new(()),
         merging: Mutex::new(()),
+        sections: Sections::default(),
         sampling,
         sheets: Sheets::default(),
         _lock: lock,

@@ -10,12 +10,14 @@ use std::time::Duration;
 use parsers::record::{Exemplar, Labels, LogRecord, Series, Severity, Span, TraceId};
 
 mod calls;
+mod hint;
 mod running;
 mod samples;
 mod span_view;
 mod view;
 
 pub use crate::calls::{Calls, Connection, EdgeCalls, OTHERS, OperationCalls, Sketch, USER};
+pub use hint::{AttributeScope, AttributeValue, AttributeValues, SpanHint, SpanStatistics};
 pub use samples::{SampleLimits, SampleRead, SeriesSamples};
 pub(crate) use span_view::SpanBlock;
 pub use span_view::{SpanView, ValueView};
@@ -200,6 +202,8 @@ pub struct TraceSelect<'a> {
     pub service: Option<String>,
     /// Each occurs in the bytes of the wanted span or of its resource or scope; a hint that lets blocks be passed over.
     pub contains: Vec<Vec<u8>>,
+    /// What every wanted span meets; a hint that lets blocks be passed over unread.
+    pub hint: SpanHint,
     /// Whether a span is a wanted one.
     pub wanted: &'a dyn Fn(&SpanView<'_>) -> bool,
     /// Whether all spans of a trace are needed at once. Otherwise those that lie in different segments come separately, and a
@@ -346,6 +350,12 @@ pub trait TraceRead: Send + Sync {
     /// Services that have spans in the window, each with its operations, both sorted. A sealed segment that touches the window
     /// counts whole, and lists at most 1,000 operations a service.
     fn services(&self, window: Window) -> Result<Vec<(String, Vec<String>)>, ReadError>;
+
+    /// Which attributes the spans in the window have, place by place, without reading spans: what touches the window counts whole.
+    /// `None` from a source that does not know without reading.
+    fn statistics(&self, _window: Window) -> Result<Option<Vec<Arc<SpanStatistics>>>, ReadError> {
+        Ok(None)
+    }
 }
 
 /// Reads log records by stream and time.

@@ -10,6 +10,7 @@ mod display;
 mod duration;
 mod error;
 mod expression;
+mod hint;
 mod lexer;
 mod limits;
 mod logfmt;

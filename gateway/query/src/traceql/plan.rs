@@ -1,10 +1,11 @@
 //! What a query lets the store pass over: conditions that some span of every trace in the answer meets.
 
 use parsers::record::TraceId;
-use store::read::SpanView;
+use store::read::{SpanHint, SpanView};
 
 use super::ast::{Comparison, Field, Intrinsic, Scope, SetOp, Side, Static};
 use super::expression::{At, Node};
+use super::hint;
 use super::pipeline::{Pipeline, Step};
 use super::sets::Finder;
 
@@ -15,6 +16,8 @@ pub(super) struct Needed {
     any_of: Vec<Node>,
     /// What the span that is wanted must hold.
     pub(super) contains: Vec<Vec<u8>>,
+    /// The same in a form that needs no look at the bytes.
+    pub(super) hint: SpanHint,
     pub(super) service: Option<String>,
     /// The one trace that can be in the answer.
     pub(super) trace: Option<TraceId>,
@@ -26,6 +29,9 @@ impl Needed {
         let mut needed = Self::default();
         if let [only] = any_of.as_slice() {
             needed.narrow(only);
+        }
+        if !any_of.is_empty() {
+            needed.hint = hint::one_of(any_of.iter().map(hint::of).collect());
         }
         needed.any_of = any_of;
         needed

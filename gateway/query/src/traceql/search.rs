@@ -123,6 +123,7 @@ pub fn search(query: &Query, traces: &dyn TraceRead, params: &SearchParams) -> R
             window,
             service: needed.service.clone(),
             contains: needed.contains.clone(),
+            hint: needed.hint.clone(),
             wanted: &|span| needed.wants(span),
             whole: true,
         };

@@ -2,34 +2,55 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
-use store::read::{ScanReport, SpanView, TraceRead, TraceSelect, TraceVisitor, ValueView, Window};
+use store::read::{
+    AttributeScope, AttributeValue, ScanReport, SpanHint, SpanView, TraceRead, TraceSelect, TraceVisitor,
+    ValueView, Window,
+};
 
 use super::ast::{Field, Intrinsic, Query, Scope, Static};
 use super::expression::{At, Node, field_value};
+use super::hint;
 use super::names::{INTRINSICS, SCOPES};
 use super::parser;
-use super::pipeline::{Pipeline, Set};
+use super::pipeline::{Pipeline, Set, Step};
 use super::plan::Needed;
+use super::sets::Finder;
 use super::trace::Trace;
 use super::value::Val;
 use crate::QueryError;
 
-/// Spans whose attributes' names are gathered: what is in use occurs in the newest of them.
+/// Spans whose attributes' names are gathered from a source that does not know them: what is in use occurs in the newest.
 const NAME_SPANS: u64 = 20_000;
 /// Spans whose values are gathered, for the same reason: a rarer value takes longer to come up.
 const VALUE_SPANS: u64 = 200_000;
 /// Spans that are read for the values of those that meet a query, which may be few.
 const FILTERED_SPANS: u64 = 2_000_000;
+/// How long values are looked for in spans: somebody is typing meanwhile. What was found until then is listed.
+const VALUE_TIME: Duration = Duration::from_millis(1500);
 
 /// Names by scope.
 pub type Scopes = Vec<(&'static str, Vec<String>)>;
 
-/// Names of attributes by scope, drawn from recent spans; of all scopes but those without any.
+/// Names of attributes by scope, of all scopes but those without any: from statistics, or, of a source without, from recent spans.
 pub fn tags(traces: &dyn TraceRead, window: Window, limit: usize) -> Result<Scopes, QueryError> {
     let mut names = Names { found: BTreeMap::new(), limit };
-    let select = TraceSelect { window, service: None, contains: Vec::new(), wanted: &|_| true, whole: false };
-    traces.visit_traces(&select, &mut names)?;
+    if let Some(statistics) = traces.statistics(window)? {
+        for (scope, name) in statistics.iter().flat_map(|part| part.attributes.keys()) {
+            names.add(scope_of(*scope), name);
+        }
+    } else {
+        let select = TraceSelect {
+            window,
+            service: None,
+            contains: Vec::new(),
+            hint: SpanHint::Anything,
+            wanted: &|_| true,
+            whole: false,
+        };
+        traces.visit_traces(&select, &mut names)?;
+    }
     let mut found = names.found;
     let mut scopes: Scopes = Vec::new();
     for scope in ["resource", "span", "event", "link", "instrumentation"] {
@@ -47,6 +68,16 @@ pub fn tags(traces: &dyn TraceRead, window: Window, limit: usize) -> Result<Scop
     intrinsics.sort_unstable();
     scopes.push(("intrinsic", intrinsics));
     Ok(scopes)
+}
+
+fn scope_of(place: AttributeScope) -> Scope {
+    match place {
+        AttributeScope::Resource => Scope::Resource,
+        AttributeScope::Span => Scope::Span,
+        AttributeScope::Event => Scope::Event,
+        AttributeScope::Link => Scope::Link,
+        AttributeScope::Instrumentation => Scope::Instrumentation,
+    }
 }
 
 struct Names {
@@ -94,7 +125,8 @@ impl TraceVisitor for Names {
     }
 }
 
-/// Values of an attribute with their types, drawn from recent spans; of those that meet the query, if one is given.
+/// Values of an attribute with their types: from statistics, or from recent spans where those do not tell, as of spans that meet
+/// a query.
 pub fn tag_values(
     traces: &dyn TraceRead,
     tag: &str,
@@ -127,17 +159,25 @@ pub fn tag_values(
         _ => {}
     }
     let pipeline = query.map(|query| Pipeline::new(&query.pipeline)).transpose()?;
+    let pipeline = pipeline.filter(|pipeline| !is_everything(pipeline));
+    if pipeline.is_none()
+        && let Some(known) = known(traces, &field, window, limit)?
+    {
+        return Ok(known);
+    }
     let needed = pipeline.as_ref().map(Needed::of).unwrap_or_default();
     let local = Node::Field(field.clone()).is_local();
     let mut contains = needed.contains.clone();
     if let (Field::Attribute { name, .. }, None) = (&field, &pipeline) {
         contains.push(name.as_bytes().to_vec());
     }
-    let mut values = Values { pipeline: pipeline.as_ref(), field, found: BTreeSet::new(), limit };
+    let started = Instant::now();
+    let mut values = Values { pipeline: pipeline.as_ref(), field, found: BTreeSet::new(), limit, started };
     let select = TraceSelect {
         window,
         service: needed.service.clone(),
         contains,
+        hint: needed.hint.clone(),
         wanted: &|span| needed.wants(span),
         whole: pipeline.is_some() || !local,
     };
@@ -145,9 +185,51 @@ pub fn tag_values(
     Ok(values.found.into_iter().collect())
 }
 
+/// Whether a query leaves no span out, as an editor's does that has no condition yet.
+fn is_everything(pipeline: &Pipeline) -> bool {
+    matches!(pipeline.steps.as_slice(), [Step::Spans(Finder::Where(Node::Static(Static::Bool(true))))])
+}
+
+/// Values that are known without reading spans; `None` of what is not.
+fn known(
+    traces: &dyn TraceRead,
+    field: &Field,
+    window: Window,
+    limit: usize,
+) -> Result<Option<Vec<(&'static str, String)>>, QueryError> {
+    let Some(statistics) = traces.statistics(window)? else { return Ok(None) };
+    let mut found = BTreeSet::new();
+    match field {
+        Field::Attribute { scope, parent: false, name } => {
+            for place in hint::places(*scope) {
+                let lists = statistics.iter().filter_map(|part| part.values(*place, name));
+                for value in lists.flat_map(|list| list.counts.keys()) {
+                    found.insert(listed(value));
+                }
+            }
+        }
+        Field::Intrinsic(Intrinsic::Name) => {
+            let names = traces.services(window)?.into_iter().flat_map(|(_, operations)| operations);
+            found.extend(names.map(|name| ("string", name)));
+        }
+        _ => return Ok(None),
+    }
+    Ok(Some(found.into_iter().take(limit).collect()))
+}
+
+fn listed(value: &AttributeValue) -> (&'static str, String) {
+    match value {
+        AttributeValue::Str(text) => ("string", text.clone()),
+        AttributeValue::Int(number) => ("int", number.to_string()),
+        AttributeValue::Double(bits) => ("float", f64::from_bits(*bits).to_string()),
+        AttributeValue::Bool(truth) => ("bool", truth.to_string()),
+    }
+}
+
 struct Values<'a> {
     pipeline: Option<&'a Pipeline>,
     field: Field,
+    started: Instant,
     found: BTreeSet<(&'static str, String)>,
     limit: usize,
 }
@@ -170,7 +252,11 @@ impl TraceVisitor for Values<'_> {
 
     fn progress(&mut self, report: ScanReport, _: u64) -> ControlFlow<()> {
         let most = if self.pipeline.is_some() { FILTERED_SPANS } else { VALUE_SPANS };
-        if report.records < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if report.records < most && self.started.elapsed() < VALUE_TIME {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     }
 }
 

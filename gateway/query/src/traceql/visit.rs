@@ -54,6 +54,7 @@ pub fn visit(
             window,
             service: needed.service.clone(),
             contains: needed.contains.clone(),
+            hint: needed.hint.clone(),
             wanted: &|span| needed.wants(span),
             whole: true,
         };

@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use super::{ReadError, RunningSelect, ScanReport, SpanView, TraceRead, TraceSelect, TraceVisitor, Window};
+use super::{
+    ReadError, RunningSelect, ScanReport, SpanHint, SpanView, TraceRead, TraceSelect, TraceVisitor, Window,
+};
 
 /// Hands on those spans of the traces visited that ran.
 struct Visitor<'a> {
@@ -46,6 +48,7 @@ pub(super) fn by_traces<R: TraceRead + ?Sized>(
             _ => None,
         },
         contains: Vec::new(),
+        hint: SpanHint::Anything,
         wanted: &wanted,
         whole: false,
     };

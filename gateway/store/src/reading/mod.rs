@@ -1,5 +1,6 @@
 //! The reading traits over heads and segments.
 
+mod ahead;
 mod calls;
 mod exemplars;
 mod found;
@@ -7,10 +8,13 @@ mod logs;
 mod partial;
 mod running;
 mod samples;
+mod sections;
+mod statistics;
 mod traces;
 mod visit;
 
 pub(crate) use calls::{Sheets, minutes, of_batches};
+pub(crate) use sections::Sections;
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};

@@ -1,7 +1,7 @@
 //! Look-up by trace id, and visiting traces by time.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
@@ -10,12 +10,13 @@ use parsers::record::{Batch, Span, TraceId};
 
 use super::found::Found;
 use super::running::running;
+use super::statistics;
 use super::visit::visit;
 use crate::calls::Calls;
 use crate::expired;
 use crate::read::{
-    Fate, ReadError, RunningSelect, ScanReport, Signal, SpanSelect, SpanView, TraceRead, TraceRecords,
-    TraceSelect, TraceVisitor, Window,
+    Fate, ReadError, RunningSelect, ScanReport, Signal, SpanSelect, SpanStatistics, SpanView, TraceRead,
+    TraceRecords, TraceSelect, TraceVisitor, Window,
 };
 use crate::segment::Segment;
 use crate::store::Store;
@@ -101,25 +102,11 @@ impl TraceRead for Store {
     }
 
     fn services(&self, window: Window) -> Result<Vec<(String, Vec<String>)>, ReadError> {
-        let mask = self.inner().mask();
-        let (batches, segments) = self.inner().snapshot();
-        let stays = |trace| mask.as_ref().is_none_or(|mask| !mask.hides(trace));
-        let mut services: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for batch in &batches {
-            for r in batch.spans.rows.iter().filter(|r| window.contains(r.start) && stays(r.trace)) {
-                if let Some(resource) = batch.spans.resources.get(r.resource as usize) {
-                    let name = String::from_utf8_lossy(r.name.of(&batch.spans.bytes)).into_owned();
-                    services.entry(resource.service.to_string()).or_default().insert(name);
-                }
-            }
-        }
-        for segment in segments.iter().filter(|s| window.touches(s.footer.first, s.footer.last)) {
-            for (service, operations) in &segment.footer.services {
-                let known = services.entry(service.to_string()).or_default();
-                known.extend(operations.iter().map(|o| o.to_string()));
-            }
-        }
-        Ok(services.into_iter().map(|(s, o)| (s, o.into_iter().collect())).collect())
+        Ok(statistics::services(self, window))
+    }
+
+    fn statistics(&self, window: Window) -> Result<Option<Vec<Arc<SpanStatistics>>>, ReadError> {
+        Ok(Some(statistics::statistics(self, window)))
     }
 }
 

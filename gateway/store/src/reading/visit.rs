@@ -2,6 +2,7 @@
 //! over its blocks gives each trace whole; only one that lies in several segments is looked up.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -9,13 +10,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use memchr::memmem::Finder;
-use parsers::record::{Batch, Span, SpanKind, TraceId};
-use rustc_hash::FxHashMap;
+use parsers::record::{Batch, Span, SpanKind, SpanRow, TraceId};
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::partial;
+use super::sections::Known;
 use super::traces::gather;
+use super::{ahead, partial};
 use crate::read::{ScanReport, Signal, SpanBlock, SpanView, TraceRead as _, TraceSelect, TraceVisitor};
-use crate::segment::{Segment, key};
+use crate::segment::{Asked, Block, Segment, key};
 use crate::store::Store;
 
 /// A span of the trace being gathered: its block and row.
@@ -27,7 +29,6 @@ pub(super) fn visit(store: &Store, select: &TraceSelect<'_>, visitor: &mut dyn T
     let segments: Vec<Arc<Segment>> =
         segments.into_iter().filter(|segment| segment.name.signal == Signal::Traces).collect();
     let finders = select.contains.iter().map(Finder::new).collect();
-    let head = Head::new(batches);
     let mut visit = Visit {
         store,
         select,
@@ -35,7 +36,8 @@ pub(super) fn visit(store: &Store, select: &TraceSelect<'_>, visitor: &mut dyn T
         finders,
         report: ScanReport::default(),
         segments: &segments,
-        head: &head,
+        head: Head::new(batches),
+        asked: Asked::from(&select.hint),
         looked_up: HashSet::new(),
         known: FxHashMap::default(),
     };
@@ -44,28 +46,40 @@ pub(super) fn visit(store: &Store, select: &TraceSelect<'_>, visitor: &mut dyn T
     visit.report
 }
 
-/// What is not sealed: rows of all batches in the order of segments.
+/// What is not sealed: rows of the traces that have a wanted span, in the order of segments.
 struct Head {
     blocks: Vec<Rc<SpanBlock>>,
     /// Low 64 bits of the trace, all of them, start, block and row.
     rows: Vec<(u64, u128, u64, u32, u32)>,
+    /// Low 64 bits of all traces, once somebody asked.
+    ids: OnceCell<FxHashSet<u64>>,
 }
 
 impl Head {
     fn new(batches: Vec<Arc<Batch>>) -> Self {
-        let mut rows = Vec::new();
-        for (number, batch) in batches.iter().enumerate() {
-            for (i, row) in batch.spans.rows.iter().enumerate() {
-                rows.push((row.trace as u64, row.trace, row.start, number as u32, i as u32));
+        let blocks = batches.into_iter().filter(|batch| !batch.spans.rows.is_empty());
+        Self {
+            blocks: blocks.map(|batch| Rc::new(SpanBlock::new(batch))).collect(),
+            rows: Vec::new(),
+            ids: OnceCell::new(),
+        }
+    }
+
+    /// Picks the rows of these traces.
+    fn pick(&mut self, wanted: &FxHashSet<u64>) {
+        for (number, block) in self.blocks.iter().enumerate() {
+            for (i, row) in block.spans().rows.iter().enumerate() {
+                if wanted.contains(&(row.trace as u64)) {
+                    self.rows.push((row.trace as u64, row.trace, row.start, number as u32, i as u32));
+                }
             }
         }
-        rows.sort_unstable();
-        Self { blocks: batches.into_iter().map(|batch| Rc::new(SpanBlock::new(batch))).collect(), rows }
+        self.rows.sort_unstable();
     }
 
     fn holds(&self, low64: u64) -> bool {
-        let at = self.rows.partition_point(|row| row.0 < low64);
-        self.rows.get(at).is_some_and(|row| row.0 == low64)
+        let rows = || self.blocks.iter().flat_map(|block| &block.spans().rows);
+        self.ids.get_or_init(|| rows().map(|row| row.trace as u64).collect()).contains(&low64)
     }
 }
 
@@ -78,10 +92,11 @@ struct Visit<'a> {
     store: &'a Store,
     select: &'a TraceSelect<'a>,
     visitor: &'a mut dyn TraceVisitor,
-    finders: Vec<Finder<'a>>,
+    finders: Arc<[Finder<'a>]>,
     report: ScanReport,
     segments: &'a [Arc<Segment>],
-    head: &'a Head,
+    head: Head,
+    asked: Asked,
     /// Low 64 bits of the traces that lie in several places and were visited.
     looked_up: HashSet<u64>,
     /// Spans of the trace in hand, kept for its memory.
@@ -104,15 +119,26 @@ impl Visit<'_> {
     }
 
     fn head(&mut self) -> ControlFlow<()> {
+        let mut wanted = FxHashSet::default();
+        for number in 0..self.head.blocks.len() {
+            self.visitor.progress(self.report, u64::MAX)?;
+            let Some(block) = self.head.blocks.get(number).map(Rc::clone) else { break };
+            for (i, row) in block.spans().rows.iter().enumerate() {
+                self.count(row);
+                if self.may_be_wanted(&block, i) {
+                    wanted.insert(row.trace as u64);
+                }
+            }
+        }
+        self.head.pick(&wanted);
         let mut group: Vec<Place> = Vec::new();
-        let head = self.head;
-        for (count, row) in head.rows.iter().enumerate() {
-            let Some(block) = head.blocks.get(row.3 as usize) else { continue };
-            self.count(block, row.4);
+        let rows = std::mem::take(&mut self.head.rows);
+        for (count, row) in rows.iter().enumerate() {
+            let Some(block) = self.head.blocks.get(row.3 as usize).map(Rc::clone) else { continue };
             if !continues(&group, row.1) {
                 self.group(&mut group, None, false)?;
             }
-            group.push((Rc::clone(block), row.4));
+            group.push((block, row.4));
             if count % PROGRESS_ROWS == 0 {
                 self.visitor.progress(self.report, u64::MAX)?;
             }
@@ -120,63 +146,72 @@ impl Visit<'_> {
         self.group(&mut group, None, false)
     }
 
-    fn count(&mut self, block: &SpanBlock, row: u32) {
+    fn count(&mut self, row: &SpanRow) {
         self.report.records += 1;
-        self.report.bytes += block.spans().rows.get(row as usize).map_or(0, |row| row.payload.len() as u64);
+        self.report.bytes += row.payload.len() as u64;
+    }
+
+    fn is_wanted(&self, view: &SpanView<'_>) -> bool {
+        self.select.window.contains(view.start) && (self.select.wanted)(view)
+    }
+
+    /// Whether a row alone makes its trace one to be visited, or another report of its span may.
+    fn may_be_wanted(&self, block: &SpanBlock, row: usize) -> bool {
+        let view = block.view(row);
+        view.is_some_and(|view| view.end <= view.start || self.is_wanted(&view))
     }
 
     fn segment(&mut self, segment: &Arc<Segment>) -> ControlFlow<()> {
         let newest = segment.footer.last;
+        self.visitor.progress(self.report, newest)?;
+        let inner = self.store.inner();
+        let mut known = Known::of(inner, segment);
+        let blocks = segment.footer.blocks.iter().enumerate();
+        let may_hold = |(number, block): &(usize, &Block)| {
+            self.select.window.touches(block.first, block.last) && known.may_hold(*number, &self.asked)
+        };
+        let numbers: Vec<usize> = blocks.filter(may_hold).map(|(number, _)| number).collect();
+        let finders = Arc::clone(&self.finders);
         let mut group: Vec<Place> = Vec::new();
-        // Whether the block before was passed over, so that the first trace of this one may have begun there.
-        let mut passed_over = false;
-        for (number, block) in segment.footer.blocks.iter().enumerate() {
+        // The block that is expected, and whether one was passed over, so that the first trace of the next may have begun there.
+        let (mut next, mut passed_over) = (0, false);
+        ahead::read(inner, segment, &numbers, &finders, &mut |loaded| {
             self.visitor.progress(self.report, newest)?;
-            let touches = self.select.window.touches(block.first, block.last);
-            let Some(loaded) = touches.then(|| self.load(segment, number)).flatten() else {
+            if loaded.number != next {
                 self.group(&mut group, Some(segment), true)?;
                 passed_over = true;
-                continue;
+            }
+            next = loaded.number + 1;
+            let Some(batch) = loaded.batch else {
+                self.report.damaged_blocks += u64::from(loaded.damaged);
+                if loaded.lacking > 0 {
+                    let block = segment.footer.blocks.get(loaded.number);
+                    self.report.records += block.map_or(0, |block| u64::from(block.records));
+                    self.report.bytes += loaded.lacking;
+                }
+                self.group(&mut group, Some(segment), true)?;
+                passed_over = true;
+                return ControlFlow::Continue(());
             };
-            let loaded = Rc::new(SpanBlock::new(Arc::new(loaded)));
+            let block = Rc::new(SpanBlock::new(Arc::new(batch)));
             let mut incomplete = passed_over;
-            for (i, row) in loaded.spans().rows.iter().enumerate() {
-                self.count(&loaded, i as u32);
+            for (i, row) in block.spans().rows.iter().enumerate() {
+                self.count(row);
                 if !continues(&group, row.trace) {
                     let begun_before = !group.is_empty() && std::mem::take(&mut incomplete);
                     self.group(&mut group, Some(segment), begun_before)?;
                 }
-                group.push((Rc::clone(&loaded), i as u32));
+                group.push((Rc::clone(&block), i as u32));
             }
             // A trace that fills the block may go on in the next, and is no more complete there.
             passed_over = incomplete;
             if incomplete {
                 self.group(&mut group, Some(segment), true)?;
             }
-        }
-        self.group(&mut group, Some(segment), false)
-    }
-
-    /// A block, unless it lacks what a wanted span must hold.
-    fn load(&mut self, segment: &Segment, number: usize) -> Option<Batch> {
-        let inner = self.store.inner();
-        let Ok(body) = segment.unpacked(number) else {
-            inner.tell_damaged(segment, number);
-            self.report.damaged_blocks += 1;
-            return None;
-        };
-        if self.finders.iter().any(|finder| finder.find(&body).is_none()) {
-            let block = segment.footer.blocks.get(number);
-            self.report.records += block.map_or(0, |block| u64::from(block.records));
-            self.report.bytes += body.len() as u64;
-            return None;
-        }
-        let batch = segment.decode(&body);
-        if batch.is_err() {
-            inner.tell_damaged(segment, number);
-            self.report.damaged_blocks += 1;
-        }
-        batch.ok()
+            ControlFlow::Continue(())
+        })?;
+        let cut = next != segment.footer.blocks.len();
+        self.group(&mut group, Some(segment), cut)
     }
 
     /// Visits the spans of a trace that lie together in one place, and leaves the list empty. `incomplete` says that some may
@@ -201,6 +236,9 @@ impl Visit<'_> {
         segment: Option<&Arc<Segment>>,
         incomplete: bool,
     ) -> ControlFlow<()> {
+        if !places.iter().any(|(block, row)| self.may_be_wanted(block, *row as usize)) {
+            return ControlFlow::Continue(());
+        }
         let select = self.select;
         let wanted = |view: &SpanView<'_>| select.window.contains(view.start) && (select.wanted)(view);
         let mut views: Vec<SpanView<'_>> = Vec::with_capacity(places.len());

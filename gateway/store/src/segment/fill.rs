@@ -9,9 +9,13 @@ use parsers::record::{
 };
 use rustc_hash::FxHashMap;
 
+use super::statistics::Collector;
+use super::summary::Summary;
 use super::texts::Column;
 use super::writer::Writer;
+use super::{SUMMARIES, Section};
 use crate::codec::{Output, encode_logs, encode_metrics, encode_spans};
+use crate::read::SpanStatistics;
 
 /// Raw bytes of a block: large enough to compress well, small enough to be read for one record.
 pub const BLOCK_BYTES: usize = 96 << 10;
@@ -90,6 +94,9 @@ pub fn order(row: &SpanRow) -> (u64, u128, u64) {
 /// A block of spans, with its resources and scopes kept once.
 #[derive(Default)]
 pub struct SpanFill {
+    /// Of the blocks that were written, the last [`SUMMARIES`] at most.
+    summaries: Vec<Summary>,
+    statistics: Option<Collector>,
     batch: SpanBatch,
     resources: FxHashMap<Vec<u8>, u32>,
     scopes: FxHashMap<Vec<u8>, u32>,
@@ -98,6 +105,11 @@ pub struct SpanFill {
 }
 
 impl SpanFill {
+    /// Empty; counts what the spans have, if that is not known from elsewhere.
+    pub fn new(counting: bool) -> Self {
+        Self { statistics: counting.then(Collector::default), ..Self::default() }
+    }
+
     /// Takes a row of the batch that the caller calls by this number; writes the block when it is full.
     pub fn push(
         &mut self,
@@ -141,12 +153,36 @@ impl SpanFill {
         Ok(())
     }
 
-    /// Writes what there is.
-    pub fn write(&mut self, writer: &mut Writer) -> io::Result<()> {
-        let block = std::mem::take(self).batch;
+    /// Writes what there is, and what is known of the blocks. Gives what was counted.
+    pub fn finish(mut self, writer: &mut Writer) -> io::Result<Option<SpanStatistics>> {
+        self.write(writer)?;
+        self.write_summaries(writer)?;
+        Ok(self.statistics.as_ref().map(Collector::statistics))
+    }
+
+    fn write_summaries(&mut self, writer: &mut Writer) -> io::Result<()> {
+        if self.summaries.is_empty() {
+            return Ok(());
+        }
+        let mut out = Output::with_capacity(self.summaries.iter().map(Summary::size).sum());
+        out.varint(self.summaries.len() as u64);
+        self.summaries.iter().for_each(|summary| summary.encode(&mut out));
+        self.summaries.clear();
+        writer.section(Section::SpanBlocks, &out)
+    }
+
+    fn write(&mut self, writer: &mut Writer) -> io::Result<()> {
+        let block = std::mem::take(&mut self.batch);
+        self.resources.clear();
+        self.scopes.clear();
+        self.known.clear();
         if block.rows.is_empty() {
             return Ok(());
         }
+        if self.summaries.len() >= SUMMARIES {
+            self.write_summaries(writer)?;
+        }
+        self.summaries.push(Summary::of(&block, self.statistics.as_mut()));
         let mut out = Output::with_capacity(block.size());
         encode_spans(&block, &mut out);
         let times = block.rows.iter().map(|r| (r.start, r.end.max(r.start)));

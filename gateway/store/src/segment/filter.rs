@@ -27,9 +27,14 @@ pub fn key(low64: u64) -> u32 {
 pub struct Filter(Vec<u64>);
 
 impl Filter {
-    /// With room for so many keys.
+    /// With room for so many trace ids.
     pub fn with_capacity(keys: usize) -> Self {
-        Self(vec![0; (keys * BITS_PER_ID).div_ceil(64 * WORDS).max(1) * WORDS])
+        Self::with_bits(keys * BITS_PER_ID)
+    }
+
+    /// With at least so many bits.
+    pub fn with_bits(bits: usize) -> Self {
+        Self(vec![0; bits.div_ceil(64 * WORDS).max(1) * WORDS])
     }
 
     fn probes(&self, key: u32) -> impl Iterator<Item = (usize, u64)> + use<> {
@@ -56,6 +61,11 @@ impl Filter {
     pub fn may_hold(&self, key: u32) -> bool {
         self.0.is_empty()
             || self.probes(key).all(|(word, bit)| self.0.get(word).is_some_and(|w| w & bit != 0))
+    }
+
+    /// Bytes held.
+    pub fn size(&self) -> usize {
+        self.0.len() * 8
     }
 
     /// Writes it.

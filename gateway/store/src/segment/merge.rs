@@ -14,10 +14,10 @@ use super::fill::{BLOCK_BYTES, LogFill, MetricFill, SpanFill, order};
 use super::services::Services;
 use super::texts::Column;
 use super::writer::Writer;
-use super::{Block, Name, Segment, key};
+use super::{Block, Name, Segment, key, statistics};
 use crate::codec::Damaged;
 use crate::disk;
-use crate::read::Signal;
+use crate::read::{Signal, SpanStatistics};
 
 /// Log blocks of at least this many raw bytes are copied as they are: unpacking and packing them again would gain nothing.
 const WHOLE: u32 = BLOCK_BYTES as u32 / 2;
@@ -236,7 +236,13 @@ fn in_order(
 
 fn spans(segments: &[Arc<Segment>], dropped: &Dropped, writer: &mut Writer) -> Result<u64, MergeError> {
     let key = |c: &Cursor<'_>| c.batch.spans.rows.get(c.row).map(order);
-    let mut fill = SpanFill::default();
+    // Each as long as all are known and none of their spans is left out.
+    let known: Option<Vec<SpanStatistics>> = if dropped.ids.is_empty() {
+        segments.iter().map(|s| s.statistics().map_err(damaged(s))).collect::<Result<_, _>>()?
+    } else {
+        None
+    };
+    let mut fill = SpanFill::new(known.is_none());
     let mut services = Services::default();
     let mut removed = 0;
     in_order(
@@ -257,7 +263,9 @@ fn spans(segments: &[Arc<Segment>], dropped: &Dropped, writer: &mut Writer) -> R
             None => Ok(()),
         },
     )?;
-    fill.write(writer)?;
+    let counted = fill.finish(writer)?;
+    let parts = known.into_iter().flatten().chain(counted);
+    writer.statistics(&statistics::merge(parts))?;
     if dropped.ids.is_empty() {
         segments.iter().for_each(|s| services.add_all(&s.footer.services));
     }

@@ -3,6 +3,7 @@
 //! whose range lies within that of another of its signal and day was merged into it. What retention drops leaves a file of
 //! the same form behind, `.tfx`, with the ids in its index and no blocks.
 
+pub mod attributes;
 mod calls;
 mod fill;
 mod filter;
@@ -10,6 +11,8 @@ mod merge;
 mod reader;
 mod seal;
 mod services;
+pub mod statistics;
+mod summary;
 mod texts;
 mod writer;
 
@@ -19,6 +22,7 @@ pub use filter::{Filter, key};
 pub use merge::{Dropped, MergeError, Removed, merge};
 pub use reader::{Segment, parse_trailer, read};
 pub use seal::seal;
+pub use summary::{Asked, Summary};
 pub use texts::Literal;
 pub use writer::Writer;
 
@@ -38,6 +42,8 @@ pub const VERSION: u8 = 2;
 const TRAILER: usize = 8 + 4 + 4 + 8;
 /// No block is near this once unpacked; a longer one is damage, and is not allocated.
 const MAX_BLOCK: usize = 512 << 20;
+/// Blocks whose summaries are read together: about half a megabyte.
+pub const SUMMARIES: usize = 512;
 /// Nanoseconds.
 pub const DAY: u64 = 86_400_000_000_000;
 
@@ -164,13 +170,13 @@ pub struct Footer {
 }
 
 /// What a segment may hold beside its blocks and the index over their traces; the number is what the file has. Any of them may be
-/// missing.
+/// missing; one that grows with the segment comes in several parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Section {
-    /// Statistics of spans: attributes with their values, services with their operations.
+    /// Attributes of spans with their values.
     SpanStatistics = 1,
-    /// Which blocks of spans may hold which attribute with which value.
+    /// What each block of spans may hold; a part for every [`SUMMARIES`] blocks.
     SpanBlocks = 2,
     /// Which texts may occur in the lines of which block.
     Texts = 3,

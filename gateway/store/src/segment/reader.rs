@@ -9,10 +9,10 @@ use std::sync::OnceLock;
 use parsers::record::Batch;
 
 use super::texts::{Column, Literal, Texts};
-use super::{Block, Extent, Footer, MAGIC, MAX_BLOCK, Name, Section, TRAILER, VERSION, key};
+use super::{Block, Extent, Footer, MAGIC, MAX_BLOCK, Name, Section, TRAILER, VERSION, key, statistics};
 use crate::codec::{Damaged, Input, decode_logs, decode_metrics, decode_spans};
 use crate::options::OpenError;
-use crate::read::Signal;
+use crate::read::{Signal, SpanStatistics};
 
 /// An open segment.
 #[derive(Debug)]
@@ -84,10 +84,26 @@ impl Segment {
         Ok(batch)
     }
 
-    /// What a section holds; `None` if the segment has none of this number.
+    /// Where a part of a section lies; `None` if the segment has not so many.
+    pub fn part(&self, section: Section, part: usize) -> Option<Extent> {
+        let mut parts = self.footer.sections.iter().filter(|(number, _)| *number == section as u32);
+        parts.nth(part).map(|(_, extent)| *extent)
+    }
+
+    /// What a section holds that comes in one part; `None` if the segment has none of this number.
     pub fn section(&self, section: Section) -> Result<Option<Vec<u8>>, Damaged> {
-        let found = self.footer.sections.iter().find(|(number, _)| *number == section as u32);
-        found.map(|(_, extent)| unpack(&read(&self.file, *extent, self.bytes)?)).transpose()
+        self.part(section, 0).map(|extent| self.read_part(extent)).transpose()
+    }
+
+    /// What a part of a section holds.
+    pub fn read_part(&self, extent: Extent) -> Result<Vec<u8>, Damaged> {
+        unpack(&read(&self.file, extent, self.bytes)?)
+    }
+
+    /// The statistics of its spans; `None` if it was written without.
+    pub fn statistics(&self) -> Result<Option<SpanStatistics>, Damaged> {
+        let body = self.section(Section::SpanStatistics)?;
+        body.map(|body| statistics::decode(&mut Input::new(&body))).transpose()
     }
 
     fn texts(&self) -> Option<&Texts> {

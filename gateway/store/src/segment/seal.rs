@@ -113,14 +113,16 @@ fn spans(batches: &[Arc<Batch>], rows: &Rows, writer: &mut Writer) -> io::Result
         .collect();
     spans.sort_by_key(|(_, _, r)| order(r));
     let mut services = Services::default();
-    let mut fill = SpanFill::default();
+    let mut fill = SpanFill::new(true);
     let mut calls = Gather::default();
     for (number, from, row) in spans {
         services.add(from, row);
         calls.add(number, from, row);
         fill.push(number, from, row, writer)?;
     }
-    fill.write(writer)?;
+    if let Some(counted) = fill.finish(writer)? {
+        writer.statistics(&counted)?;
+    }
     writer.services(services.into_list());
     write_calls(&calls.finish(), writer)
 }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use parsers::record::Labels;
 
 use super::texts::{Column, PAGE, TextsFill};
-use super::{Block, Extent, Filter, Footer, MAGIC, Name, Section, Segment, VERSION, key};
+use super::{Block, Extent, Filter, Footer, MAGIC, Name, Section, Segment, VERSION, key, statistics};
 use crate::codec::Output;
+use crate::read::SpanStatistics;
 
 /// Keys of an index group: one read of about 3 KB.
 const GROUP: usize = 512;
@@ -114,7 +115,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes a section; each at most once.
+    /// Writes a section, or the next part of it.
     pub fn section(&mut self, section: Section, body: &Output) -> io::Result<()> {
         let extent = self.put_packed(body.as_bytes())?;
         self.footer.sections.push((section as u32, extent));
@@ -139,6 +140,13 @@ impl Writer {
         let mut head = Output::default();
         texts.encode(offset, &checksums, &mut head);
         self.section(Section::Texts, &head)
+    }
+
+    /// Writes the statistics of spans.
+    pub fn statistics(&mut self, counted: &SpanStatistics) -> io::Result<()> {
+        let mut out = Output::default();
+        statistics::encode(counted, &mut out);
+        self.section(Section::SpanStatistics, &out)
     }
 
     fn add(&mut self, block: Block, keys: impl Iterator<Item = u32>) {

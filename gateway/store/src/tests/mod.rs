@@ -9,6 +9,7 @@ mod merging;
 mod retention;
 mod samples;
 mod sampling;
+mod statistics;
 mod texts;
 mod visiting;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::read::{ScanReport, SpanView, TraceSelect, TraceVisitor, ValueView};
+use crate::read::{ScanReport, SpanHint, SpanView, TraceSelect, TraceVisitor, ValueView};
 
 #[derive(Default)]
 struct Visited {
@@ -33,7 +33,7 @@ impl TraceVisitor for Visited {
 }
 
 fn select(window: Window, whole: bool, wanted: &dyn Fn(&SpanView<'_>) -> bool) -> TraceSelect<'_> {
-    TraceSelect { window, service: None, contains: Vec::new(), wanted, whole }
+    TraceSelect { window, service: None, contains: Vec::new(), hint: SpanHint::Anything, wanted, whole }
 }
 
 /// All traces, in order of their first span.

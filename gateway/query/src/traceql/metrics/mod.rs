@@ -216,6 +216,7 @@ fn run(
             window: intervals.window(),
             service: needed.service.clone(),
             contains: needed.contains.clone(),
+            hint: needed.hint.clone(),
             wanted: if whole { &meets } else { &any },
             whole,
         };
