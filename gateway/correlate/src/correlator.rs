@@ -10,8 +10,8 @@ use store::read::{LogRead, MetricRead, ReadError, TraceRead, TraceRecords};
 use crate::absent::{self, absence};
 use crate::metrics::{self, Findings};
 use crate::{
-    AbsentReason, AbsentSignal, Answer, ClockOffset, CorrelateOptions, ExemplarSource, LabelMapping, critical, incomplete, seen,
-    spellings, tree, workload_time,
+    AbsentReason, AbsentSignal, Answer, ClockOffset, CorrelateOptions, ExemplarSource, LabelMapping, critical,
+    incomplete, seen, spellings, tree, workload_time,
 };
 
 /// Answers "what happened in this request?". A cheap clone.
@@ -47,7 +47,8 @@ impl Correlator {
         Arc::clone(&self.store)
     }
 
-    pub(crate) fn metrics(&self) -> Option<Arc<dyn MetricRead>> {
+    /// The metrics server, if there is one.
+    pub fn metrics(&self) -> Option<Arc<dyn MetricRead>> {
         self.metrics.clone()
     }
 
@@ -57,8 +58,7 @@ impl Correlator {
 
     /// Everything known of one trace. Never fails: what could not be read is among [`Answer::absent`].
     pub async fn answer(&self, id: TraceId) -> Answer {
-        let (store, logs, options) =
-            (Arc::clone(&self.store), self.logs.clone(), Arc::clone(&self.options));
+        let (store, logs, options) = (Arc::clone(&self.store), self.logs.clone(), Arc::clone(&self.options));
         let read = move || {
             let mut answer = join_stored(id, store.trace(id, options.record_limit), &options);
             look_further(id, &mut answer, &*store, logs.as_deref(), &options);
@@ -167,7 +167,9 @@ fn of_clock(clock: &ClockOffset) -> String {
     let ClockOffset { host, against, by, calls, spans } = clock;
     let millis = *by as f64 / 1e6;
     match by {
-        0 => format!("{spans} spans of {host} lie outside their parents and were moved inside; their own times are kept beside"),
+        0 => format!(
+            "{spans} spans of {host} lie outside their parents and were moved inside; their own times are kept beside"
+        ),
         _ => {
             let way = if *by > 0 { "slow" } else { "fast" };
             let off = millis.abs();
@@ -189,7 +191,10 @@ fn look_further(
 ) {
     if !answer.found() && answer.absent.iter().all(|a| a.reason == AbsentReason::NeverSeen) {
         for (meant, how) in spellings::variants(id) {
-            if store.trace(meant, 1).is_ok_and(|records| !records.spans.is_empty() || !records.logs.is_empty()) {
+            if store
+                .trace(meant, 1)
+                .is_ok_and(|records| !records.spans.is_empty() || !records.logs.is_empty())
+            {
                 let detail = format!("did you mean {meant}? It is {how}, and there are records of it");
                 let mut other = absence(AbsentSignal::Spans, AbsentReason::OtherSpelling, detail);
                 other.hint = format!("ask for /api/v1/traces/{meant}");

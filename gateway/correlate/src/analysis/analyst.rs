@@ -7,11 +7,13 @@ use query::traceql::{self, Limits, Query};
 use store::read::{TraceRead, Window};
 
 use super::answer::{Others, Times, Variance};
+use super::compare::Metrics;
 use super::lines::Lines;
 use super::options::AnalysisOptions;
 use super::sample::{Sample, Wanted, collect};
 use super::variance::{self, Population};
 use super::vocabulary::Vocabulary;
+use crate::LabelMapping;
 
 /// Says why times vary and what is different between traces. A cheap clone. Reads what is stored: callers on an async runtime
 /// use a blocking thread.
@@ -19,6 +21,7 @@ use super::vocabulary::Vocabulary;
 pub struct Analyst {
     pub(super) traces: Arc<dyn TraceRead>,
     pub(super) options: AnalysisOptions,
+    metrics: Option<(Metrics, LabelMapping)>,
 }
 
 /// Why does the time of an operation vary?
@@ -37,7 +40,16 @@ pub struct VarianceQuestion {
 impl Analyst {
     /// Over what is stored.
     pub fn new(traces: Arc<dyn TraceRead>, options: AnalysisOptions) -> Self {
-        Self { traces, options }
+        Self { traces, options, metrics: None }
+    }
+
+    /// With metrics to compare too, of which the table says which are whose.
+    pub fn with_metrics(self, metrics: Metrics, mapping: LabelMapping) -> Self {
+        Self { metrics: Some((metrics, mapping)), ..self }
+    }
+
+    pub(super) fn metrics(&self) -> Option<(&Metrics, &LabelMapping)> {
+        self.metrics.as_ref().map(|(metrics, mapping)| (metrics, mapping))
     }
 
     /// Splits the variance of an operation's time.

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use parsers::record::{
-    Attributes, Labels, LogRecord, Resource, Scope, Severity, Span, SpanId, SpanKind, Spelling, SpellingKind, Status,
-    StatusCode, TraceId, Value,
+    Attributes, Labels, LogRecord, Resource, Scope, Severity, Span, SpanId, SpanKind, Spelling, SpellingKind,
+    Status, StatusCode, TraceId, Value,
 };
 use store::read::{ReadError, ScanReport, SpanSelect, TraceRead, TraceRecords, Window};
 
@@ -28,7 +28,8 @@ impl TraceRead for Memory {
         visit: &mut dyn FnMut(Vec<Span>) -> ControlFlow<()>,
     ) -> Result<ScanReport, ReadError> {
         for (spans, _) in &self.traces {
-            if spans.iter().any(|span| select.window.contains(span.start)) && visit(spans.clone()).is_break() {
+            if spans.iter().any(|span| select.window.contains(span.start)) && visit(spans.clone()).is_break()
+            {
                 break;
             }
         }

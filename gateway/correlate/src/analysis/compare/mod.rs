@@ -1,6 +1,7 @@
 //! What is different between two traces, two sets of traces, or versions of a service.
 
 mod answer;
+mod metrics;
 mod pair;
 mod question;
 mod sets;
@@ -9,5 +10,6 @@ mod tests;
 mod versions;
 
 pub use answer::{Comparison, Detail, Finding, FindingKind, Side, Significance, SpanPair, SpanSide, Unit};
+pub use metrics::Metrics;
 pub use question::{CompareQuestion, Selection};
 pub use versions::{VersionFindings, VersionShare, Versions, VersionsQuestion};

@@ -6,8 +6,10 @@ use query::traceql::{self, Query};
 use store::read::Window;
 
 use super::answer::{Comparison, Side, Significance};
+use super::metrics::{self, Metrics};
 use super::pair::{self, Whole};
 use super::sets::{Sets, ranked};
+use crate::LabelMapping;
 use crate::analysis::Analyst;
 use crate::analysis::answer::{Example, Times};
 use crate::analysis::digest::Digest;
@@ -161,7 +163,7 @@ impl Analyst {
             lines: &lines,
             given: &given,
         };
-        let mut comparison = compared(&sets, asked.limit);
+        let mut comparison = compared(&sets, self.metrics(), asked.limit);
         comparison.a = side(&first, &asked.a.0, asked.a_window);
         comparison.b = side(&second, &asked.b.0, asked.b_window);
         for (name, sample) in [("a", &first), ("b", &second)] {
@@ -202,10 +204,19 @@ pub(super) fn side(sample: &Sample, selection: &str, window: Window) -> Side {
 }
 
 /// Findings of two sets, without what is said of the sides.
-pub(super) fn compared(sets: &Sets<'_>, limit: usize) -> Comparison {
+pub(super) fn compared(
+    sets: &Sets<'_>,
+    metrics: Option<(&Metrics, &LabelMapping)>,
+    limit: usize,
+) -> Comparison {
     let (count_a, count_b) = (sets.a.len(), sets.b.len());
     let mut warnings = Vec::new();
-    let candidates = sets.candidates();
+    let mut candidates = sets.candidates();
+    if let Some((metrics, mapping)) = metrics {
+        let (more, failed) = metrics::candidates(metrics, mapping, (sets.a, sets.b), sets.vocabulary);
+        candidates.extend(more);
+        warnings.extend(failed);
+    }
     let tested = candidates.len();
     let mut findings = ranked(candidates);
     let reason = if count_a < MIN_TRACES || count_b < MIN_TRACES {

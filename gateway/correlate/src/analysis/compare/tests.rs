@@ -12,10 +12,18 @@ fn analyst(memory: Memory) -> Analyst {
 }
 
 fn compare(memory: &Memory, a: &str, b: &str) -> Comparison {
+    compare_with(memory, a, b, None)
+}
+
+pub(super) fn compare_with(memory: &Memory, a: &str, b: &str, metrics: Option<Metrics>) -> Comparison {
     let read = |text: &str| (text.to_owned(), Selection::read(text).unwrap());
     let (a_window, b_window) = (Window::ALL, Window::ALL);
     let asked = CompareQuestion { a: read(a), a_window, b: read(b), b_window, limit: 100 };
-    analyst(memory.clone()).compare(&asked).unwrap()
+    let analyst = match metrics {
+        Some(metrics) => analyst(memory.clone()).with_metrics(metrics, crate::LabelMapping::default()),
+        None => analyst(memory.clone()),
+    };
+    analyst.compare(&asked).unwrap()
 }
 
 /// Kind, operation, and value or pattern.
@@ -53,7 +61,11 @@ fn slow_against_others_names_the_statement_then_its_lines_and_its_customer() {
 #[test]
 fn errors_are_named_where_they_begin() {
     let memory = shop(2, 400, |request, dice| request.statement_fails = dice.below(4) == 0);
-    let found = compare(&memory, "{ trace:rootName = \"GET /cart\" && status = error }", "{ trace:rootName = \"GET /cart\" && name = \"GET /cart\" && status != error }");
+    let found = compare(
+        &memory,
+        "{ trace:rootName = \"GET /cart\" && status = error }",
+        "{ trace:rootName = \"GET /cart\" && name = \"GET /cart\" && status != error }",
+    );
     let all: Vec<_> = found.findings.iter().map(told).collect();
     assert_eq!(all, [("errors", "SELECT products".to_owned(), String::new())]);
     assert_eq!((found.findings[0].a, found.findings[0].b), (1.0, 0.0));
@@ -62,11 +74,7 @@ fn errors_are_named_where_they_begin() {
 #[test]
 fn a_call_that_one_side_does_not_make_is_structure() {
     let memory = shop(3, 400, |request, _| request.reviews = request.customer != "hooli");
-    let found = compare(
-        &memory,
-        "{ .customer = \"hooli\" }",
-        "{ .customer != \"hooli\" }",
-    );
+    let found = compare(&memory, "{ .customer = \"hooli\" }", "{ .customer != \"hooli\" }");
     let all: Vec<_> = found.findings.iter().map(told).collect();
     assert_eq!(all[0], ("structure", "GET /stars".to_owned(), "GET /cart".to_owned()), "{all:?}");
     assert_eq!((found.findings[0].a, found.findings[0].b), (0.0, 1.0));

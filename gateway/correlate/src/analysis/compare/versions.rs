@@ -158,7 +158,7 @@ impl Analyst {
             self.read_lines(&mut digests, &mut lines, &mut vocabulary)?;
             let sets =
                 Sets { a: &digests, b: &baseline, vocabulary: &vocabulary, lines: &lines, given: &given };
-            let mut comparison = compared(&sets, asked.limit);
+            let mut comparison = compared(&sets, self.metrics(), asked.limit);
             let of = |digests: &[Digest], version: &str| {
                 let sample = Sample { matched: digests.len() as u64, ..Sample::default() };
                 side(&Sample { digests: digests.to_vec(), ..sample }, version, asked.window)

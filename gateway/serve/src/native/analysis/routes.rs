@@ -4,9 +4,10 @@
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use correlate::analysis::compare::{CompareQuestion, Selection, VersionsQuestion};
+use correlate::analysis::compare::{CompareQuestion, Metrics, Selection, VersionsQuestion};
 use correlate::analysis::{AnalysisOptions, Analyst, VarianceQuestion};
 use query::QueryError;
+use tokio::runtime::Handle;
 
 use super::compare::{CompareBody, VersionsBody};
 use super::variance::VarianceBody;
@@ -33,7 +34,13 @@ async fn answer<T: Send + 'static>(
 ) -> Result<T, Response> {
     let options = AnalysisOptions::default();
     let options = AnalysisOptions { time: options.time.min(state.request_timeout / 2), ..options };
-    let analyst = Analyst::new(state.traces.clone(), options);
+    // Who has a metrics server has the metrics there.
+    let metrics = match state.correlator.metrics() {
+        Some(server) => Metrics::Server(server, Handle::current()),
+        None => Metrics::Stored(state.samples.clone()),
+    };
+    let mapping = state.correlator.mapping().clone();
+    let analyst = Analyst::new(state.traces.clone(), options).with_metrics(metrics, mapping);
     match state.reads.run(move || ask(&analyst)).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(Refusal::new(error.to_string()).with(status(&error))),

@@ -1,0 +1,90 @@
+use parsers::record::MetricMeta;
+use store::read::{SeriesSamples, Window};
+
+use super::*;
+use crate::analysis::compare::tests::compare_with;
+use crate::analysis::planted::{MS, shop};
+
+/// A gauge of the catalog that is high in the second half, one that is not, and a counter.
+struct Scraped;
+
+impl SampleRead for Scraped {
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        window: Window,
+        _: SampleLimits,
+    ) -> Result<Vec<SeriesSamples>, ReadError> {
+        let labels = self.label_sets(&[matchers.to_vec()], window)?;
+        let value = |name: &str, at: u64| match name {
+            "pool_in_use" => if at < 100 { 5.0 + (at % 3) as f64 } else { 40.0 + (at % 3) as f64 },
+            "requests_total" => at as f64 * 10.0,
+            _ => (at * 7 % 5) as f64,
+        };
+        Ok(labels
+            .into_iter()
+            .map(|labels| {
+                let name = labels.get("__name__").unwrap_or_default();
+                let sample = |at: u64| Sample { time: (1_000_000 + at * 1_000) * MS, value: value(name, at) };
+                SeriesSamples { samples: (0..200).map(sample).collect(), labels: labels.clone(), histograms: Vec::new() }
+            })
+            .collect())
+    }
+
+    fn label_sets(&self, selectors: &[Vec<Matcher>], _: Window) -> Result<Vec<Arc<Labels>>, ReadError> {
+        let named = |name: &'static str| {
+            Arc::new(Labels::new([("__name__", name), ("service", "catalog"), ("pod", "catalog-1.0.0")]))
+        };
+        let sets = ["pool_in_use", "requests_total", "queue_length", "latency_bucket"].map(named);
+        let meets = |labels: &&Arc<Labels>| selectors.iter().any(|s| s.iter().all(|m| m.matches(labels)));
+        Ok(sets.iter().filter(meets).cloned().collect())
+    }
+
+    fn metadata(&self) -> Result<Vec<MetricMeta>, ReadError> {
+        Ok(Vec::new())
+    }
+}
+
+#[test]
+fn a_metric_that_changed_with_the_traces_is_in_the_same_list() {
+    // Ten requests a second; from the middle on they are slow, since the pool is used up.
+    let memory = shop(1, 2_000, |request, _| {
+        if request.number >= 1_000 {
+            request.statement += 100 * MS;
+        }
+    });
+    let metrics = Metrics::Stored(Arc::new(Scraped));
+    let (slow, others) =
+        ("{ name = \"GET /cart\" && duration > 100ms }", "{ name = \"GET /cart\" && duration <= 100ms }");
+    let found = compare_with(&memory, slow, others, Some(metrics.clone()));
+    let told: Vec<&str> = found.findings.iter().map(|finding| &*finding.what).collect();
+    let metric: Vec<&Finding> = found.findings.iter().filter(|f| f.kind == FindingKind::Metric).collect();
+    assert_eq!(metric.len(), 1, "{told:?}");
+    assert!(metric[0].a > 39.0 && metric[0].b < 8.0, "{told:?}");
+    assert_eq!(metric[0].operation.service, "catalog");
+    assert!(matches!(&metric[0].detail, Detail::Metric { name, .. } if name == "pool_in_use"));
+    assert_eq!(found.findings[0].kind, FindingKind::Latency, "{told:?}");
+    let same = compare_with(&memory, slow, slow, Some(metrics));
+    assert!(same.findings.is_empty());
+}
+
+#[test]
+fn counters_count_as_rates_and_what_begins_anew_is_passed_over() {
+    let sample = |time: u64, value: f64| Sample { time: time * 1_000_000_000, value };
+    let rated = rates(&[sample(0, 0.0), sample(10, 50.0), sample(20, 5.0), sample(30, 25.0), sample(30, 30.0)]);
+    assert_eq!(rated, [sample(10, 5.0), sample(30, 2.0)]);
+}
+
+#[test]
+fn only_samples_near_a_trace_tell_of_it() {
+    let sample = |time: u64| Sample { time: time * 1_000_000_000, value: 1.0 };
+    let samples = [sample(100), sample(130)];
+    let place = |time: u64| nearest(&samples, time * 1_000_000_000).map(|(at, _)| at);
+    assert_eq!([place(10), place(100), place(114), place(116), place(400)], [None, Some(0), Some(0), Some(1), None]);
+    assert_eq!(nearest(&[], 5), None);
+}
+
+#[test]
+fn values_stand_in_expressions_as_themselves() {
+    assert_eq!(escaped("shop-1/a.b\"c"), "shop-1/a\\\\.b\\\\\"c");
+}
