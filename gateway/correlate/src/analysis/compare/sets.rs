@@ -375,6 +375,9 @@ pub(crate) fn ranked(candidates: Vec<Candidate>) -> Vec<Finding> {
         by_score
             .then(one.kind.cmp(&other.kind))
             .then_with(|| one.operation.cmp(&other.operation))
+            .then_with(|| key_of(one).cmp(key_of(other)))
+            // Of values that took each other's place, what the first side has: it is the one that is asked about.
+            .then_with(|| (other.a - other.b).total_cmp(&(one.a - one.b)))
             .then_with(|| text_of(one).cmp(&text_of(other)))
     });
     let mut told = FxHashSet::default();
@@ -384,6 +387,13 @@ pub(crate) fn ranked(candidates: Vec<Candidate>) -> Vec<Finding> {
         _ => true,
     });
     findings
+}
+
+fn key_of(finding: &Finding) -> &str {
+    match &finding.detail {
+        Detail::Attribute { key, .. } => key,
+        _ => "",
+    }
 }
 
 /// Tells findings of one kind and operation apart, the same whichever side is first.
