@@ -9,7 +9,7 @@ use tests::shop::{
 
 use super::scene::{Scene, each_seed, first, list, short, words};
 
-const PURCHASES: &str = r#"{resource.service.name="frontend" && name="POST /checkout"}"#;
+pub(super) const PURCHASES: &str = r#"{resource.service.name="frontend" && name="POST /checkout"}"#;
 const LOOKS: &str = r#"{resource.service.name="frontend" && name="GET /products/{id}"}"#;
 
 /// Requests of a query that took longer than so many milliseconds, and the others.
