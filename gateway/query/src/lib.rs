@@ -2,6 +2,7 @@
 //! surfaces'.
 
 mod error;
+mod expressions;
 pub mod live;
 pub mod log_fields;
 pub mod logql;

@@ -6,6 +6,10 @@ use super::{Attributes, Labels, Value, attribute};
 /// attribute of a span's resource.
 pub const TENANT: &str = "trefoil.tenant";
 
+/// The label of a series that says the same. Two tenants may send series of the same labels, whose counts must not run into one
+/// another, so the tenant is a part of what a series is; under the name that Mimir gives it where it answers for several.
+pub const TENANT_LABEL: &str = "__tenant_id__";
+
 /// The resource that a span, log or metric came from.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Resource {

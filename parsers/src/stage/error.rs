@@ -29,15 +29,24 @@ impl fmt::Display for StageError {
 
 /// An expression in RE2's spelling, compiled; the error is for people.
 pub fn compile(expression: &str) -> Result<regex::Regex, String> {
-    regex::RegexBuilder::new(&translate(expression)).size_limit(MAX_PROGRAM).build().map_err(|error| {
+    compile_within(expression, MAX_PROGRAM)
+}
+
+/// As [`compile`], to a program of at most so many bytes.
+pub fn compile_within(expression: &str, program: usize) -> Result<regex::Regex, String> {
+    regex::RegexBuilder::new(&translate(expression)).size_limit(program).build().map_err(|error| {
         let text = error.to_string();
         let detail = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("unreadable");
-        format!(
-            "the regular expression `{expression}` cannot be read: {}",
-            detail.trim_start_matches("error: ")
-        )
+        let mut shown: String = expression.chars().take(MAX_SHOWN).collect();
+        if shown.len() < expression.len() {
+            shown.push('…');
+        }
+        format!("the regular expression `{shown}` cannot be read: {}", detail.trim_start_matches("error: "))
     })
 }
+
+/// Characters of an expression in a message: enough to find it by.
+const MAX_SHOWN: usize = 80;
 
 /// Bytes of a compiled expression: what counted repetitions of Unicode classes need, and far below what hurts.
 const MAX_PROGRAM: usize = 10 << 20;

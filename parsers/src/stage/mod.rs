@@ -41,7 +41,7 @@ pub use config::*;
 pub use decolorize::without_colours;
 pub use duration::go_duration;
 pub use entry::{Entry, Fields, MAX_VALUE};
-pub use error::{StageError, compile};
+pub use error::{StageError, compile, compile_within};
 pub use logfmt::{LogfmtPair, LogfmtPairs};
 pub use metrics::Metric;
 pub use pattern::CapturePattern;

@@ -14,6 +14,10 @@ use super::syntax::LogQuery;
 use super::{Data, Entry, Limits, Outcome, Stream};
 use crate::QueryError;
 
+/// Bytes of lines in an answer: far more than is read. Without a bound, some thousand lines of the greatest length would be a
+/// gigabyte.
+const MAX_BYTES: usize = 64 << 20;
+
 pub(super) fn find(
     query: &LogQuery,
     logs: &dyn LogRead,
@@ -31,6 +35,11 @@ pub(super) fn find(
     let order = (window, Order::In(direction));
     let report = scan(query, &mut program, logs, order, &Deadline::new(limits), &mut |row| {
         answer.take(row);
+        if answer.bytes > MAX_BYTES {
+            let detail =
+                "the lines of the answer are over 64 MiB; ask for fewer of them or for a shorter time";
+            return Err(QueryError::TooMuch(detail.to_owned()));
+        }
         left -= 1;
         Ok(if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
@@ -42,6 +51,8 @@ pub(super) fn find(
 struct Answer {
     streams: Vec<Stream>,
     places: HashMap<Arc<Labels>, usize>,
+    /// Of lines and their labels.
+    bytes: usize,
 }
 
 impl Answer {
@@ -53,6 +64,9 @@ impl Answer {
         });
         if let Some(stream) = self.streams.get_mut(place) {
             let (structured, parsed) = (row.structured(), row.parsed());
+            let pairs = structured.iter().chain(&parsed);
+            self.bytes +=
+                row.bytes().len() + pairs.map(|(name, value)| name.len() + value.len()).sum::<usize>();
             stream.entries.push(Entry { time: row.time(), line: row.bytes().to_vec(), structured, parsed });
         }
     }

@@ -11,14 +11,13 @@ use regex::RegexBuilder;
 use store::read::{MatchOp, Matcher};
 
 use crate::QueryError;
+use crate::expressions::{allowed, shown};
 use words::{Word, Words};
 
 /// Selectors of one expression: a dashboard's longest have some ten.
 const MAX_SELECTORS: usize = 100;
 /// Conditions of one expression, all selectors together.
 const MAX_MATCHERS: usize = 1_000;
-/// Bytes of a compiled regular expression.
-const REGEX_BYTES: usize = 1 << 20;
 
 /// One selector.
 #[derive(Debug, Clone)]
@@ -39,7 +38,7 @@ const AFTER_AGGREGATION: [&str; 2] = ["by", "without"];
 /// The selectors of an expression, in their order.
 pub fn selectors(text: &str) -> Result<Vec<Selector>, QueryError> {
     let mut words = Words::new(text);
-    let (mut found, mut matchers) = (Vec::new(), 0);
+    let (mut found, mut matchers, mut expressions) = (Vec::new(), 0, 0);
     while let Some(word) = words.next()? {
         let selector = match word {
             Word::Name(name) => {
@@ -53,9 +52,9 @@ pub fn selectors(text: &str) -> Result<Vec<Selector>, QueryError> {
                 if !selects && (known(&PLAIN) || is_call) {
                     continue;
                 }
-                selector(Some(name), &mut words, selects)?
+                selector(Some(name), &mut words, selects, &mut expressions)?
             }
-            Word::Symbol('{') => selector(None, &mut words, true)?,
+            Word::Symbol('{') => selector(None, &mut words, true, &mut expressions)?,
             Word::Symbol('[') => {
                 words.skip_to(']')?;
                 continue;
@@ -74,7 +73,12 @@ pub fn selectors(text: &str) -> Result<Vec<Selector>, QueryError> {
 }
 
 /// After a name, or inside the brace.
-fn selector(name: Option<&str>, words: &mut Words<'_>, braces: bool) -> Result<Selector, QueryError> {
+fn selector(
+    name: Option<&str>,
+    words: &mut Words<'_>,
+    braces: bool,
+    expressions: &mut usize,
+) -> Result<Selector, QueryError> {
     let mut matchers = Vec::new();
     let mut parts = Vec::new();
     if let Some(name) = name {
@@ -106,10 +110,13 @@ fn selector(name: Option<&str>, words: &mut Words<'_>, braces: bool) -> Result<S
                 return Err(words.error("expected a text in quotes"));
             };
             parts.push(format!("{}{op}{}", label_name(&label), quoted(&value)));
-            let regex = |words: &Words<'_>| {
-                let anchored = format!("^(?s:{value})$");
-                let built = RegexBuilder::new(&anchored).size_limit(REGEX_BYTES).build();
-                built.map_err(|error| words.error(format!("{value:?} is no regular expression: {error}")))
+            let mut regex = |words: &Words<'_>| {
+                let program = allowed(*expressions).map_err(|detail| words.error(detail))?;
+                *expressions += 1;
+                let built = RegexBuilder::new(&format!("^(?s:{value})$")).size_limit(program).build();
+                built.map_err(|error| {
+                    words.error(format!("{:?} is no regular expression: {error}", shown(&value)))
+                })
             };
             let op = match op {
                 "=" => MatchOp::Equal(value.clone()),

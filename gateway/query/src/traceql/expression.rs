@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use ::regex::Regex;
 use store::read::SpanView;
 
+use crate::expressions;
+
 use super::ast::{Arithmetic, Comparison, Expr, Field, Intrinsic, Operator, Scope, Static};
 use super::error::ParseError;
 use super::regex::compile;
@@ -55,7 +57,7 @@ impl Node {
                     let Expr::Static(Static::Str(pattern)) = &**right else {
                         return Err(ParseError::Meaning(format!("not a regular expression: {right}")));
                     };
-                    let regex = compile(pattern).map_err(ParseError::Meaning)?;
+                    let regex = compile(pattern, expressions::LARGE_PROGRAM).map_err(ParseError::Meaning)?;
                     Self::Match { regex, negated: *op == Operator::NotMatch, of: boxed(left)? }
                 }
             },

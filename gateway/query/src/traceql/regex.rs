@@ -2,13 +2,15 @@
 
 use regex::{Regex, RegexBuilder};
 
-/// Bytes of a compiled expression: `.{1000}` fits, `(.{1000}){1000}` does not.
-const MAX_SIZE: usize = 1 << 20;
+use crate::expressions::shown;
 
-/// Compiles; the error says what is wrong.
-pub(super) fn compile(pattern: &str) -> Result<Regex, String> {
-    let anchored = format!("^(?s:{pattern})$");
-    RegexBuilder::new(&anchored).size_limit(MAX_SIZE).dfa_size_limit(MAX_SIZE).build().map_err(|error| {
+/// Compiles, to a program of at most so many bytes; the error says what is wrong.
+pub(super) fn compile(pattern: &str, program: usize) -> Result<Regex, String> {
+    let build =
+        |pattern: &str| RegexBuilder::new(pattern).size_limit(program).dfa_size_limit(program).build();
+    // Complete by itself first: `a)|(b` must not become so by what is put round it.
+    let alone = if pattern.contains(')') { build(pattern).map(drop) } else { Ok(()) };
+    alone.and_then(|()| build(&format!("^(?s:{pattern})$"))).map_err(|error| {
         let why = match error {
             regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
             // The last line says it; those before draw where.
@@ -16,6 +18,6 @@ pub(super) fn compile(pattern: &str) -> Result<Regex, String> {
                 other.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
             }
         };
-        format!("the regular expression {pattern:?} cannot be read: {why}")
+        format!("the regular expression {:?} cannot be read: {why}", shown(pattern))
     })
 }

@@ -1,7 +1,6 @@
 //! Queries as a whole: aggregations, operators, ranges.
 
 use super::ast::*;
-use super::literals::expression;
 use super::reader::Reader;
 use super::stages::{label_filter, selector, stages};
 use super::token::Token;
@@ -180,7 +179,7 @@ fn label_replace(reader: &mut Reader<'_>) -> Result<Node, QueryError> {
     if !is_name {
         return Err(reader.refuse(to_at, format!("invalid label name {to:?} in label_replace")));
     }
-    let expression = expression(text, true).map_err(|detail| reader.refuse(text_at, detail))?;
+    let expression = reader.expression(text, true, text_at)?;
     Ok(Node::LabelReplace(Box::new(LabelReplace { inner, to, replacement, from, expression })))
 }
 

@@ -2,18 +2,23 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use parsers::stage::compile_within;
+
 use super::ast::{Expression, IpRange, JsonPath, JsonStep, LinePattern};
 
 /// An expression, matched anywhere or on the whole text. A line break is any character where whole texts are matched, as
 /// in Prometheus.
-pub(super) fn expression(text: String, whole: bool) -> Result<Expression, String> {
-    let regex = if whole {
-        parsers::stage::compile(&format!("^(?s:{text})$"))
-    } else {
-        parsers::stage::compile(&text)
-    };
-    // Told in the words of what was written.
-    let regex = regex.map_err(|error| parsers::stage::compile(&text).err().unwrap_or(error))?;
+pub(super) fn expression(text: String, whole: bool, program: usize) -> Result<Expression, String> {
+    let alone = |text: &str| compile_within(text, program);
+    if !whole {
+        return Ok(Expression { regex: alone(&text)?, text });
+    }
+    // Complete by itself: `a)|(b` must not become so by what is put round it.
+    if text.contains(')') {
+        alone(&text)?;
+    }
+    // An error is told in the words of what was written.
+    let regex = alone(&format!("^(?s:{text})$")).map_err(|error| alone(&text).err().unwrap_or(error))?;
     Ok(Expression { text, regex })
 }
 

@@ -1,7 +1,9 @@
 //! The tokens of a query being read, with what all parts of the reader need of them.
 
+use super::ast::Expression;
+use super::literals;
 use super::token::{Token, tokens};
-use crate::QueryError;
+use crate::{QueryError, expressions};
 
 /// Bytes of a query at most, as Loki has it.
 const MAX_TEXT: usize = 128 << 10;
@@ -18,6 +20,7 @@ pub(super) struct Reader<'t> {
     next: usize,
     depth: usize,
     operators: usize,
+    expressions: usize,
 }
 
 impl<'t> Reader<'t> {
@@ -26,7 +29,7 @@ impl<'t> Reader<'t> {
             let detail = format!("the query has {} bytes, more than {MAX_TEXT}", text.len());
             return Err(QueryError::in_text(text, 0, detail));
         }
-        Ok(Self { text, tokens: tokens(text)?, next: 0, depth: 0, operators: 0 })
+        Ok(Self { text, tokens: tokens(text)?, next: 0, depth: 0, operators: 0, expressions: 0 })
     }
 
     /// The next token, not taken.
@@ -147,5 +150,19 @@ impl<'t> Reader<'t> {
             return Err(self.refuse(self.at(), format!("more than {MAX_OPERATORS} operators")));
         }
         Ok(())
+    }
+
+    /// An expression, matched anywhere or on the whole text, that stands at a byte.
+    pub(super) fn expression(
+        &mut self,
+        text: String,
+        whole: bool,
+        at: usize,
+    ) -> Result<Expression, QueryError> {
+        let compiled = expressions::allowed(self.expressions)
+            .and_then(|program| literals::expression(text, whole, program))
+            .map_err(|detail| self.refuse(at, detail))?;
+        self.expressions += 1;
+        Ok(compiled)
     }
 }

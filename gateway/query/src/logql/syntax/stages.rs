@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parsers::stage::{CapturePattern, Template};
 
 use super::ast::*;
-use super::literals::{expression, ip_range, json_path, line_pattern};
+use super::literals::{ip_range, json_path, line_pattern};
 use super::quantity;
 use super::reader::Reader;
 use super::token::Token;
@@ -42,8 +42,8 @@ fn text_test(reader: &mut Reader<'_>) -> Result<TextTest, QueryError> {
     compare(reader, op, value, at)
 }
 
-fn compare(reader: &Reader<'_>, op: &str, value: String, at: usize) -> Result<TextTest, QueryError> {
-    let compiled = |value| expression(value, true).map_err(|detail| reader.refuse(at, detail));
+fn compare(reader: &mut Reader<'_>, op: &str, value: String, at: usize) -> Result<TextTest, QueryError> {
+    let mut compiled = |value| reader.expression(value, true, at);
     Ok(match op {
         "!=" => TextTest::NotEqual(value),
         "=~" => TextTest::Matches(compiled(value)?),
@@ -111,9 +111,7 @@ fn needle(reader: &mut Reader<'_>, kind: LineFilterKind) -> Result<Needle, Query
     let (text, at) = reader.text("a text in quotes or `ip(...)`")?;
     Ok(match kind {
         LineFilterKind::Text => Needle::Text(text),
-        LineFilterKind::Regex => {
-            Needle::Regex(expression(text, false).map_err(|detail| reader.refuse(at, detail))?)
-        }
+        LineFilterKind::Regex => Needle::Regex(reader.expression(text, false, at)?),
         LineFilterKind::Pattern => {
             Needle::Pattern(line_pattern(text).map_err(|detail| reader.refuse(at, detail))?)
         }
@@ -185,8 +183,8 @@ fn stage(reader: &mut Reader<'_>) -> Result<Stage, QueryError> {
     }
 }
 
-fn regexp(reader: &Reader<'_>, text: String, at: usize) -> Result<Stage, QueryError> {
-    let expression = expression(text, false).map_err(|detail| reader.refuse(at, detail))?;
+fn regexp(reader: &mut Reader<'_>, text: String, at: usize) -> Result<Stage, QueryError> {
+    let expression = reader.expression(text, false, at)?;
     let mut names: Vec<&str> = expression.regex.capture_names().flatten().collect();
     names.sort_unstable();
     if names.is_empty() {

@@ -101,9 +101,10 @@ fn word(text: &str) -> usize {
 
 /// The name behind `--`.
 fn flag(text: &str) -> Option<&str> {
-    let name = text.strip_prefix("--")?;
+    // What is no name is not read to its end.
+    let name = text.strip_prefix("--").filter(|name| name.starts_with(|c: char| c.is_ascii_lowercase()))?;
     let length = name.find(|c: char| !(c.is_ascii_lowercase() || c == '-')).unwrap_or(name.len());
-    name.get(..length).filter(|name| name.starts_with(|c: char| c.is_ascii_lowercase()))
+    name.get(..length)
 }
 
 /// Length of a number with its unit: a sign belongs to it behind an exponent's `e` only.

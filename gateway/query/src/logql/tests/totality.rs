@@ -85,3 +85,37 @@ fn deep_json_is_an_error_and_long_lists_are_passed_over() {
         [" {__error__=JSONParserErr __error_details__=objects of the JSON are nested too deep}", "2 {b=2}"]
     );
 }
+
+#[test]
+fn what_the_expressions_of_one_query_are_compiled_to_is_bounded() {
+    let large = "|~ `\\p{L}{60}` ";
+    assert!(parse(&format!("{{a=\"b\"}} {}", large.repeat(10))).is_ok());
+    for (times, told) in [(60, "size limit"), (200, "size limit")] {
+        let error = parse(&format!("{{a=\"b\"}} {}", large.repeat(times))).unwrap_err().to_string();
+        assert!(error.contains(told), "{times}: {error:.300}");
+    }
+    let error = parse(&format!("{{a=\"b\"}} {}", "|~ `x+` ".repeat(200))).unwrap_err().to_string();
+    assert!(error.contains("more than 128 regular expressions"), "{error:.300}");
+    let long = format!("{{a=~\"{}[\"}}", "x".repeat(50_000));
+    assert!(
+        parse(&long).unwrap_err().to_string().len() < 300,
+        "an error names the expression, not all of it"
+    );
+}
+
+#[test]
+fn an_expression_is_one_by_itself_before_it_is_anchored() {
+    for query in ["{a=~`x)|(y`}", "{a=\"b\"} | c=~`x)|(y`", "{a=\"b\"} | c!~`x)(?:y`"] {
+        let error = parse(query).unwrap_err().to_string();
+        assert!(error.contains("unopened group"), "{query}: {error}");
+    }
+    assert!(parse("{a=~`(x|y)`}").is_ok());
+}
+
+#[test]
+fn long_rows_of_signs_are_read_once() {
+    // Each of these was a second's work for every ten thousand signs where it was read anew from each.
+    for sign in ["-", "--a", "#", "(", "1", "a", "|", "\\"] {
+        let _ = parse(&sign.repeat((128 << 10) / sign.len()));
+    }
+}

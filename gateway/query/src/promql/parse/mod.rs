@@ -47,6 +47,8 @@ struct Parser {
     depth: usize,
     /// Operators so far.
     links: usize,
+    /// Regular expressions so far.
+    expressions: usize,
 }
 
 /// Reads an expression and checks its types.
@@ -58,7 +60,7 @@ pub(crate) fn parse(query: &str) -> Result<Node, PromError> {
 }
 
 fn read(query: &str) -> Parsed<Node> {
-    let mut parser = Parser { tokens: lexer::tokens(query), next: 0, depth: 0, links: 0 };
+    let mut parser = Parser { tokens: lexer::tokens(query), next: 0, depth: 0, links: 0, expressions: 0 };
     if matches!(parser.kind(), Kind::End) {
         return fault(parser.token().span, "no expression found in input");
     }

@@ -4,29 +4,41 @@ use store::read::{MatchOp, Matcher};
 
 use super::lexer::Kind;
 use super::{Parsed, Parser, fault};
+use crate::expressions;
 use crate::promql::ast::{LabelMatcher, MatchKind, Span};
 use crate::promql::labels::NAME;
 
 /// A pattern, anchored on both ends as Prometheus has it. The dot matches newlines, too.
-pub(crate) fn anchored(pattern: &str) -> Result<regex::Regex, String> {
+pub(crate) fn anchored(pattern: &str, program: usize) -> Result<regex::Regex, String> {
+    let build = |pattern: &str| regex::RegexBuilder::new(pattern).size_limit(program).build();
     // Complete by itself first: `a)(b` must not become so by what is put round it.
-    let checked = regex::Regex::new(pattern).and_then(|_| regex::Regex::new(&format!("^(?s:{pattern})$")));
+    let checked = build(pattern).and_then(|_| build(&format!("^(?s:{pattern})$")));
     checked.map_err(|error| match error {
         regex::Error::Syntax(text) => {
             let last = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            format!("error parsing regexp: {last}: `{pattern}`")
+            format!("error parsing regexp: {last}: `{}`", expressions::shown(pattern))
         }
         other => format!("error parsing regexp: {other}"),
     })
 }
 
 /// A matcher with its pattern read.
-pub(crate) fn matcher(name: &str, kind: MatchKind, value: &str) -> Result<LabelMatcher, String> {
+fn matcher(
+    name: &str,
+    kind: MatchKind,
+    value: &str,
+    expressions: &mut usize,
+) -> Result<LabelMatcher, String> {
+    let mut regex = || {
+        let compiled = anchored(value, expressions::allowed(*expressions)?)?;
+        *expressions += 1;
+        Ok::<_, String>(compiled)
+    };
     let op = match kind {
         MatchKind::Equal => MatchOp::Equal(value.to_owned()),
         MatchKind::NotEqual => MatchOp::NotEqual(value.to_owned()),
-        MatchKind::Regex => MatchOp::Regex(anchored(value)?),
-        MatchKind::NotRegex => MatchOp::NotRegex(anchored(value)?),
+        MatchKind::Regex => MatchOp::Regex(regex()?),
+        MatchKind::NotRegex => MatchOp::NotRegex(regex()?),
     };
     let compiled = Matcher { name: name.to_owned(), op };
     Ok(LabelMatcher { kind, name: name.to_owned(), value: value.to_owned(), compiled })
@@ -91,8 +103,10 @@ impl Parser {
                             format!("metric name must not be set twice: {:?} or {name:?}", other.value);
                         return fault(span, detail);
                     }
-                    matchers
-                        .push(matcher(NAME, MatchKind::Equal, &name).or_else(|detail| fault(span, detail))?);
+                    matchers.push(
+                        matcher(NAME, MatchKind::Equal, &name, &mut 0)
+                            .or_else(|detail| fault(span, detail))?,
+                    );
                     self.separator()?;
                     continue;
                 }
@@ -104,7 +118,9 @@ impl Parser {
             };
             self.take();
             let span = Span { start, end: self.end() };
-            matchers.push(matcher(&name, kind, &value).or_else(|detail| fault(span, detail))?);
+            matchers.push(
+                matcher(&name, kind, &value, &mut self.expressions).or_else(|detail| fault(span, detail))?,
+            );
             self.separator()?;
         }
     }

@@ -161,3 +161,19 @@ proptest! {
         let _ = source.range(&text, (0, 8), &limits);
     }
 }
+
+#[test]
+fn what_the_expressions_of_one_query_are_compiled_to_is_bounded() {
+    let many = |pattern: &str, times: usize| {
+        parse(&format!("{{{}}}", vec![format!("a=~\"{pattern}\""); times].join(",")))
+    };
+    assert!(many("x+", 100).is_ok());
+    for (pattern, times, told) in [
+        (r"\\p{L}{60}", 30, "size limit"),
+        (r"\\p{L}{600}", 1, "size limit"),
+        ("x+", 200, "more than 128 regular expressions"),
+    ] {
+        let error = many(pattern, times).unwrap_err().to_string();
+        assert!(error.contains(told) && error.len() < 300, "{pattern}: {error}");
+    }
+}

@@ -6,6 +6,7 @@ use super::super::lexer::{self, Kind};
 use super::super::names::{NOT_BINDS, operator_of};
 use super::super::regex;
 use super::Parser;
+use crate::expressions;
 
 impl Parser {
     /// A whole expression.
@@ -32,7 +33,10 @@ impl Parser {
                 let Expr::Static(Static::Str(pattern)) = &right else {
                     return Err(place.syntax(format!("`{right}`"), "a regular expression in quotes"));
                 };
-                regex::compile(pattern).map_err(|error| place.word(error))?;
+                expressions::allowed(self.expressions)
+                    .and_then(|program| regex::compile(pattern, program))
+                    .map_err(|error| place.word(error))?;
+                self.expressions += 1;
             }
             left = Expr::Binary(op, Box::new(left), Box::new(right));
         }

@@ -23,7 +23,7 @@ pub fn parse(text: &str) -> Result<Query, ParseError> {
         let detail = format!("the query has {} bytes, at most {MAX_LENGTH} are read", text.len());
         return Err(ParseError::Meaning(detail));
     }
-    let mut parser = Parser { tokens: lexer::tokens(text)?, next: 0, operators: 0 };
+    let mut parser = Parser { tokens: lexer::tokens(text)?, next: 0, operators: 0, expressions: 0 };
     let query = parser.query()?;
     check::query(&query)?;
     Ok(query)
@@ -31,7 +31,7 @@ pub fn parse(text: &str) -> Result<Query, ParseError> {
 
 /// The name of an attribute or intrinsic as it stands in a query.
 pub fn field(text: &str) -> Result<Field, ParseError> {
-    let mut parser = Parser { tokens: lexer::tokens(text)?, next: 0, operators: 0 };
+    let mut parser = Parser { tokens: lexer::tokens(text)?, next: 0, operators: 0, expressions: 0 };
     let field = parser.field()?;
     parser.end()?;
     Ok(field)
@@ -41,6 +41,7 @@ struct Parser {
     tokens: Vec<(Place, Kind)>,
     next: usize,
     operators: usize,
+    expressions: usize,
 }
 
 /// What an operand turns out to be.

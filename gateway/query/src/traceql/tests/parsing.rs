@@ -56,3 +56,21 @@ fn depth_and_length_are_bounded() {
     let many = format!("{{ .a = 0{} }}", " || .a = 1".repeat(190));
     assert!(parse(&many).is_ok());
 }
+
+#[test]
+fn what_the_expressions_of_one_query_are_compiled_to_is_bounded() {
+    let many = |pattern: &str, times: usize| {
+        let condition = format!(".a =~ \"{pattern}\"");
+        parse(&format!("{{ {} }}", vec![condition; times].join(" && ")))
+    };
+    assert!(many("x+", 100).is_ok());
+    for (pattern, times, told) in [
+        (r"\\p{L}{60}", 30, "it is too large"),
+        (r"\\p{L}{600}", 1, "it is too large"),
+        ("x+", 200, "more than 128 regular expressions"),
+        ("x)|(y", 1, "unopened group"),
+    ] {
+        let error = many(pattern, times).unwrap_err().to_string();
+        assert!(error.contains(told) && error.len() < 300, "{pattern}: {error}");
+    }
+}
