@@ -167,7 +167,10 @@ impl App {
         let scraping = Arc::<receive::scrape::Scraping>::default();
         let (scrapes, scraped) = watch::channel(config.scrape.options.clone());
 
-        let metrics = prometheus.clone().map(|server| Arc::new(server) as Arc<dyn MetricRead>);
+        let upstream = prometheus.clone().map(|server| Arc::new(server) as Arc<dyn MetricRead>);
+        // Without a server, the samples that are stored are asked as one.
+        let embedded = || Arc::new(serve::StoredMetrics::new(Arc::new(store.clone()))) as Arc<dyn MetricRead>;
+        let metrics = Some(upstream.clone().unwrap_or_else(embedded));
         let traces: Arc<dyn store::read::TraceRead> = Arc::new(store.clone());
         let joining = correlate_options(config.prometheus.as_ref());
         let held = || Arc::new(HeldMetrics::new(Arc::new(store.clone()))) as Arc<dyn MetricRead>;
@@ -210,11 +213,13 @@ impl App {
             tails: serve::Tails::default(),
             reads: serve::Reads::default(),
             prometheus: prometheus.map(|server| Arc::new(Forwarding(server)) as Arc<dyn serve::Forward>),
+            upstream,
             readiness: Arc::new(Ready(store.clone())),
             collecting: Arc::new(Collected(Arc::clone(&tailed))),
             scraping: Arc::new(Scraped(Arc::clone(&scraping))),
             metrics: Arc::new(telemetry::Exposition { registry, tailed: Arc::clone(&tailed) }),
             own,
+            log_retention: config.store.logs,
             external_url: config.server.external_url.clone(),
             request_timeout: serve::DEFAULT_REQUEST_TIMEOUT,
         });
@@ -222,7 +227,8 @@ impl App {
         let received =
             otlp.http().merge(otlp.grpc()).merge(zipkin.http()).merge(jaeger.http()).merge(jaeger.grpc());
         let received = received.merge(elastic_apm.http()).merge(loki_push.http()).merge(remote_write.http());
-        tasks.spawn(main.serve(surfaces.merge(received), shutdown.clone()));
+        let all = serve::mounted(surfaces.merge(received), config.server.external_url.as_deref());
+        tasks.spawn(main.serve(all, shutdown.clone()));
         ports.serve(&zipkin, &jaeger, &elastic_apm, &tasks, &shutdown);
         tasks.spawn(grpc.serve(otlp.grpc_port(), shutdown.clone()));
         tasks.spawn(http.serve(otlp.http_port(), shutdown.clone()));

@@ -22,6 +22,7 @@ pub mod reload;
 mod scraped;
 mod sinks;
 mod sources;
+mod stalled;
 pub mod telemetry;
 pub mod trace_view;
 mod unread;

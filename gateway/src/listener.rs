@@ -17,12 +17,15 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::stalled::Stalling;
 use crate::unread::read_to_the_end;
 
 /// Open connections a listener; more wait in the kernel's queue. A node's agents and a Grafana are far below.
 const MAX_CONNECTIONS: usize = 1024;
 /// A client that sends no complete request head in this time is cut off.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// A client that takes nothing of its answer for this time is cut off.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Requests under way at shutdown have this long to end; Kubernetes gives 30 s in all.
 const DRAIN: Duration = Duration::from_secs(10);
 /// After a failed accept (descriptors used up) the listener rests, so that it does not spin.
@@ -133,7 +136,10 @@ impl Listener {
                 request
             });
             let connection = builder
-                .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service))
+                .serve_connection_with_upgrades(
+                    TokioIo::new(Stalling::new(stream, WRITE_TIMEOUT)),
+                    TowerToHyperService::new(service),
+                )
                 .into_owned();
             let mut watched = Box::pin(graceful.watch(connection));
             tokio::spawn(async move {

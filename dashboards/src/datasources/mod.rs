@@ -156,7 +156,7 @@ pub(crate) fn entries(target: &Target) -> Vec<Entry> {
     let homes = Homes::trefoil();
     let own = Source::ALL.into_iter().map(|source| {
         let url = format!("{base_url}{}", source.mount());
-        let mut settings = settings::of(source, &homes);
+        let mut settings = settings::of(source, &homes, settings::streams(base_url));
         if target.token.is_some() {
             settings.push((Token::HEADER_KEY, "Authorization".into()));
         }
@@ -166,7 +166,7 @@ pub(crate) fn entries(target: &Target) -> Vec<Entry> {
     let homes = Homes::beside(&target.neighbours);
     let beside = target.neighbours.iter().map(|neighbour| {
         let source = neighbour.source;
-        let settings = settings::of(source, &homes);
+        let settings = settings::of(source, &homes, false);
         let correlations = target.correlations.then(|| correlations::of(source, &homes)).flatten();
         entry(source, &neighbour.name, &neighbour.uid, neighbour.url.clone(), settings, correlations, false)
     });

@@ -56,6 +56,12 @@ impl Correlator {
         &self.options
     }
 
+    /// The same joins over other sources.
+    #[must_use]
+    pub fn over(&self, store: Arc<dyn TraceRead>, metrics: Option<Arc<dyn MetricRead>>) -> Self {
+        Self { store, metrics, ..self.clone() }
+    }
+
     /// Everything known of one trace. Never fails: what could not be read is among [`Answer::absent`].
     pub async fn answer(&self, id: TraceId) -> Answer {
         let (store, logs, options) = (Arc::clone(&self.store), self.logs.clone(), Arc::clone(&self.options));

@@ -68,8 +68,20 @@ impl Exemplars {
         Self { traces, stored, metrics, mapping: Arc::new(options.mapping.clone()) }
     }
 
-    pub(crate) fn stored(&self) -> &Arc<dyn ExemplarRead> {
-        &self.stored
+    /// The same over other sources.
+    #[must_use]
+    pub fn over(
+        &self,
+        traces: Arc<dyn TraceRead>,
+        stored: Arc<dyn ExemplarRead>,
+        metrics: Option<Arc<dyn MetricRead>>,
+    ) -> Self {
+        Self { traces, stored, metrics, mapping: Arc::clone(&self.mapping) }
+    }
+
+    /// Where stored exemplars are read.
+    pub fn stored(&self) -> Arc<dyn ExemplarRead> {
+        Arc::clone(&self.stored)
     }
 
     /// Exemplars of the series that an expression selects, in the window. `step` is the width of a point where it is known. A

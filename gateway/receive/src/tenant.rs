@@ -1,11 +1,12 @@
 //! Who sends, where one gateway serves several: `X-Scope-OrgID`, a header of HTTP and metadata of gRPC, by which Loki, Tempo
-//! and Mimir tell tenants apart. Here it is a field that every record keeps, and nothing is hidden by it.
+//! and Mimir tell tenants apart. Here it is a field that every record keeps; a request that names tenants in that header
+//! reads what is theirs.
 
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use parsers::otlp::add_to_resources;
-use parsers::record::{Batch, TENANT};
+use parsers::record::{Batch, TENANT, TENANT_LABEL};
 
 use crate::trouble::Trouble;
 
@@ -16,9 +17,6 @@ const MAX_BYTES: usize = 150;
 /// What a name may hold besides letters and digits, as Loki and its kin have it. `|` would name several, which only readers
 /// may.
 const MARKS: &str = "!-_.*'()";
-/// The label of a sample. Two tenants may send a series of the same labels, whose counts must not run into one another, so the
-/// tenant is a part of what a series is; under the name that Mimir gives it where it answers for several.
-const LABEL: &str = "__tenant_id__";
 
 /// A tenant's name. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +55,7 @@ impl Tenant {
     /// their metadata since they became rows.
     pub(crate) fn mark(&self, batch: &mut Batch) {
         add_to_resources(&mut batch.spans, TENANT, &self.0);
-        let name: Arc<str> = LABEL.into();
+        let name: Arc<str> = TENANT_LABEL.into();
         for series in &mut batch.metrics.series {
             *series = Arc::new(series.with(Arc::clone(&name), Arc::clone(&self.0)));
         }

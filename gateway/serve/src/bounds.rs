@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
+use crate::pace::Pace;
 use crate::{jaeger, prometheus};
 
 /// Requests under way at once: all that [`crate::Reads`] lets run and wait, and some that read nothing.
@@ -24,12 +25,13 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub(crate) struct Bounds {
     places: Arc<Semaphore>,
     timeout: Duration,
+    pace: Pace,
 }
 
 impl Bounds {
     /// At most `requests` at once, each for at most `timeout`.
     pub(crate) fn new(requests: usize, timeout: Duration) -> Self {
-        Self { places: Arc::new(Semaphore::new(requests)), timeout }
+        Self { places: Arc::new(Semaphore::new(requests)), timeout, pace: Pace::default() }
     }
 }
 
@@ -38,14 +40,14 @@ pub(crate) async fn keep(Extract(bounds): Extract<Bounds>, request: Request, nex
     let surface = Surface::of(request.uri().path());
     let Ok(_place) = bounds.places.try_acquire() else { return surface.too_many() };
     match tokio::time::timeout(bounds.timeout, next.run(request)).await {
-        Ok(response) => response,
+        Ok(response) => bounds.pace.keep(response).await.unwrap_or_else(|| surface.too_many()),
         Err(_) => surface.too_slow(bounds.timeout),
     }
 }
 
 /// Whose errors a client reads.
 #[derive(Debug, Clone, Copy)]
-enum Surface {
+pub(crate) enum Surface {
     /// Loki's, Tempo's and Zipkin's, and where nobody parses them.
     Text,
     Prometheus,
@@ -54,7 +56,7 @@ enum Surface {
 }
 
 impl Surface {
-    fn of(path: &str) -> Self {
+    pub(crate) fn of(path: &str) -> Self {
         if path.starts_with("/prometheus/") {
             Self::Prometheus
         } else if path.starts_with("/jaeger/") {
@@ -81,7 +83,7 @@ impl Surface {
         self.error(status, "timeout", &format!("the request timed out after {after:?}"))
     }
 
-    fn error(self, status: StatusCode, kind: &str, detail: &str) -> Response {
+    pub(crate) fn error(self, status: StatusCode, kind: &str, detail: &str) -> Response {
         match self {
             Self::Text => (status, detail.to_owned()).into_response(),
             Self::Prometheus => prometheus::error(status, kind, detail),

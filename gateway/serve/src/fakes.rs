@@ -234,11 +234,13 @@ pub(crate) fn state(traces: Arc<dyn TraceRead>, logs: Arc<dyn LogRead>) -> State
         tails: Tails::default(),
         reads: Reads::default(),
         prometheus: None,
+        upstream: None,
         readiness: Arc::new(Nothing),
         collecting: Arc::new(Nothing),
         scraping: Arc::new(Nothing),
         metrics: Arc::new(Text(registry)),
         own,
+        log_retention: std::time::Duration::from_hours(168),
         external_url: None,
         request_timeout: DEFAULT_REQUEST_TIMEOUT,
     }

@@ -14,10 +14,12 @@ mod loki;
 mod native;
 mod otlp_json;
 mod own;
+mod pace;
 mod parameters;
 mod prometheus;
 mod scrape;
 mod tempo;
+mod tenant;
 mod values;
 mod zipkin;
 
@@ -25,9 +27,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::http::{HeaderValue, header};
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::Response;
 use correlate::{Correlator, Exemplars};
-use store::read::{LogRead, PatternRead, SampleRead, TraceRead};
+use store::read::{LogRead, MetricRead, PatternRead, SampleRead, TraceRead};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
@@ -37,7 +41,7 @@ pub use collect::{CollectedFile, Collecting, FileLoss, router as collect_router}
 pub use loki::{Follow, Tails};
 pub use native::openapi;
 pub use own::{OwnRequests, OwnSpans};
-pub use prometheus::{Forward, ForwardFailure};
+pub use prometheus::{Forward, ForwardFailure, StoredMetrics};
 pub use scrape::{DroppedTarget, FailingDiscovery, ScrapeTarget, ScrapeTargetsBody, Scraping};
 
 /// Longest time for any answer. Grafana's own default for a data source is 30 s: this ends just before, so that the
@@ -73,6 +77,8 @@ pub struct State {
     pub reads: Reads,
     /// The metrics server, if one is configured.
     pub prometheus: Option<Arc<dyn Forward>>,
+    /// The same server as the joins ask it. Without one, [`StoredMetrics`] stand for it.
+    pub upstream: Option<Arc<dyn MetricRead>>,
     /// Which parts of the gateway are ready.
     pub readiness: Arc<dyn Readiness>,
     /// What is read of log files.
@@ -83,6 +89,8 @@ pub struct State {
     pub metrics: Arc<dyn Metrics>,
     /// Counts and spans of the requests to these surfaces.
     pub own: OwnRequests,
+    /// How long log records are kept.
+    pub log_retention: Duration,
     /// How Grafana reaches this gateway; without it, by the name that it is asked by.
     pub external_url: Option<String>,
     /// Longest time for any answer, after which it is an error in the surface's own shape.
@@ -109,7 +117,31 @@ fn assemble(state: State, requests: usize) -> Router {
         .layer(from_fn_with_state(bounds, bounds::keep))
         .merge(admin::routes())
         .with_state(state)
+        .layer(map_response(uncached))
         .layer(CompressionLayer::new())
         .layer(from_fn_with_state(own, own::observe))
         .layer(CatchPanicLayer::new())
+}
+
+/// What is answered changes with what arrives, and is not for everybody: nothing between may keep it.
+async fn uncached(mut response: Response) -> Response {
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// All paths also below the path of the URL by which Grafana reaches this gateway, for what stands between the two and takes
+/// nothing away from paths.
+pub fn mounted(router: Router, external_url: Option<&str>) -> Router {
+    match external_url.and_then(prefix) {
+        Some(prefix) => router.clone().nest(&prefix, router),
+        None => router,
+    }
+}
+
+/// The path of a URL, if it has one of plain segments.
+fn prefix(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    let (_, path) = rest.trim_end_matches('/').split_once('/')?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    (path.bytes().all(plain) && !path.contains("//")).then(|| format!("/{path}"))
 }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use parsers::pattern::Miner;
-use parsers::record::{Batch, Labels, Severity};
+use parsers::record::{Batch, Labels, Severity, TENANT, TENANT_LABEL};
 use rustc_hash::FxHashMap;
 
 use crate::read::{Direction, LogRead, LogSelect, Matcher, PatternCount, PatternRead, ReadError, Window};
@@ -52,6 +52,7 @@ impl Patterns {
     /// Takes the lines of a batch.
     pub fn note(&self, batch: &Batch) {
         let logs = &batch.logs;
+        let tenanted = memchr::memmem::find(&logs.meta, TENANT.as_bytes()).is_some();
         let mut of_stream: FxHashMap<u32, (usize, usize)> = FxHashMap::default();
         for row in &logs.rows {
             of_stream.entry(row.stream).or_default().0 += 1;
@@ -65,6 +66,8 @@ impl Patterns {
             let weight = weight.min(*count - *seen);
             *seen += 1;
             if is_looked_at {
+                let mut pairs = tenanted.then(|| logs.metadata(row)).into_iter().flatten();
+                let labels = &of_tenant(labels, pairs.find(|(name, _)| *name == TENANT));
                 kept.note(labels, row.severity, row.time, logs.line(row), weight as u64);
             }
         }
@@ -86,13 +89,20 @@ impl Patterns {
         let mut seen = 0;
         logs.scan_logs(&select, &mut |record| {
             let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.note(&record.labels, record.severity, record.time, &record.line, 1);
+            let mut pairs = record.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let labels = of_tenant(&record.labels, pairs.find(|(name, _)| *name == TENANT));
+            kept.note(&labels, record.severity, record.time, &record.line, 1);
             seen += 1;
             if seen < START_LINES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         self.0.lock().unwrap_or_else(PoisonError::into_inner).keep_bounds();
         Ok(())
     }
+}
+
+/// A stream is one for each tenant: the patterns of one are not shown to another.
+fn of_tenant(labels: &Arc<Labels>, tenant: Option<(&str, &str)>) -> Arc<Labels> {
+    tenant.map_or_else(|| Arc::clone(labels), |(_, tenant)| Arc::new(labels.with(TENANT_LABEL, tenant)))
 }
 
 impl Kept {

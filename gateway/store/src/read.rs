@@ -471,4 +471,9 @@ pub trait MetricRead: Send + Sync {
 
     /// Exemplars of the series that the expression selects.
     async fn exemplars(&self, expression: &str, window: Window) -> Result<Vec<Exemplar>, ReadError>;
+
+    /// The same source, asked for what is of these tenants (`X-Scope-OrgID`); `None` if it cannot be.
+    fn of_tenants(&self, _tenants: &str) -> Option<Arc<dyn MetricRead>> {
+        None
+    }
 }

@@ -143,7 +143,7 @@ impl Pivot {
                 _ => vec![Matcher::equal(name.as_str(), value)],
             })
             .collect();
-        let stored = Arc::clone(self.exemplars.stored());
+        let stored = self.exemplars.stored();
         let found = blocking(move || stored.stored_exemplars(&selectors, window, MAX_EXEMPLARS)).await?;
         for exemplar in found {
             if gathered.tenant.lets_in_series(&exemplar.series, true) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use axum::extract::{Path, State as Extract};
+use axum::extract::Path;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -19,6 +19,7 @@ use super::request::{self, Asked, TraceSearch};
 use super::{response, third};
 use crate::State;
 use crate::parameters::{Parameters, now};
+use crate::tenant::Extract;
 
 /// Most spans of one trace: as many as the unified look-up reads.
 const SPAN_LIMIT: usize = 20_000;

@@ -1,6 +1,6 @@
 //! `/jaeger/api/v3/*`: the third version of the interface.
 
-use axum::extract::{Path, State as Extract};
+use axum::extract::Path;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -12,6 +12,7 @@ use super::error::{Failure, Third};
 use super::request::{self, TraceSearch};
 use super::routes::{found, operations, spans_of};
 use crate::parameters::{Parameters, now};
+use crate::tenant::Extract;
 use crate::{State, otlp_json};
 
 /// The routes of this version.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Path, State as Extract};
+use axum::extract::Path;
 use axum::response::Response;
 use axum::routing::get;
 use query::log_fields::{self, LogField};
@@ -18,6 +18,7 @@ use super::request;
 use super::routes::json as body_of;
 use crate::State;
 use crate::parameters::{Parameters, now};
+use crate::tenant::Extract;
 
 /// Lines that fields are drawn from when the client does not say, as Loki has it.
 const DEFAULT_FIELD_LINES: usize = 1_000;
@@ -107,8 +108,8 @@ async fn field_values(
     Ok(written(&json!({ "values": values, "limit": limit })))
 }
 
-/// What may be asked. Retention is told by what is there: 0 sets no bound.
-async fn limits() -> Response {
+/// What may be asked.
+async fn limits(Extract(state): Extract<State>) -> Response {
     written(&json!({
         "limits": {
             "discover_log_levels": true,
@@ -125,7 +126,7 @@ async fn limits() -> Response {
             "otlp_config": {},
             "pattern_persistence_enabled": false,
             "query_timeout": format!("{}s", crate::DEFAULT_REQUEST_TIMEOUT.as_secs()),
-            "retention_period": "0s",
+            "retention_period": format!("{}s", state.log_retention.as_secs()),
             "retention_stream": [],
             "volume_enabled": true,
             "volume_max_series": 5_000,

@@ -1,6 +1,5 @@
 //! `/loki/api/v1/patterns`: what shapes the lines of streams have, and how many there are of each over time.
 
-use axum::extract::State as Extract;
 use axum::response::Response;
 use parsers::record::Severity;
 use serde::Serialize;
@@ -10,6 +9,7 @@ use super::routes::json;
 use super::{drilldown, request};
 use crate::State;
 use crate::parameters::{Parameters, SECOND, now};
+use crate::tenant::Extract;
 
 /// Patterns in an answer: more are not read.
 const MAX_PATTERNS: usize = 300;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{Path, State as Extract};
+use axum::extract::Path;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -18,6 +18,7 @@ use super::request::{self, InstantRequest, RangeRequest, VolumeRequest};
 use super::{drilldown, patterns, response, tail, volume};
 use crate::State;
 use crate::parameters::{Parameters, now};
+use crate::tenant::Extract;
 
 /// The routes of this surface.
 pub(crate) fn routes() -> Router<State> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::extract::{FromRequest, FromRequestParts, Request, State as Extract};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use parsers::record::{Batch, Labels};
@@ -25,6 +25,7 @@ use super::response;
 use crate::State;
 use crate::blocking::RETRY_AFTER;
 use crate::parameters::{Parameters, SECOND, now};
+use crate::tenant::Extract;
 
 /// Clients at once. Each costs a query over every batch that arrives.
 const MAX_CLIENTS: usize = 64;
@@ -53,6 +54,11 @@ const PING: Duration = Duration::from_secs(15);
 pub trait Follow: Send + Sync {
     /// From now on. Whoever is too slow loses the oldest.
     fn follow(&self) -> Receiver<Arc<Batch>>;
+
+    /// What of a batch may be shown.
+    fn shown(&self, batch: &Arc<Batch>) -> Arc<Batch> {
+        Arc::clone(batch)
+    }
 }
 
 /// Lets so many clients in. A cheap clone.
@@ -113,7 +119,8 @@ pub(super) async fn tail(Extract(state): Extract<State>, request: Request) -> Re
     // Before the past is read, so that nothing falls between the two.
     let arriving = state.live.follow();
     let past = past(&state, Arc::clone(&expression), &asked).await.map_err(IntoResponse::into_response)?;
-    let tail = Tail { expression, delay: asked.delay, waiting: Waiting::default() };
+    let live = Arc::clone(&state.live);
+    let tail = Tail { expression, live, delay: asked.delay, waiting: Waiting::default() };
     Ok(upgrade.on_upgrade(move |socket| async move {
         let _place = place;
         tail.run(socket, arriving, past).await;
@@ -226,6 +233,7 @@ impl Waiting {
 /// One client.
 struct Tail {
     expression: Arc<Expr>,
+    live: Arc<dyn Follow>,
     delay: Duration,
     waiting: Waiting,
 }
@@ -271,8 +279,9 @@ impl Tail {
 
     /// The lines of a batch that are asked for. Reading them takes a thread of its own; an error ends the tail.
     async fn take(&mut self, batch: Arc<Batch>) -> Result<(), String> {
-        let expression = Arc::clone(&self.expression);
-        let read = tokio::task::spawn_blocking(move || live::lines(&expression, &batch, MAX_WAITING));
+        let (expression, live) = (Arc::clone(&self.expression), Arc::clone(&self.live));
+        let read =
+            tokio::task::spawn_blocking(move || live::lines(&expression, &live.shown(&batch), MAX_WAITING));
         match read.await {
             Ok(Ok(streams)) => {
                 let lines: usize = streams.iter().map(|stream| stream.entries.len()).sum();

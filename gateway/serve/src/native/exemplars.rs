@@ -1,8 +1,8 @@
 //! `GET /api/v1/exemplars`: which traces lie behind the values of series, received or made of spans, and marked so.
 
+use crate::tenant::Extract;
 use std::time::Duration;
 
-use axum::extract::State as Extract;
 use axum::response::Response;
 use correlate::{Absence, AbsentReason, AbsentSignal, ExemplarsFound, FoundExemplar};
 use query::series_selectors::{self, Selector};

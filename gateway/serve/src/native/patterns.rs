@@ -1,6 +1,5 @@
 //! `GET /api/v1/patterns`: what shapes the lines of a service have, which of them are new or risen, and its exceptions.
 
-use axum::extract::State as Extract;
 use axum::response::Response;
 use correlate::{
     Counted, ExampleTrace, ExceptionGroup, FoundPattern, LogPatterns, PatternQuestion, PatternReport, Verdict,
@@ -13,6 +12,7 @@ use utoipa::ToSchema;
 use super::request::{Failure, Refusal, answer, limit, window};
 use super::shape::AbsenceBody;
 use crate::State;
+use crate::tenant::Extract;
 use crate::parameters::{Malformed, Parameters, now};
 
 /// Patterns, and exceptions, of an answer when the client does not say: a screen of each.

@@ -1,6 +1,6 @@
 //! `GET /api/v1/traces/{id}`, and `/openapi.json`, which describes it and what else there is under `/api/v1`.
 
-use axum::extract::{Path, State as Extract};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -14,6 +14,7 @@ use super::request::Refusal;
 use super::response::TraceBody;
 use super::{analysis, service_graph, services};
 use super::{correlate, exemplars, patterns};
+use crate::tenant::Extract;
 use crate::{State, collect, scrape};
 
 #[derive(OpenApi)]

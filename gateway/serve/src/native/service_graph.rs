@@ -1,6 +1,6 @@
 //! `GET /api/v1/service-graph`: who calls whom in a window, how often, how long, and with what outcome.
 
-use axum::extract::State as Extract;
+use crate::tenant::Extract;
 use axum::response::{IntoResponse, Response};
 use correlate::red::{self, GraphEdge, GraphNode, ServiceGraph};
 use serde::Serialize;

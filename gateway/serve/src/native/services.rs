@@ -1,6 +1,6 @@
 //! `GET /api/v1/services` and `GET /api/v1/operations`: rates, errors and durations in a window.
 
-use axum::extract::State as Extract;
+use crate::tenant::Extract;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use correlate::red::{self, OperationMeasures, RedQuestion, ServiceMeasures};

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{FromRequest, Request, State as Extract};
+use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
@@ -14,6 +14,7 @@ use super::request::ExemplarRequest;
 use super::{embedded, response};
 use crate::State;
 use crate::parameters::Parameters;
+use crate::tenant::Extract;
 
 /// Query strings and forms are short; Grafana's longest are some kilobytes.
 const FORM_LIMIT: usize = 1 << 20;

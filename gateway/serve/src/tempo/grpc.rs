@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State as Extract};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -13,7 +13,7 @@ use futures::StreamExt as _;
 use futures::stream;
 use http_body_util::{BodyExt as _, Limited};
 use parsers::otlp::WalkError;
-use query::traceql::Found;
+use query::traceql::{Found, MetricsFound, Series};
 use store::read::ScanReport;
 use tokio::sync::oneshot;
 use tonic::Status;
@@ -24,6 +24,7 @@ use super::message::{self, Progress};
 use super::request::{MetricsRequest, SearchRequest, TagsRequest};
 use crate::State;
 use crate::parameters::now;
+use crate::tenant::Extract;
 
 /// The media type; `+proto` may follow.
 const GRPC: &str = "application/grpc";
@@ -33,6 +34,10 @@ const PREFIX: usize = 5;
 const MAX_REQUEST: usize = 256 << 10;
 /// Traces of one message: its greatest length for Grafana is 4 MiB, and a trace may show a hundred spans.
 const TRACES: usize = 20;
+/// Values of one message of metrics: some 20 bytes each, and exemplars more.
+const VALUES: usize = 20_000;
+/// Series of one message: their labels are text.
+const SERIES: usize = 200;
 
 type Parts = Vec<Vec<u8>>;
 
@@ -102,12 +107,35 @@ async fn values(Extract(state): Extract<State>, request: Request, typed: bool) -
 
 async fn metrics(Extract(state): Extract<State>, request: Request, instant: bool) -> Response {
     match read(request, |message| MetricsRequest::decode(message, instant, now())).await {
-        Ok(asked) => answer(Vec::new(), async move {
-            let found = ask::metrics(state, asked).await?;
-            Ok(vec![message::metrics(&found, instant, Progress { done: 1, of: 1 })])
-        }),
+        Ok(asked) => {
+            answer(Vec::new(), async move { Ok(series_in_parts(ask::metrics(state, asked).await?, instant)) })
+        }
         Err(response) => response,
     }
+}
+
+/// Each series once, and whole.
+fn series_in_parts(found: MetricsFound, instant: bool) -> Parts {
+    let values = |one: &Series| if instant { 1 } else { one.samples.len() + one.exemplars.len() };
+    let mut chunks: Vec<Vec<Series>> = vec![Vec::new()];
+    let mut held = 0;
+    for one in found.series {
+        let fits = held + values(&one) <= VALUES && chunks.last().is_some_and(|chunk| chunk.len() < SERIES);
+        if !fits {
+            chunks.push(Vec::new());
+            held = 0;
+        }
+        held += values(&one);
+        if let Some(chunk) = chunks.last_mut() {
+            chunk.push(one);
+        }
+    }
+    let of = chunks.len() as u32;
+    let parts = chunks.into_iter().zip(1..).map(|(series, done)| {
+        let part = MetricsFound { series, partial: found.partial.clone(), report: found.report };
+        message::metrics(&part, instant, Progress { done, of })
+    });
+    parts.collect()
 }
 
 /// The one message of a request.

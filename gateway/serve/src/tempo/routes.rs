@@ -1,7 +1,7 @@
 //! The paths below `/tempo`, and `traces/{id}` in both versions of the interface.
 
 use axum::Router;
-use axum::extract::{Path, State as Extract};
+use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -10,6 +10,7 @@ use serde_json::json;
 use store::read::Fate;
 
 use super::{grpc, response, search};
+use crate::tenant::Extract;
 use crate::{State, otlp_json};
 
 /// Most spans in one body: as many as the unified look-up reads.

@@ -1,6 +1,6 @@
 //! Search, metrics and what fills their forms over HTTP: tag names and tag values, in both versions of the interface.
 
-use axum::extract::{Path, State as Extract};
+use axum::extract::Path;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
@@ -9,6 +9,7 @@ use super::request::{MetricsRequest, SearchRequest, TagsRequest};
 use super::{ask, json};
 use crate::State;
 use crate::parameters::{Parameters, now};
+use crate::tenant::Extract;
 
 /// Traces that meet a query, newest first.
 pub(super) async fn search(

@@ -63,6 +63,8 @@ impl TraceSearch {
             (Some(min), Some(max)) if max < min => {
                 Err(Failure::Refused("maxDuration < minDuration: expected at least as much".to_owned()))
             }
+            // As Zipkin has it.
+            (None, Some(_)) => Err(Failure::Refused("maxDuration is only valid with minDuration".to_owned())),
             _ => Ok(search),
         }
     }

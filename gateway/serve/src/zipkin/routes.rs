@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Path, State as Extract};
+use axum::extract::Path;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -20,6 +20,7 @@ use super::request::{self, TraceSearch};
 use super::response;
 use crate::State;
 use crate::parameters::{Parameters, now};
+use crate::tenant::Extract;
 use crate::values;
 
 /// Most spans of one trace: as many as the unified look-up reads.

@@ -48,7 +48,8 @@ impl Cache {
 
     /// The body of an answer, kept or fresh. Failures are not kept.
     pub(super) async fn get(&self, ask: Ask, window: Window, asker: &Asker) -> Result<Bytes, ReadError> {
-        let key = format!("{}?{}", ask.endpoint, ask.form);
+        let tenants = ask.tenants.as_deref().unwrap_or_default();
+        let key = format!("{tenants} {}?{}", ask.endpoint, ask.form);
         let life = life(window, SystemTime::now());
         let fresh = async { asker.ask(ask).await.map(|body| Kept { body, life }) };
         let kept = self.kept.try_get_with(key, fresh).await;

@@ -76,6 +76,11 @@ impl Prometheus {
                 request = request.header(name, value);
             }
         }
+        // A tenant that the configuration names stays the one that is asked for.
+        let tenants = headers.get(request::TENANT_HEADER).filter(|_| inner.options.tenant.is_none());
+        if let Some(tenants) = tenants {
+            request = request.header(request::TENANT_HEADER, tenants);
+        }
         if method == Method::POST {
             request = request.body(body);
         }

@@ -28,6 +28,8 @@ use request::{Ask, Asker};
 #[derive(Clone)]
 pub struct Prometheus {
     inner: Arc<Inner>,
+    /// Whose series are asked for, where the one who asks says so.
+    tenants: Option<Arc<str>>,
 }
 
 struct Inner {
@@ -63,7 +65,7 @@ impl Prometheus {
         };
         let asker = Asker::new(name.clone(), base.clone(), client.clone(), &options);
         let cache = Cache::new(options.cache_bytes);
-        Ok(Self { inner: Arc::new(Inner { name, base, client, asker, cache, options }) })
+        Ok(Self { inner: Arc::new(Inner { name, base, client, asker, cache, options }), tenants: None })
     }
 
     async fn ask<T>(
@@ -72,13 +74,14 @@ impl Prometheus {
         window: Window,
         decode: impl FnOnce(&[u8]) -> Result<T, decode::Failure>,
     ) -> Result<T, ReadError> {
+        let ask = Ask { tenants: self.tenants.clone(), ..ask };
         let body = self.inner.cache.get(ask, window, &self.inner.asker).await?;
         decode(&body).map_err(|failure| failure.into_error(&self.inner.name))
     }
 }
 
 fn default_headers(options: &PrometheusOptions) -> Result<HeaderMap, BuildError> {
-    let tenant = options.tenant.iter().map(|tenant| ("X-Scope-OrgID", tenant.as_str()));
+    let tenant = options.tenant.iter().map(|tenant| (request::TENANT_HEADER, tenant.as_str()));
     let configured = options.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let mut headers = HeaderMap::new();
     for (name, value) in configured.chain(tenant) {
@@ -137,6 +140,12 @@ impl MetricRead for Prometheus {
             decode::exemplars(body, &options.trace_labels, &options.span_labels)
         })
         .await
+    }
+
+    /// A tenant that the configuration names stays the one that is asked for. A server that knows no tenants answers all alike.
+    fn of_tenants(&self, tenants: &str) -> Option<Arc<dyn MetricRead>> {
+        let chosen = self.inner.options.tenant.is_none().then(|| tenants.into());
+        Some(Arc::new(Self { inner: Arc::clone(&self.inner), tenants: chosen }))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use super::decode;
 
 /// First pause before another attempt; doubled each time, and half of it is chance.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+/// By which Mimir and its kin tell tenants apart.
+pub(super) const TENANT_HEADER: &str = "X-Scope-OrgID";
 /// Longer questions are posted: servers and proxies refuse long request lines.
 const LONGEST_GET: usize = 4096;
 
@@ -24,6 +27,8 @@ const LONGEST_GET: usize = 4096;
 pub(super) struct Ask {
     pub(super) endpoint: &'static str,
     pub(super) form: String,
+    /// Of these tenants only.
+    pub(super) tenants: Option<Arc<str>>,
 }
 
 impl Ask {
@@ -37,7 +42,7 @@ impl Ask {
             form.push('=');
             encode(value, &mut form);
         }
-        Self { endpoint, form }
+        Self { endpoint, form, tenants: None }
     }
 }
 
@@ -159,7 +164,11 @@ impl Exchange {
             self.client
                 .post(url)
                 .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(ask.form)
+                .body(ask.form.clone())
+        };
+        let request = match &ask.tenants {
+            Some(tenants) => request.header(TENANT_HEADER, &**tenants),
+            None => request,
         };
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();

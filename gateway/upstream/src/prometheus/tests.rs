@@ -117,3 +117,34 @@ async fn queries_are_handed_on_and_writes_are_not() {
     }
     assert!(send(reqwest::Method::DELETE, "/api/v1/series").await.is_err());
 }
+
+#[tokio::test]
+async fn the_tenants_of_who_asks_go_on_to_the_server_and_answers_are_kept_apart() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let router = Router::new().fallback(|headers: HeaderMap| async move {
+        let tenant = headers.get("x-scope-orgid").map_or("nobody", |value| value.to_str().unwrap());
+        format!("{{\"status\":\"success\",\"data\":[{{\"tenant\":\"{tenant}\"}}]}}")
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let free = Prometheus::new(PrometheusOptions::new(&url)).unwrap();
+    let fixed = Prometheus::new(PrometheusOptions {
+        tenant: Some("ours".to_owned()),
+        ..PrometheusOptions::new(&url)
+    })
+    .unwrap();
+    for (client, expected) in [(&free, "theirs"), (&fixed, "ours")] {
+        let selector = ["up".to_owned()];
+        let whole = client.series(&selector, WINDOW).await.unwrap();
+        let narrowed = client.of_tenants("theirs").unwrap().series(&selector, WINDOW).await.unwrap();
+        assert_eq!(narrowed[0].get("tenant"), Some(expected));
+        assert_ne!(whole[0].get("tenant"), Some("theirs"));
+        let headers = HeaderMap::from_iter([("x-scope-orgid".parse().unwrap(), "theirs".parse().unwrap())]);
+        let method = reqwest::Method::GET;
+        let answer =
+            client.forward(method, "/api/v1/series?match[]=up", &headers, Bytes::new()).await.unwrap();
+        let body: Vec<Bytes> = answer.body.map(Result::unwrap).collect().await;
+        assert!(String::from_utf8(body.concat()).unwrap().contains(&format!("\"{expected}\"")));
+    }
+}

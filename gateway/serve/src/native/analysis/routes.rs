@@ -1,7 +1,7 @@
 //! Requests to questions.
 #![allow(unused_qualifications, reason = "the macro that describes the routes writes them")]
 
-use axum::extract::State as Extract;
+use crate::tenant::Extract;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use correlate::analysis::compare::{CompareQuestion, Metrics, Selection, VersionsQuestion};

@@ -3,13 +3,13 @@
 mod request;
 mod response;
 
-use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::Response;
 use correlate::Pivot;
 
 use super::request::{Failure, Refusal, answer};
 use crate::State;
+use crate::tenant::Extract;
 use crate::parameters::{Parameters, now};
 use request::Question;
 pub(super) use response::CorrelateBody;

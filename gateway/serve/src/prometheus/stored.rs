@@ -1,0 +1,100 @@
+//! The samples that are stored, asked as a metrics server is: what traces are linked to, and what exemplars are made for, where
+//! no server is configured.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parsers::record::{Exemplar, Labels, Sample, Series};
+use query::promql::{Data, Limits, PromError, Value, evaluate_range, parse, parse_selector};
+use store::read::{MetricRead, ReadError, SampleRead, Window};
+
+/// How answers call it.
+const NAME: &str = "the embedded store (upstream.prometheus.url names no server)";
+/// Nanoseconds in a millisecond.
+const MILLI: u64 = 1_000_000;
+/// Longest time for one question: a look-up asks some ten, and waits.
+const TIME: Duration = Duration::from_secs(5);
+/// Label sets of one answer: far more than a trace's workloads have.
+const SERIES: usize = 100_000;
+
+/// A cheap clone.
+#[derive(Clone)]
+pub struct StoredMetrics {
+    samples: Arc<dyn SampleRead>,
+}
+
+impl StoredMetrics {
+    /// Over these samples.
+    pub fn new(samples: Arc<dyn SampleRead>) -> Self {
+        Self { samples }
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn SampleRead) -> Result<T, PromError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let samples = Arc::clone(&self.samples);
+        match tokio::task::spawn_blocking(move || read(&*samples)).await {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(PromError::Read(error))) => Err(error),
+            Ok(Err(PromError::Timeout)) => Err(ReadError::Timeout { server: NAME.to_owned(), after: TIME }),
+            Ok(Err(error)) => Err(ReadError::Refused { server: NAME.to_owned(), detail: error.to_string() }),
+            Err(error) => {
+                tracing::error!(%error, "reading samples broke off");
+                Err(ReadError::Io(Arc::new(std::io::Error::other("reading broke off"))))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl MetricRead for StoredMetrics {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    async fn series(&self, selectors: &[String], window: Window) -> Result<Vec<Labels>, ReadError> {
+        let selectors = selectors.to_vec();
+        self.read(move |samples| {
+            let matchers = selectors.iter().map(|text| parse_selector(text));
+            let matchers = matchers.collect::<Result<Vec<_>, PromError>>()?;
+            let found = samples.label_sets(&matchers, window).map_err(PromError::Read)?;
+            Ok(found.iter().take(SERIES).map(|labels| (**labels).clone()).collect())
+        })
+        .await
+    }
+
+    async fn range(
+        &self,
+        expression: &str,
+        window: Window,
+        step: Duration,
+    ) -> Result<Vec<Series>, ReadError> {
+        let expression = expression.to_owned();
+        let (start, end) = (window.start / MILLI, window.end.saturating_sub(1) / MILLI);
+        let times = (start as i64, end.max(start) as i64);
+        self.read(move |samples| {
+            let limits = Limits { timeout: TIME, ..Limits::default() };
+            let step = step.max(Duration::from_millis(1));
+            let outcome = evaluate_range(&parse(&expression)?, samples, times, step, &limits)?;
+            let Data::Matrix(found) = outcome.data else { return Ok(Vec::new()) };
+            let series = found.into_iter().map(|one| {
+                let samples = one.points.iter().filter_map(|point| match &point.value {
+                    Value::Float(value) => {
+                        Some(Sample { time: point.time.max(0) as u64 * MILLI, value: *value })
+                    }
+                    Value::Histogram(_) => None,
+                });
+                Series { samples: samples.collect(), labels: one.labels }
+            });
+            Ok(series.collect())
+        })
+        .await
+    }
+
+    /// What is stored of them is read by trace and by series already.
+    async fn exemplars(&self, _: &str, _: Window) -> Result<Vec<Exemplar>, ReadError> {
+        Ok(Vec::new())
+    }
+}

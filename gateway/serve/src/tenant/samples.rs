@@ -1,0 +1,83 @@
+//! Samples and exemplars of some tenants. Whose a series is is one of its labels, which a tenant that asks for its own is not
+//! shown.
+
+use std::sync::Arc;
+
+use parsers::record::{Exemplar, Labels, MetricMeta, TENANT_LABEL};
+use store::read::{ExemplarRead, Matcher, ReadError, SampleLimits, SampleRead, SeriesSamples, Window};
+
+use super::Tenants;
+
+/// Of the inner ones, those of the tenants' series.
+pub(super) struct Of<T: ?Sized> {
+    pub(super) inner: Arc<T>,
+    pub(super) tenants: Tenants,
+}
+
+impl<T: ?Sized> Of<T> {
+    fn narrowed(&self, matchers: &[Matcher]) -> Vec<Matcher> {
+        matchers.iter().chain([&self.tenants.matcher.0]).cloned().collect()
+    }
+
+    fn each_narrowed(&self, selectors: &[Vec<Matcher>]) -> Vec<Vec<Matcher>> {
+        selectors.iter().map(|matchers| self.narrowed(matchers)).collect()
+    }
+
+    /// Of several tenants each series says whose it is.
+    fn shown(&self, labels: Arc<Labels>) -> Arc<Labels> {
+        if self.tenants.only().is_none() {
+            return labels;
+        }
+        Arc::new(Labels::new(labels.iter().filter(|(name, _)| *name != TENANT_LABEL)))
+    }
+}
+
+impl SampleRead for Of<dyn SampleRead> {
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        window: Window,
+        limits: SampleLimits,
+    ) -> Result<Vec<SeriesSamples>, ReadError> {
+        let mut found = self.inner.select(&self.narrowed(matchers), window, limits)?;
+        for series in &mut found {
+            series.labels = self.shown(std::mem::take(&mut series.labels));
+        }
+        found.sort_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(found)
+    }
+
+    fn label_sets(&self, selectors: &[Vec<Matcher>], window: Window) -> Result<Vec<Arc<Labels>>, ReadError> {
+        let all = [Vec::new()];
+        let selectors = if selectors.is_empty() { &all } else { selectors };
+        let found = self.inner.label_sets(&self.each_narrowed(selectors), window)?;
+        let mut found: Vec<Arc<Labels>> = found.into_iter().map(|labels| self.shown(labels)).collect();
+        found.sort();
+        Ok(found)
+    }
+
+    /// Families of which the tenants have series.
+    fn metadata(&self) -> Result<Vec<MetricMeta>, ReadError> {
+        let mut said = self.inner.metadata()?;
+        if !said.is_empty() {
+            let names = self.label_values("__name__", &[], Window::ALL)?;
+            said.retain(|meta| names.iter().any(|name| name.starts_with(&*meta.name)));
+        }
+        Ok(said)
+    }
+}
+
+impl ExemplarRead for Of<dyn ExemplarRead> {
+    fn stored_exemplars(
+        &self,
+        selectors: &[Vec<Matcher>],
+        window: Window,
+        limit: usize,
+    ) -> Result<Vec<Exemplar>, ReadError> {
+        let mut found = self.inner.stored_exemplars(&self.each_narrowed(selectors), window, limit)?;
+        for exemplar in &mut found {
+            exemplar.series = self.shown(std::mem::take(&mut exemplar.series));
+        }
+        Ok(found)
+    }
+}

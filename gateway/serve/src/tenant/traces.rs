@@ -1,0 +1,129 @@
+//! Spans of some tenants, and the log records and exemplars that go with them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parsers::record::{Resource, Span, TENANT, TENANT_LABEL, TraceId, Value, attribute};
+use store::read::{
+    Fate, ReadError, ScanReport, SpanSelect, SpanView, TraceRead, TraceRecords, TraceSelect, TraceVisitor,
+    Window,
+};
+
+use super::Tenants;
+
+/// Longest time for which spans are read to find out which services are a tenant's: a list that a person waits for.
+const LISTING_TIME: Duration = Duration::from_secs(5);
+/// Operations of one service in a list, as the store has it.
+const OPERATIONS: usize = 1_000;
+
+/// Of the inner ones, those whose resource names one of the tenants.
+pub(super) struct Of {
+    pub(super) inner: Arc<dyn TraceRead>,
+    pub(super) tenants: Tenants,
+}
+
+impl Of {
+    fn has(&self, resource: &Resource) -> bool {
+        self.tenants.have(attribute(&resource.attributes, TENANT).and_then(Value::as_str))
+    }
+}
+
+impl TraceRead for Of {
+    fn trace(&self, id: TraceId, limit: usize) -> Result<TraceRecords, ReadError> {
+        let mut found = self.inner.trace(id, limit)?;
+        found.spans.retain(|span| self.has(&span.resource));
+        found.logs.retain(|record| {
+            let tenant = record.metadata.iter().find(|(name, _)| name == TENANT);
+            self.tenants.have(tenant.map(|(_, tenant)| tenant.as_str()))
+        });
+        found.exemplars.retain(|exemplar| self.tenants.have(exemplar.series.get(TENANT_LABEL)));
+        Ok(found)
+    }
+
+    fn sampled_out(&self, id: TraceId) -> Option<Fate> {
+        self.inner.sampled_out(id)
+    }
+
+    fn scan_traces(
+        &self,
+        select: &SpanSelect,
+        visit: &mut dyn FnMut(Vec<Span>) -> ControlFlow<()>,
+    ) -> Result<ScanReport, ReadError> {
+        self.inner.scan_traces(select, &mut |mut spans| {
+            spans.retain(|span| self.has(&span.resource));
+            if spans.is_empty() { ControlFlow::Continue(()) } else { visit(spans) }
+        })
+    }
+
+    fn visit_traces(
+        &self,
+        select: &TraceSelect<'_>,
+        visitor: &mut dyn TraceVisitor,
+    ) -> Result<ScanReport, ReadError> {
+        let mut contains = select.contains.clone();
+        contains.extend(self.tenants.only().map(|name| name.as_bytes().to_vec()));
+        let wanted = |view: &SpanView<'_>| (select.wanted)(view) && self.has(view.resource());
+        let (window, service) = (select.window, select.service.clone());
+        let select = TraceSelect { window, service, contains, wanted: &wanted, whole: select.whole };
+        self.inner.visit_traces(&select, &mut Kept { of: self, visitor })
+    }
+
+    /// The store's lists are not by tenant: spans are read for this one, the newest first, for as long as one waits.
+    fn services(&self, window: Window) -> Result<Vec<(String, Vec<String>)>, ReadError> {
+        let select =
+            TraceSelect { window, service: None, contains: Vec::new(), wanted: &|_| true, whole: false };
+        let mut listed = Listed { began: Instant::now(), found: BTreeMap::new() };
+        self.visit_traces(&select, &mut listed)?;
+        Ok(listed.found.into_iter().map(|(name, names)| (name, names.into_iter().collect())).collect())
+    }
+}
+
+/// Hands on what is a tenant's.
+struct Kept<'a> {
+    of: &'a Of,
+    visitor: &'a mut dyn TraceVisitor,
+}
+
+impl TraceVisitor for Kept<'_> {
+    fn trace(&mut self, spans: &[SpanView<'_>]) -> ControlFlow<()> {
+        if spans.iter().all(|span| self.of.has(span.resource())) {
+            return self.visitor.trace(spans);
+        }
+        let kept: Vec<SpanView<'_>> =
+            spans.iter().filter(|span| self.of.has(span.resource())).cloned().collect();
+        self.visitor.trace(&kept)
+    }
+
+    fn progress(&mut self, report: ScanReport, newest: u64) -> ControlFlow<()> {
+        self.visitor.progress(report, newest)
+    }
+}
+
+/// Services and their operations, as spans have them.
+struct Listed {
+    began: Instant,
+    found: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl TraceVisitor for Listed {
+    fn trace(&mut self, spans: &[SpanView<'_>]) -> ControlFlow<()> {
+        for span in spans {
+            let service = span.service();
+            if !self.found.contains_key(service) {
+                self.found.insert(service.to_owned(), BTreeSet::new());
+            }
+            if let Some(names) = self.found.get_mut(service)
+                && names.len() < OPERATIONS
+            {
+                names.insert(span.name().into_owned());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn progress(&mut self, _: ScanReport, _: u64) -> ControlFlow<()> {
+        if self.began.elapsed() < LISTING_TIME { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+}
