@@ -22,6 +22,8 @@ mod first_light;
 #[cfg(test)]
 mod full;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod grafana;
 #[cfg(test)]
 mod grafana_schema;
@@ -29,6 +31,8 @@ mod grafana_schema;
 mod grammars;
 #[cfg(test)]
 mod hostile_bodies;
+#[cfg(test)]
+mod hostile_queries;
 #[cfg(test)]
 mod jaeger;
 #[cfg(test)]

@@ -260,3 +260,43 @@ async fn without_a_server_what_is_stored_answers() -> Result<()> {
     ensure!(buckets.len() == 2 && buckets.iter().all(|bucket| bucket["value"][1] == "1"), "{answer}");
     trefoil.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_server_spans_are_linked_to_stored_series_and_make_their_exemplars() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let trefoil = Program::start(&folder.path().join("data"), &folder.path().join("none/*.log")).await?;
+    let (http, now) = (Http::new()?, Timestamp::now().as_millisecond());
+    let url = format!("http://{}", trefoil.main);
+    let point = |millis: i64, count: u64| {
+        json!({"timeUnixNano": (millis * 1_000_000).to_string(), "startTimeUnixNano": ((now - 60_000) * 1_000_000).to_string(),
+               "count": count.to_string(), "sum": 0.8, "bucketCounts": [(count - 1).to_string(), "1", "0"],
+               "explicitBounds": [0.1, 1.0]})
+    };
+    let resource = json!({"attributes": [{"key": "service.name", "value": {"stringValue": "checkout"}}]});
+    let points = [point(now - 30_000, 2), point(now - 1_000, 3)];
+    let metrics = json!({"resourceMetrics": [{"resource": resource, "scopeMetrics": [{"metrics": [
+        {"name": "http.server.request.duration", "unit": "s",
+         "histogram": {"aggregationTemporality": 2, "dataPoints": points}}]}]}]});
+    for (path, body) in [("/v1/metrics", metrics), ("/v1/traces", spans(now))] {
+        let kind = [("content-type", "application/json")];
+        let sent = http.post(&format!("{url}{path}"), &kind, body.to_string().into_bytes()).await?;
+        ensure!(sent.status == 200, "{path}: {} {}", sent.status, sent.text());
+    }
+    let query = format!(
+        "{url}/prometheus/api/v1/query_exemplars?query=http_server_request_duration_seconds_bucket&start={}&end={}",
+        now / 1_000 - 60,
+        now / 1_000 + 60
+    );
+    let answer = http.get(&query).await?.ok_json()?;
+    for (bound, trace) in [("0.1", QUICK), ("1", SLOW)] {
+        let series = answer["data"].as_array().into_iter().flatten();
+        let of_bound = series.clone().find(|one| one["seriesLabels"]["le"] == bound);
+        let labels = &of_bound.with_context(|| answer.to_string())?["exemplars"][0]["labels"];
+        ensure!(labels["trace_id"] == trace && labels["trefoil_made"] == "true", "{answer}");
+    }
+    let trace = http.get(&format!("{url}/api/v1/traces/{SLOW}")).await?.ok_json()?;
+    let links = trace["metrics"].as_array().context("metrics")?;
+    ensure!(!links.is_empty(), "{}", trace["absent"]);
+    ensure!(links.iter().all(|link| link["labels"]["job"] == "checkout"), "{links:?}");
+    trefoil.stop().await
+}

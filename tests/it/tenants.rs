@@ -44,3 +44,86 @@ async fn a_trace_says_which_tenant_sent_its_spans_and_lines() -> Result<()> {
     }
     trefoil.stop().await
 }
+
+/// Everything of one tenant, under ids that another one uses too.
+async fn send(http: &Http, main: &str, tenant: &str, time: i128) -> Result<()> {
+    let resource = json!({ "attributes": [{ "key": "service.name", "value": { "stringValue": format!("{tenant}-shop") } }] });
+    let spans = json!({ "resourceSpans": [{ "resource": resource, "scopeSpans": [{ "spans": [{
+        "traceId": TRACE, "spanId": "00f067aa0ba902b7", "name": format!("{tenant}-name"), "kind": 2,
+        "startTimeUnixNano": (time - 1_000_000).to_string(), "endTimeUnixNano": time.to_string() }] }] }] });
+    let push = json!({ "streams": [{ "stream": { "service_name": format!("{tenant}-shop") }, "values": [
+        [time.to_string(), format!("{tenant}-line trace_id={TRACE}")]] }] });
+    let point = json!({ "timeUnixNano": time.to_string(), "asDouble": 1.0,
+                        "attributes": [{ "key": "who", "value": { "stringValue": format!("{tenant}-series") } }] });
+    let metrics = json!({ "resourceMetrics": [{ "resource": resource, "scopeMetrics": [{ "metrics": [{
+        "name": "http_requests", "gauge": { "dataPoints": [point] } }] }] }] });
+    for (path, body) in [("/v1/traces", spans), ("/loki/api/v1/push", push), ("/v1/metrics", metrics)] {
+        let header = ("x-scope-orgid", tenant);
+        let answer = http.post(&format!("{main}{path}"), &[JSON, header], body.to_string().into()).await?;
+        ensure!(answer.status < 300, "{path}: {}", answer.text());
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_names_a_tenant_reads_that_ones_records_on_every_surface() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let http = Http::new()?;
+    let trefoil = Program::start(&folder.path().join("data"), &folder.path().join("none/*.log")).await?;
+    let main = format!("http://{}", trefoil.main);
+    let time = jiff::Timestamp::now().as_nanosecond();
+    for tenant in ["red", "blue"] {
+        send(&http, &main, tenant, time).await?;
+    }
+    let (start, end) = ((time / 1_000_000_000) - 60, (time / 1_000_000_000) + 60);
+    let window = format!("start={start}&end={end}");
+    let selector = "%7Bservice_name%3D~%22.%2B%22%7D";
+    // What each shows of a tenant, and nothing of another.
+    let paths = [
+        (format!("/loki/api/v1/query_range?query={selector}&{window}"), "-line"),
+        (format!("/loki/api/v1/query_range?query={selector}%7Ctrace_id%3D%22{TRACE}%22&{window}"), "-line"),
+        (format!("/loki/api/v1/label/service_name/values?{window}"), "-shop"),
+        (format!("/loki/api/v1/series?{window}"), "-shop"),
+        (format!("/loki/api/v1/index/volume?query={selector}&{window}"), "-shop"),
+        (format!("/loki/api/v1/patterns?query={selector}&{window}"), "-line"),
+        (format!("/tempo/api/traces/{TRACE}"), "-name"),
+        (format!("/tempo/api/v2/traces/{TRACE}"), "-name"),
+        (format!("/tempo/api/search?q=%7B%7D&{window}"), "-name"),
+        (format!("/tempo/api/metrics/query_range?q=%7B%7D%7Crate()by(name)&{window}"), "-name"),
+        (format!("/tempo/api/v2/search/tag/resource.service.name/values?{window}"), "-shop"),
+        ("/jaeger/api/services".to_owned(), "-shop"),
+        (format!("/jaeger/api/traces/{TRACE}"), "-name"),
+        (format!("/jaeger/api/v3/traces/{TRACE}"), "-name"),
+        ("/zipkin/api/v2/services".to_owned(), "-shop"),
+        (format!("/zipkin/api/v2/trace/{TRACE}"), "-name"),
+        (format!("/prometheus/api/v1/series?match[]=http_requests&{window}"), "-series"),
+        ("/prometheus/api/v1/label/who/values".to_owned(), "-series"),
+        (format!("/prometheus/api/v1/query?query=http_requests&time={end}"), "-series"),
+        (format!("/api/v1/traces/{TRACE}"), "-name"),
+        (format!("/api/v1/traces/{TRACE}"), "-line"),
+        (format!("/api/v1/traces/{TRACE}"), "-shop"),
+    ];
+    for (path, shown) in &paths {
+        for (asked, reds, blues) in [
+            (Some("red"), true, false),
+            (Some("blue"), false, true),
+            (Some("red|blue"), true, true),
+            (Some("green"), false, false),
+            (None, true, true),
+        ] {
+            let headers: Vec<(&str, &str)> =
+                asked.map(|tenant| ("X-Scope-OrgID", tenant)).into_iter().collect();
+            tests::harness::until(path, std::time::Duration::from_secs(20), || async {
+                let answer = http.get_with(&format!("{main}{path}"), &headers).await?;
+                let text = answer.text();
+                let found = (text.contains(&format!("red{shown}")), text.contains(&format!("blue{shown}")));
+                ensure!(found == (reds, blues), "{asked:?} {path}: {} {text:.600}", answer.status);
+                Ok(())
+            })
+            .await?;
+        }
+    }
+    let bad = http.get_with(&format!("{main}/loki/api/v1/labels"), &[("X-Scope-OrgID", "a b")]).await?;
+    ensure!(bad.status == 400 && bad.text().contains("X-Scope-OrgID"), "{}", bad.text());
+    trefoil.stop().await
+}

@@ -71,14 +71,23 @@ impl Program {
         Self::start_collecting(data, &format!("files: [{{path: '{}'}}]", logs.display()), sections).await
     }
 
+    /// As [`Program::start_configured`], with more that `server` says.
+    pub async fn start_reached(data: &Path, logs: &Path, sections: &str, server: &str) -> Result<Self> {
+        Self::start_all(data, &format!("files: [{{path: '{}'}}]", logs.display()), sections, server).await
+    }
+
     /// As [`Program::start_configured`], with what `collect` says in place of files.
     pub async fn start_collecting(data: &Path, collect: &str, sections: &str) -> Result<Self> {
+        Self::start_all(data, collect, sections, "").await
+    }
+
+    async fn start_all(data: &Path, collect: &str, sections: &str, server: &str) -> Result<Self> {
         std::fs::create_dir_all(data)?;
         let config = data.with_extension("yaml");
         std::fs::write(
             &config,
             format!(
-                "server: {{listen: '127.0.0.1:0'}}\ncollect: {{{collect}}}\n\
+                "server: {{listen: '127.0.0.1:0', {server}}}\ncollect: {{{collect}}}\n\
                  receive: {RECEIVE}\n{sections}"
             ),
         )?;

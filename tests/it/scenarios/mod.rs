@@ -103,7 +103,7 @@ fn holds(got: &Value, wanted: &Value, clock: Clock) -> Result<()> {
 async fn play(file: &Path) -> Result<Vec<String>> {
     let scenario: Value = serde_saphyr::from_str(&std::fs::read_to_string(file)?)?;
     let keys = scenario.as_object().context("no mapping")?.keys();
-    let known = ["about", "source", "logs", "spans", "cases"];
+    let known = ["about", "source", "logs", "spans", "metrics", "cases"];
     if let Some(key) = keys.map(String::as_str).find(|key| !known.contains(key)) {
         bail!("unknown key `{key}`");
     }
@@ -112,6 +112,7 @@ async fn play(file: &Path) -> Result<Vec<String>> {
     let (http, clock) = (Http::new()?, Clock::new()?);
     sent::logs(&http, trefoil.main, &scenario["logs"], clock).await?;
     sent::spans(&http, trefoil.main, &scenario["spans"], clock).await?;
+    sent::metrics(&http, trefoil.main, &scenario["metrics"], clock).await?;
     let cases = scenario["cases"].as_array().context("no cases")?;
     ensure!(!cases.is_empty(), "no cases");
     let mut wrong = Vec::new();
@@ -161,4 +162,9 @@ async fn jaegers_surface_answers_as_documented() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn zipkins_surface_answers_as_documented() -> Result<()> {
     play_all("zipkin").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheus_surface_answers_as_documented() -> Result<()> {
+    play_all("prometheus").await
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value, json};
 use tests::harness::{Http, until};
 
@@ -116,4 +116,38 @@ pub(super) async fn spans(http: &Http, main: SocketAddr, spans: &Value, clock: C
         Ok(())
     })
     .await
+}
+
+/// `[{name, kind: gauge | sum, help, labels, points: [[second, value]]}]`, of the service `scenario`.
+pub(super) async fn metrics(http: &Http, main: SocketAddr, metrics: &Value, clock: Clock) -> Result<()> {
+    let Some(metrics) = metrics.as_array() else { return Ok(()) };
+    let mut sent = Vec::new();
+    for one in metrics {
+        let mut points = Vec::new();
+        for point in one["points"].as_array().context("a metric without points")? {
+            let second = point[0].as_f64().with_context(|| format!("no second in {point}"))?;
+            points.push(json!({
+                "timeUnixNano": clock.nanos(second).to_string(),
+                "startTimeUnixNano": clock.nanos(0.0).to_string(),
+                "asDouble": point[1].as_f64().with_context(|| format!("no number in {point}"))?,
+                "attributes": attributes(&one["labels"]),
+            }));
+        }
+        let data = match one["kind"].as_str() {
+            Some("gauge") => ("gauge", json!({"dataPoints": points})),
+            Some("sum") => {
+                ("sum", json!({"aggregationTemporality": 2, "isMonotonic": true, "dataPoints": points}))
+            }
+            other => bail!("no such kind: {other:?}"),
+        };
+        let help = one["help"].as_str().unwrap_or_default();
+        sent.push(json!({"name": one["name"], "description": help, (data.0): data.1}));
+    }
+    let resource = json!({"attributes": attributes(&json!({"service.name": "scenario"}))});
+    let body = json!({"resourceMetrics": [{"resource": resource, "scopeMetrics": [{"metrics": sent}]}]});
+    let url = format!("http://{main}/v1/metrics");
+    let kind = [("content-type", "application/json")];
+    let answer = http.post(&url, &kind, body.to_string().into_bytes()).await?;
+    ensure!(answer.status == 200, "the metrics were answered {}: {}", answer.status, answer.text());
+    Ok(())
 }
