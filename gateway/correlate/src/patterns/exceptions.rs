@@ -231,6 +231,7 @@ pub(super) fn of_spans(
             window,
             service: question.service.clone(),
             contains: vec![EVENT.as_bytes().to_vec()],
+            hint: store::read::SpanHint::Anything,
             wanted: &wanted,
             whole: false,
         };

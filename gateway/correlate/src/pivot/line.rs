@@ -190,6 +190,7 @@ fn candidates(traces: &dyn TraceRead, workload: &Workload, time: u64) -> Result<
         window: Window { start: time.saturating_sub(LONGEST_SPAN), end: time.saturating_add(1) },
         service: None,
         contains: Vec::new(),
+        hint: store::read::SpanHint::Anything,
         wanted: &wanted,
         whole: false,
     };

@@ -203,6 +203,7 @@ fn requests(
         window,
         service: subject.service_name().map(str::to_owned),
         contains: Vec::new(),
+        hint: store::read::SpanHint::Anything,
         wanted: &wanted,
         whole: false,
     };

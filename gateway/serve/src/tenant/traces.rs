@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use parsers::record::{Resource, Span, TENANT, TENANT_LABEL, TraceId, Value, attribute};
 use store::read::{
-    Fate, ReadError, ScanReport, SpanSelect, SpanView, TraceRead, TraceRecords, TraceSelect, TraceVisitor,
+    Fate, ReadError, ScanReport, SpanHint, SpanSelect, SpanView, TraceRead, TraceRecords, TraceSelect, TraceVisitor,
     Window,
 };
 
@@ -66,14 +66,15 @@ impl TraceRead for Of {
         contains.extend(self.tenants.only().map(|name| name.as_bytes().to_vec()));
         let wanted = |view: &SpanView<'_>| (select.wanted)(view) && self.has(view.resource());
         let (window, service) = (select.window, select.service.clone());
-        let select = TraceSelect { window, service, contains, wanted: &wanted, whole: select.whole };
+        let hint = select.hint.clone();
+        let select = TraceSelect { window, service, contains, hint, wanted: &wanted, whole: select.whole };
         self.inner.visit_traces(&select, &mut Kept { of: self, visitor })
     }
 
     /// The store's lists are not by tenant: spans are read for this one, the newest first, for as long as one waits.
     fn services(&self, window: Window) -> Result<Vec<(String, Vec<String>)>, ReadError> {
         let select =
-            TraceSelect { window, service: None, contains: Vec::new(), wanted: &|_| true, whole: false };
+            TraceSelect { window, service: None, contains: Vec::new(), hint: SpanHint::Anything, wanted: &|_| true, whole: false };
         let mut listed = Listed { began: Instant::now(), found: BTreeMap::new() };
         self.visit_traces(&select, &mut listed)?;
         Ok(listed.found.into_iter().map(|(name, names)| (name, names.into_iter().collect())).collect())
