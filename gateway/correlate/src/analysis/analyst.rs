@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use query::QueryError;
 use query::traceql::{self, Limits, Query};
-use store::read::{TraceRead, Window};
+use store::read::{LogRead, TraceRead, Window};
 
 use super::answer::{Others, Times, Variance};
 use super::compare::Metrics;
@@ -21,6 +21,7 @@ use crate::LabelMapping;
 pub struct Analyst {
     pub(super) traces: Arc<dyn TraceRead>,
     pub(super) options: AnalysisOptions,
+    logs: Option<Arc<dyn LogRead>>,
     metrics: Option<(Metrics, LabelMapping)>,
 }
 
@@ -40,7 +41,12 @@ pub struct VarianceQuestion {
 impl Analyst {
     /// Over what is stored.
     pub fn new(traces: Arc<dyn TraceRead>, options: AnalysisOptions) -> Self {
-        Self { traces, options, metrics: None }
+        Self { traces, options, logs: None, metrics: None }
+    }
+
+    /// With lines that name no trace.
+    pub fn with_logs(self, logs: Arc<dyn LogRead>) -> Self {
+        Self { logs: Some(logs), ..self }
     }
 
     /// With metrics to compare too, of which the table says which are whose.
@@ -66,7 +72,7 @@ impl Analyst {
             limits: self.limits(),
         };
         let Sample { mut digests, warnings, .. } = collect(&*self.traces, &wanted, &mut vocabulary)?;
-        let mut lines = Lines::new(&*self.traces, self.options.record_limit, self.options.time);
+        let mut lines = self.lines();
         let mut population = Population { digests: &mut digests, vocabulary: &mut vocabulary };
         let line_traces = population.read_lines(&mut lines, self.options.log_trace_limit)?;
         let mut answer = Variance {
@@ -91,6 +97,10 @@ impl Analyst {
             answer.warnings.push(format!("not all values of these attributes were looked at: {names}"));
         }
         Ok(answer)
+    }
+
+    pub(super) fn lines(&self) -> Lines<'_> {
+        Lines::new(&*self.traces, self.logs.as_deref(), self.options.record_limit, self.options.time)
     }
 
     pub(super) fn limits(&self) -> Limits {

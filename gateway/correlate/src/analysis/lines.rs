@@ -1,25 +1,51 @@
 //! Log lines of chosen traces as facts: their patterns, and the places in the code that they name.
+//!
+//! Lines that name the trace, and, of services that write none such, those that their containers wrote while its spans ran, if they
+//! are more likely its own than another's. That takes much more reading, so that it is done for few traces; those for which it
+//! would have to be done and is not count as not read.
 
 use std::time::{Duration, Instant};
 
 use parsers::pattern::Miner;
 use parsers::record::{LogRecord, Span, SpanId, TraceId, Workload};
 use query::QueryError;
-use rustc_hash::FxHashMap;
-use store::read::TraceRead;
+use rustc_hash::{FxHashMap, FxHashSet};
+use store::read::{LogRead, Matcher, TraceRead, Window};
 
 use super::code;
 use super::digest::{Digest, sort_once};
 use super::options::{MAX_PATTERNS, MAX_TRACE_FACTS};
 use super::vocabulary::{Fact, Vocabulary};
+use crate::workload_time::{self, OfferLimits};
+use crate::{JoinedLog, tree};
+
+/// Traces for which lines without an id are looked for.
+const MAX_OFFERS: usize = 200;
+/// Longest time for that.
+const OFFER_TIME: Duration = Duration::from_millis(400);
+/// Such a line is taken for the trace's own from this on.
+const OFFER_CONFIDENCE: f64 = 0.5;
+/// What is read for the lines of one trace: less than where one trace is asked for.
+const OFFER_LINES: usize = 2_000;
+/// Bytes of lines that are scanned for them.
+const OFFER_BYTES: u64 = 4 << 20;
+/// Spans that ran beside them.
+const OFFER_SPANS: usize = 1_000;
 
 /// Reads lines, each trace once.
 pub(crate) struct Lines<'a> {
     traces: &'a dyn TraceRead,
     records: usize,
     miner: Miner,
-    known: FxHashMap<TraceId, Vec<u32>>,
+    /// `None` for a trace of which not all is known.
+    known: FxHashMap<TraceId, Option<Vec<u32>>>,
     until: Instant,
+    /// Where lines without an id are, and until when they are looked for.
+    without_ids: Option<&'a dyn LogRead>,
+    offers: usize,
+    offers_took: Duration,
+    /// Whether a service writes lines at all.
+    writes: FxHashMap<String, bool>,
     /// Lines that were read.
     pub(crate) lines: u64,
     /// Whether time ended before all that were asked for were read.
@@ -28,9 +54,25 @@ pub(crate) struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     /// At most `records` of each trace, for this long in all.
-    pub(crate) fn new(traces: &'a dyn TraceRead, records: usize, time: Duration) -> Self {
-        let (miner, known) = (Miner::new(MAX_PATTERNS), FxHashMap::default());
-        Self { traces, records, miner, known, until: Instant::now() + time, lines: 0, cut: false }
+    pub(crate) fn new(
+        traces: &'a dyn TraceRead,
+        without_ids: Option<&'a dyn LogRead>,
+        records: usize,
+        time: Duration,
+    ) -> Self {
+        Self {
+            traces,
+            records,
+            miner: Miner::new(MAX_PATTERNS),
+            known: FxHashMap::default(),
+            until: Instant::now() + time,
+            without_ids,
+            offers: 0,
+            offers_took: Duration::ZERO,
+            writes: FxHashMap::default(),
+            lines: 0,
+            cut: false,
+        }
     }
 
     /// Adds what the lines of a trace say to its facts.
@@ -43,11 +85,17 @@ impl<'a> Lines<'a> {
                 self.cut = true;
                 return Ok(());
             }
-            let records = self.traces.trace(digest.trace, self.records)?;
-            let facts = self.facts(&records.spans, &records.logs, digest.root, vocabulary);
-            self.known.insert(digest.trace, facts);
+            let mut records = self.traces.trace(digest.trace, self.records)?;
+            let known = match self.offered(digest.trace, &records.spans, &records.logs)? {
+                Some(offered) => {
+                    records.logs.extend(offered);
+                    Some(self.facts(&records.spans, &records.logs, digest.root, vocabulary))
+                }
+                None => None,
+            };
+            self.known.insert(digest.trace, known);
         }
-        let facts = self.known.get(&digest.trace).map(Vec::as_slice).unwrap_or_default();
+        let Some(facts) = self.known.get(&digest.trace).and_then(Option::as_deref) else { return Ok(()) };
         // Below a span there are only the operations that are below it.
         let inside = |number: &u32| {
             let fact = vocabulary.facts().get(*number as usize);
@@ -58,6 +106,60 @@ impl<'a> Lines<'a> {
         sort_once(&mut digest.facts);
         digest.lines_read = true;
         Ok(())
+    }
+
+    /// Lines without an id that are probably the trace's own, where it takes them to know its lines; `None` if they would have to
+    /// be looked for and are not.
+    fn offered(
+        &mut self,
+        trace: TraceId,
+        spans: &[Span],
+        logs: &[LogRecord],
+    ) -> Result<Option<Vec<LogRecord>>, QueryError> {
+        let Some(without_ids) = self.without_ids else { return Ok(Some(Vec::new())) };
+        let told: FxHashSet<String> = logs.iter().filter_map(|log| service(log)).collect();
+        let mut silent: Vec<&str> = spans.iter().map(|span| span.resource.service()).collect();
+        silent.sort_unstable();
+        silent.dedup();
+        silent.retain(|service| !told.contains(*service));
+        let mut wanted = false;
+        for service in silent {
+            wanted |= self.writes(service, without_ids)?;
+        }
+        if !wanted {
+            return Ok(Some(Vec::new()));
+        }
+        if self.offers >= MAX_OFFERS || self.offers_took >= OFFER_TIME {
+            return Ok(None);
+        }
+        self.offers += 1;
+        let (began, nodes) = (Instant::now(), tree::build(spans.to_vec()).nodes);
+        let limits = OfferLimits {
+            lines: OFFER_LINES,
+            scanned_bytes: OFFER_BYTES,
+            spans: OFFER_SPANS,
+            span_bytes: OFFER_BYTES,
+            min_confidence: OFFER_CONFIDENCE,
+            ..OfferLimits::default()
+        };
+        let offer = workload_time::offer(self.traces, without_ids, trace, &nodes, &[], &limits)?;
+        self.offers_took += began.elapsed();
+        // A line of a span names it from here on.
+        let own = |log: JoinedLog| LogRecord { span_id: log.span_id.or(log.record.span_id), ..log.record };
+        Ok(Some(offer.lines.into_iter().map(own).collect()))
+    }
+
+    /// Whether there are lines of a service at all.
+    fn writes(&mut self, service: &str, logs: &dyn LogRead) -> Result<bool, QueryError> {
+        if let Some(known) = self.writes.get(service) {
+            return Ok(*known);
+        }
+        let mut found = false;
+        for label in ["service_name", "container", "app"] {
+            found = found || !logs.streams(&[Matcher::equal(label, service)], Window::ALL)?.is_empty();
+        }
+        self.writes.insert(service.to_owned(), found);
+        Ok(found)
     }
 
     fn facts(
@@ -102,10 +204,14 @@ impl<'a> Lines<'a> {
 
 /// The shortest span of the line's service that the line lies in.
 fn around<'a>(spans: &'a [Span], record: &LogRecord) -> Option<&'a Span> {
-    let workload = Workload::from_labels(&record.labels);
-    let service = workload.service.or(workload.container)?;
+    let service = service(record)?;
     let inside = |span: &&Span| {
         span.resource.service() == service && span.start <= record.time && record.time <= span.end
     };
     spans.iter().filter(inside).min_by_key(|span| span.duration())
+}
+
+fn service(record: &LogRecord) -> Option<String> {
+    let workload = Workload::from_labels(&record.labels);
+    workload.service.or(workload.container)
 }

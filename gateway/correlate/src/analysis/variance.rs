@@ -41,9 +41,15 @@ impl Population<'_> {
         let mut slowest: Vec<usize> = (0..self.digests.len()).collect();
         slowest.sort_by_key(|row| self.digests.get(*row).map(|digest| Reverse(digest.duration)));
         slowest.truncate(most / SLOW_PART);
-        let chosen = slowest.into_iter().chain(0..self.digests.len());
+        // One by one, so that of both there are some when time ends.
+        let mut others = 0..self.digests.len();
+        let mut chosen: Vec<usize> = Vec::with_capacity(most);
+        for slow in slowest {
+            chosen.push(slow);
+            chosen.extend(others.by_ref().take(SLOW_PART - 1));
+        }
         let mut seen = FxHashSet::default();
-        for row in chosen.filter(|row| seen.insert(*row)).take(most) {
+        for row in chosen.into_iter().filter(|row| seen.insert(*row)).take(most) {
             if let Some(digest) = self.digests.get_mut(row) {
                 lines.add(digest, self.vocabulary)?;
             }

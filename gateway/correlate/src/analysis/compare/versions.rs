@@ -13,7 +13,6 @@ use crate::analysis::Analyst;
 use crate::analysis::analyst::selects;
 use crate::analysis::answer::Times;
 use crate::analysis::digest::{Digest, Group, GroupBy};
-use crate::analysis::lines::Lines;
 use crate::analysis::sample::{Sample, Wanted, collect};
 use crate::analysis::vocabulary::Vocabulary;
 
@@ -148,7 +147,7 @@ impl Analyst {
             answer.reason = Some(format!("all traces are of {name}: there is nothing to compare it with"));
             return Ok(answer);
         }
-        let mut lines = Lines::new(&*self.traces, self.options.record_limit, self.options.time);
+        let mut lines = self.lines();
         self.read_lines(&mut baseline, &mut lines, &mut vocabulary)?;
         if groups.len() > MAX_COMPARED {
             answer.warnings.push(format!("of {} other versions {MAX_COMPARED} are compared", groups.len()));

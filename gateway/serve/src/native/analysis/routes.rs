@@ -41,6 +41,7 @@ async fn answer<T: Send + 'static>(
     };
     let mapping = state.correlator.mapping().clone();
     let analyst = Analyst::new(state.traces.clone(), options).with_metrics(metrics, mapping);
+    let analyst = analyst.with_logs(state.logs.clone());
     match state.reads.run(move || ask(&analyst)).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(Refusal::new(error.to_string()).with(status(&error))),

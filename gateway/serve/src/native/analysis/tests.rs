@@ -1,1 +1,106 @@
+use std::sync::Arc;
 
+use axum::http::StatusCode;
+use parsers::record::{SpanId, Value as Attribute};
+use serde_json::Value;
+
+use crate::fakes::{self, Memory, Nothing, span};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Carts that call a statement, which is slow for one customer.
+fn shop() -> Memory {
+    let mut spans = Vec::new();
+    for number in 1..=60u64 {
+        let (trace, start) = (format!("{number:032x}"), number * SECOND);
+        let took = if number % 4 == 0 { 900 } else { 10 + number % 7 } * 1_000_000;
+        let (root, below) = (format!("{:016x}", number * 2), format!("{:016x}", number * 2 + 1));
+        let mut cart = span(&trace, &root, "frontend", "GET /cart", start, start + took + 2_000_000);
+        let customer = if number % 4 == 0 { "acme" } else { "hooli" };
+        cart.attributes.push(("customer".to_owned(), Attribute::Str(customer.to_owned())));
+        let mut statement = span(&trace, &below, "db", "SELECT", start + 1_000_000, start + 1_000_000 + took);
+        statement.parent_span_id = SpanId::from_hex(root.as_bytes()).ok();
+        spans.extend([cart, statement]);
+    }
+    Memory { spans, ..Memory::default() }
+}
+
+async fn ask(memory: Memory, path: &str) -> (StatusCode, Value) {
+    let state = fakes::state(Arc::new(memory), Arc::new(Nothing));
+    let (status, body) = fakes::ask(state, path, &[]).await;
+    (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+}
+
+#[tokio::test]
+async fn what_makes_it_slow_comes_first_with_its_share() {
+    let path = "/api/v1/analysis/variance?service=frontend&operation=GET%20%2Fcart&start=1&end=100";
+    let (status, body) = ask(shop(), path).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let first = &body["contributors"][0];
+    assert_eq!((&first["service"], &first["operation"]), (&"db".into(), &"SELECT".into()));
+    assert_eq!(
+        (&first["attributes"][0]["key"], &first["attributes"][0]["value"]),
+        (&"customer".into(), &"acme".into())
+    );
+    let shares: f64 =
+        body["contributors"].as_array().unwrap().iter().map(|one| one["share"].as_f64().unwrap()).sum();
+    assert!((shares - 1.0).abs() < 1e-9);
+    assert_eq!(body["traces"], 60);
+    assert_eq!(body["max_nano"], "902000000");
+    assert!(body["reason"].is_null());
+}
+
+#[tokio::test]
+async fn an_empty_answer_has_every_key_and_a_reason() {
+    let (status, body) = ask(shop(), "/api/v1/analysis/variance?service=nobody&start=1&end=100").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(body["contributors"], Value::Array(Vec::new()));
+    assert!(body["reason"].as_str().unwrap().contains("no trace"));
+    let (status, body) = ask(shop(), "/api/v1/analysis/versions?service=db&start=1&end=100").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(body["reason"].as_str().unwrap().contains("service.version"), "{body}");
+}
+
+#[tokio::test]
+async fn two_selections_are_compared_in_one_list() {
+    let path = "/api/v1/analysis/compare?start=1&end=100&a=%7B%20duration%20%3E%20500ms%20%7D&b=%7B%20name%20%3D%20%22GET%20%2Fcart%22%20%26%26%20duration%20%3C%20500ms%20%7D";
+    let (status, body) = ask(shop(), path).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let first = &body["findings"][0];
+    assert_eq!((&first["kind"], &first["operation"]), (&"latency".into(), &"SELECT".into()), "{body}");
+    assert!(first["significance"].as_f64().unwrap() < 0.01);
+    assert_eq!(first["times"]["a"]["p50_nano"], "900000000");
+    assert_eq!((&body["a"]["traces"], &body["b"]["traces"]), (&15.into(), &45.into()));
+}
+
+#[tokio::test]
+async fn two_traces_are_compared_span_by_span_and_fields_chooses() {
+    let (a, b) = (format!("{:032x}", 3), format!("{:032x}", 4));
+    let (status, body) =
+        ask(shop(), &format!("/api/v1/analysis/compare?a={a}&b={b}&fields=findings,spans")).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert_eq!(body.as_object().unwrap().len(), 2);
+    assert_eq!(
+        (&body["findings"][0]["kind"], &body["findings"][0]["service"]),
+        (&"latency".into(), &"db".into())
+    );
+    assert!(body["findings"][0]["significance"].is_null());
+    assert_eq!(body["spans"][1]["b"]["duration_nano"], "900000000");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_refused_with_what_was_expected() {
+    for (path, expected) in [
+        ("variance", "service is missing"),
+        ("variance?service=a&start=yesterday", "invalid start"),
+        ("variance?service=a&start=9&end=5", "is not before"),
+        ("compare?a=%7B%7D", "b is missing"),
+        ("compare?a=%7B%20nonsense&b=%7B%7D", "a is neither"),
+        ("compare?a=00000000000000000000000000000004&b=%7B%7D", "compared with a trace"),
+        ("versions", "service is missing"),
+    ] {
+        let (status, body) = ask(shop(), &format!("/api/v1/analysis/{path}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(body["error"].as_str().unwrap_or_default().contains(expected), "{path}: {body}");
+    }
+}
