@@ -110,8 +110,8 @@ fn damage_to_it_costs_only_reading() {
         let head = segment.section(Section::Texts).unwrap().unwrap();
         let offset = Input::new(&head).varint().unwrap() as usize;
         let mut bytes = std::fs::read(&segment.path).unwrap();
-        // A kilobyte a column.
-        bytes[offset..offset + 1024].fill(0);
+        // The first page of its rows, and some more.
+        bytes[offset..offset + 2048].fill(0);
         std::fs::write(&segment.path, bytes).unwrap();
     }
     let store = open(dir.path());

@@ -12,10 +12,10 @@ mod tests;
 pub use literal::Literal;
 pub use matrix::{PAGE, Texts, TextsFill};
 
-/// Rows of a column: 1 KiB for a block of 96 KiB. With the seven thousand groups that such a block of lines has, a little more
-/// than half of the bits are set, so that of blocks without a word of eight letters about one in twenty passes.
+/// Rows of a column: 2 KiB for a block of 96 KiB. With the seven thousand groups that such a block of lines has, about a third
+/// of the bits are set. With half the rows, half of them are, and too many words look like others that are everywhere.
 pub const ROWS: usize = 1 << ROW_BITS;
-const ROW_BITS: u32 = 13;
+const ROW_BITS: u32 = 14;
 const WORDS: usize = ROWS / 64;
 /// Bytes of a group. Shorter texts say nothing.
 const GROUP: usize = 4;
