@@ -22,7 +22,7 @@ const GROUP: usize = 4;
 
 /// The row of a group of bytes.
 fn row(group: u32) -> usize {
-    (group.wrapping_mul(0x9e37_79b1) >> (32 - ROW_BITS)) as usize
+    (group.wrapping_mul(0xc2b2_ae35) >> (32 - ROW_BITS)) as usize
 }
 
 /// The groups of some lines.
