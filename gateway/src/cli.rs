@@ -79,6 +79,15 @@ enum Command {
         /// The answer as JSON, unchanged.
         #[arg(long)]
         json: bool,
+        /// Spans that are shown at once; of a trace with more, how to go on is told.
+        #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u16).range(1..))]
+        limit: u16,
+        /// Which part: what the one before told.
+        #[arg(long)]
+        cursor: Option<String>,
+        /// Log lines without an id are shown from this confidence on, 0 to 1.
+        #[arg(long)]
+        min_confidence: Option<f64>,
         /// The gateway to ask.
         #[arg(long, env = "TREFOIL_URL", default_value = "http://127.0.0.1:8080")]
         url: String,
@@ -136,8 +145,13 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Parse { config } => parse(config.as_deref()),
         Command::CheckConfig { file } => check_config(&file),
         Command::Convert { from: Tool::Promtail, file } => convert_promtail(&file),
-        Command::Trace { id, json, url } => trace(&id, json, &url),
         Command::Doctor(arguments) => examine(&arguments),
+        Command::Trace { id, json, limit, cursor, min_confidence, url } => {
+            let mut query = vec![("limit", limit.to_string())];
+            query.extend(cursor.map(|cursor| ("cursor", cursor)));
+            query.extend(min_confidence.map(|least| ("min_confidence", least.to_string())));
+            trace(&id, json, &url, &query)
+        }
         Command::Provision { reader: Reader::Grafana(arguments) } => provision_grafana(&arguments),
     }
 }
@@ -394,16 +408,17 @@ fn provision_grafana(arguments: &provision::Arguments) -> Result<(), Failure> {
     Err(failed(differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
 }
 
-fn trace(id: &str, json: bool, url: &str) -> Result<(), Failure> {
+fn trace(id: &str, json: bool, url: &str, query: &[(&str, String)]) -> Result<(), Failure> {
     runtime()?.block_on(async {
         let address = format!("{}/api/v1/traces/{}", url.trim_end_matches('/'), percent(id));
-        let mut answer = reqwest::get(&address).await.map_err(|error| Failure {
-            message: format!(
-                "no Trefoil answers at {url} ({}); give its address with --url",
-                root_cause(&error)
-            ),
-            code: 1,
-        })?;
+        let mut answer =
+            reqwest::Client::new().get(&address).query(query).send().await.map_err(|error| Failure {
+                message: format!(
+                    "no Trefoil answers at {url} ({}); give its address with --url",
+                    root_cause(&error)
+                ),
+                code: 1,
+            })?;
         let status = answer.status();
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(failed)? {

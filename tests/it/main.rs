@@ -38,6 +38,8 @@ mod jaeger;
 #[cfg(test)]
 mod jaeger_surface;
 #[cfg(test)]
+mod join;
+#[cfg(test)]
 mod loki_push;
 #[cfg(test)]
 mod loki_surface;

@@ -3,6 +3,7 @@
 pub mod corpus;
 pub mod harness;
 pub mod hostile;
+pub mod join;
 pub mod node;
 pub mod program;
 pub mod shop;

@@ -138,6 +138,11 @@ impl Program {
         .await
     }
 
+    /// Its process.
+    pub fn id(&self) -> Result<u32> {
+        self.child.id().context("the program has ended")
+    }
+
     /// CPU time that it has used, user and system.
     pub fn cpu_seconds(&self) -> Result<f64> {
         cpu_seconds(self.child.id().context("the program has ended")?)

@@ -19,13 +19,19 @@ pub struct Answer {
     /// The tree in pre-order: a parent stands before its children, siblings by start. Flat, so that a trace nested
     /// ten thousand deep is as harmless as any other.
     pub spans: Vec<SpanNode>,
+    /// Spans of the whole trace, of which this may be a part.
+    pub total_spans: usize,
+    /// Where the next part begins, in spans; `None` where this is the last.
+    pub next: Option<usize>,
     /// Log records in time order.
     pub logs: Vec<JoinedLog>,
+    /// Log records that only mention the id in their text, in time order.
+    pub mentions: Vec<JoinedLog>,
     /// Exemplars in time order.
     pub exemplars: Vec<JoinedExemplar>,
     /// Series that describe the workloads of the trace around its time, surest joins first.
     pub metrics: Vec<MetricLink>,
-    /// What the request waited for, in time order, without overlaps.
+    /// What the request waited for, in time order, without overlaps; of a part, the stretches of its own spans.
     pub critical_path: Vec<CriticalSegment>,
     /// Where to go on from here.
     pub links: Vec<RelatedLink>,
@@ -174,6 +180,8 @@ pub enum JoinRule {
     WorkloadTime,
     /// A line of an access log without an id, by request id, path, status and time.
     AccessLog,
+    /// The id occurs in the text of a line only, outside any known field.
+    Mention,
 }
 
 impl JoinRule {
@@ -186,6 +194,7 @@ impl JoinRule {
             Self::Labels => "labels",
             Self::WorkloadTime => "workload_time",
             Self::AccessLog => "access_log",
+            Self::Mention => "mention",
         }
     }
 }

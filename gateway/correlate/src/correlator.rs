@@ -10,8 +10,8 @@ use store::read::{LogRead, MetricRead, ReadError, TraceRead, TraceRecords};
 use crate::absent::{self, absence};
 use crate::metrics::{self, Findings};
 use crate::{
-    AbsentReason, AbsentSignal, Answer, ClockOffset, CorrelateOptions, ExemplarSource, LabelMapping, critical,
-    incomplete, seen, spellings, tree, workload_time,
+    AbsentReason, AbsentSignal, Answer, ClockOffset, CorrelateOptions, ExemplarSource, LabelMapping, Page, critical,
+    incomplete, mention, page, seen, spellings, tree, workload_time,
 };
 
 /// Answers "what happened in this request?". A cheap clone.
@@ -62,12 +62,17 @@ impl Correlator {
         Self { store, metrics, ..self.clone() }
     }
 
-    /// Everything known of one trace. Never fails: what could not be read is among [`Answer::absent`].
+    /// Everything known of one trace, or the first part of it. Never fails: what could not be read is among [`Answer::absent`].
     pub async fn answer(&self, id: TraceId) -> Answer {
+        self.part(id, Page::default()).await
+    }
+
+    /// As [`Correlator::answer`], some part of it. Metrics and links are on the first.
+    pub async fn part(&self, id: TraceId, page: Page) -> Answer {
         let (store, logs, options) = (Arc::clone(&self.store), self.logs.clone(), Arc::clone(&self.options));
         let read = move || {
-            let mut answer = join_stored(id, store.trace(id, options.record_limit), &options);
-            look_further(id, &mut answer, &*store, logs.as_deref(), &options);
+            let mut answer = join_stored(id, &*store, &page, &options);
+            look_further(id, &mut answer, &*store, logs.as_deref(), &page, &options);
             answer
         };
         let mut answer = match tokio::task::spawn_blocking(read).await {
@@ -75,10 +80,11 @@ impl Correlator {
             Err(error) => {
                 tracing::error!(%error, "reading a trace broke off");
                 let error = ReadError::Io(Arc::new(std::io::Error::other("reading broke off")));
-                join_stored(id, Err(error), &self.options)
+                join(id, Err(error), None, &page, &self.options)
             }
         };
         match &self.metrics {
+            _ if page.offset > 0 => {}
             // No exemplar may point to a trace that was dropped, wherever it lies.
             _ if absent::is_sampled_out(&answer.absent) => answer.absent.push(absence(
                 AbsentSignal::Metrics,
@@ -107,17 +113,48 @@ impl Correlator {
     }
 }
 
-fn join_stored(id: TraceId, read: Result<TraceRecords, ReadError>, options: &CorrelateOptions) -> Answer {
+fn join_stored(id: TraceId, store: &dyn TraceRead, page: &Page, options: &CorrelateOptions) -> Answer {
+    join(id, store.trace(id, page.limit), Some(store), page, options)
+}
+
+fn join(
+    id: TraceId,
+    read: Result<TraceRecords, ReadError>,
+    store: Option<&dyn TraceRead>,
+    page: &Page,
+    options: &CorrelateOptions,
+) -> Answer {
     let mut warnings = Vec::new();
-    let (records, absent) = match read {
+    let (mut records, mut absent) = match read {
         Ok(records) => {
-            let absent = absent::stored(id, &records, options.record_limit);
+            let absent = absent::stored(id, &records, page.limit);
             (records, absent)
         }
         Err(error) => (TraceRecords::default(), absent::store_failed(&error)),
     };
+    let omitted = records.omitted;
+    let part = store.filter(|_| !records.spans.is_empty()).and_then(|store| {
+        match page::outline(store, id, &mut records.spans, omitted, page) {
+            Ok(is_part) => is_part.then_some(store),
+            Err(error) => {
+                warnings.push(format!("the trace could not be read in parts: {error}"));
+                None
+            }
+        }
+    });
+    if part.is_some() {
+        // Its spans are not left out, but on other pages.
+        let cut = |a: &crate::Absence| a.signal == AbsentSignal::Spans && a.reason == AbsentReason::Truncated;
+        absent.retain(|a| !cut(a));
+        if records.spans.len() >= page::MAX_OUTLINE {
+            let detail = format!("the first {} spans are told of", page::MAX_OUTLINE);
+            absent.push(absence(AbsentSignal::Spans, AbsentReason::Truncated, detail));
+        }
+        let logs = records.logs.len().max(records.exemplars.len());
+        records.omitted = if logs >= page.limit { records.omitted } else { 0 };
+    }
     if records.omitted > 0 {
-        let (omitted, limit) = (records.omitted, options.record_limit);
+        let (omitted, limit) = (records.omitted, page.limit);
         warnings.push(format!("{omitted} records are left out: at most {limit} of a signal are read"));
     }
     if records.damaged_blocks > 0 {
@@ -144,21 +181,49 @@ fn join_stored(id: TraceId, read: Result<TraceRecords, ReadError>, options: &Cor
             warnings.push(format!("{count} {what}"));
         }
     }
-    let logs = seen::logs(id, records.logs, &tree.nodes);
+    absent.extend(incomplete::lost(&tree.nodes));
+    let mut logs = seen::logs(id, records.logs, &tree.nodes);
     let mut exemplars = seen::exemplars(id, records.exemplars, &ExemplarSource::Store);
     exemplars.sort_by_key(|joined| joined.exemplar.time);
-    let (links, cut) = seen::links(trace_id, &tree.nodes, options.link_limit);
+    let (window, services) =
+        (seen::window(&tree.nodes, &logs, &exemplars), seen::services(&tree.nodes, &logs));
+    let mut critical_path = critical::path(&tree.nodes);
+    let mut nodes = tree.nodes;
+    let (total_spans, mut next) = (nodes.len(), None);
+    if let Some(store) = part {
+        match page::cut(store, id, &mut nodes, &mut logs, page) {
+            Ok(more) => next = more,
+            Err(error) => warnings.push(format!("spans could not be read whole: {error}")),
+        }
+        critical_path.retain_mut(|segment| {
+            let place = segment.node.checked_sub(page.offset).filter(|place| *place < nodes.len());
+            segment.node = place.unwrap_or_default();
+            place.is_some()
+        });
+        if page.offset > 0 {
+            exemplars.clear();
+        }
+        warnings.push(format!(
+            "this is a part: {} of {total_spans} spans, from the one after {}, with the lines under them",
+            nodes.len(),
+            page.offset
+        ));
+    }
+    let (links, cut) = seen::links(trace_id, &nodes, options.link_limit);
     if cut > 0 {
         warnings.push(format!("{cut} links to other traces are left out"));
     }
     Answer {
         trace_id,
         spellings,
-        window: seen::window(&tree.nodes, &logs, &exemplars),
-        services: seen::services(&tree.nodes, &logs),
-        critical_path: critical::path(&tree.nodes),
-        spans: tree.nodes,
+        window,
+        services,
+        critical_path,
+        spans: nodes,
+        total_spans,
+        next,
         logs,
+        mentions: Vec::new(),
         exemplars,
         metrics: Vec::new(),
         links,
@@ -193,6 +258,7 @@ fn look_further(
     answer: &mut Answer,
     store: &dyn TraceRead,
     logs: Option<&dyn LogRead>,
+    page: &Page,
     options: &CorrelateOptions,
 ) {
     if !answer.found() && answer.absent.iter().all(|a| a.reason == AbsentReason::NeverSeen) {
@@ -209,12 +275,31 @@ fn look_further(
         }
         return;
     }
-    answer.absent.extend(incomplete::lost(&answer.spans));
-    answer.absent.extend(incomplete::silent(&answer.spans, store));
+    if let Some(logs) = logs.filter(|_| page.offset == 0) {
+        match mention::of(answer, logs) {
+            Ok((lines, cut)) => {
+                answer.mentions = lines;
+                if cut {
+                    answer.warnings.push("not all lines were searched for mentions of the id".to_owned());
+                }
+            }
+            Err(error) => answer.warnings.push(format!("mentions of the id could not be read: {error}")),
+        }
+    }
+    if answer.total_spans > answer.spans.len() {
+        answer.warnings.push("of a trace in parts, lines without an id are not looked for".to_owned());
+        return;
+    }
+    // Who is silent says more than which ids are missing, and is often why.
+    let first = answer.absent.iter().position(|a| a.reason == AbsentReason::Incomplete);
+    let at = first.unwrap_or(answer.absent.len());
+    answer.absent.splice(at..at, incomplete::silent(&answer.spans, store));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
     answer.warnings.extend(incomplete::arriving(&answer.spans, now));
     let Some(logs) = logs else { return };
-    match workload_time::offer(store, logs, answer.trace_id, &answer.spans, &answer.logs, &options.offer) {
+    let mut limits = options.offer.clone();
+    limits.min_confidence = page.min_confidence.unwrap_or(limits.min_confidence);
+    match workload_time::offer(store, logs, answer.trace_id, &answer.spans, &answer.logs, &limits) {
         Ok(offer) => {
             let offered = offer.lines.len();
             answer.logs.extend(offer.lines);

@@ -13,8 +13,10 @@ mod incomplete;
 mod held;
 mod made;
 mod mapping;
+mod mention;
 mod metrics;
 mod options;
+mod page;
 pub mod red;
 mod patterns;
 mod pivot;
@@ -27,9 +29,9 @@ mod tree;
 mod workload_time;
 
 pub use answer::{
-    Absence, AbsentReason, AbsentSignal, Answer, ClockOffset, CriticalSegment, ExemplarSource, Join, JoinRule,
-    JoinedExemplar, JoinedLog, LinkTarget, MetricLink, Oddity, RelatedLink, SeenSpelling, ServiceSummary,
-    SpanNode,
+    Absence, AbsentReason, AbsentSignal, Answer, ClockOffset, CriticalSegment, ExemplarSource, Join,
+    JoinRule, JoinedExemplar, JoinedLog, LinkTarget, MetricLink, Oddity, RelatedLink, SeenSpelling,
+    ServiceSummary, SpanNode,
 };
 pub use correlator::Correlator;
 pub use exemplars::{Exemplars, ExemplarsFound, FoundExemplar, SeriesExemplars};
@@ -37,6 +39,7 @@ pub use held::HeldMetrics;
 pub use made::{Made, Representative};
 pub use mapping::{LabelMapping, WorkloadField};
 pub use options::CorrelateOptions;
+pub use page::{DEFAULT_PAGE, MAX_PAGE, Page};
 pub use patterns::{
     Counted, ExampleTrace, ExceptionGroup, FoundPattern, LogPatterns, Novelty, PatternQuestion,
     PatternReport, Verdict,

@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use super::{LabelMapping, OfferLimits};
 
-/// Spans, logs and exemplars read of one trace, each. Jaeger's and Tempo's own pages fail well below this.
-pub const DEFAULT_RECORD_LIMIT: usize = 20_000;
 /// Exemplars taken from a metrics server.
 pub const DEFAULT_EXEMPLAR_LIMIT: usize = 500;
 /// Metric links; each is a series with its values, and more than this nobody reads.
@@ -30,8 +28,6 @@ pub const DEFAULT_POINT_LIMIT: usize = 120;
 /// Settings of a [`super::Correlator`].
 #[derive(Debug, Clone)]
 pub struct CorrelateOptions {
-    /// Records of each signal read of one trace.
-    pub record_limit: usize,
     /// Exemplars taken from a metrics server.
     pub exemplar_limit: usize,
     /// Metric links in an answer.
@@ -75,7 +71,6 @@ pub const DEFAULT_METRIC_NAMES: [&str; 7] = [
 impl Default for CorrelateOptions {
     fn default() -> Self {
         Self {
-            record_limit: DEFAULT_RECORD_LIMIT,
             exemplar_limit: DEFAULT_EXEMPLAR_LIMIT,
             metric_limit: DEFAULT_METRIC_LIMIT,
             service_limit: DEFAULT_SERVICE_LIMIT,

@@ -43,6 +43,11 @@ impl<'a> Body<'a> {
         text(self.answer, key)
     }
 
+    /// A top-level whole number.
+    pub fn number(&self, key: &str) -> Option<i128> {
+        nanos(self.answer, key)
+    }
+
     /// Whether no signal knows the trace.
     pub fn is_empty(&self) -> bool {
         ["spans", "logs", "exemplars", "metrics"].iter().all(|key| self.list(key).is_empty())
@@ -133,13 +138,25 @@ pub(super) fn counted(count: i128, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
-/// Which rule made a join and how sure it is, unless it is the plain one: `[low64 0.60]`.
+/// Whether a log line has no id of its own, and is here since it is probably of this trace.
+pub(super) fn is_offered(log: &Value) -> bool {
+    matches!(text(at(log, "join"), "rule"), "workload_time" | "access_log")
+}
+
+/// Which rule made a join and how sure it is, unless it is the plain one: `[low64 0.60]`. Of a line without an id also what
+/// agreed: `[workload_time 0.97 by thread]`.
 pub(super) fn join_note(entry: &Value) -> String {
     let join = at(entry, "join");
+    let agreed: Vec<&str> = list(join, "agreed").iter().filter_map(Value::as_str).collect();
+    let by = if is_offered(entry) && !agreed.is_empty() {
+        format!(" by {}", agreed.join(", "))
+    } else {
+        String::new()
+    };
     match (text(join, "rule"), at(join, "confidence").as_f64()) {
         ("" | "trace_id", _) => String::new(),
-        (rule, Some(confidence)) => format!("[{rule} {confidence:.2}]"),
-        (rule, None) => format!("[{rule}]"),
+        (rule, Some(confidence)) => format!("[{rule} {confidence:.2}{by}]"),
+        (rule, None) => format!("[{rule}{by}]"),
     }
 }
 

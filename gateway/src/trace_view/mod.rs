@@ -37,10 +37,12 @@ pub fn render(answer: &Value, options: &RenderOptions) -> String {
     sections::header(&body, &mut page);
     waterfall::draw(&body, &mut page);
     sections::loose_logs(&body, &mut page);
+    sections::mentions(&body, &mut page);
     sections::exemplars(&body, &mut page);
     sections::metrics(&body, &mut page);
     sections::links(&body, &mut page);
     sections::absent(&body, &mut page);
     sections::warnings(&body, &mut page);
+    sections::next(&body, &mut page);
     page.into_text()
 }

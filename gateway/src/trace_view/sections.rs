@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::body::{Body, at, counted, duration, first, float, join_note, list, nanos, text, whole};
+use super::body::{
+    Body, at, counted, duration, first, float, is_offered, join_note, list, nanos, text, whole,
+};
 use super::page::{Page, Style, columns, escape, fit};
 use super::spark::{self, sparkline};
 use super::waterfall::log_line;
@@ -25,8 +27,17 @@ pub(super) fn header(body: &Body<'_>, page: &mut Page) {
         field("duration", &duration(end.saturating_sub(start)), page);
     }
     let count = |key: &str, what: &str| counted(body.list(key).len() as i128, what);
-    let counts = [count("spans", "span"), count("logs", "log line"), count("exemplars", "exemplar")];
-    field("found", &counts.join(", "), page);
+    let offered = body.list("logs").iter().filter(|log| is_offered(log)).count();
+    let mut logs = count("logs", "log line");
+    if offered > 0 {
+        logs.push_str(&format!(" ({offered} without an id)"));
+    }
+    let shown = body.list("spans").len() as i128;
+    let spans = match body.number("total_spans").filter(|all| *all > shown) {
+        Some(all) => format!("{shown} of {all} spans"),
+        None => count("spans", "span"),
+    };
+    field("found", &[spans, logs, count("exemplars", "exemplar")].join(", "), page);
     let others = body.list("spellings").iter().filter(|spelling| text(spelling, "written") != id);
     for (at, spelling) in others.enumerate() {
         field(if at == 0 { "also as" } else { "" }, &written(spelling), page);
@@ -88,6 +99,17 @@ pub(super) fn loose_logs(body: &Body<'_>, page: &mut Page) {
         page.heading("Log lines of the trace that name none of its spans");
     }
     for log in loose {
+        log_line(body, log, "  ", page);
+    }
+}
+
+/// Log lines that only speak of the trace.
+pub(super) fn mentions(body: &Body<'_>, page: &mut Page) {
+    let mentions = body.list("mentions");
+    if !mentions.is_empty() {
+        page.heading("Log lines that mention the id in their text");
+    }
+    for log in mentions {
         log_line(body, log, "  ", page);
     }
 }
@@ -209,7 +231,18 @@ pub(super) fn absent(body: &Body<'_>, page: &mut Page) {
         } else {
             format!("{reason}: {detail}")
         };
+        let hint = text(absence, "hint");
+        let why = if hint.is_empty() { why } else { format!("{why} -> {hint}") };
         page.wrapped(Style::Name, &format!("  {:<LABEL$}", text(absence, "signal")), &why);
+    }
+}
+
+/// How to go on where this is a part.
+pub(super) fn next(body: &Body<'_>, page: &mut Page) {
+    let (next, id) = (body.text("next"), body.text("trace_id"));
+    if !next.is_empty() {
+        page.heading("Next part");
+        page.wrapped(Style::Plain, "  ", &format!("trefoil trace {id} --cursor {next}"));
     }
 }
 

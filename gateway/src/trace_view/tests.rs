@@ -115,6 +115,25 @@ Warnings
 }
 
 #[test]
+fn lines_without_an_id_are_told_from_others_and_parts_say_how_to_go_on() {
+    let mut answer = checkout();
+    answer["logs"][1]["join"] = json!({ "rule": "workload_time", "confidence": 0.971, "agreed": ["thread"] });
+    answer["logs"][1]["adjusted_time_unix_nano"] = json!("1700000000060000000");
+    (answer["total_spans"], answer["next"]) = (json!(9000), json!("spans-2"));
+    answer["absent"][0]["hint"] = json!("map its labels");
+    let text = plain(&answer, 100);
+    for line in [
+        "  found     2 of 9000 spans, 3 log lines (1 without an id), 1 exemplar",
+        "       ? error   +60.0ms [workload_time 0.97 by thread] none left of item 7",
+        "! error   * on the critical path   ? has no id, but probably belongs here",
+        "  metrics   partial: no series of cart -> map its labels",
+        "  trefoil trace 4bf92f3577b34da6a3ce929d0e0e4736 --cursor spans-2",
+    ] {
+        assert!(text.lines().any(|written| written == line), "{line}\n{text}");
+    }
+}
+
+#[test]
 fn a_narrow_terminal_gets_no_bars_and_cut_lines() {
     let text = plain(&checkout(), 44);
     let spans: Vec<&str> = text.lines().skip_while(|line| *line != "Spans").take(4).collect();

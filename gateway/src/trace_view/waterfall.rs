@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::body::{Body, at, duration, first, join_note, list, nanos, span_end, span_start, text};
+use super::body::{
+    Body, at, duration, first, is_offered, join_note, list, nanos, span_end, span_start, text,
+};
 use super::page::{Page, Style, escape, fit};
 
 /// Columns of a duration: `1000.0ms` never occurs, `-59m59s` and `999.9µs` do.
@@ -64,13 +66,17 @@ pub(super) fn draw(body: &Body<'_>, page: &mut Page) {
         }
     }
     let any_error = spans.iter().any(is_error);
-    let legend = match (any_error, critical.is_empty()) {
-        (true, false) => "! error   * on the critical path",
-        (true, true) => "! error",
-        (false, false) => "* on the critical path",
-        (false, true) => return,
-    };
-    page.line(&[(Style::Faint, legend)]);
+    let legend: Vec<&str> = [
+        (any_error, "! error"),
+        (!critical.is_empty(), "* on the critical path"),
+        (body.list("logs").iter().any(is_offered), "? has no id, but probably belongs here"),
+    ]
+    .into_iter()
+    .filter_map(|(is_shown, mark)| is_shown.then_some(mark))
+    .collect();
+    if !legend.is_empty() {
+        page.line(&[(Style::Faint, &legend.join("   "))]);
+    }
 }
 
 /// What tells a span from others, also from those with the same id.
@@ -160,7 +166,7 @@ fn notes(body: &Body<'_>, span: &Value, indent: &str, page: &mut Page) {
     }
 }
 
-/// A log line: level, offset, join rule where it is not the plain one, text.
+/// A log line: level, offset, join rule where it is not the plain one, text. One without an id has a mark of its own.
 pub(super) fn log_line(body: &Body<'_>, log: &Value, indent: &str, page: &mut Page) {
     let level = first(&[text(log, "severity"), text(at(log, "metadata"), "detected_level"), "unknown"]);
     let style = match level {
@@ -168,15 +174,17 @@ pub(super) fn log_line(body: &Body<'_>, log: &Value, indent: &str, page: &mut Pa
         "warn" => Style::Doubtful,
         _ => Style::Good,
     };
-    let offset = body.offset(nanos(log, "time_unix_nano"));
+    let time = nanos(log, "adjusted_time_unix_nano").or_else(|| nanos(log, "time_unix_nano"));
+    let offset = body.offset(time);
     let note = join_note(log);
     let note = if note.is_empty() { note } else { format!("{note} ") };
+    let (bar, said) = if is_offered(log) { ("? ", Style::Faint) } else { ("| ", Style::Plain) };
     page.line(&[
         (Style::Plain, indent),
-        (Style::Faint, "| "),
+        (Style::Faint, bar),
         (style, &fit(&escape(level), 5)),
         (Style::Faint, &format!(" {offset:>9} ")),
         (Style::Doubtful, &note),
-        (Style::Plain, text(log, "line")),
+        (said, text(log, "line")),
     ]);
 }

@@ -3,11 +3,12 @@
 //! What is stored here is read synchronously (page cache and memory): callers on an async runtime use a blocking thread.
 //! Metrics live in another server for most users, so [`MetricRead`] is async.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parsers::record::{Exemplar, Labels, LogRecord, Series, Severity, Span, TraceId};
+use parsers::record::{Exemplar, Labels, LogRecord, Series, Severity, Span, SpanId, TraceId};
 
 mod calls;
 mod hint;
@@ -150,6 +151,17 @@ pub struct TraceRecords {
     /// Why records of this trace are gone; the embedded store tells it for signals of which nothing is left, and of a trace
     /// that was sampled out it gives nothing else.
     pub fates: Vec<Fate>,
+}
+
+/// How much is read of a trace's spans: of one that is too large to be held, first the outline, then some of them.
+#[derive(Debug, Clone, Copy)]
+pub enum Detail<'a> {
+    /// All that was sent.
+    All,
+    /// Ids, name, kind, times, the outcome without its message, and the resource.
+    Outline,
+    /// Everything, of the spans with these ids.
+    Only(&'a HashSet<SpanId>),
 }
 
 /// Why records are gone.
@@ -301,6 +313,15 @@ pub trait TraceRead: Send + Sync {
     /// Everything of one trace, by any spelling of its id: ids of 64 bits match the low half of longer ones and the other way
     /// round ([`TraceId::matches`]). At most `limit` records a signal.
     fn trace(&self, id: TraceId, limit: usize) -> Result<TraceRecords, ReadError>;
+
+    /// The spans of one trace, at most `limit`, in so much detail, in order of their starts.
+    fn trace_spans(&self, id: TraceId, detail: Detail<'_>, limit: usize) -> Result<Vec<Span>, ReadError> {
+        let Detail::Only(wanted) = detail else { return Ok(self.trace(id, limit)?.spans) };
+        let mut spans = self.trace(id, usize::MAX)?.spans;
+        spans.retain(|span| wanted.contains(&span.span_id));
+        spans.truncate(limit);
+        Ok(spans)
+    }
 
     /// The [`Fate::SampledOut`] of a trace, if that is what became of it: whoever names traces from other sources asks.
     fn sampled_out(&self, _id: TraceId) -> Option<Fate> {

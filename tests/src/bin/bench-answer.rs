@@ -52,6 +52,7 @@ async fn main() -> Result<()> {
     let traces = corpus::span_bodies(spans, start).1.sample;
     bench.logs(&logs.sample).await?;
     bench.traces(&traces).await?;
+    bench.joins(start).await?;
     bench.names().await?;
     println!("resident        {} MB at most", bench.program.peak_memory()? / 1_000_000);
     bench.program.stop().await
@@ -195,6 +196,26 @@ impl Bench {
             self.latencies(&format!("TraceQL {query}"), "150 ms", FEW, search).await?;
         }
         Ok(())
+    }
+
+    /// Requests whose lines lie among the others: the look-up joins those without an id, too.
+    async fn joins(&self, start: u64) -> Result<()> {
+        let joined = corpus::joined(MANY, start + 1_000_000_000);
+        for (path, body) in [("traces", joined.spans), ("logs", joined.logs)] {
+            let request = self.client.post(format!("http://{}/v1/{path}", self.program.otlp_http));
+            let answer = request.header("content-type", "application/x-protobuf").body(body).send().await?;
+            ensure!(answer.status().is_success(), "{path}: {}", answer.status());
+        }
+        let look_up = async |number: usize| {
+            let id = joined.traces.get(number).context("no trace")?;
+            let body = self.get(&format!("/api/v1/traces/{id}"), &[]).await?;
+            let answer: Value = serde_json::from_slice(&body)?;
+            let count = |key: &str| answer[key].as_array().map_or(0, Vec::len);
+            ensure!(count("spans") == corpus::SPANS_PER_REQUEST, "{answer}");
+            ensure!(count("logs") == corpus::LINES_PER_REQUEST, "{answer}");
+            Ok(())
+        };
+        self.latencies("look-up: 8 spans, 20 lines, 10 of them without id", "p99 5 ms", MANY, look_up).await
     }
 
     async fn names(&self) -> Result<()> {

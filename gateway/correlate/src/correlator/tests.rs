@@ -10,8 +10,11 @@ use crate::{Absence, JoinRule};
 struct Stored(Result<TraceRecords, ReadError>);
 
 impl TraceRead for Stored {
-    fn trace(&self, _: TraceId, _: usize) -> Result<TraceRecords, ReadError> {
-        self.0.clone()
+    fn trace(&self, _: TraceId, limit: usize) -> Result<TraceRecords, ReadError> {
+        let mut records = self.0.clone()?;
+        records.omitted += records.spans.len().saturating_sub(limit) as u64;
+        records.spans.truncate(limit);
+        Ok(records)
     }
     fn scan_traces(
         &self,
@@ -181,4 +184,80 @@ async fn both_widths_of_one_id_join_and_are_shown() {
     assert_eq!(rules, [("trace_id", None), ("low64", None)]);
     assert_eq!(both.spellings.len(), 2);
     assert_eq!(both.services[0].logs, 2);
+}
+
+fn span(number: u64, parent: u64) -> Span {
+    Span {
+        trace_id: long(),
+        span_id: SpanId::new(number).unwrap(),
+        parent_span_id: SpanId::new(parent),
+        trace_state: String::new(),
+        flags: 0,
+        name: format!("op{number}"),
+        kind: parsers::record::SpanKind::Internal,
+        start: 1_000_000_000_000 + number,
+        end: 1_000_000_001_000 - number,
+        attributes: vec![("n".to_owned(), parsers::record::Value::Int(number as i64))],
+        events: Vec::new(),
+        links: Vec::new(),
+        status: Default::default(),
+        resource: Default::default(),
+        scope: Default::default(),
+    }
+}
+
+#[tokio::test]
+async fn the_parts_of_a_trace_make_the_whole() {
+    // Two chains of one root, so that parts cut through parents.
+    let spans: Vec<Span> = (1..=101).map(|n| span(n, if n <= 3 { n / 2 } else { n - 2 })).collect();
+    let logs = vec![log(long(), 50, "shop", &[]), log(long(), 0, "shop", &[])];
+    let records = TraceRecords { spans, logs, ..TraceRecords::default() };
+    let correlator = Correlator::new(Arc::new(Stored(Ok(records))), None, CorrelateOptions::default());
+    let whole = correlator.answer(long()).await;
+    assert_eq!((whole.spans.len(), whole.total_spans, whole.next), (101, 101, None));
+    let (mut spans, mut lines, mut path) = (Vec::new(), 0, Vec::new());
+    let mut offset = Some(0);
+    while let Some(from) = offset {
+        let part = correlator.part(long(), Page { offset: from, limit: 17, min_confidence: None }).await;
+        assert!(part.spans.len() <= 17 && part.total_spans == 101);
+        assert_eq!(part.window, whole.window);
+        assert!(part.absent.iter().all(|a| a.signal != AbsentSignal::Spans), "{:?}", part.absent);
+        spans.extend(part.spans.iter().map(|n| (n.span.span_id, n.depth, n.span.attributes.len())));
+        path.extend(part.critical_path.iter().map(|s| (s.start, s.span_id)));
+        lines += part.logs.len();
+        offset = part.next;
+    }
+    let of_whole: Vec<_> =
+        whole.spans.iter().map(|n| (n.span.span_id, n.depth, n.span.attributes.len())).collect();
+    assert_eq!(spans, of_whole);
+    assert_eq!(lines, 2);
+    path.sort_unstable();
+    assert_eq!(path, whole.critical_path.iter().map(|s| (s.start, s.span_id)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn an_id_in_another_byte_order_is_asked_back() {
+    struct Known(TraceId);
+    impl TraceRead for Known {
+        fn trace(&self, id: TraceId, _: usize) -> Result<TraceRecords, ReadError> {
+            let known = id.matches(self.0).is_some();
+            Ok(if known { with_log() } else { TraceRecords::default() })
+        }
+        fn scan_traces(
+            &self,
+            _: &SpanSelect,
+            _: &mut dyn FnMut(Vec<Span>) -> ControlFlow<()>,
+        ) -> Result<ScanReport, ReadError> {
+            Ok(ScanReport::default())
+        }
+        fn services(&self, _: Window) -> Result<Vec<(String, Vec<String>)>, ReadError> {
+            Ok(Vec::new())
+        }
+    }
+    let asked = TraceId::from_hex(b"36470e0e9d92cea3a64db377352ff94b").unwrap();
+    let answer =
+        Correlator::new(Arc::new(Known(long())), None, CorrelateOptions::default()).answer(asked).await;
+    let meant = answer.absent.iter().find(|a| a.reason == AbsentReason::OtherSpelling).unwrap();
+    assert!(meant.detail.contains("did you mean 4bf92f3577b34da6a3ce929d0e0e4736"), "{meant:?}");
+    assert!(meant.hint.contains("/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736"));
 }

@@ -148,3 +148,59 @@ proptest! {
         }
     }
 }
+
+/// A trace over hosts whose clocks are off by these amounts; true times lie inside their parents.
+fn skewed() -> impl Strategy<Value = Vec<Span>> {
+    let one = (0usize..64, 0u64..1000, 1u64..1000, 0usize..4);
+    (prop::collection::vec(one, 1..24), prop::collection::vec(-5_000i64..5_000, 4)).prop_map(|(list, off)| {
+        let mut real: Vec<(u64, u64, usize)> = Vec::new();
+        let mut spans = Vec::new();
+        for (n, (parent, start, long, host)) in list.into_iter().enumerate() {
+            let parent = parent % n.max(1);
+            let (from, to, _) = real.get(parent).copied().unwrap_or((100_000, 101_000, 0));
+            let start = from + start * (to - from) / 2000;
+            let end = (start + long * (to - start) / 1000).max(start);
+            real.push((start, end, host));
+            let shift = |time: u64| time.saturating_add_signed(off[host]);
+            let service = ["a", "b", "c", "d"][host];
+            let parent = if n == 0 { 0 } else { parent as u64 + 1 };
+            spans.push(span(n as u64 + 1, parent, shift(start), shift(end), service, SpanKind::Server));
+        }
+        spans
+    })
+}
+
+proptest! {
+    #[test]
+    fn bringing_clocks_together_never_lets_a_child_leave_its_parent(spans in skewed()) {
+        let nodes = build(spans).nodes;
+        for node in &nodes {
+            let Some(parent) = node.parent.map(|parent| &nodes[parent]) else { continue };
+            let (was, of) = (&node.span, &parent.span);
+            let was_inside = of.start <= was.start && was.end <= of.end;
+            let inside = parent.start <= node.start && node.end <= parent.end;
+            let fits = node.duration() <= parent.duration();
+            prop_assert!(inside || !was_inside, "{} left {}", was.span_id, of.span_id);
+            if node.service() != parent.service() && fits {
+                prop_assert!(inside, "{} lies outside {}", was.span_id, of.span_id);
+            }
+            prop_assert_eq!(node.duration(), was.duration());
+        }
+    }
+}
+
+#[test]
+fn one_offset_brings_all_spans_of_a_host_back() {
+    // Host b is 1,000 fast; the second call alone would admit 995 to 1,010.
+    let spans = vec![
+        internal(1, 0, 0, 100),
+        span(2, 1, 1010, 1090, "b", SpanKind::Server),
+        internal(3, 0, 200, 215),
+        span(4, 3, 1205, 1210, "b", SpanKind::Server),
+    ];
+    let tree = build(spans);
+    let clock = &tree.clocks[0];
+    assert_eq!((clock.host.as_str(), clock.by, clock.calls, clock.spans), ("b", -1000, 2, 2));
+    let starts: Vec<u64> = tree.nodes.iter().map(|n| n.start).collect();
+    assert_eq!(starts, [0, 10, 200, 205]);
+}

@@ -176,7 +176,13 @@ pub(crate) fn offer(
     if found.written.iter().all(|container| container.untold.is_empty()) {
         return Ok(offer);
     }
-    let requests = running::read(traces, &trace, &found.written, window, limits)?;
+    let mut window = window;
+    let mut requests = running::read(traces, &trace, &found.written, window, limits)?;
+    if !requests.complete {
+        // In a busy place the time of the trace alone says enough.
+        window = Window { start: first, end: last.saturating_add(1) };
+        requests = running::read(traces, &trace, &found.written, window, limits)?;
+    }
     if !requests.complete {
         offer.warnings.push(
             "more requests ran beside the trace than are looked at: lines without an id are not told apart"
@@ -206,18 +212,14 @@ fn of_container(
     if container.untold.is_empty() {
         return;
     }
-    let (of_container, wanted) = requests.of(trace, container);
+    let (of_container, sampled) = requests.of(trace, container);
     let inside = container.all.iter().copied().filter(|(time, _)| window.contains(*time));
-    let scene = Scene::new(&of_container, inside, window);
+    let scene = Scene::new(&of_container, inside, window, sampled);
     for line in &container.untold {
-        let candidate =
-            Candidate { written: line.written, template: line.template, facts: &line.facts };
+        let candidate = Candidate { written: line.written, template: line.template, facts: &line.facts };
         let named = line.facts.iter().any(|fact| trace.has_request_id(fact));
-        let score = match scene.score(wanted, &candidate) {
-            _ if named => Score {
-                confidence: BY_REQUEST_ID,
-                agreed: vec!["request_id".to_owned()],
-            },
+        let score = match scene.score(0, &candidate) {
+            _ if named => Score { confidence: BY_REQUEST_ID, agreed: vec!["request_id".to_owned()] },
             Some(score) if requests.complete => score,
             _ => continue,
         };

@@ -103,8 +103,9 @@ pub(super) fn read(
 }
 
 impl Requests {
-    /// Those that ran in a container, and the index of the trace's own among them. Lines with an id tell of theirs, too.
-    pub(super) fn of(&self, trace: &OfTrace<'_>, container: &Written) -> (Vec<Request>, usize) {
+    /// Those that ran in a container, the trace's own first, and the part of all that send spans. Lines with an id tell of theirs,
+    /// too.
+    pub(super) fn of(&self, trace: &OfTrace<'_>, container: &Written) -> (Vec<Request>, f64) {
         let fits: Vec<bool> =
             self.origins.iter().map(|origin| container.origin.fits(origin).is_some()).collect();
         let mut requests = vec![Request { trace: trace.low64, ..Request::default() }];
@@ -125,8 +126,12 @@ impl Requests {
         }
         // Of a trace without spans here, its lines tell when it ran.
         let spanned = requests.len();
+        let mut with_spans = vec![false; spanned];
         for told in &container.told {
             let at = of(told.trace, &mut requests);
+            if let Some(told) = with_spans.get_mut(at) {
+                *told = true;
+            }
             if let Some(request) = requests.get_mut(at) {
                 if at >= spanned {
                     let (start, end) = request.runs.first().copied().unwrap_or((told.time, told.time));
@@ -136,7 +141,10 @@ impl Requests {
             }
         }
         requests.iter_mut().for_each(Request::settle);
-        (requests, 0)
+        // The trace's own says nothing: it has spans, or would not be asked for.
+        let known = with_spans.iter().skip(1).filter(|told| **told).count() as f64;
+        let sampled = (known + 1.0) / (known + (requests.len() - spanned) as f64 + 1.0);
+        (requests, sampled)
     }
 }
 

@@ -16,6 +16,10 @@ const OWN_SHARE: f64 = 0.1;
 const ASSUMED: f64 = 0.1;
 /// Lines of the container's that count as one kind's own: a kind seen rarely is taken for one like the others.
 const KIND_PRIOR: f64 = 3.0;
+/// How long nothing written tells that nobody is there, ns; what goes on longer is rather a pause in the traffic, in which
+/// requests without spans rest as well, and counts for [`PAUSE`] of its time.
+const SILENCE: f64 = 50e6;
+const PAUSE: f64 = 0.1;
 /// No line without an id is surer than this.
 const SUREST: f64 = 0.99;
 /// Pairs of requests that would share a thread by chance: with so many that do not, threads belong to requests.
@@ -87,6 +91,8 @@ pub(super) struct Scene<'a> {
     busy: f64,
     /// Sum of the times of the requests.
     work: f64,
+    /// Requests that send no spans, as long as any ran, on average.
+    unseen: f64,
     /// Lines without id written while none ran, and while any did.
     lines: (f64, f64),
     by_template: FxHashMap<u64, (f64, f64)>,
@@ -105,33 +111,50 @@ fn merged(mut runs: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
 }
 
 impl<'a> Scene<'a> {
-    /// `lines` are times and templates of all lines without an id.
+    /// `lines` are times and templates of all lines without an id, `sampled` the part of the requests that send spans, as far as
+    /// lines with ids tell.
     pub(super) fn new(
         requests: &'a [Request],
         lines: impl Iterator<Item = (u64, u64)>,
         window: Window,
+        sampled: f64,
     ) -> Self {
         let clip = |(start, end): (u64, u64)| (start.max(window.start), end.min(window.end));
         let long = |(start, end): (u64, u64)| end.saturating_sub(start) as f64;
         let union = merged(requests.iter().flat_map(|r| r.runs.iter().copied()).collect());
         let busy: f64 = union.iter().map(|run| long(clip(*run))).sum();
         let work = requests.iter().flat_map(|r| &r.runs).map(|run| long(clip(*run))).sum::<f64>();
+        let busy = busy.max(1.0);
         let mut scene = Self {
             requests,
             threads: threads(requests),
-            idle: (long((window.start, window.end)) - busy).max(0.0),
-            busy: busy.max(1.0),
+            idle: 0.0,
+            busy,
             work: work.max(1.0),
+            unseen: work / busy * (1.0 - sampled) / sampled.max(0.01),
             lines: (0.0, 0.0),
             by_template: FxHashMap::default(),
         };
+        // What parts the time in which no request ran: requests, and lines.
+        let mut marks = union.clone();
         for (time, template) in lines {
             let at = union.partition_point(|run| run.1 < time);
             let running = union.get(at).is_some_and(|run| run.0 <= time);
+            if !running {
+                marks.push((time, time));
+            }
             let of_kind = scene.by_template.entry(template).or_default();
             for counts in [&mut scene.lines, of_kind] {
                 *(if running { &mut counts.1 } else { &mut counts.0 }) += 1.0;
             }
+        }
+        marks.push((window.end, window.end));
+        marks.sort_unstable();
+        let mut free = window.start;
+        for (start, end) in marks {
+            let silent = long(clip((free, start)));
+            scene.idle += silent.min(SILENCE) + (silent - SILENCE).max(0.0) * PAUSE;
+            free = free.max(end);
         }
         scene
     }
@@ -158,19 +181,19 @@ impl<'a> Scene<'a> {
         let weight = |request: &Request| {
             let (start, end) = line.written;
             let over = request.overlap(start, end);
-            let likely = |((kind, facts), rarity): (&(Kind, Vec<&Fact>), &f64)| {
-                match self.agrees(*kind, facts, request) {
-                    None => 1.0,
-                    Some(true) => (1.0 - against(*kind, self.threads)) / rarity,
-                    Some(false) => against(*kind, self.threads),
-                }
+            let likely = |((kind, facts), rarity): (&(Kind, Vec<&Fact>), &f64)| match self
+                .agrees(*kind, facts, request)
+            {
+                None => 1.0,
+                Some(true) => (1.0 - against(*kind, self.threads)) / rarity,
+                Some(false) => against(*kind, self.threads),
             };
             if over > 0.0 { over * known.iter().zip(&rarity).map(likely).product::<f64>() } else { 0.0 }
         };
         let of_mine = weight(mine);
         let others = self.requests.iter().enumerate().filter(|(at, _)| *at != wanted);
         let of_others: f64 = others.map(|(_, request)| weight(request)).sum::<f64>();
-        let sum = each * (of_mine + of_others) + own;
+        let sum = each * (of_mine + of_others + self.unseen) + own;
         let confidence = (each * of_mine / sum).min(SUREST);
         let agreeing = known.iter().filter(|(kind, facts)| self.agrees(*kind, facts, mine) == Some(true));
         let agreed = agreeing.flat_map(|(kind, facts)| facts.iter().map(move |fact| name(*kind, fact)));

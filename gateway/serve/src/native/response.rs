@@ -11,7 +11,10 @@ use utoipa::ToSchema;
 
 use crate::values;
 
-/// Everything known of one request. All keys are always there.
+/// What a cursor begins with; the number of spans before the part follows.
+pub(super) const CURSOR: &str = "spans-";
+
+/// Everything known of one request. All keys are always there, unless `fields` names those that are wanted.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TraceBody {
     /// 32 lower-case hex digits.
@@ -22,10 +25,17 @@ pub(super) struct TraceBody {
     window: Option<Window>,
     /// Services that took part.
     services: Vec<Service>,
-    /// The span tree in pre-order: a parent stands before its children, `depth` says how deep.
+    /// The span tree in pre-order: a parent stands before its children, `depth` says how deep. Of a trace with more spans than
+    /// `limit`, a part of it.
     spans: Vec<Span>,
+    /// Spans of the whole trace.
+    total_spans: usize,
+    /// What to give as `cursor` for the next part; null where this is the last.
+    next: Option<String>,
     /// Log records in time order.
     logs: Vec<Log>,
+    /// Log records round the trace's time that only mention its id in their text.
+    mentions: Vec<Log>,
     /// Exemplars in time order.
     exemplars: Vec<Exemplar>,
     /// Series that describe the services around the time of the request, surest joins first.
@@ -147,7 +157,7 @@ struct Log {
 /// Which rule made a join, and how sure it is.
 #[derive(Debug, Serialize, ToSchema)]
 struct Join {
-    /// `trace_id`, `low64`, `exemplar`, `labels`, `workload_time` or `access_log`.
+    /// `trace_id`, `low64`, `exemplar`, `labels`, `workload_time`, `access_log` or `mention`.
     rule: &'static str,
     /// 0 to 1.
     confidence: f64,
@@ -251,7 +261,10 @@ impl From<&Answer> for TraceBody {
             }),
             services: answer.services.iter().map(service).collect(),
             spans: answer.spans.iter().map(span).collect(),
+            total_spans: answer.total_spans,
+            next: answer.next.map(|offset| format!("{CURSOR}{offset}")),
             logs: answer.logs.iter().map(log).collect(),
+            mentions: answer.mentions.iter().map(log).collect(),
             exemplars: answer.exemplars.iter().map(exemplar).collect(),
             metrics: answer.metrics.iter().map(metric).collect(),
             critical_path: answer.critical_path.iter().map(segment).collect(),

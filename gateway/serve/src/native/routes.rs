@@ -2,18 +2,20 @@
 
 use axum::extract::Path;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
+use ::correlate::{DEFAULT_PAGE, MAX_PAGE, Page};
 use parsers::record::TraceId;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::request::Refusal;
-use super::response::TraceBody;
+use super::request::{self, Refusal};
+use super::response::{CURSOR, TraceBody};
 use super::{analysis, service_graph, services};
 use super::{correlate, exemplars, patterns};
+use crate::parameters::Parameters;
 use crate::tenant::Extract;
 use crate::{State, collect, scrape};
 
@@ -64,16 +66,29 @@ async fn opaque(state: &State, text: &str) -> Option<TraceId> {
 #[utoipa::path(
     get,
     path = "/api/v1/traces/{id}",
-    params(("id" = String, Path, description = "The trace id in any spelling: hex of up to 32 digits in either case, a \
-        dashed UUID, X-Ray, Datadog's decimal, a whole traceparent, B3 or uber-trace-id value, or the opaque string of a sender that \
-        uses such")),
+    params(
+        ("id" = String, Path, description = "The trace id in any spelling: hex of up to 32 digits in either case, a \
+            dashed UUID, X-Ray, Datadog's decimal, a whole traceparent, B3 or uber-trace-id value, or the opaque string of a sender \
+            that uses such"),
+        ("limit" = Option<usize>, Query, description = "Spans of a part, and records of any other kind; 5,000 unless given, at most \
+            20,000"),
+        ("cursor" = Option<String>, Query, description = "Which part: the `next` of the one before"),
+        ("fields" = Option<String>, Query, description = "Keys of the first level that the body has, by commas; all unless given"),
+        ("min_confidence" = Option<f64>, Query, description = "Log lines without an id are offered from this confidence on, 0 to \
+            1; 0.3 unless given, 1 for none"),
+    ),
     responses(
         (status = 200, description = "Something is known of it", body = TraceBody),
-        (status = 400, description = "Not a trace id", body = Refusal),
+        (status = 400, description = "Not a trace id, or a parameter that cannot be read", body = Refusal),
         (status = 404, description = "Nothing was found in any signal; `absent` says why", body = TraceBody),
     )
 )]
-async fn trace(Extract(state): Extract<State>, Path(id): Path<String>) -> Response {
+async fn trace(
+    Extract(state): Extract<State>,
+    Path(id): Path<String>,
+    parameters: Parameters,
+) -> Result<Response, Refusal> {
+    let page = page(&parameters)?;
     let id = match TraceId::from_spelling(id.as_bytes()) {
         Ok(id) => id,
         Err(error) => match opaque(&state, &id).await {
@@ -82,11 +97,35 @@ async fn trace(Extract(state): Extract<State>, Path(id): Path<String>) -> Respon
                 let error = format!(
                     "{id:?} is not a trace id: {error}; expected hex of up to 32 digits, or another known spelling"
                 );
-                return Refusal::new(error).into_response();
+                return Err(Refusal::new(error));
             }
         },
     };
-    let answer = state.correlator.answer(id).await;
-    let status = if answer.found() { StatusCode::OK } else { StatusCode::NOT_FOUND };
-    (status, Json(TraceBody::from(&answer))).into_response()
+    let answer = state.correlator.part(id, page).await;
+    let status =
+        if answer.found() || answer.total_spans > 0 { StatusCode::OK } else { StatusCode::NOT_FOUND };
+    let mut response = request::answer(&parameters, &TraceBody::from(&answer));
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+/// Which part of the answer is asked for.
+fn page(parameters: &Parameters) -> Result<Page, Refusal> {
+    let offset = match parameters.get("cursor") {
+        None => 0,
+        Some(cursor) => {
+            cursor.strip_prefix(CURSOR).and_then(|offset| offset.parse().ok()).ok_or_else(|| {
+                let got: String = cursor.chars().take(64).collect();
+                Refusal::new(format!("invalid cursor {got:?}: expected the `next` of an answer"))
+            })?
+        }
+    };
+    let min_confidence = match parameters.get("min_confidence") {
+        None => None,
+        Some(text) => Some(text.parse().ok().filter(|n| (0.0..=1.0).contains(n)).ok_or_else(|| {
+            let got: String = text.chars().take(64).collect();
+            Refusal::new(format!("invalid min_confidence {got:?}: expected a number from 0 to 1"))
+        })?),
+    };
+    Ok(Page { offset, limit: request::limit(parameters, DEFAULT_PAGE, MAX_PAGE)?, min_confidence })
 }

@@ -19,10 +19,14 @@ async fn an_unknown_trace_is_404_with_every_key() {
         "services",
         "spans",
         "logs",
+        "mentions",
         "exemplars",
         "metrics",
         "critical_path",
         "links",
+        "clocks",
+        "total_spans",
+        "next",
         "absent",
         "warnings",
     ] {
@@ -36,6 +40,22 @@ async fn what_is_no_id_is_400_and_says_what_was_expected() {
     let (status, body) = get("/api/v1/traces/not-an-id").await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(body["error"].as_str().unwrap().contains("expected"));
+}
+
+#[tokio::test]
+async fn parts_and_keys_of_an_answer_can_be_asked_for_and_what_cannot_be_read_is_400() {
+    let trace = "/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736";
+    let (status, body) = get(&format!("{trace}?fields=absent,next&limit=7&min_confidence=0.5")).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(body.as_object().unwrap().keys().collect::<Vec<_>>(), ["absent", "next"]);
+    assert!(
+        body["absent"].as_array().unwrap().iter().all(|a| a["hint"].as_str().is_some_and(|h| !h.is_empty()))
+    );
+    for wrong in ["cursor=7", "cursor=spans-x", "limit=x", "min_confidence=2"] {
+        let (status, body) = get(&format!("{trace}?{wrong}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{wrong}");
+        assert!(body["error"].as_str().unwrap().contains("expected"), "{wrong}: {body}");
+    }
 }
 
 #[tokio::test]

@@ -4,18 +4,20 @@ use std::sync::Arc;
 
 use parsers::otlp::{decode_resource, decode_scope, decode_span};
 use parsers::record::{
-    Batch, Exemplar, ExemplarRow, MetricBatch, Pairs, Resource, Scope, SpanId, SpanKind, TraceId,
+    Batch, Exemplar, ExemplarRow, MetricBatch, Pairs, Resource, Scope, Span, SpanId, SpanKind, SpanRow,
+    Status, TraceId,
 };
 use rustc_hash::FxHashMap;
 
 use super::partial;
 use crate::head::Kind;
-use crate::read::TraceRecords;
+use crate::read::{Detail, TraceRecords};
 
 /// Records of one trace as they are found.
-pub struct Found {
+pub struct Found<'a> {
     id: TraceId,
     limit: usize,
+    detail: Detail<'a>,
     /// Where in the records each span is; `None` if it was omitted.
     seen: FxHashMap<(u128, SpanId, SpanKind, Arc<str>), Option<usize>>,
     /// Spans of one process share its resource; each is decoded once.
@@ -25,12 +27,13 @@ pub struct Found {
     pub records: TraceRecords,
 }
 
-impl Found {
+impl<'a> Found<'a> {
     /// Nothing yet, of a trace.
-    pub fn new(id: TraceId, limit: usize) -> Self {
+    pub fn new(id: TraceId, limit: usize, detail: Detail<'a>) -> Self {
         Self {
             id,
             limit,
+            detail,
             seen: FxHashMap::default(),
             resources: FxHashMap::default(),
             scopes: FxHashMap::default(),
@@ -85,6 +88,9 @@ impl Found {
         let resource = s.resources.get(r.resource as usize);
         let service = resource.map(|x| Arc::clone(&x.service)).unwrap_or_default();
         let Some(id) = SpanId::new(r.span) else { return };
+        if matches!(self.detail, Detail::Only(wanted) if !wanted.contains(&id)) {
+            return;
+        }
         let key = (r.trace, id, r.kind, service);
         let place = self.seen.get(&key).copied();
         match place {
@@ -103,9 +109,14 @@ impl Found {
         }
         let resource = resource.map(|x| x.payload.of(&s.bytes)).unwrap_or_default();
         let resource = once(&mut self.resources, resource, decode_resource);
-        let scope = s.scopes.get(r.scope as usize).map(|x| x.of(&s.bytes)).unwrap_or_default();
-        let scope = once(&mut self.scopes, scope, decode_scope);
-        let span = decode_span(r.payload.of(&s.bytes), r.spelling, resource, scope);
+        let span = if matches!(self.detail, Detail::Outline) {
+            let scope = once(&mut self.scopes, &[], decode_scope);
+            outline(r, id, &s.bytes, resource, scope)
+        } else {
+            let scope = s.scopes.get(r.scope as usize).map(|x| x.of(&s.bytes)).unwrap_or_default();
+            let scope = once(&mut self.scopes, scope, decode_scope);
+            decode_span(r.payload.of(&s.bytes), r.spelling, resource, scope)
+        };
         // A row has valid ids, so its message has them too, unless it is damaged.
         let Some(span) = span else { return };
         match place.flatten().and_then(|at| self.records.spans.get_mut(at)) {
@@ -123,6 +134,33 @@ impl Found {
         (0..batch.spans.rows.len()).for_each(|i| self.take(batch, Kind::Span, i));
         (0..batch.metrics.exemplars.len()).for_each(|i| self.take(batch, Kind::Exemplar, i));
     }
+}
+
+/// What a row says without its message.
+fn outline(
+    row: &SpanRow,
+    span_id: SpanId,
+    bytes: &[u8],
+    resource: Arc<Resource>,
+    scope: Arc<Scope>,
+) -> Option<Span> {
+    Some(Span {
+        trace_id: TraceId::new(row.trace, row.spelling)?,
+        span_id,
+        parent_span_id: SpanId::new(row.parent),
+        trace_state: String::new(),
+        flags: 0,
+        name: String::from_utf8_lossy(row.name.of(bytes)).into_owned(),
+        kind: row.kind,
+        start: row.start,
+        end: row.end,
+        attributes: Vec::new(),
+        events: Vec::new(),
+        links: Vec::new(),
+        status: Status { code: row.status, message: String::new() },
+        resource,
+        scope,
+    })
 }
 
 fn once<T>(known: &mut FxHashMap<Box<[u8]>, Arc<T>>, bytes: &[u8], decode: fn(&[u8]) -> T) -> Arc<T> {

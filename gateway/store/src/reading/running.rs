@@ -1,5 +1,5 @@
 //! Spans by the time at which they ran. What is not sealed is in memory and looked through; of segments, blocks that touch the
-//! window are read up to a bound.
+//! window and hold spans of the services, as their index of times tells, are read up to a bound.
 
 use std::cmp::Reverse;
 use std::ops::ControlFlow;
@@ -9,6 +9,7 @@ use parsers::record::Batch;
 
 use crate::read::{RunningSelect, Signal, SpanBlock, SpanView};
 use crate::sampling::Mask;
+use crate::segment::ran;
 use crate::store::Store;
 
 /// Visits, and tells whether these are all.
@@ -36,15 +37,26 @@ pub(super) fn running(
     let mut bytes = 0;
     for segment in touched {
         let mask = mask.as_ref().filter(|mask| mask.is_over(segment));
-        for (number, block) in segment.footer.blocks.iter().enumerate() {
-            if !select.window.touches(block.first, block.last) {
-                continue;
-            }
-            bytes += u64::from(block.raw);
-            if bytes > select.bytes {
-                return false;
-            }
-            let Some(batch) = inner.block(segment, number) else { continue };
+        let blocks = segment.footer.blocks.iter().enumerate();
+        let in_window = || {
+            blocks
+                .filter(|(_, block)| select.window.touches(block.first, block.last))
+                .map(|(number, _)| number as u32)
+        };
+        // Those of earlier versions do not tell which, and an index that cannot be read excludes none.
+        let blocks: Vec<u32> = match ran(segment, select) {
+            Ok(Some(blocks)) => blocks,
+            Ok(None) | Err(_) => in_window().collect(),
+        };
+        let raw = |number: &u32| {
+            segment.footer.blocks.get(*number as usize).map_or(0, |block| u64::from(block.raw))
+        };
+        bytes += blocks.iter().map(raw).sum::<u64>();
+        if bytes > select.bytes {
+            return false;
+        }
+        for number in blocks {
+            let Some(batch) = inner.block(segment, number as usize) else { continue };
             if of_batch(Arc::new(batch), select, mask, visit).is_break() {
                 return false;
             }

@@ -15,7 +15,7 @@ use super::visit::visit;
 use crate::calls::Calls;
 use crate::expired;
 use crate::read::{
-    Fate, ReadError, RunningSelect, ScanReport, Signal, SpanSelect, SpanStatistics, SpanView, TraceRead,
+    Detail, Fate, ReadError, RunningSelect, ScanReport, Signal, SpanSelect, SpanStatistics, SpanView, TraceRead,
     TraceRecords, TraceSelect, TraceVisitor, Window,
 };
 use crate::segment::Segment;
@@ -45,6 +45,13 @@ impl TraceRead for Store {
             edge.examples.retain(|trace| self.sampled_out(*trace).is_none());
         }
         Ok(calls)
+    }
+
+    fn trace_spans(&self, id: TraceId, detail: Detail<'_>, limit: usize) -> Result<Vec<Span>, ReadError> {
+        if self.sampled_out(id).is_some() {
+            return Ok(Vec::new());
+        }
+        Ok(gather_detail(self, id, limit, detail, |signal| signal == Signal::Traces).spans)
     }
 
     fn sampled_out(&self, id: TraceId) -> Option<Fate> {
@@ -117,8 +124,18 @@ pub(super) fn gather(
     limit: usize,
     signals: impl Fn(Signal) -> bool,
 ) -> TraceRecords {
+    gather_detail(store, id, limit, Detail::All, signals)
+}
+
+fn gather_detail(
+    store: &Store,
+    id: TraceId,
+    limit: usize,
+    detail: Detail<'_>,
+    signals: impl Fn(Signal) -> bool,
+) -> TraceRecords {
     let inner = store.inner();
-    let mut found = Found::new(id, limit);
+    let mut found = Found::new(id, limit, detail);
     let (rows, segments) = {
         let view = inner.view.read().unwrap_or_else(PoisonError::into_inner);
         let mut rows = view.active.find(id.low64());

@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 use super::statistics::Collector;
 use super::summary::Summary;
 use super::texts::Column;
+use super::times::Times;
 use super::writer::Writer;
 use super::{SUMMARIES, Section};
 use crate::codec::{Output, encode_logs, encode_metrics, encode_spans};
@@ -102,6 +103,8 @@ pub struct SpanFill {
     scopes: FxHashMap<Vec<u8>, u32>,
     /// From (batch, whether a scope, its index) to ours.
     known: FxHashMap<(u32, bool, u32), u32>,
+    /// Of all blocks so far.
+    times: Times,
 }
 
 impl SpanFill {
@@ -157,6 +160,7 @@ impl SpanFill {
     pub fn finish(mut self, writer: &mut Writer) -> io::Result<Option<SpanStatistics>> {
         self.write(writer)?;
         self.write_summaries(writer)?;
+        std::mem::take(&mut self.times).write(writer)?;
         Ok(self.statistics.as_ref().map(Collector::statistics))
     }
 
@@ -179,6 +183,7 @@ impl SpanFill {
         if block.rows.is_empty() {
             return Ok(());
         }
+        self.times.add(writer.next_block(), &block);
         if self.summaries.len() >= SUMMARIES {
             self.write_summaries(writer)?;
         }

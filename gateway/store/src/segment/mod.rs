@@ -14,6 +14,7 @@ mod services;
 pub mod statistics;
 mod summary;
 mod texts;
+mod times;
 mod writer;
 
 pub use calls::calls;
@@ -24,6 +25,7 @@ pub use reader::{Segment, parse_trailer, read};
 pub use seal::seal;
 pub use summary::{Asked, Summary};
 pub use texts::Literal;
+pub use times::ran;
 pub use writer::Writer;
 
 use std::path::{Path, PathBuf};
@@ -182,6 +184,8 @@ pub enum Section {
     Texts = 3,
     /// Who called whom ([`crate::calls`]).
     Calls = 4,
+    /// When spans ran, and in which blocks those lie.
+    SpanTimes = 8,
 }
 
 impl Footer {

@@ -115,6 +115,16 @@ impl Writer {
         Ok(())
     }
 
+    /// Writes what a section points to.
+    pub fn packed(&mut self, body: &Output) -> io::Result<Extent> {
+        self.put_packed(body.as_bytes())
+    }
+
+    /// The number that the next block gets.
+    pub fn next_block(&self) -> u32 {
+        self.footer.blocks.len() as u32
+    }
+
     /// Writes a section, or the next part of it.
     pub fn section(&mut self, section: Section, body: &Output) -> io::Result<()> {
         let extent = self.put_packed(body.as_bytes())?;

@@ -7,6 +7,7 @@ mod formats;
 mod lending;
 mod merging;
 mod retention;
+mod running;
 mod samples;
 mod sampling;
 mod statistics;

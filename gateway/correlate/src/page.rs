@@ -1,0 +1,84 @@
+//! Answers in parts: a trace of more spans than a page has is read in outline, and only the page's spans whole, so that memory does
+//! not grow with the trace.
+
+use std::collections::HashSet;
+
+use parsers::record::{Span, SpanId, TraceId};
+use store::read::{Detail, ReadError, TraceRead};
+
+use crate::{JoinedLog, SpanNode};
+
+/// Spans of a page, unless asked otherwise: some megabytes, and more than any page of others draws.
+pub const DEFAULT_PAGE: usize = 5_000;
+/// Most spans of a page.
+pub const MAX_PAGE: usize = 20_000;
+/// Spans of which an outline is held, 400 bytes each. More are left out, and that is told.
+pub(crate) const MAX_OUTLINE: usize = 250_000;
+
+/// Which part of an answer is wanted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Page {
+    /// Spans before it, in the order of the answer.
+    pub offset: usize,
+    /// Spans at most, and records of any other kind: 1 to [`MAX_PAGE`].
+    pub limit: usize,
+    /// Lines without an id that are less probable are not offered, 0 to 1; `None` for the usual bound.
+    pub min_confidence: Option<f64>,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { offset: 0, limit: DEFAULT_PAGE, min_confidence: None }
+    }
+}
+
+/// All spans of the trace without what they carry, if they are more than a page; else those that were read.
+pub(crate) fn outline(
+    store: &dyn TraceRead,
+    id: TraceId,
+    read: &mut Vec<Span>,
+    omitted: u64,
+    page: &Page,
+) -> Result<bool, ReadError> {
+    let whole = page.offset == 0 && (omitted == 0 || read.len() < page.limit);
+    if !whole {
+        *read = store.trace_spans(id, Detail::Outline, MAX_OUTLINE)?;
+    }
+    Ok(!whole)
+}
+
+/// Leaves the page's spans, whole, and the lines that stand under them; those under none are on the first page. Gives where the
+/// next page begins, if there is one.
+pub(crate) fn cut(
+    store: &dyn TraceRead,
+    id: TraceId,
+    nodes: &mut Vec<SpanNode>,
+    logs: &mut Vec<JoinedLog>,
+    page: &Page,
+) -> Result<Option<usize>, ReadError> {
+    let all = nodes.len();
+    let end = page.offset.saturating_add(page.limit).min(all);
+    nodes.truncate(end);
+    nodes.drain(..page.offset.min(end));
+    for node in nodes.iter_mut() {
+        node.parent = node.parent.and_then(|parent| parent.checked_sub(page.offset));
+    }
+    let ids: HashSet<SpanId> = nodes.iter().map(|node| node.span.span_id).collect();
+    // Halves of one call share an id, so there may be a few more.
+    let mut spans = store.trace_spans(id, Detail::Only(&ids), page.limit.saturating_mul(2))?;
+    spans.sort_by_key(|span| span.span_id);
+    for node in nodes.iter_mut() {
+        let from = spans.partition_point(|span| span.span_id < node.span.span_id);
+        let same = spans.get_mut(from..).unwrap_or_default().iter_mut();
+        let same = same.take_while(|span| span.span_id == node.span.span_id);
+        let found = same.into_iter().find(|span| {
+            (span.kind, span.start) == (node.span.kind, node.span.start)
+                && span.resource == node.span.resource
+        });
+        if let Some(whole) = found {
+            node.span = whole.clone();
+        }
+    }
+    logs.retain(|log| log.span_id.map_or(page.offset == 0, |id| ids.contains(&id)));
+    Ok((end < all).then_some(end))
+}

@@ -1,0 +1,202 @@
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use parsers::record::{
+    Labels, LogRecord, Resource, Scope, Severity, Span, SpanId, SpanKind, Spelling, SpellingKind, Status,
+    TENANT, Value,
+};
+use proptest::prelude::*;
+use store::read::{LogSelect, Matcher, ScanReport, SpanSelect, TraceRecords};
+
+use super::*;
+use crate::tree;
+
+const MS: u64 = 1_000_000;
+const START: u64 = 1_700_000_000_000_000_000;
+
+#[derive(Default)]
+struct Memory {
+    spans: Vec<Span>,
+    logs: Vec<LogRecord>,
+}
+
+impl TraceRead for Memory {
+    fn trace(&self, _: TraceId, _: usize) -> Result<TraceRecords, ReadError> {
+        Ok(TraceRecords::default())
+    }
+    fn scan_traces(
+        &self,
+        _: &SpanSelect,
+        visit: &mut dyn FnMut(Vec<Span>) -> ControlFlow<()>,
+    ) -> Result<ScanReport, ReadError> {
+        for span in &self.spans {
+            if visit(vec![span.clone()]).is_break() {
+                break;
+            }
+        }
+        Ok(ScanReport::default())
+    }
+    fn services(&self, _: Window) -> Result<Vec<(String, Vec<String>)>, ReadError> {
+        Ok(Vec::new())
+    }
+}
+
+impl LogRead for Memory {
+    fn scan_logs(
+        &self,
+        select: &LogSelect,
+        visit: &mut dyn FnMut(LogRecord) -> ControlFlow<()>,
+    ) -> Result<ScanReport, ReadError> {
+        for log in &self.logs {
+            let wanted =
+                select.window.contains(log.time) && select.matchers.iter().all(|m| m.matches(&log.labels));
+            if wanted && visit(log.clone()).is_break() {
+                break;
+            }
+        }
+        Ok(ScanReport::default())
+    }
+    fn streams(&self, _: &[Matcher], _: Window) -> Result<Vec<Arc<Labels>>, ReadError> {
+        Ok(Vec::new())
+    }
+}
+
+fn id(trace: u128) -> TraceId {
+    TraceId::new(trace, Spelling::new(SpellingKind::Hex(32))).unwrap()
+}
+
+/// Times in ms.
+fn span(trace: u128, span: u64, start: u64, end: u64, attributes: &[(&str, &str)], tenant: &str) -> Span {
+    let pairs = |list: &[(&str, &str)]| -> Vec<(String, Value)> {
+        list.iter().map(|(k, v)| ((*k).to_owned(), Value::Str((*v).to_owned()))).collect()
+    };
+    let mut resource = vec![("service.name", "cart"), ("k8s.pod.name", "cart-1")];
+    if !tenant.is_empty() {
+        resource.push((TENANT, tenant));
+    }
+    Span {
+        trace_id: id(trace),
+        span_id: SpanId::new(span).unwrap(),
+        parent_span_id: None,
+        trace_state: String::new(),
+        flags: 0,
+        name: "GET /cart/{id}".to_owned(),
+        kind: SpanKind::Server,
+        start: START + start * MS,
+        end: START + end * MS,
+        attributes: pairs(attributes),
+        events: Vec::new(),
+        links: Vec::new(),
+        status: Status::default(),
+        resource: Arc::new(Resource { attributes: pairs(&resource) }),
+        scope: Arc::new(Scope::default()),
+    }
+}
+
+fn line(at: u64, text: &str, labels: &[(&str, &str)], tenant: &str) -> LogRecord {
+    let tenant = (!tenant.is_empty()).then(|| (TENANT.to_owned(), tenant.to_owned()));
+    LogRecord {
+        time: START + at * MS + 1,
+        observed: 0,
+        labels: Arc::new(Labels::new(labels.iter().copied())),
+        metadata: tenant.into_iter().collect(),
+        trace_id: None,
+        span_id: None,
+        severity: Severity::Info,
+        line: text.as_bytes().to_vec(),
+        source: None,
+        rule: None,
+    }
+}
+
+const APP: &[(&str, &str)] = &[("pod", "cart-1"), ("container", "cart"), ("service_name", "cart")];
+const PROXY: &[(&str, &str)] =
+    &[("pod", "cart-1"), ("container", "istio-proxy"), ("service_name", "istio-proxy")];
+
+/// `rule confidence span line` of what is offered to trace 1.
+fn offered(memory: &Memory) -> Vec<(&'static str, f64, u64, String)> {
+    let own = memory.spans.iter().filter(|span| span.trace_id == id(1)).cloned().collect();
+    let nodes = tree::build(own).nodes;
+    let offer = offer(memory, memory, id(1), &nodes, &[], &OfferLimits::default()).unwrap();
+    assert!(offer.warnings.is_empty(), "{:?}", offer.warnings);
+    offer
+        .lines
+        .into_iter()
+        .map(|l| {
+            let text = String::from_utf8(l.record.line).unwrap();
+            (l.join.rule.as_str(), l.join.confidence, l.span_id.map_or(0, SpanId::bits), text)
+        })
+        .collect()
+}
+
+#[test]
+fn a_line_of_the_container_stands_under_the_span_that_ran() {
+    let spans = vec![span(1, 10, 100, 200, &[], ""), span(1, 11, 120, 150, &[], "")];
+    let logs = vec![
+        line(90, "before", APP, ""),
+        line(130, "inner", APP, ""),
+        line(180, "outer", APP, ""),
+        line(130, "elsewhere", &[("pod", "cart-2"), ("service_name", "cart")], ""),
+    ];
+    let found = offered(&Memory { spans, logs });
+    let placed: Vec<_> = found.iter().map(|(rule, _, span, text)| (*rule, *span, text.as_str())).collect();
+    assert_eq!(placed, [("workload_time", 11, "inner"), ("workload_time", 10, "outer")]);
+    assert!(found.iter().all(|(_, confidence, ..)| *confidence > 0.8), "{found:?}");
+}
+
+#[test]
+fn requests_of_other_traces_take_their_share() {
+    let spans = vec![span(1, 10, 100, 200, &[], ""), span(2, 20, 50, 300, &[], "")];
+    let found = offered(&Memory { spans, logs: vec![line(130, "whose", APP, "")] });
+    assert!(found[0].1 <= 0.5, "{found:?}");
+}
+
+#[test]
+fn a_proxys_access_log_joins_by_request_id_or_by_path_status_and_time() {
+    let attributes = [
+        ("guid:x-request-id", "84961386-6d84-929d-98bd-c5aee93b5c88"),
+        ("url.path", "/cart/9"),
+        ("http.response.status_code", "503"),
+    ];
+    let spans = vec![
+        span(1, 10, 100, 200, &attributes, ""),
+        span(2, 20, 110, 190, &[("url.path", "/hello"), ("http.response.status_code", "200")], ""),
+    ];
+    let by_id =
+        r#"[2023-11-14T22:13:20.100Z] "GET /cart/9 HTTP/1.1" 503 - "84961386-6d84-929d-98bd-c5aee93b5c88""#;
+    let by_path = r#"[2023-11-14T22:13:20.099Z] "GET /cart/9 HTTP/1.1" 503 - "-""#;
+    let other = r#"[2023-11-14T22:13:20.109Z] "GET /hello HTTP/1.1" 200 - "-""#;
+    // Envoy keeps its lines back: the first comes seconds after the request.
+    let logs =
+        vec![line(4_000, by_id, PROXY, ""), line(201, by_path, PROXY, ""), line(191, other, PROXY, "")];
+    let found = offered(&Memory { spans, logs });
+    let rules: Vec<_> = found.iter().map(|(rule, _, _, text)| (*rule, text.as_str())).collect();
+    assert_eq!(rules, [("access_log", by_id), ("access_log", by_path)]);
+    assert!(found.iter().all(|(_, confidence, ..)| *confidence >= 0.8), "{found:?}");
+}
+
+proptest! {
+    #[test]
+    fn no_line_is_offered_across_tenants(
+        spans in prop::collection::vec((1u128..4, 0u64..100, 1u64..100, 0usize..3), 1..10),
+        lines in prop::collection::vec((0u64..200, 0usize..3), 0..20),
+    ) {
+        let tenants = ["", "team-7", "team-8"];
+        let spans: Vec<Span> = spans
+            .into_iter()
+            .enumerate()
+            .map(|(n, (trace, start, long, tenant))| {
+                span(trace, n as u64 + 1, start, start + long, &[], tenants[tenant])
+            })
+            .collect();
+        let logs = lines.iter().map(|(at, tenant)| line(*at, tenants[*tenant], APP, tenants[*tenant])).collect();
+        let own: Vec<String> = spans
+            .iter()
+            .filter(|span| span.trace_id == id(1))
+            .map(|span| Origin::of_resource(&span.resource).tenant.unwrap_or_default())
+            .collect();
+        for (_, _, _, text) in offered(&Memory { spans, logs }) {
+            prop_assert!(own.contains(&text), "{text:?} of {own:?}");
+        }
+    }
+}

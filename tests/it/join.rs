@@ -1,0 +1,113 @@
+//! Promise: log lines without an id are offered with the probability that they are the trace's, and never across tenants; a trace
+//! of a hundred thousand spans is answered in parts.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use tests::corpus::containers;
+use tests::harness::Http;
+use tests::join::{Joined, measure};
+use tests::program::{Program, resident_memory};
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_offered_with_high_confidence_is_right() -> Result<()> {
+    let containers = containers();
+    let mut all = Joined::default();
+    for joined in measure(7, &containers, 60, 12).await? {
+        all.add(&joined);
+    }
+    let ((sure, _), (precision, recall)) = (all.between(0.8, 2.0), all.precision_and_recall(0.8));
+    ensure!(sure >= 50, "only {sure} lines were offered with 0.8 and more");
+    ensure!(precision >= 0.95, "{precision} of {sure} are right; {recall} of {} are found", all.written);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_line_of_another_tenant_is_offered() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let http = Http::new()?;
+    let trefoil = Program::start(&folder.path().join("data"), &folder.path().join("none/*.log")).await?;
+    let main = format!("http://{}", trefoil.main);
+    let time = jiff::Timestamp::now().as_nanosecond() - 60_000_000_000;
+    let resource = json!({ "attributes": [
+        { "key": "service.name", "value": { "stringValue": "cart" } },
+        { "key": "k8s.pod.name", "value": { "stringValue": "cart-1" } }] });
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let spans = json!({ "resourceSpans": [{ "resource": resource, "scopeSpans": [{ "spans": [{
+        "traceId": trace, "spanId": "00f067aa0ba902b7", "name": "GET /cart", "kind": 2,
+        "startTimeUnixNano": time.to_string(), "endTimeUnixNano": (time + 50_000_000).to_string() }] }] }] });
+    let line = |text: &str| {
+        json!({ "resourceLogs": [{ "resource": resource, "scopeLogs": [{ "logRecords": [{
+            "timeUnixNano": (time + 20_000_001).to_string(), "body": { "stringValue": text } }] }] }] })
+    };
+    for (path, tenant, body) in [
+        ("/v1/traces", "team-7", spans),
+        ("/v1/logs", "team-7", line("ours")),
+        ("/v1/logs", "team-8", line("theirs")),
+    ] {
+        let headers = [JSON, ("x-scope-orgid", tenant)];
+        let answer = http.post(&format!("{main}{path}"), &headers, body.to_string().into()).await?;
+        ensure!(answer.status == 200, "{path}: {}", answer.text());
+    }
+    let answer = http.get(&format!("{main}/api/v1/traces/{trace}?min_confidence=0")).await?.json()?;
+    let logs = answer["logs"].as_array().context("no logs")?;
+    let lines: Vec<_> = logs.iter().filter_map(|log| log["line"].as_str()).collect();
+    ensure!(lines == ["ours"], "{answer}");
+    let log = &logs[0];
+    ensure!(log["join"]["rule"] == "workload_time" && log["span_id"] == "00f067aa0ba902b7", "{log}");
+    trefoil.stop().await
+}
+
+/// Spans of the large trace, and of each request that sends it and each part that is read.
+const LARGE: usize = 100_000;
+const SENT: usize = 5_000;
+/// What the program may need more for a look-up of all of it: a tenth of the trace as an answer.
+const MORE: u64 = 160 << 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_of_a_hundred_thousand_spans_is_answered_in_parts() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let http = Http::new()?;
+    let trefoil = Program::start(&folder.path().join("data"), &folder.path().join("none/*.log")).await?;
+    let main = format!("http://{}", trefoil.main);
+    let time = jiff::Timestamp::now().as_nanosecond() - 600_000_000_000;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    for from in (0..LARGE).step_by(SENT) {
+        let spans: Vec<_> = (from + 1..=from + SENT)
+            .map(|n| {
+                let parent = if n == 1 { String::new() } else { format!("{:016x}", n / 10 + 1) };
+                json!({ "traceId": trace, "spanId": format!("{n:016x}"), "parentSpanId": parent, "name": "step",
+                    "startTimeUnixNano": (time + n as i128 * 1000).to_string(),
+                    "endTimeUnixNano": (time + 400_000_000 - n as i128 * 1000).to_string(),
+                    "attributes": [{ "key": "note", "value": { "stringValue": "x".repeat(300) } }] })
+            })
+            .collect();
+        let body = json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": spans }] }] });
+        let answer = http.post(&format!("{main}/v1/traces"), &[JSON], body.to_string().into()).await?;
+        ensure!(answer.status == 200, "{}", answer.text());
+    }
+    let id = trefoil.id()?;
+    let before = resident_memory(id)?;
+    let (mut seen, mut cursor, mut parts) = (BTreeSet::new(), String::new(), 0);
+    loop {
+        let url = format!("{main}/api/v1/traces/{trace}?fields=spans,next,total_spans&limit={SENT}{cursor}");
+        let answer = http.get(&url).await?.json()?;
+        ensure!(answer["total_spans"] == LARGE, "{}", answer["total_spans"]);
+        for span in answer["spans"].as_array().context("no spans")? {
+            let parent = span["parent_span_id"].as_str().unwrap_or_default();
+            ensure!(parent.is_empty() || seen.contains(parent), "{span} stands before its parent");
+            ensure!(span["attributes"]["note"].as_str().is_some_and(|note| note.len() == 300), "{span}");
+            ensure!(seen.insert(span["span_id"].as_str().context("no id")?.to_owned()), "{span} comes twice");
+        }
+        parts += 1;
+        let Some(next) = answer["next"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    ensure!(seen.len() == LARGE && parts == LARGE / SENT, "{} spans in {parts} parts", seen.len());
+    let more = resident_memory(id)?.saturating_sub(before);
+    ensure!(more < MORE, "{more} bytes more are held");
+    trefoil.stop().await
+}
