@@ -10,8 +10,8 @@ use store::read::{LogRead, MetricRead, ReadError, TraceRead, TraceRecords};
 use crate::absent::{self, absence};
 use crate::metrics::{self, Findings};
 use crate::{
-    AbsentReason, AbsentSignal, Answer, ClockOffset, CorrelateOptions, ExemplarSource, LabelMapping, Page, critical,
-    incomplete, mention, page, seen, spellings, tree, workload_time,
+    AbsentReason, AbsentSignal, Answer, ClockOffset, CorrelateOptions, ExemplarSource, LabelMapping, Page,
+    critical, incomplete, mention, page, seen, spellings, tree, workload_time,
 };
 
 /// Answers "what happened in this request?". A cheap clone.

@@ -1,11 +1,11 @@
 //! `GET /api/v1/traces/{id}`, and `/openapi.json`, which describes it and what else there is under `/api/v1`.
 
+use ::correlate::{DEFAULT_PAGE, MAX_PAGE, Page};
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
-use ::correlate::{DEFAULT_PAGE, MAX_PAGE, Page};
 use parsers::record::TraceId;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;

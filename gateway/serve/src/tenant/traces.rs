@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use parsers::record::{Resource, Span, TENANT, TENANT_LABEL, TraceId, Value, attribute};
 use store::read::{
-    Fate, ReadError, ScanReport, SpanHint, SpanSelect, SpanView, TraceRead, TraceRecords, TraceSelect, TraceVisitor,
-    Window,
+    Detail, Fate, ReadError, RunningSelect, ScanReport, SpanHint, SpanSelect, SpanView, TraceRead,
+    TraceRecords, TraceSelect, TraceVisitor, Window,
 };
 
 use super::Tenants;
@@ -42,6 +42,22 @@ impl TraceRead for Of {
         Ok(found)
     }
 
+    fn trace_spans(&self, id: TraceId, detail: Detail<'_>, limit: usize) -> Result<Vec<Span>, ReadError> {
+        let mut spans = self.inner.trace_spans(id, detail, limit)?;
+        spans.retain(|span| self.has(&span.resource));
+        Ok(spans)
+    }
+
+    fn running(
+        &self,
+        select: &RunningSelect,
+        visit: &mut dyn FnMut(&SpanView<'_>) -> ControlFlow<()>,
+    ) -> Result<bool, ReadError> {
+        self.inner.running(select, &mut |view| {
+            if self.has(view.resource()) { visit(view) } else { ControlFlow::Continue(()) }
+        })
+    }
+
     fn sampled_out(&self, id: TraceId) -> Option<Fate> {
         self.inner.sampled_out(id)
     }
@@ -73,8 +89,14 @@ impl TraceRead for Of {
 
     /// The store's lists are not by tenant: spans are read for this one, the newest first, for as long as one waits.
     fn services(&self, window: Window) -> Result<Vec<(String, Vec<String>)>, ReadError> {
-        let select =
-            TraceSelect { window, service: None, contains: Vec::new(), hint: SpanHint::Anything, wanted: &|_| true, whole: false };
+        let select = TraceSelect {
+            window,
+            service: None,
+            contains: Vec::new(),
+            hint: SpanHint::Anything,
+            wanted: &|_| true,
+            whole: false,
+        };
         let mut listed = Listed { began: Instant::now(), found: BTreeMap::new() };
         self.visit_traces(&select, &mut listed)?;
         Ok(listed.found.into_iter().map(|(name, names)| (name, names.into_iter().collect())).collect())

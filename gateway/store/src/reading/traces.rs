@@ -15,8 +15,8 @@ use super::visit::visit;
 use crate::calls::Calls;
 use crate::expired;
 use crate::read::{
-    Detail, Fate, ReadError, RunningSelect, ScanReport, Signal, SpanSelect, SpanStatistics, SpanView, TraceRead,
-    TraceRecords, TraceSelect, TraceVisitor, Window,
+    Detail, Fate, ReadError, RunningSelect, ScanReport, Signal, SpanSelect, SpanStatistics, SpanView,
+    TraceRead, TraceRecords, TraceSelect, TraceVisitor, Window,
 };
 use crate::segment::Segment;
 use crate::store::Store;

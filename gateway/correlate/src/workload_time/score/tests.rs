@@ -72,7 +72,10 @@ fn requests_that_send_no_spans_take_their_share() {
     let facts = facts::of_line(b"paid", std::iter::empty());
     let candidate = Candidate { written: (150 * MS, 150 * MS + 1), template: 7, facts: &facts };
     let of = |sampled: f64| {
-        Scene::new(&one, [(150 * MS, 7)].into_iter(), WINDOW, sampled).score(0, &candidate).unwrap().confidence
+        Scene::new(&one, [(150 * MS, 7)].into_iter(), WINDOW, sampled)
+            .score(0, &candidate)
+            .unwrap()
+            .confidence
     };
     assert!(of(0.1) < 0.12 && of(0.5) < 0.55, "{} {}", of(0.1), of(0.5));
 }

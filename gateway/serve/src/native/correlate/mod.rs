@@ -9,8 +9,8 @@ use correlate::Pivot;
 
 use super::request::{Failure, Refusal, answer};
 use crate::State;
-use crate::tenant::Extract;
 use crate::parameters::{Parameters, now};
+use crate::tenant::Extract;
 use request::Question;
 pub(super) use response::CorrelateBody;
 
