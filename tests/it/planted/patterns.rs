@@ -20,13 +20,13 @@ async fn what_a_deployment_broke_is_the_first_new_pattern_and_exception() -> Res
         let answer = scene.ask("/api/v1/patterns", &question).await?;
         let pattern = list(&answer, "patterns")?.first().context("no pattern")?;
         let named = pattern["pattern"].as_str().is_some_and(|text| text.contains("failed: AttributeError"));
-        ensure!(named && pattern["news"]["novelty"] == "new", "{}", short(&answer));
+        ensure!(named && pattern["novelty"] == "new", "{}", short(&answer));
         told_by(&scene.traffic, pattern)?;
         let written = scene.traffic.lines.iter().filter(|line| line.text.contains("AttributeError")).count();
         ensure!(pattern["count"] == written, "{written} were written: {pattern}");
         let exception = list(&answer, "exceptions")?.first().context("no exception")?;
         ensure!(exception["type"] == "AttributeError", "{}", short(&answer));
-        ensure!(exception["news"]["novelty"] == "new", "{exception}");
+        ensure!(exception["novelty"] == "new", "{exception}");
         ensure!(exception["stack"].to_string().contains("words"), "{exception}");
         told_by(&scene.traffic, exception)?;
         scene.close().await

@@ -34,8 +34,8 @@ async fn answer<T: Send + 'static>(
 ) -> Result<T, Response> {
     let options = AnalysisOptions::default();
     let options = AnalysisOptions { time: options.time.min(state.request_timeout / 2), ..options };
-    // Who has a metrics server has the metrics there.
-    let metrics = match state.correlator.metrics() {
+    // Who has a metrics server has the metrics there. What is stored is read sample by sample, not as a server would show it.
+    let metrics = match state.upstream.clone() {
         Some(server) => Metrics::Server(server, Handle::current()),
         None => Metrics::Stored(state.samples.clone()),
     };
