@@ -233,8 +233,8 @@ fn at_frames(text: &str) -> Option<Stack> {
     let language = language?;
     let (kind, message, mut cause) = header(lines.get(first.saturating_sub(MAX_HEADER)..first)?);
     if language == Language::Java {
-        let causes = lines.iter().filter_map(|line| line.trim_start().strip_prefix("Caused by: "));
-        cause = causes.last().and_then(exception).map(|(kind, _)| kind);
+        let mut causes = lines.iter().filter_map(|line| line.trim_start().strip_prefix("Caused by: "));
+        cause = causes.next_back().and_then(exception).map(|(kind, _)| kind);
     }
     Some(Stack { language, kind, message, cause, frames })
 }

@@ -84,7 +84,8 @@ pub(super) fn count(
             let mut matchers = selection.matchers.clone();
             matchers.extend(question.matchers.iter().cloned());
             let direction = Direction::Backward;
-            let select = LogSelect { matchers, window, direction, trace: None, contains: Vec::new(), mentions: None };
+            let select =
+                LogSelect { matchers, window, direction, trace: None, contains: Vec::new(), mentions: None };
             let mut visit = Visit { counting: &mut counting, spent, part, reached: window.end, cut: false };
             let report = patterns.logs.scan_views(&select, true, &mut visit)?;
             let (reached, cut) = (visit.reached, visit.cut);

@@ -116,21 +116,25 @@ fn around(time: u64) -> Window {
 /// The lines at a time, else the nearest, and those around them.
 fn look(logs: &dyn LogRead, matchers: &[Matcher], time: u64) -> Result<Seen, ReadError> {
     let mut report = ScanReport::default();
-    let mut read = |window: Window,
-                    direction: Direction,
-                    limit: usize|
-     -> Result<Vec<LogRecord>, ReadError> {
-        let select =
-            LogSelect { matchers: matchers.to_vec(), window, direction, trace: None, contains: Vec::new(), mentions: None };
-        let mut found = Found { records: Vec::new(), limit, began: Instant::now() };
-        let read = logs.scan_logs(&select, &mut |record| {
-            found.records.push(record);
-            if found.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        report.records += read.records;
-        report.bytes += read.bytes;
-        Ok(found.records)
-    };
+    let mut read =
+        |window: Window, direction: Direction, limit: usize| -> Result<Vec<LogRecord>, ReadError> {
+            let select = LogSelect {
+                matchers: matchers.to_vec(),
+                window,
+                direction,
+                trace: None,
+                contains: Vec::new(),
+                mentions: None,
+            };
+            let mut found = Found { records: Vec::new(), limit, began: Instant::now() };
+            let read = logs.scan_logs(&select, &mut |record| {
+                found.records.push(record);
+                if found.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            report.records += read.records;
+            report.bytes += read.bytes;
+            Ok(found.records)
+        };
     let mut lines = read(Window { start: time, end: time.saturating_add(1) }, Direction::Forward, MAX_LINES)?;
     if lines.is_empty() {
         let after = Window { start: time, end: time.saturating_add(NEAR) };

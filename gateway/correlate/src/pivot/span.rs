@@ -66,8 +66,14 @@ struct Found {
 fn find(traces: &dyn TraceRead, id: SpanId, window: Window) -> Result<Found, ReadError> {
     let bytes = id.bits().to_be_bytes();
     let is_it = |span: &SpanView<'_>| span.span_id == id;
-    let select =
-        TraceSelect { window, service: None, contains: vec![bytes.to_vec()], hint: store::read::SpanHint::Anything, wanted: &is_it, whole: false };
+    let select = TraceSelect {
+        window,
+        service: None,
+        contains: vec![bytes.to_vec()],
+        hint: store::read::SpanHint::Anything,
+        wanted: &is_it,
+        whole: false,
+    };
     let mut search = Search { id, began: Instant::now(), trace: None, reached: u64::MAX, cut: false };
     let report = traces.visit_traces(&select, &mut search)?;
     let from = if search.cut { search.reached } else { window.start };

@@ -7,10 +7,10 @@ mod graph;
 mod options;
 mod samples;
 mod span_metrics;
-mod tracks;
-mod waiting;
 #[cfg(test)]
 mod tests;
+mod tracks;
+mod waiting;
 
 pub use graph::{
     GraphEdge, GraphNode, Measures, NodeKind, OperationMeasures, RedQuestion, ServiceGraph, ServiceMeasures,

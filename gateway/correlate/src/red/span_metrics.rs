@@ -115,7 +115,8 @@ impl SpanMetrics {
     fn operation(&mut self, spans: &SpanBatch, row: &SpanRow, of: &Of, now: u64) {
         let Self { tracks, dimensions, values, .. } = self;
         let name = row.name.of(&spans.bytes);
-        let mut seed = of.hash ^ ((row.kind as u64) << 8 | row.status as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut seed =
+            of.hash ^ ((row.kind as u64) << 8 | row.status as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         if !dimensions.is_empty() {
             values.clone_from(&of.values);
             read(dimensions, row.payload.of(&spans.bytes), SPAN_ATTRIBUTES, values);

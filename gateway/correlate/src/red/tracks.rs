@@ -38,7 +38,10 @@ pub(super) static CALLS: Shape = Shape {
 };
 /// Halves of calls without the other.
 pub(super) static UNPAIRED: Shape = Shape {
-    counters: &[("traces_service_graph_unpaired_spans_total", "Sides of calls whose other side did not come")],
+    counters: &[(
+        "traces_service_graph_unpaired_spans_total",
+        "Sides of calls whose other side did not come",
+    )],
     histograms: &[],
 };
 /// Halves of calls that there was no room for.
@@ -200,7 +203,13 @@ impl Tracks {
         }
     }
 
-    fn begin(&mut self, shape: &'static Shape, key: u128, now: u64, labels: impl FnOnce() -> Labels) -> usize {
+    fn begin(
+        &mut self,
+        shape: &'static Shape,
+        key: u128,
+        now: u64,
+        labels: impl FnOnce() -> Labels,
+    ) -> usize {
         if self.series + shape.series(self.bounds.len()) <= self.max_series {
             return self.push(shape, key, now, labels());
         }

@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 use super::request::{Failure, Refusal, answer, limit, window};
 use super::shape::AbsenceBody;
 use crate::State;
-use crate::tenant::Extract;
 use crate::parameters::{Malformed, Parameters, now};
+use crate::tenant::Extract;
 
 /// Patterns, and exceptions, of an answer when the client does not say: a screen of each.
 const DEFAULT_LIMIT: usize = 50;

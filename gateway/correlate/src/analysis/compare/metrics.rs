@@ -220,9 +220,11 @@ fn is_counter(name: &str) -> bool {
 
 /// Whether a metric may say something: parts of histograms don't alone, times always grow, and what is made of spans is known.
 fn is_telling(name: &str) -> bool {
-    let endings = ["_bucket", "_sum", "_created", "_info", "_timestamp_seconds", "_start_time_seconds", "_min", "_max"];
+    let endings =
+        ["_bucket", "_sum", "_created", "_info", "_timestamp_seconds", "_start_time_seconds", "_min", "_max"];
     let begins = ["traces_spanmetrics_", "traces_service_graph_", "scrape_", "trefoil_"];
-    !endings.iter().any(|ending| name.ends_with(ending)) && !begins.iter().any(|begin| name.starts_with(begin))
+    !endings.iter().any(|ending| name.ends_with(ending))
+        && !begins.iter().any(|begin| name.starts_with(begin))
 }
 
 impl Metrics {

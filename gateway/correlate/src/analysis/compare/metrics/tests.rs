@@ -17,7 +17,13 @@ impl SampleRead for Scraped {
     ) -> Result<Vec<SeriesSamples>, ReadError> {
         let labels = self.label_sets(&[matchers.to_vec()], window)?;
         let value = |name: &str, at: u64| match name {
-            "pool_in_use" => if at < 100 { 5.0 + (at % 3) as f64 } else { 40.0 + (at % 3) as f64 },
+            "pool_in_use" => {
+                if at < 100 {
+                    5.0 + (at % 3) as f64
+                } else {
+                    40.0 + (at % 3) as f64
+                }
+            }
             "requests_total" => at as f64 * 10.0,
             _ => (at * 7 % 5) as f64,
         };
@@ -26,7 +32,11 @@ impl SampleRead for Scraped {
             .map(|labels| {
                 let name = labels.get("__name__").unwrap_or_default();
                 let sample = |at: u64| Sample { time: (1_000_000 + at * 1_000) * MS, value: value(name, at) };
-                SeriesSamples { samples: (0..200).map(sample).collect(), labels: labels.clone(), histograms: Vec::new() }
+                SeriesSamples {
+                    samples: (0..200).map(sample).collect(),
+                    labels: labels.clone(),
+                    histograms: Vec::new(),
+                }
             })
             .collect())
     }
@@ -71,7 +81,8 @@ fn a_metric_that_changed_with_the_traces_is_in_the_same_list() {
 #[test]
 fn counters_count_as_rates_and_what_begins_anew_is_passed_over() {
     let sample = |time: u64, value: f64| Sample { time: time * 1_000_000_000, value };
-    let rated = rates(&[sample(0, 0.0), sample(10, 50.0), sample(20, 5.0), sample(30, 25.0), sample(30, 30.0)]);
+    let rated =
+        rates(&[sample(0, 0.0), sample(10, 50.0), sample(20, 5.0), sample(30, 25.0), sample(30, 30.0)]);
     assert_eq!(rated, [sample(10, 5.0), sample(30, 2.0)]);
 }
 
@@ -80,7 +91,10 @@ fn only_samples_near_a_trace_tell_of_it() {
     let sample = |time: u64| Sample { time: time * 1_000_000_000, value: 1.0 };
     let samples = [sample(100), sample(130)];
     let place = |time: u64| nearest(&samples, time * 1_000_000_000).map(|(at, _)| at);
-    assert_eq!([place(10), place(100), place(114), place(116), place(400)], [None, Some(0), Some(0), Some(1), None]);
+    assert_eq!(
+        [place(10), place(100), place(114), place(116), place(400)],
+        [None, Some(0), Some(0), Some(1), None]
+    );
     assert_eq!(nearest(&[], 5), None);
 }
 
