@@ -27,6 +27,8 @@ mod spellings;
 mod streams;
 mod tree;
 mod workload_time;
+#[cfg(test)]
+mod world;
 
 pub use answer::{
     Absence, AbsentReason, AbsentSignal, Answer, ClockOffset, CriticalSegment, ExemplarSource, Join,

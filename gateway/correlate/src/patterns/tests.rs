@@ -1,1 +1,142 @@
+use parsers::record::{Event, Value};
+use proptest::prelude::*;
 
+use super::*;
+use crate::world::{World, line, span, trace_id};
+
+const SECOND: u64 = 1_000_000_000;
+const SHOP: &[(&str, &str)] = &[("service_name", "shop")];
+const BEFORE: Window = Window { start: 1_000 * SECOND, end: 2_000 * SECOND };
+const NOW: Window = Window { start: 2_000 * SECOND, end: 3_000 * SECOND };
+
+fn question() -> PatternQuestion {
+    PatternQuestion::new(Some("shop".to_owned()), NOW, BEFORE, 1_000)
+}
+
+fn find(world: World, question: &PatternQuestion) -> PatternReport {
+    let world = Arc::new(world);
+    LogPatterns::new(world.clone(), world, &LabelMapping::default()).find(question).unwrap()
+}
+
+fn usual(window: Window) -> impl Iterator<Item = parsers::record::LogRecord> {
+    (0..600).map(move |n| {
+        let text = format!("order {n} placed in {} ms", n * 7 % 100);
+        line(window.start + n * SECOND, SHOP, Severity::Info, &text, n + 1)
+    })
+}
+
+#[test]
+fn what_is_new_comes_first_with_its_traces_and_its_query() {
+    let mut world = World { logs: usual(BEFORE).chain(usual(NOW)).collect(), ..World::default() };
+    for n in 0..40 {
+        let text = format!("payment declined by bank for card {n}");
+        world.logs.push(line(NOW.start + n, SHOP, Severity::Error, &text, 700 + n));
+    }
+    world.logs.push(line(NOW.start, &[("service_name", "other")], Severity::Error, "not of the shop", 1));
+    world.spans.push(span(704, &[("service.name", "shop")], "POST /pay", NOW.start, NOW.start + 5));
+    let report = find(world, &question());
+    let first = &report.patterns[0];
+    assert_eq!(first.pattern, "payment declined by bank for card <_>");
+    assert_eq!((first.count, first.count_against), (40, 0));
+    assert!(first.verdict.novelty == Novelty::New && first.verdict.is_significant());
+    assert_eq!(first.query, "{service_name=\"shop\"} |> \"payment declined by bank for card <_>\"");
+    assert_eq!((first.traces.len(), first.level), (3, Severity::Error));
+    let second = &report.patterns[1];
+    assert_eq!((second.count, second.count_against, second.verdict.novelty), (600, 600, Novelty::Steady));
+    assert_eq!(report.patterns.len(), 2);
+    assert_eq!((report.window.lines, report.window.from), (640, NOW.start));
+}
+
+#[test]
+fn an_example_whose_spans_are_stored_stands_before_others() {
+    let logs = (0..5).map(|n| line(NOW.start + n, SHOP, Severity::Info, "ready", n + 1)).collect();
+    let spans = vec![span(2, &[("service.name", "shop")], "GET /", NOW.start, NOW.start + 5)];
+    let report = find(World { logs, spans, ..World::default() }, &question());
+    let traces = &report.patterns[0].traces;
+    assert_eq!((traces[0].trace_id, traces[0].stored, traces[1].stored), (trace_id(2), true, false));
+    assert!(report.absent.iter().any(|a| a.reason == AbsentReason::OutsideWindow), "{:?}", report.absent);
+    assert_eq!(report.patterns[0].verdict.novelty, Novelty::Unknown, "there is nothing to compare with");
+}
+
+#[test]
+fn an_exception_in_a_line_and_in_its_span_counts_once() {
+    let stack = |id: u64| {
+        format!(
+            "java.lang.IllegalStateException: cart {id} is empty\n\tat com.shop.Cart.lambda$total${id}(Cart.java:{id})\n\tat com.shop.Api.handle(Api.java:7)"
+        )
+    };
+    let mut world = World::default();
+    for n in 1..=20u64 {
+        let time = NOW.start + n * SECOND;
+        world.logs.push(line(time, SHOP, Severity::Error, &format!("failed\n{}", stack(n)), n));
+        let mut own = span(n, &[("service.name", "shop")], "POST /cart", time, time + 5);
+        let text = |key: &str, value: String| (key.to_owned(), Value::Str(value));
+        let attributes = vec![
+            text("exception.type", "java.lang.IllegalStateException".to_owned()),
+            text("exception.stacktrace", stack(n + 100)),
+        ];
+        own.events.push(Event { time, name: "exception".to_owned(), attributes });
+        world.spans.push(own);
+    }
+    let report = find(world, &question());
+    assert_eq!(report.exceptions.len(), 1, "{:?}", report.exceptions);
+    let group = &report.exceptions[0];
+    assert_eq!((group.count, group.in_logs, group.in_spans), (20, 20, 20));
+    assert_eq!(group.frames, ["com.shop.Cart.lambda$total", "com.shop.Api.handle"]);
+    assert_eq!((group.services.as_slice(), group.traces.len()), (&["shop".to_owned()][..], 3));
+}
+
+#[test]
+fn a_bound_that_is_met_is_told_and_rates_are_of_what_was_counted() {
+    let world = World { logs: usual(BEFORE).chain(usual(NOW)).collect(), ..World::default() };
+    let report = find(world, &PatternQuestion { bytes: 20_000, ..question() });
+    assert!(report.window.from > NOW.start && report.window.lines < 600, "{:?}", report.window);
+    assert!(report.warnings.iter().any(|warning| warning.contains("were counted")), "{:?}", report.warnings);
+    assert_eq!(report.patterns[0].verdict.novelty, Novelty::Steady);
+}
+
+#[test]
+fn streams_are_found_by_any_label_of_the_service_and_by_its_pods_each_once() {
+    let pod = "shop-7d4b9c-x2x1z";
+    let own = [("service.name", "shop"), ("k8s.pod.name", pod)];
+    let streams: [&[(&str, &str)]; 6] = [
+        &[("service_name", "shop"), ("app", "shop")],
+        &[("app", "shop"), ("job", "ns/shop")],
+        &[("job", "ns/shop")],
+        &[("container", "shop")],
+        &[("pod", pod), ("container", "main")],
+        &[("service_name", "shopping")],
+    ];
+    let logs = streams.iter().map(|of| line(NOW.start, of, Severity::Info, "ready", 0)).collect();
+    let spans = vec![span(1, &own, "GET /", NOW.start, NOW.start + 1)];
+    let report = find(World { logs, spans, ..World::default() }, &question());
+    assert_eq!(report.patterns[0].count, 5);
+}
+
+proptest! {
+    #[test]
+    fn counts_add_up_and_a_window_against_itself_has_no_news(
+        lines in prop::collection::vec((0usize..12, 0u64..2_000, 0usize..3), 0..400)
+    ) {
+        const WORDS: [&str; 6] = ["order", "placed", "failed", "cart", "=", "42"];
+        const LEVELS: [Severity; 3] = [Severity::Info, Severity::Error, Severity::Unknown];
+        let logs: Vec<_> = lines.iter().map(|(shape, at, level)| {
+            let text = format!("{} {} {}", WORDS[shape % 6], WORDS[shape / 2 % 6], at);
+            let text = if *shape == 11 { " == ".to_owned() } else { text };
+            line(BEFORE.start + at * SECOND, SHOP, LEVELS[*level], &text, 0)
+        }).collect();
+        let world = World { logs, ..World::default() };
+        let report = find(world.clone(), &question());
+        for (counted, count) in [
+            (report.window, report.patterns.iter().map(|p| p.count).sum::<u64>()),
+            (report.against, report.patterns.iter().map(|p| p.count_against).sum()),
+        ] {
+            prop_assert_eq!(count + counted.other, counted.lines);
+        }
+        prop_assert_eq!(report.window.lines + report.against.lines, lines.len() as u64);
+        let same = find(world, &PatternQuestion { against: NOW, ..question() });
+        for pattern in &same.patterns {
+            prop_assert!(matches!(pattern.verdict.novelty, Novelty::Steady));
+        }
+    }
+}

@@ -1,1 +1,209 @@
+use parsers::record::{Exemplar, ExemplarOrigin, LogRecord, Severity, StatusCode, TENANT, Value, attribute};
+use proptest::prelude::*;
 
+use super::*;
+use crate::{AbsentSignal, CorrelateOptions};
+use crate::world::{World, labels, line, of_tenant, span, trace_id};
+
+const SECOND: u64 = 1_000_000_000;
+const WINDOW: Window = Window { start: 1_000 * SECOND, end: 2_000 * SECOND };
+const SHOP: &[(&str, &str)] = &[("service.name", "shop"), ("k8s.namespace.name", "ns"), ("k8s.pod.name", "shop-7d4b9c-x2x2z")];
+const STREAM: &[(&str, &str)] = &[("namespace", "ns"), ("pod", "shop-7d4b9c-x2x2z"), ("container", "main")];
+
+async fn related(world: &World, start: Start, tenant: Option<&str>) -> Related {
+    let world = Arc::new(world.clone());
+    let options = CorrelateOptions::default();
+    let correlator = Arc::new(Correlator::new(world.clone(), None, options.clone()));
+    let exemplars = Exemplars::new(world.clone(), world.clone(), Some(world.held()), &options);
+    let pivot = Pivot::new(correlator, exemplars, world.clone(), world);
+    pivot.related(start, tenant.map(str::to_owned), 50).await.unwrap()
+}
+
+fn at(second: u64) -> u64 {
+    WINDOW.start + second * SECOND
+}
+
+fn service(name: &str) -> Start {
+    Start::Service { name: name.to_owned(), window: WINDOW }
+}
+
+fn metric(expression: &str, time: u64) -> Start {
+    let selectors = query::series_selectors::selectors(expression).unwrap();
+    Start::Metric { expression: expression.to_owned(), selectors, time }
+}
+
+fn line_at(time: u64) -> Start {
+    let labels = r#"{pod=~"shop.*"}"#.to_owned();
+    Start::Line { matchers: query::logql::parse_selector(&labels).unwrap(), labels, time }
+}
+
+fn exemplar(time: u64, trace: u64) -> Exemplar {
+    let series = labels(&[("__name__", "http_server_duration_seconds_bucket"), ("le", "1"), ("job", "shop")]);
+    Exemplar {
+        series: Arc::new(series),
+        labels: Vec::new(),
+        value: 0.5,
+        time,
+        trace_id: Some(trace_id(trace)),
+        span_id: None,
+        origin: ExemplarOrigin::Application,
+    }
+}
+
+/// Twenty requests, of which the tenth failed and the fifteenth was slow.
+fn shop() -> World {
+    let mut world = World::default();
+    for n in 1..=20 {
+        let long = if n == 15 { 5 * SECOND } else { SECOND / 10 };
+        let mut own = span(n, SHOP, "GET /cart", at(n * 10), at(n * 10) + long);
+        if n == 10 {
+            own.status.code = StatusCode::Error;
+            world.logs.push(line(at(n * 10) + 1, STREAM, Severity::Error, "card declined", n));
+        }
+        world.logs.push(line(at(n * 10) + 2, STREAM, Severity::Info, "GET /cart", if n % 2 == 0 { n } else { 0 }));
+        world.spans.push(own);
+    }
+    world.spans.push(span(99, &[("service.name", "other")], "GET /", at(1), at(900)));
+    world.series.push(exemplar(0, 1).series.as_ref().clone());
+    world
+}
+
+#[tokio::test]
+async fn a_service_leads_to_its_failed_and_slowest_requests_and_to_what_its_lines_complain_of() {
+    let found = related(&shop(), service("shop"), None).await;
+    let traces: Vec<_> = found.traces.iter().map(|trace| trace.trace_id).collect();
+    assert_eq!(traces[0], trace_id(10), "what failed comes first: {traces:?}");
+    assert!(traces.contains(&trace_id(15)) && !traces.contains(&trace_id(99)));
+    assert_eq!(found.logs[0].record.line, b"card declined");
+    assert!(found.workloads.iter().any(|related| related.workload.pod.is_some()));
+    assert!(found.queries.contains(&SurfaceQuery::TraceQl("{ resource.service.name = \"shop\" }".to_owned())));
+    for (rule, confidence) in found.traces.iter().map(|t| (t.reason.rule, t.reason.confidence)) {
+        assert!(rule == "labels" && (0.0..=1.0).contains(&confidence));
+    }
+}
+
+#[tokio::test]
+async fn a_line_leads_to_its_trace_by_id_or_by_its_pod_and_time() {
+    let with_id = related(&shop(), line_at(at(100) + 1), None).await;
+    let first = &with_id.traces[0];
+    assert_eq!((first.trace_id, first.reason.rule, first.reason.confidence), (trace_id(10), "trace_id", 1.0));
+    let without = related(&shop(), line_at(at(110) + 2), None).await;
+    let first = &without.traces[0];
+    assert_eq!((first.trace_id, first.reason.rule, first.reason.confidence), (trace_id(11), "workload_time", 1.0));
+    assert_eq!(without.logs[0].record.time, at(110) + 2, "the line itself is the surest");
+    let none = related(&shop(), line_at(at(999)), None).await;
+    assert!(!none.found() && none.absent.iter().any(|a| a.signal == AbsentSignal::Logs));
+}
+
+#[tokio::test]
+async fn a_span_leads_to_its_trace_and_one_that_is_not_there_says_what_was_looked_at() {
+    let id = |number| SpanId::new(number).unwrap();
+    let found = related(&shop(), Start::Span { id: id(10), window: Window::ALL }, None).await;
+    assert_eq!(found.traces[0].trace_id, trace_id(10));
+    assert_eq!((found.logs[0].reason.rule, found.logs[0].reason.confidence), ("span_id", 1.0));
+    let none = related(&shop(), Start::Span { id: id(12_345), window: Window::ALL }, None).await;
+    assert!(!none.found() && none.looked_at.spans == 21);
+    assert!(none.absent[0].detail.contains("21 spans"), "{:?}", none.absent);
+}
+
+#[tokio::test]
+async fn a_metric_leads_to_its_exemplars_or_to_the_spans_behind_its_labels() {
+    let expression = "rate(http_server_duration_seconds_bucket{job=\"shop\"}[5m])";
+    let mut world = shop();
+    world.exemplars.push(exemplar(at(140), 14));
+    let sent = related(&world, metric(expression, at(150)), None).await;
+    let first = &sent.traces[0];
+    assert_eq!((first.trace_id, first.reason.rule, first.reason.confidence), (trace_id(14), "exemplar", 1.0));
+    let made = related(&shop(), metric(expression, at(150)), None).await;
+    assert!(made.exemplars.iter().all(|related| related.found.made.is_some()) && !made.exemplars.is_empty());
+    assert!(made.traces.iter().any(|trace| trace.trace_id == trace_id(15)), "the slowest behind it");
+    let gauge = labels(&[("__name__", "queue_length"), ("app", "shop")]);
+    let world = World { series: vec![gauge], ..shop() };
+    let behind = related(&world, metric("queue_length", at(150)), None).await;
+    assert_eq!(behind.traces[0].reason.rule, "labels");
+    assert!(behind.traces[0].reason.confidence <= 0.5, "labels alone: {:?}", behind.traces[0]);
+}
+
+#[tokio::test]
+async fn a_workload_is_its_pod_or_what_owns_the_pod() {
+    for (text, found) in
+        [("ns/shop", true), ("ns/deployment/shop", true), ("ns/shop-7d4b9c-x2x2z", true), ("ns/sho", false), ("x/shop", false)]
+    {
+        let name = WorkloadName::parse(text).unwrap();
+        let related = related(&shop(), Start::Workload { name, window: WINDOW }, None).await;
+        assert_eq!(!related.traces.is_empty() && !related.logs.is_empty(), found, "{text}: {related:?}");
+    }
+    assert_eq!(WorkloadName::parse("shop"), None);
+}
+
+fn tenant_of_line(line: &LogRecord) -> Option<&str> {
+    line.metadata.iter().find(|(name, _)| name == TENANT).map(|(_, value)| value.as_str())
+}
+
+fn starts() -> Vec<Start> {
+    vec![
+        Start::Trace(trace_id(3)),
+        Start::Span { id: SpanId::new(3).unwrap(), window: Window::ALL },
+        line_at(at(30) + 2),
+        service("shop"),
+        metric("http_server_duration_seconds_bucket", at(150)),
+        Start::Workload { name: WorkloadName::parse("ns/shop").unwrap(), window: WINDOW },
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn no_answer_holds_records_of_two_tenants(
+        spans in prop::collection::vec((1u64..8, 0usize..3), 1..30),
+        lines in prop::collection::vec((1u64..30, 0u64..8, 0usize..3), 1..30),
+        asked in 0usize..3,
+    ) {
+        const TENANTS: [Option<&str>; 3] = [None, Some("a"), Some("b")];
+        let mut world = World::default();
+        for (trace, tenant) in spans {
+            let mut resource = SHOP.to_vec();
+            resource.extend(TENANTS[tenant].map(|name| (TENANT, name)));
+            world.spans.push(span(trace, &resource, "GET", at(trace * 10), at(trace * 10) + SECOND));
+        }
+        for (second, trace, tenant) in lines {
+            let own = line(at(second), STREAM, Severity::Info, "a line", trace);
+            world.logs.push(match TENANTS[tenant] { Some(name) => of_tenant(own, name), None => own });
+        }
+        for tenant in TENANTS {
+            let mut one = exemplar(at(100), 3);
+            if let Some(name) = tenant {
+                one.series = Arc::new(one.series.with("__tenant_id__", name));
+            }
+            world.series.push((*one.series).clone());
+            world.exemplars.push(one);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for start in starts() {
+            let found = runtime.block_on(related(&world, start.clone(), TENANTS[asked]));
+            let mut tenants: Vec<Option<String>> = Vec::new();
+            for log in &found.logs {
+                tenants.push(tenant_of_line(&log.record).map(str::to_owned));
+            }
+            for exemplar in &found.exemplars {
+                tenants.push(exemplar.found.exemplar.series.get("__tenant_id__").map(str::to_owned));
+            }
+            for trace in &found.traces {
+                let of = |span: &&parsers::record::Span| span.trace_id == trace.trace_id;
+                let told = |span: &parsers::record::Span| {
+                    attribute(&span.resource.attributes, TENANT).and_then(Value::as_str).map(str::to_owned)
+                };
+                let own: Vec<_> = world.spans.iter().filter(of).map(told).collect();
+                prop_assert!(own.contains(&found.tenant), "{:?}", start);
+                let counted = own.iter().filter(|tenant| **tenant == found.tenant).count();
+                prop_assert!(trace.spans <= counted, "{:?} {:?}", start, trace);
+            }
+            for tenant in tenants {
+                prop_assert_eq!(&tenant, &found.tenant, "{:?}", start);
+            }
+            if let (Some(asked), true) = (TENANTS[asked], found.found()) {
+                prop_assert_eq!(found.tenant.as_deref(), Some(asked));
+            }
+        }
+    }
+}
