@@ -223,6 +223,10 @@ impl App {
             external_url: config.server.external_url.clone(),
             request_timeout: serve::DEFAULT_REQUEST_TIMEOUT,
         });
+        let surfaces = match mcp_options(&config.server) {
+            Some(options) => serve::with_mcp(surfaces, options),
+            None => surfaces,
+        };
 
         let received =
             otlp.http().merge(otlp.grpc()).merge(zipkin.http()).merge(jaeger.http()).merge(jaeger.grpc());
@@ -308,6 +312,14 @@ fn source(files: &config::Files) -> tail::Source {
         relabel: Relabel::new(&files.relabel).unwrap_or_default(),
         ..files.path.clone().into()
     }
+}
+
+/// By which names `/mcp` may be asked: the one that Grafana has for the gateway is one of them.
+fn mcp_options(server: &config::Server) -> Option<serve::McpOptions> {
+    let mcp = server.mcp.as_ref()?;
+    let own = server.external_url.as_deref().and_then(|url| url.split("://").nth(1)?.split('/').next());
+    let hosts = own.map(str::to_owned).into_iter().chain(mcp.hosts.iter().cloned());
+    Some(serve::McpOptions { hosts: hosts.collect(), origins: mcp.origins.clone() })
 }
 
 fn prometheus_options(settings: &config::Prometheus) -> PrometheusOptions {

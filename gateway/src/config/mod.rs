@@ -70,6 +70,17 @@ pub struct Server {
     pub listen: SocketAddr,
     /// `server.external_url`: how Grafana reaches this gateway, for generated data sources
     pub external_url: Option<String>,
+    /// `server.mcp`: where the key stands, tools are offered at `/mcp`
+    pub mcp: Option<Mcp>,
+}
+
+/// Who may speak to `/mcp`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mcp {
+    /// `server.mcp.hosts`: names by which it may be asked besides those of the loopback and of `server.external_url`
+    pub hosts: Vec<String>,
+    /// `server.mcp.origins`: pages that may ask it
+    pub origins: Vec<String>,
 }
 
 /// The embedded store.
@@ -239,9 +250,26 @@ fn server(mut section: Section, mistakes: &mut Mistakes) -> Server {
     let server = Server {
         listen: section.value("listen", values::address, mistakes).unwrap_or_else(|| default_address(LISTEN)),
         external_url: section.value("external_url", values::url, mistakes),
+        mcp: section.optional_section("mcp", mistakes).map(|section| mcp(section, mistakes)),
     };
     section.end(mistakes);
     server
+}
+
+fn mcp(mut section: Section, mistakes: &mut Mistakes) -> Mcp {
+    let mut texts = |key: &'static str, read: fn(&str) -> Result<String, String>| {
+        let list = section.list(key, mistakes).unwrap_or_default();
+        list.into_iter().filter_map(|(path, node)| scalar(&node, &path, read, mistakes)).collect()
+    };
+    let mcp = Mcp { hosts: texts("hosts", host), origins: texts("origins", values::url) };
+    section.end(mistakes);
+    mcp
+}
+
+/// `trefoil`, `trefoil:8080`
+fn host(text: &str) -> Result<String, String> {
+    let is_name = !text.is_empty() && !text.contains(['/', '*', '@']) && !text.contains(char::is_whitespace);
+    is_name.then(|| text.to_owned()).ok_or_else(|| "a name with or without a port, such as `trefoil:8080`".into())
 }
 
 fn store(mut section: Section, mistakes: &mut Mistakes) -> Store {

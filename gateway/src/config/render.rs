@@ -24,6 +24,10 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
     if let Some(url) = &config.server.external_url {
         writeln!(out, "  external_url: {}", quoted(url))?;
     }
+    if let Some(mcp) = &config.server.mcp {
+        let list = |texts: &[String]| texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", ");
+        writeln!(out, "  mcp: {{hosts: [{}], origins: [{}]}}", list(&mcp.hosts), list(&mcp.origins))?;
+    }
     let store = &config.store;
     writeln!(out, "store:\n  dir: {}", quoted(&store.dir.display().to_string()))?;
     writeln!(

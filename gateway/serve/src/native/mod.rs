@@ -15,3 +15,4 @@ mod tests;
 
 pub use routes::openapi;
 pub(crate) use routes::routes;
+pub(crate) use shape::encoded;

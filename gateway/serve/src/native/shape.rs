@@ -46,7 +46,7 @@ pub(super) fn labels(labels: &Labels) -> Map<String, Value> {
 }
 
 /// A text inside a query string.
-pub(super) fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len() * 3), |mut out, byte| {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),

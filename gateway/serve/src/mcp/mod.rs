@@ -1,0 +1,123 @@
+//! `/mcp`: the same questions as tools for programs that speak the Model Context Protocol, over its streamable HTTP.
+//!
+//! A tool is a path of another surface with its parameters: it is asked here as any client would ask it, and its answer is cut
+//! to what such a program can read. No sessions are kept.
+
+mod answer;
+mod tools;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use http_body_util::{BodyExt as _, Limited};
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, ListToolsResult,
+    PaginatedRequestParams, ServerCapabilities, ServerConfig,
+};
+use rmcp::service::RequestContext;
+use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use rmcp::{ErrorData, RoleServer, ServerHandler};
+use tower::ServiceExt as _;
+
+use tools::Tool;
+
+/// Bytes of a request: a tool's name and its arguments.
+const MAX_REQUEST: usize = 256 << 10;
+/// Bytes of an answer that are read before it is cut.
+const MAX_BODY: usize = 16 << 20;
+/// What a client is told at first.
+const INSTRUCTIONS: &str = "Trefoil answers what happened in a request: spans, log lines and metrics joined, each join with its \
+    rule and confidence, each absence with its reason. Begin with `services` or `correlate`; times are RFC 3339, seconds or \
+    nanoseconds. Lists are cut to what fits: ask again with a narrower window, `limit` or `fields`.";
+
+/// Who may speak to it.
+#[derive(Debug, Clone, Default)]
+pub struct McpOptions {
+    /// Names (`host` or `host:port`) by which it may be asked besides those of the loopback: a page that has another name point
+    /// here is refused.
+    pub hosts: Vec<String>,
+    /// Origins (`https://host:port`) of pages that may ask it; without any, no page may.
+    pub origins: Vec<String>,
+}
+
+/// The same surfaces with `/mcp` beside them.
+pub fn with_mcp(surfaces: Router, options: McpOptions) -> Router {
+    let loopback = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        .with_max_request_body_bytes(MAX_REQUEST)
+        .with_allowed_hosts(loopback.into_iter().chain(options.hosts))
+        .with_allowed_origins(options.origins)
+        .enforce_origin_validation();
+    let tools = Tools(surfaces.clone());
+    let service =
+        StreamableHttpService::new(move || Ok(tools.clone()), Arc::new(NeverSessionManager::default()), config);
+    surfaces.nest_service("/mcp", service)
+}
+
+/// Asks the surfaces.
+#[derive(Clone)]
+struct Tools(Router);
+
+impl ServerHandler for Tools {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+            .with_server_info(Implementation::new("trefoil", env!("CARGO_PKG_VERSION")))
+            .with_instructions(INSTRUCTIONS)
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(tools::ALL.iter().map(Tool::described).collect()))
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let Some(tool) = tools::ALL.iter().find(|tool| tool.name == request.name) else {
+            let names: Vec<&str> = tools::ALL.iter().map(|tool| tool.name).collect();
+            let detail = format!("no tool {:?}: expected one of {}", request.name, names.join(", "));
+            return Err(ErrorData::invalid_params(detail, None));
+        };
+        let result = match tool.path(&request.arguments.unwrap_or_default()) {
+            Ok(path) => self.ask(&path).await,
+            Err(refusal) => Err(refusal),
+        };
+        Ok(match result {
+            Ok(text) => CallToolResult::success(vec![ContentBlock::text(text)]),
+            Err(text) => CallToolResult::error(vec![ContentBlock::text(text)]),
+        }
+        .into())
+    }
+}
+
+impl Tools {
+    /// What a path answers; an error says what was wrong with the question.
+    async fn ask(&self, path: &str) -> Result<String, String> {
+        let request = Request::get(path).body(Body::empty()).map_err(|error| error.to_string())?;
+        let Ok(response) = self.0.clone().oneshot(request).await;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
+        let body = body.map_err(|_| {
+            format!("the answer is over {MAX_BODY} bytes: ask for a narrower window, or with `limit` or `fields`")
+        })?;
+        let body = body.to_bytes();
+        // Nothing found is an answer, and says why.
+        if status.is_success() || status == axum::http::StatusCode::NOT_FOUND {
+            Ok(answer::bounded(&body))
+        } else {
+            Err(answer::bounded(&body))
+        }
+    }
+}

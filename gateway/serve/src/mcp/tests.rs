@@ -1,0 +1,88 @@
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode};
+use axum::Router;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::fakes::{Nothing, state};
+
+fn mounted(options: McpOptions) -> Router {
+    with_mcp(crate::router(state(Arc::new(Nothing), Arc::new(Nothing))), options)
+}
+
+async fn post(router: Router, headers: &[(&str, &str)], message: Value) -> (StatusCode, Value) {
+    let mut request = Request::post("/mcp")
+        .header("content-type", "application/json")
+        .header("accept", "application/json, text/event-stream");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = router.oneshot(request.body(Body::from(message.to_string())).unwrap()).await.unwrap();
+    let status = response.status();
+    #[expect(clippy::disallowed_methods, reason = "bounded")]
+    let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+}
+
+fn call(name: &str, arguments: Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": name, "arguments": arguments } })
+}
+
+#[tokio::test]
+async fn a_tool_answers_what_its_path_answers() {
+    let question = call("trace", json!({ "id": "4bf92f3577b34da6a3ce929d0e0e4736" }));
+    let (status, body) = post(mounted(McpOptions::default()), &[("host", "127.0.0.1:1")], question).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let text = body["result"]["content"][0]["text"].as_str().unwrap();
+    let (_, direct) = crate::fakes::get("/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736").await;
+    assert_eq!(text, direct);
+    let (_, body) = post(mounted(McpOptions::default()), &[("host", "localhost")], call("patterns", json!({ "wrong": 1 }))).await;
+    assert_eq!(body["result"]["isError"], true, "{body}");
+}
+
+#[tokio::test]
+async fn other_names_and_pages_of_others_are_refused() {
+    let list = || json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
+    for (headers, expected) in [
+        (&[("host", "localhost:8080")][..], StatusCode::OK),
+        (&[("host", "trefoil:8080")], StatusCode::OK),
+        (&[("host", "evil.example")], StatusCode::FORBIDDEN),
+        (&[("host", "localhost"), ("origin", "https://evil.example")], StatusCode::FORBIDDEN),
+        (&[("host", "localhost"), ("origin", "https://ide.example:443")], StatusCode::OK),
+    ] {
+        let (hosts, origins) = (vec!["trefoil:8080".to_owned()], vec!["https://ide.example:443".to_owned()]);
+        let (status, body) = post(mounted(McpOptions { hosts, origins }), headers, list()).await;
+        assert_eq!(status, expected, "{headers:?} {body}");
+    }
+}
+
+#[test]
+fn every_tool_asks_a_path_that_there_is() {
+    let paths = serde_json::to_value(crate::openapi()).unwrap()["paths"].clone();
+    for tool in tools::ALL {
+        let described = tool.described();
+        let arguments = described.input_schema["required"].as_array().unwrap().iter();
+        let arguments = arguments.map(|name| (name.as_str().unwrap().to_owned(), json!("a b"))).collect();
+        let path = tool.path(&arguments).unwrap();
+        assert!(!path.contains(' ') && !path.contains('{'), "{path}");
+        if path.starts_with("/api/v1/") {
+            let known = |wanted: &String| wanted.split('{').next() == path.split(['?']).next().map(|p| p.trim_end_matches("a%20b"));
+            assert!(paths.as_object().unwrap().keys().any(known), "{path}");
+        }
+    }
+}
+
+#[test]
+fn long_answers_are_cut_and_say_so() {
+    let spans: Vec<Value> = (0..5_000).map(|n| json!({ "span_id": n, "name": "x".repeat(50) })).collect();
+    let body = json!({ "spans": spans, "warnings": [] }).to_string();
+    let text = answer::bounded(body.as_bytes());
+    assert!(text.len() <= 40_000);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value["note"]["entries_of_lists"]["spans"], 5_000);
+    assert!(value["answer"]["spans"].as_array().unwrap().len() >= 20);
+    assert_eq!(answer::bounded(b"short"), "short");
+}
