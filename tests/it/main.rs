@@ -46,6 +46,8 @@ mod loki_surface;
 #[cfg(test)]
 mod manifests;
 #[cfg(test)]
+mod mcp;
+#[cfg(test)]
 mod otlp_sdks;
 #[cfg(test)]
 mod own_metrics;

@@ -56,6 +56,49 @@ async fn parts_and_keys_of_an_answer_can_be_asked_for_and_what_cannot_be_read_is
         assert_eq!(status, StatusCode::BAD_REQUEST, "{wrong}");
         assert!(body["error"].as_str().unwrap().contains("expected"), "{wrong}: {body}");
     }
+async fn a_pivot_has_one_start_and_the_times_that_go_with_it() {
+    for (query, expected) in [
+        ("", "expected exactly one of"),
+        ("trace_id=4bf92f3577b34da6a3ce929d0e0e4736&service=shop", "trace_id and service"),
+        ("labels=%7Bapp%3D%22shop%22%7D", "needs `time`"),
+        ("labels=%7Bapp&time=1", "LogQL selector"),
+        ("service=shop&time=1", "`time` goes with labels, metric"),
+        ("metric=up&start=1", "`start` goes with"),
+        ("metric=)(", "metric"),
+        ("metric=1%2B1&time=1", "PromQL selector"),
+        ("span_id=zz", "16 hex digits"),
+        ("trace_id=zz", "a trace id"),
+        ("workload=shop", "namespace/pod"),
+        ("service=shop&start=5&end=4", "not before"),
+    ] {
+        let (status, body) = get(&format!("/api/v1/correlate?{query}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{query}");
+        assert!(body["error"].as_str().unwrap().contains(expected), "{query}: {body}");
+    }
+    let (status, body) = get("/api/v1/correlate?service=shop").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let absent = body["absent"].as_array().unwrap();
+    assert!(absent.iter().all(|a| !a["detail"].as_str().unwrap().is_empty()) && absent.len() >= 4, "{body}");
+}
+
+#[tokio::test]
+async fn patterns_and_exemplars_of_nothing_say_why() {
+    for path in ["/api/v1/patterns?service=shop&against=1h", "/api/v1/exemplars?query=http_requests_total"] {
+        let (status, body) = get(path).await;
+        assert_eq!(status, StatusCode::OK, "{path} {body}");
+        assert!(!body["absent"].as_array().unwrap().is_empty(), "{path} {body}");
+    }
+    for path in [
+        "/api/v1/patterns?against=5/4",
+        "/api/v1/patterns?against=soon",
+        "/api/v1/patterns?labels=%7B",
+        "/api/v1/exemplars",
+        "/api/v1/exemplars?query=1",
+    ] {
+        assert_eq!(get(path).await.0, StatusCode::BAD_REQUEST, "{path}");
+    }
+    let (_, body) = get("/api/v1/patterns?fields=patterns,%20absent").await;
+    assert_eq!(body.as_object().unwrap().keys().collect::<Vec<_>>(), ["absent", "patterns"]);
 }
 
 #[tokio::test]
