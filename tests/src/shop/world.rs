@@ -20,11 +20,11 @@ const CONNECTIONS: usize = 8;
 /// How much longer work takes beside a noisy neighbour.
 const NOISY: u64 = 6;
 /// How much longer work takes in a throttled pod.
-const THROTTLED: u64 = 50;
+const THROTTLED: u64 = 100;
 /// A throttled pod is short of CPU in the first part of each of these periods.
-pub(super) const THROTTLE_PERIOD: u64 = 40_000 * MS;
+pub(super) const THROTTLE_PERIOD: u64 = 80_000 * MS;
 /// How long.
-pub(super) const THROTTLE_LASTS: u64 = 10_000 * MS;
+pub(super) const THROTTLE_LASTS: u64 = 40_000 * MS;
 
 /// Who asks, as it travels with a request.
 #[derive(Debug, Clone)]

@@ -86,7 +86,10 @@ impl<'a> Lines<'a> {
                 return Ok(());
             }
             let mut records = self.traces.trace(digest.trace, self.records)?;
-            let known = match self.offered(digest.trace, &records.spans, &records.logs)? {
+            // Lines of services that are not below the root are of no use here.
+            let services: FxHashSet<String> =
+                digest.cells.iter().map(|cell| vocabulary.named(cell.operation).service).collect();
+            let known = match self.offered(digest.trace, &services, &records.spans, &records.logs)? {
                 Some(offered) => {
                     records.logs.extend(offered);
                     Some(self.facts(&records.spans, &records.logs, digest.root, vocabulary))
@@ -113,17 +116,14 @@ impl<'a> Lines<'a> {
     fn offered(
         &mut self,
         trace: TraceId,
+        services: &FxHashSet<String>,
         spans: &[Span],
         logs: &[LogRecord],
     ) -> Result<Option<Vec<LogRecord>>, QueryError> {
         let Some(without_ids) = self.without_ids else { return Ok(Some(Vec::new())) };
         let told: FxHashSet<String> = logs.iter().filter_map(|log| service(log)).collect();
-        let mut silent: Vec<&str> = spans.iter().map(|span| span.resource.service()).collect();
-        silent.sort_unstable();
-        silent.dedup();
-        silent.retain(|service| !told.contains(*service));
         let mut wanted = false;
-        for service in silent {
+        for service in services.iter().filter(|service| !told.contains(*service)) {
             wanted |= self.writes(service, without_ids)?;
         }
         if !wanted {
