@@ -269,7 +269,9 @@ fn mcp(mut section: Section, mistakes: &mut Mistakes) -> Mcp {
 /// `trefoil`, `trefoil:8080`
 fn host(text: &str) -> Result<String, String> {
     let is_name = !text.is_empty() && !text.contains(['/', '*', '@']) && !text.contains(char::is_whitespace);
-    is_name.then(|| text.to_owned()).ok_or_else(|| "a name with or without a port, such as `trefoil:8080`".into())
+    is_name
+        .then(|| text.to_owned())
+        .ok_or_else(|| "a name with or without a port, such as `trefoil:8080`".into())
 }
 
 fn store(mut section: Section, mistakes: &mut Mistakes) -> Store {

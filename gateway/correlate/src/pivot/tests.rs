@@ -2,12 +2,13 @@ use parsers::record::{Exemplar, ExemplarOrigin, LogRecord, Severity, StatusCode,
 use proptest::prelude::*;
 
 use super::*;
-use crate::{AbsentSignal, CorrelateOptions};
 use crate::world::{World, labels, line, of_tenant, span, trace_id};
+use crate::{AbsentSignal, CorrelateOptions};
 
 const SECOND: u64 = 1_000_000_000;
 const WINDOW: Window = Window { start: 1_000 * SECOND, end: 2_000 * SECOND };
-const SHOP: &[(&str, &str)] = &[("service.name", "shop"), ("k8s.namespace.name", "ns"), ("k8s.pod.name", "shop-7d4b9c-x2x2z")];
+const SHOP: &[(&str, &str)] =
+    &[("service.name", "shop"), ("k8s.namespace.name", "ns"), ("k8s.pod.name", "shop-7d4b9c-x2x2z")];
 const STREAM: &[(&str, &str)] = &[("namespace", "ns"), ("pod", "shop-7d4b9c-x2x2z"), ("container", "main")];
 
 async fn related(world: &World, start: Start, tenant: Option<&str>) -> Related {
@@ -60,7 +61,13 @@ fn shop() -> World {
             own.status.code = StatusCode::Error;
             world.logs.push(line(at(n * 10) + 1, STREAM, Severity::Error, "card declined", n));
         }
-        world.logs.push(line(at(n * 10) + 2, STREAM, Severity::Info, "GET /cart", if n % 2 == 0 { n } else { 0 }));
+        world.logs.push(line(
+            at(n * 10) + 2,
+            STREAM,
+            Severity::Info,
+            "GET /cart",
+            if n % 2 == 0 { n } else { 0 },
+        ));
         world.spans.push(own);
     }
     world.spans.push(span(99, &[("service.name", "other")], "GET /", at(1), at(900)));
@@ -76,7 +83,9 @@ async fn a_service_leads_to_its_failed_and_slowest_requests_and_to_what_its_line
     assert!(traces.contains(&trace_id(15)) && !traces.contains(&trace_id(99)));
     assert_eq!(found.logs[0].record.line, b"card declined");
     assert!(found.workloads.iter().any(|related| related.workload.pod.is_some()));
-    assert!(found.queries.contains(&SurfaceQuery::TraceQl("{ resource.service.name = \"shop\" }".to_owned())));
+    assert!(
+        found.queries.contains(&SurfaceQuery::TraceQl("{ resource.service.name = \"shop\" }".to_owned()))
+    );
     for (rule, confidence) in found.traces.iter().map(|t| (t.reason.rule, t.reason.confidence)) {
         assert!(rule == "labels" && (0.0..=1.0).contains(&confidence));
     }
@@ -89,7 +98,10 @@ async fn a_line_leads_to_its_trace_by_id_or_by_its_pod_and_time() {
     assert_eq!((first.trace_id, first.reason.rule, first.reason.confidence), (trace_id(10), "trace_id", 1.0));
     let without = related(&shop(), line_at(at(110) + 2), None).await;
     let first = &without.traces[0];
-    assert_eq!((first.trace_id, first.reason.rule, first.reason.confidence), (trace_id(11), "workload_time", 1.0));
+    assert_eq!(
+        (first.trace_id, first.reason.rule, first.reason.confidence),
+        (trace_id(11), "workload_time", 1.0)
+    );
     assert_eq!(without.logs[0].record.time, at(110) + 2, "the line itself is the surest");
     let none = related(&shop(), line_at(at(999)), None).await;
     assert!(!none.found() && none.absent.iter().any(|a| a.signal == AbsentSignal::Logs));
@@ -126,9 +138,13 @@ async fn a_metric_leads_to_its_exemplars_or_to_the_spans_behind_its_labels() {
 
 #[tokio::test]
 async fn a_workload_is_its_pod_or_what_owns_the_pod() {
-    for (text, found) in
-        [("ns/shop", true), ("ns/deployment/shop", true), ("ns/shop-7d4b9c-x2x2z", true), ("ns/sho", false), ("x/shop", false)]
-    {
+    for (text, found) in [
+        ("ns/shop", true),
+        ("ns/deployment/shop", true),
+        ("ns/shop-7d4b9c-x2x2z", true),
+        ("ns/sho", false),
+        ("x/shop", false),
+    ] {
         let name = WorkloadName::parse(text).unwrap();
         let related = related(&shop(), Start::Workload { name, window: WINDOW }, None).await;
         assert_eq!(!related.traces.is_empty() && !related.logs.is_empty(), found, "{text}: {related:?}");

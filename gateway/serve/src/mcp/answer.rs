@@ -29,7 +29,8 @@ pub(super) fn bounded(body: &[u8]) -> String {
             return text;
         }
     }
-    let keys: Vec<&str> = value.as_object().map(|o| o.keys().map(String::as_str).collect()).unwrap_or_default();
+    let keys: Vec<&str> =
+        value.as_object().map(|o| o.keys().map(String::as_str).collect()).unwrap_or_default();
     json!({ "note": { "cut": "even the shortest form is too long: name the keys that are wanted in `fields`", "keys": keys } })
         .to_string()
 }

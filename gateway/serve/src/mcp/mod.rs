@@ -4,9 +4,9 @@
 //! to what such a program can read. No sessions are kept.
 
 mod answer;
-mod tools;
 #[cfg(test)]
 mod tests;
+mod tools;
 
 use std::sync::Arc;
 
@@ -56,8 +56,11 @@ pub fn with_mcp(surfaces: Router, options: McpOptions) -> Router {
         .with_allowed_origins(options.origins)
         .enforce_origin_validation();
     let tools = Tools(surfaces.clone());
-    let service =
-        StreamableHttpService::new(move || Ok(tools.clone()), Arc::new(NeverSessionManager::default()), config);
+    let service = StreamableHttpService::new(
+        move || Ok(tools.clone()),
+        Arc::new(NeverSessionManager::default()),
+        config,
+    );
     surfaces.nest_service("/mcp", service)
 }
 
@@ -110,7 +113,9 @@ impl Tools {
         let status = response.status();
         let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
         let body = body.map_err(|_| {
-            format!("the answer is over {MAX_BODY} bytes: ask for a narrower window, or with `limit` or `fields`")
+            format!(
+                "the answer is over {MAX_BODY} bytes: ask for a narrower window, or with `limit` or `fields`"
+            )
         })?;
         let body = body.to_bytes();
         // Nothing found is an answer, and says why.

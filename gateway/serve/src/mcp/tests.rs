@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use axum::Router;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -39,7 +39,12 @@ async fn a_tool_answers_what_its_path_answers() {
     let text = body["result"]["content"][0]["text"].as_str().unwrap();
     let (_, direct) = crate::fakes::get("/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736").await;
     assert_eq!(text, direct);
-    let (_, body) = post(mounted(McpOptions::default()), &[("host", "localhost")], call("patterns", json!({ "wrong": 1 }))).await;
+    let (_, body) = post(
+        mounted(McpOptions::default()),
+        &[("host", "localhost")],
+        call("patterns", json!({ "wrong": 1 })),
+    )
+    .await;
     assert_eq!(body["result"]["isError"], true, "{body}");
 }
 
@@ -69,7 +74,9 @@ fn every_tool_asks_a_path_that_there_is() {
         let path = tool.path(&arguments).unwrap();
         assert!(!path.contains(' ') && !path.contains('{'), "{path}");
         if path.starts_with("/api/v1/") {
-            let known = |wanted: &String| wanted.split('{').next() == path.split(['?']).next().map(|p| p.trim_end_matches("a%20b"));
+            let known = |wanted: &String| {
+                wanted.split('{').next() == path.split(['?']).next().map(|p| p.trim_end_matches("a%20b"))
+            };
             assert!(paths.as_object().unwrap().keys().any(known), "{path}");
         }
     }

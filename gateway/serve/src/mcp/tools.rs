@@ -29,7 +29,8 @@ const fn optional(name: &'static str, description: &'static str) -> Parameter {
     Parameter { name, description, needed: false }
 }
 
-const START: Parameter = optional("start", "from when: RFC 3339, seconds or nanoseconds; an hour before `end` if not given");
+const START: Parameter =
+    optional("start", "from when: RFC 3339, seconds or nanoseconds; an hour before `end` if not given");
 const END: Parameter = optional("end", "until when; now if not given");
 const LIMIT: Parameter = optional("limit", "entries of a list at most");
 const FIELDS: Parameter = optional("fields", "keys of the answer that are wanted, by commas");
@@ -90,14 +91,26 @@ pub(super) const ALL: &[Tool] = &[
         description: "Why the duration of an operation's traces varies: which services and operations below it carry which share of \
             the variance, with the attributes, log patterns and code that go with it.",
         path: "/api/v1/analysis/variance",
-        parameters: &[needed("service", "service.name"), optional("operation", "the root operation"), START, END, FIELDS],
+        parameters: &[
+            needed("service", "service.name"),
+            optional("operation", "the root operation"),
+            START,
+            END,
+            FIELDS,
+        ],
     },
     Tool {
         name: "compare",
         description: "What differs between two traces, or two sets of traces: latency, errors, attributes, patterns, metrics, ranked \
             by significance.",
         path: "/api/v1/analysis/compare",
-        parameters: &[needed("a", "TraceQL or a trace id"), needed("b", "TraceQL or a trace id"), START, END, FIELDS],
+        parameters: &[
+            needed("a", "TraceQL or a trace id"),
+            needed("b", "TraceQL or a trace id"),
+            START,
+            END,
+            FIELDS,
+        ],
     },
     Tool {
         name: "versions",

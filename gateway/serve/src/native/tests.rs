@@ -56,6 +56,9 @@ async fn parts_and_keys_of_an_answer_can_be_asked_for_and_what_cannot_be_read_is
         assert_eq!(status, StatusCode::BAD_REQUEST, "{wrong}");
         assert!(body["error"].as_str().unwrap().contains("expected"), "{wrong}: {body}");
     }
+}
+
+#[tokio::test]
 async fn a_pivot_has_one_start_and_the_times_that_go_with_it() {
     for (query, expected) in [
         ("", "expected exactly one of"),
