@@ -44,7 +44,7 @@ impl Engine {
     }
 
     /// Comes back when so many nanoseconds have passed.
-    pub(super) async fn sleep(&self, nanos: u64) {
+    pub(super) async fn wait(&self, nanos: u64) {
         let ticket = self.0.asked.get();
         self.0.asked.set(ticket + 1);
         self.0.alarms.borrow_mut().push(Reverse((self.now() + nanos, ticket)));

@@ -69,14 +69,14 @@ async fn arrivals(world: &Rc<World>) {
             let (world, caller) = (Rc::clone(world), caller(world));
             let engine = world.engine.clone();
             engine.spawn(async move { visits::visit(&world, caller).await });
-            engine.sleep(APART).await;
+            engine.wait(APART).await;
         }
         if come >= world.plan.visits / 2 && world.turned.get().is_none() {
             world.turned.set(Some(world.engine.now()));
         }
         let mean = world.plan.spacing_ms * MS;
         let wait = world.dice.borrow_mut().waiting(mean as f64) as u64 / 1_000 * 1_000;
-        world.engine.sleep(wait).await;
+        world.engine.wait(wait).await;
     }
 }
 

@@ -144,7 +144,7 @@ impl World {
     /// Passes about so many microseconds, and no load or neighbour makes it more.
     pub(super) async fn pass(&self, micros: u64) {
         let chance = self.dice.borrow_mut().waiting(0.4);
-        self.engine.sleep(((micros as f64) * (0.6 + chance)) as u64 * TICK).await;
+        self.engine.wait(((micros as f64) * (0.6 + chance)) as u64 * TICK).await;
     }
 
     /// Works for about so many microseconds of CPU.
