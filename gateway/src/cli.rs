@@ -147,7 +147,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Convert { from: Tool::Promtail, file } => convert_promtail(&file),
         Command::Doctor(arguments) => examine(&arguments),
         Command::Trace { id, json, limit, cursor, min_confidence, url } => {
-            let mut query = vec![("limit", limit.to_string())];
+            let mut query = vec![("limit", limit.to_string()), ("mentions", "true".to_owned())];
             query.extend(cursor.map(|cursor| ("cursor", cursor)));
             query.extend(min_confidence.map(|least| ("min_confidence", least.to_string())));
             trace(&id, json, &url, &query)

@@ -39,23 +39,29 @@ async fn no_line_of_another_tenant_is_offered() -> Result<()> {
     let spans = json!({ "resourceSpans": [{ "resource": resource, "scopeSpans": [{ "spans": [{
         "traceId": trace, "spanId": "00f067aa0ba902b7", "name": "GET /cart", "kind": 2,
         "startTimeUnixNano": time.to_string(), "endTimeUnixNano": (time + 50_000_000).to_string() }] }] }] });
-    let line = |text: &str| {
+    let line = |text: &str, later: i128| {
         json!({ "resourceLogs": [{ "resource": resource, "scopeLogs": [{ "logRecords": [{
-            "timeUnixNano": (time + 20_000_001).to_string(), "body": { "stringValue": text } }] }] }] })
+            "timeUnixNano": (time + 20_000_001 + later).to_string(), "body": { "stringValue": text } }] }] }] })
     };
     for (path, tenant, body) in [
         ("/v1/traces", "team-7", spans),
-        ("/v1/logs", "team-7", line("ours")),
-        ("/v1/logs", "team-8", line("theirs")),
+        ("/v1/logs", "team-7", line("ours", 0)),
+        ("/v1/logs", "team-8", line("theirs", 0)),
+        ("/v1/logs", "team-7", line(&format!("we asked about {trace} again"), 5_000_000_000)),
+        ("/v1/logs", "team-8", line(&format!("they asked about {trace} again"), 5_000_000_000)),
     ] {
         let headers = [JSON, ("x-scope-orgid", tenant)];
         let answer = http.post(&format!("{main}{path}"), &headers, body.to_string().into()).await?;
         ensure!(answer.status == 200, "{path}: {}", answer.text());
     }
-    let answer = http.get(&format!("{main}/api/v1/traces/{trace}?min_confidence=0")).await?.json()?;
+    let answer = http.get(&format!("{main}/api/v1/traces/{trace}?min_confidence=0&mentions=true")).await?.json()?;
     let logs = answer["logs"].as_array().context("no logs")?;
     let lines: Vec<_> = logs.iter().filter_map(|log| log["line"].as_str()).collect();
     ensure!(lines == ["ours"], "{answer}");
+    let mentions = answer["mentions"].as_array().context("no mentions")?;
+    ensure!(mentions.len() == 1, "{answer}");
+    ensure!(mentions[0]["line"].as_str().is_some_and(|line| line.starts_with("we asked")), "{answer}");
+    ensure!(mentions[0]["join"]["rule"] == "mention" && mentions[0]["join"]["confidence"] == 0.5, "{answer}");
     let log = &logs[0];
     ensure!(log["join"]["rule"] == "workload_time" && log["span_id"] == "00f067aa0ba902b7", "{log}");
     trefoil.stop().await

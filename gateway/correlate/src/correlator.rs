@@ -275,7 +275,7 @@ fn look_further(
         }
         return;
     }
-    if let Some(logs) = logs.filter(|_| page.offset == 0) {
+    if let Some(logs) = logs.filter(|_| page.mentions && page.offset == 0) {
         match mention::of(answer, logs) {
             Ok((lines, cut)) => {
                 answer.mentions = lines;

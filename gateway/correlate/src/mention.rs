@@ -16,8 +16,8 @@ const CONFIDENCE: f64 = 0.5;
 const ROUND: u64 = 60_000_000_000;
 /// Lines that are told.
 const MAX_LINES: usize = 50;
-/// Bytes of lines that are read for it: what the store's index of texts does not exclude.
-const MAX_BYTES: u64 = 4 << 20;
+/// Bytes of lines that are read for it: what is not sealed yet, and what the store's index of texts does not exclude.
+const MAX_BYTES: u64 = 256 << 20;
 /// Spellings that are looked for.
 const MAX_SPELLINGS: usize = 4;
 

@@ -24,11 +24,13 @@ pub struct Page {
     pub limit: usize,
     /// Lines without an id that are less probable are not offered, 0 to 1; `None` for the usual bound.
     pub min_confidence: Option<f64>,
+    /// Whether lines that only mention the id are looked for, which reads what is not sealed yet as a whole.
+    pub mentions: bool,
 }
 
 impl Default for Page {
     fn default() -> Self {
-        Self { offset: 0, limit: DEFAULT_PAGE, min_confidence: None }
+        Self { offset: 0, limit: DEFAULT_PAGE, min_confidence: None, mentions: false }
     }
 }
 

@@ -218,7 +218,7 @@ async fn the_parts_of_a_trace_make_the_whole() {
     let (mut spans, mut lines, mut path) = (Vec::new(), 0, Vec::new());
     let mut offset = Some(0);
     while let Some(from) = offset {
-        let part = correlator.part(long(), Page { offset: from, limit: 17, min_confidence: None }).await;
+        let part = correlator.part(long(), Page { offset: from, limit: 17, ..Page::default() }).await;
         assert!(part.spans.len() <= 17 && part.total_spans == 101);
         assert_eq!(part.window, whole.window);
         assert!(part.absent.iter().all(|a| a.signal != AbsentSignal::Spans), "{:?}", part.absent);

@@ -109,8 +109,9 @@ fn selectors(trace: &OfTrace<'_>) -> Vec<Vec<Matcher>> {
     let workloads = || trace.origins.iter().map(|origin| &origin.workload);
     let mut pods: Vec<&str> = workloads().filter_map(|w| w.pod.as_deref()).collect();
     let mut services: Vec<&str> = workloads().filter_map(|w| w.service.as_deref()).collect();
-    let by_pod = alternatives(&mut pods)
-        .map(|pods| vec![Matcher { name: "pod".to_owned(), op: MatchOp::Regex(pods) }]);
+    let of_pods = alternatives(&mut pods);
+    let by_pod =
+        of_pods.clone().map(|pods| vec![Matcher { name: "pod".to_owned(), op: MatchOp::Regex(pods) }]);
     let by_service = alternatives(&mut services).map(|services| {
         let named = Matcher { name: "service_name".to_owned(), op: MatchOp::Regex(services) };
         vec![named, Matcher::equal("pod", "")]
@@ -119,7 +120,9 @@ fn selectors(trace: &OfTrace<'_>) -> Vec<Vec<Matcher>> {
     let bare = workloads().filter(|w| w.pod.is_none()).filter_map(|w| w.service.as_deref());
     let of_podless = alternatives(&mut bare.collect()).map(|services| {
         let named = Matcher { name: "service_name".to_owned(), op: MatchOp::Regex(services) };
-        vec![named, Matcher { name: "pod".to_owned(), op: MatchOp::NotEqual(String::new()) }]
+        let not = |op: MatchOp| Matcher { name: "pod".to_owned(), op };
+        let others = of_pods.map(|pods| not(MatchOp::NotRegex(pods)));
+        [named, not(MatchOp::NotEqual(String::new()))].into_iter().chain(others).collect()
     });
     [by_pod, by_service, of_podless].into_iter().flatten().collect()
 }

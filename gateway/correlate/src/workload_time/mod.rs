@@ -10,7 +10,10 @@ mod origin;
 mod running;
 mod score;
 
-use parsers::record::TraceId;
+use std::sync::Arc;
+
+use parsers::record::{Resource, TraceId};
+use rustc_hash::FxHashMap;
 use store::read::{LogRead, ReadError, TraceRead, Window};
 
 use self::facts::{Fact, Kind};
@@ -85,6 +88,8 @@ pub(crate) struct OfTrace<'a> {
     nodes: &'a [SpanNode],
     low64: u64,
     origins: Vec<Origin>,
+    /// Which origin each node has.
+    origin_of: Vec<usize>,
     /// When spans of each origin ran.
     runs: Vec<Vec<(u64, u64)>>,
     request_ids: Vec<String>,
@@ -98,20 +103,26 @@ impl<'a> OfTrace<'a> {
             nodes,
             low64: id.low64(),
             origins: Vec::new(),
+            origin_of: Vec::with_capacity(nodes.len()),
             runs: Vec::new(),
             request_ids: Vec::new(),
             extent: (u64::MAX, 0),
         };
         let mut facts = Vec::new();
+        // Spans of one process share their resource.
+        let mut known: FxHashMap<*const Resource, usize> = FxHashMap::default();
         for node in nodes {
             let (start, end) = (node.span.start, node.span.end.max(node.span.start));
             trace.extent = (trace.extent.0.min(start), trace.extent.1.max(end));
-            let origin = Origin::of_resource(&node.span.resource);
-            let at = trace.origins.iter().position(|known| *known == origin).unwrap_or_else(|| {
-                trace.origins.push(origin);
-                trace.runs.push(Vec::new());
-                trace.origins.len() - 1
+            let at = *known.entry(Arc::as_ptr(&node.span.resource)).or_insert_with(|| {
+                let origin = Origin::of_resource(&node.span.resource);
+                trace.origins.iter().position(|known| *known == origin).unwrap_or_else(|| {
+                    trace.origins.push(origin);
+                    trace.runs.push(Vec::new());
+                    trace.origins.len() - 1
+                })
             });
+            trace.origin_of.push(at);
             if let Some(runs) = trace.runs.get_mut(at) {
                 runs.push((start, end));
             }
@@ -241,12 +252,13 @@ fn of_container(
 
 /// The innermost span of the container that ran when the line was written, of those on its thread if any is.
 fn span_of<'a>(trace: &OfTrace<'a>, container: &Written, line: &Untold) -> Option<&'a SpanNode> {
-    let origins = || container.fits.iter().filter_map(|(at, _)| trace.origins.get(*at));
-    let ran = trace.nodes.iter().filter(|node| {
+    let nodes = trace.nodes.iter().zip(&trace.origin_of);
+    let ran = nodes.filter(|(node, origin)| {
         let span = &node.span;
         let runs = span.start < line.written.1 && span.end.max(span.start) >= line.written.0;
-        runs && origins().any(|origin| *origin == Origin::of_resource(&span.resource))
+        runs && container.fits.iter().any(|(at, _)| at == *origin)
     });
+    let ran = ran.map(|(node, _)| node);
     let on_thread = |node: &SpanNode| {
         let mut facts = Vec::new();
         running::of_span(&(&node.span).into(), &mut facts, |kind| kind == Kind::Thread);

@@ -34,7 +34,7 @@ pub(super) struct TraceBody {
     next: Option<String>,
     /// Log records in time order.
     logs: Vec<Log>,
-    /// Log records round the trace's time that only mention its id in their text.
+    /// Log records round the trace's time that only mention its id in their text; asked for with `mentions=true`.
     mentions: Vec<Log>,
     /// Exemplars in time order.
     exemplars: Vec<Exemplar>,

@@ -76,6 +76,8 @@ async fn opaque(state: &State, text: &str) -> Option<TraceId> {
         ("fields" = Option<String>, Query, description = "Keys of the first level that the body has, by commas; all unless given"),
         ("min_confidence" = Option<f64>, Query, description = "Log lines without an id are offered from this confidence on, 0 to \
             1; 0.3 unless given, 1 for none"),
+        ("mentions" = Option<bool>, Query, description = "Whether lines that only mention the id in their text are looked for, \
+            a minute round the trace; false unless given"),
     ),
     responses(
         (status = 200, description = "Something is known of it", body = TraceBody),
@@ -127,5 +129,13 @@ fn page(parameters: &Parameters) -> Result<Page, Refusal> {
             Refusal::new(format!("invalid min_confidence {got:?}: expected a number from 0 to 1"))
         })?),
     };
-    Ok(Page { offset, limit: request::limit(parameters, DEFAULT_PAGE, MAX_PAGE)?, min_confidence })
+    let mentions = match parameters.get("mentions") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(text) => {
+            let got: String = text.chars().take(64).collect();
+            return Err(Refusal::new(format!("invalid mentions {got:?}: expected true or false")));
+        }
+    };
+    Ok(Page { offset, limit: request::limit(parameters, DEFAULT_PAGE, MAX_PAGE)?, min_confidence, mentions })
 }

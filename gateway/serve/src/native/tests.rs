@@ -51,7 +51,7 @@ async fn parts_and_keys_of_an_answer_can_be_asked_for_and_what_cannot_be_read_is
     assert!(
         body["absent"].as_array().unwrap().iter().all(|a| a["hint"].as_str().is_some_and(|h| !h.is_empty()))
     );
-    for wrong in ["cursor=7", "cursor=spans-x", "limit=x", "min_confidence=2"] {
+    for wrong in ["cursor=7", "cursor=spans-x", "limit=x", "min_confidence=2", "mentions=x"] {
         let (status, body) = get(&format!("{trace}?{wrong}")).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{wrong}");
         assert!(body["error"].as_str().unwrap().contains("expected"), "{wrong}: {body}");
