@@ -198,11 +198,13 @@ impl LogVisit for Visitor<'_> {
         let template = facts::template(view.line);
         container.all.push((view.time, template));
         let written = written(view.time);
-        if !self.trace.ran(&container.fits, written.0.saturating_sub(LATE_ACCESS_LOG), written.1) {
+        let near = self.trace.ran(&container.fits, written.0.saturating_sub(LATE_ACCESS_LOG), written.1);
+        let inside = self.trace.ran(&container.fits, written.0, written.1);
+        // A proxy writes of requests only, each when it has ended: its lines count for when they ran.
+        let beside = !container.fits.iter().any(|(_, fit)| *fit == Fit::Same);
+        if !near && !beside {
             return ControlFlow::Continue(());
         }
-        let inside = self.trace.ran(&container.fits, written.0, written.1);
-        let beside = !container.fits.iter().any(|(_, fit)| *fit == Fit::Same);
         // Most lines outside are of no interest, and need not be taken apart.
         if !inside && !facts::may_be_access(view.line) {
             return ControlFlow::Continue(());
@@ -211,6 +213,9 @@ impl LogVisit for Visitor<'_> {
         let has = |kind: Kind| facts.iter().any(|fact| fact.kind == kind);
         let is_access = has(Kind::Path) && has(Kind::Status);
         let written = if is_access { of_access(&facts, written) } else { written };
+        if let Some((time, _)) = container.all.last_mut().filter(|_| is_access && beside) {
+            *time = written.0.midpoint(written.1);
+        }
         let named = facts.iter().any(|fact| self.trace.has_request_id(fact));
         let takes_part =
             named || (self.trace.ran(&container.fits, written.0, written.1) && (is_access || !beside));

@@ -73,6 +73,7 @@ struct Window {
 
 /// A service in the trace.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TraceService)]
 struct Service {
     name: String,
     version: String,

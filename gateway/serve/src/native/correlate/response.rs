@@ -76,6 +76,7 @@ struct WorkloadBody {
 
 /// A trace.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RelatedTraceBody)]
 struct TraceBody {
     trace_id: String,
     /// The span that it is about.
