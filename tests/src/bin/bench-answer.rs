@@ -18,7 +18,7 @@ const AGE: Duration = Duration::from_hours(1);
 /// How long filling may take before the run is given up.
 const FILL_LIMIT: Duration = Duration::from_mins(10);
 /// Requests of a kind whose p50 and p99 are told.
-const MANY: usize = 200;
+const MANY: usize = 1000;
 /// Requests of a kind that reads everything.
 const FEW: usize = 5;
 /// The head of a log query's window, s.
