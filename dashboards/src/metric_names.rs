@@ -94,6 +94,10 @@ pub enum MetricName {
     SamplingSweeps,
     /// Records removed with their dropped traces.
     SweptRecords,
+    /// Series made of spans.
+    SpanMetricsSeries,
+    /// Spans of which no series tell.
+    SpanMetricsUncounted,
     /// Time since the start.
     Uptime,
     /// Version and build, in the labels.
@@ -164,7 +168,7 @@ pub const SIGNAL: &str = "signal";
 
 impl MetricName {
     /// Every metric, in the order of the list above.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 48] = [
         Self::HttpRequests,
         Self::HttpRequestDuration,
         Self::TailLines,
@@ -209,6 +213,8 @@ impl MetricName {
         Self::SamplingUnswept,
         Self::SamplingSweeps,
         Self::SweptRecords,
+        Self::SpanMetricsSeries,
+        Self::SpanMetricsUncounted,
         Self::Uptime,
         Self::Build,
     ];
@@ -430,6 +436,16 @@ impl MetricName {
             Self::SweptRecords => {
                 row("swept_records", Counter, None, &[SIGNAL], "Records removed with their dropped traces")
             }
+            Self::SpanMetricsSeries => {
+                row("span_metrics_series", Gauge, None, &[], "Series that are made of spans")
+            }
+            Self::SpanMetricsUncounted => row(
+                "span_metrics_uncounted",
+                Counter,
+                None,
+                &[REASON],
+                "Stored spans that series made of spans do not tell apart or do not count",
+            ),
             Self::Uptime => row("uptime", Gauge, Some(Seconds), &[], "Time since the start"),
             Self::Build => row("build", Info, None, &["version"], "The running program"),
         }

@@ -40,7 +40,7 @@ use crate::promtail_positions::ImportError;
 use crate::reload::Reload;
 use crate::scraped::Scraped;
 use crate::sinks::StoreSink;
-use crate::{pattern_feed, promtail_positions, reload, sources, telemetry};
+use crate::{pattern_feed, promtail_positions, reload, sources, span_metrics, telemetry};
 
 /// Who reads the files, in positions that the store keeps: the program itself.
 const LOCAL_AGENT: &str = "local";
@@ -80,6 +80,7 @@ impl Reload for Reloadable {
             ("server", config.server != current.server),
             ("store", config.store != current.store),
             ("sampling", config.sampling != current.sampling),
+            ("metrics_from_spans", config.metrics_from_spans != current.metrics_from_spans),
             ("collect.journal", config.collect.journal != current.collect.journal),
             ("collect.syslog", config.collect.syslog != current.collect.syslog),
             ("receive", config.receive != current.receive),
@@ -155,7 +156,16 @@ impl App {
         let reloads = Arc::<reload::Counters>::default();
         let tailed = Arc::new(tail::Counters::default());
         let received = Arc::new(receive::Counters::default());
-        let sink = Arc::new(StoreSink::new(store.clone()));
+        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let of_spans = config.metrics_from_spans.enabled.then(|| {
+            let settings = &config.metrics_from_spans;
+            span_metrics::start(&settings.options, settings.interval, store.clone(), shutdown.clone())
+        });
+        let (feed, counted, counting) = of_spans.map_or((None, None, None), |(feed, counted, counting)| {
+            (Some(feed), Some(counted), Some(counting))
+        });
+        counting.into_iter().for_each(|counting| drop(tasks.spawn(counting)));
+        let sink = Arc::new(StoreSink::new(store.clone(), feed));
         let intake = Intake::new(sink.clone(), Arc::clone(&received), Some(newest_deriver));
         let otlp = Otlp::new(&intake, OtlpOptions { max_body: config.receive.otlp.max_body_bytes as usize });
         let zipkin = Zipkin::new(&intake, config.receive.zipkin.max_body_bytes as usize);
@@ -188,9 +198,9 @@ impl App {
                 sources::scrapes(Arc::clone(&scraping)),
                 sources::store(store.clone()),
                 sources::reloads(Arc::clone(&reloads)),
+                sources::span_metrics(counted.clone()),
             ],
         );
-        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (own_spans, storing) = OwnSpans::new(sink.clone(), shutdown.clone());
         tasks.spawn(storing);
         let own = serve::OwnRequests::new(&mut registry, Arc::new(own_spans));
@@ -217,6 +227,7 @@ impl App {
             readiness: Arc::new(Ready(store.clone())),
             collecting: Arc::new(Collected(Arc::clone(&tailed))),
             scraping: Arc::new(Scraped(Arc::clone(&scraping))),
+            span_metrics: counted.map(|counted| counted as Arc<dyn serve::Metrics>),
             metrics: Arc::new(telemetry::Exposition { registry, tailed: Arc::clone(&tailed) }),
             own,
             log_retention: config.store.logs,

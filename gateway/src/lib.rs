@@ -23,6 +23,7 @@ mod scraped;
 mod sinks;
 mod sources;
 mod stalled;
+mod span_metrics;
 pub mod telemetry;
 pub mod trace_view;
 mod unread;

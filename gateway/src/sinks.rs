@@ -9,11 +9,15 @@ use parsers::record::Batch;
 use store::{Refused, Store};
 use tokio::sync::broadcast::{Receiver, Sender};
 
+use crate::span_metrics::SpanFeed;
+
 /// Appends batches to the store.
 #[derive(Debug, Clone)]
 pub struct StoreSink {
     store: Store,
     followers: Sender<Arc<Batch>>,
+    /// Where spans are counted, if they are.
+    spans: Option<SpanFeed>,
 }
 
 /// Batches that are held for a follower that is slow: some megabytes as agents and SDKs send, at worst as many of the largest
@@ -24,15 +28,17 @@ const HELD_BATCHES: usize = 16;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl StoreSink {
-    /// Into this store.
-    pub fn new(store: Store) -> Self {
-        Self { store, followers: Sender::new(HELD_BATCHES) }
+    /// Into this store; what has spans is handed on when it is stored.
+    pub fn new(store: Store, spans: Option<SpanFeed>) -> Self {
+        Self { store, followers: Sender::new(HELD_BATCHES), spans }
     }
 
     async fn append(&self, batch: Arc<Batch>) -> Result<(), Refused> {
         let store = self.store.clone();
         let shown =
             (self.followers.receiver_count() > 0 && !batch.logs.rows.is_empty()).then(|| Arc::clone(&batch));
+        let counted = self.spans.as_ref().filter(|_| !batch.spans.rows.is_empty());
+        let counted = counted.map(|feed| (feed, Arc::clone(&batch)));
         let appended =
             tokio::task::spawn_blocking(move || store.append(batch)).await.unwrap_or_else(|error| {
                 Err(Refused::Failed {
@@ -40,6 +46,9 @@ impl StoreSink {
                     retry_after: RETRY_AFTER,
                 })
             });
+        if let (Ok(()), Some((feed, batch))) = (&appended, counted) {
+            feed.offer(batch);
+        }
         if let (Ok(()), Some(batch)) = (&appended, shown) {
             // Nobody follows any more: nothing to tell.
             let _ = self.followers.send(batch);

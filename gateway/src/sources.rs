@@ -10,6 +10,7 @@ use receive::scrape::Scraping;
 use store::{SamplingStats, Store};
 
 use crate::reload;
+use crate::span_metrics::Counted;
 use crate::telemetry::{Readings, Source};
 
 fn get(counter: &AtomicU64) -> u64 {
@@ -204,5 +205,22 @@ pub fn reloads(counters: Arc<reload::Counters>) -> Source {
             out.with(MetricName::ConfigReloads, vec![(OUTCOME, outcome.to_owned())], get(counter) as f64);
         }
         out.put(MetricName::ConfigCurrent, u64::from(!counters.outdated.load(Ordering::Relaxed)));
+    })
+}
+
+/// Series that are made of spans.
+pub fn span_metrics(counted: Option<Arc<Counted>>) -> Source {
+    Box::new(move |out| {
+        let Some(counted) = &counted else { return };
+        let stats = counted.stats();
+        out.put(MetricName::SpanMetricsSeries, stats.series as u64);
+        let reasons = [
+            ("late", stats.late),
+            ("overflow", stats.overflowed),
+            ("too_many_waiting", get(&counted.counters.dropped)),
+        ];
+        for (reason, spans) in reasons {
+            out.with(MetricName::SpanMetricsUncounted, vec![(REASON, reason.to_owned())], spans as f64);
+        }
     })
 }

@@ -239,6 +239,7 @@ pub(crate) fn state(traces: Arc<dyn TraceRead>, logs: Arc<dyn LogRead>) -> State
         collecting: Arc::new(Nothing),
         scraping: Arc::new(Nothing),
         metrics: Arc::new(Text(registry)),
+        span_metrics: None,
         own,
         log_retention: std::time::Duration::from_hours(168),
         external_url: None,

@@ -89,6 +89,8 @@ pub struct State {
     pub scraping: Arc<dyn Scraping>,
     /// What `/metrics` says.
     pub metrics: Arc<dyn Metrics>,
+    /// What `/metrics/spans` says, if series are made of spans.
+    pub span_metrics: Option<Arc<dyn Metrics>>,
     /// Counts and spans of the requests to these surfaces.
     pub own: OwnRequests,
     /// How long log records are kept.

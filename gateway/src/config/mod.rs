@@ -4,6 +4,7 @@
 //! settings do lives in the crates that have them.
 
 mod feeds;
+mod metrics_from_spans;
 mod node;
 mod promtail;
 mod reader;
@@ -29,6 +30,7 @@ use store::SamplingOptions;
 use upstream::ship::ShipOptions;
 
 pub use feeds::{Feed, Journal, Listen, Syslog};
+pub use metrics_from_spans::MetricsFromSpans;
 pub use node::Place;
 pub use promtail::{Converted, from_promtail};
 pub use reader::Mistake;
@@ -57,6 +59,8 @@ pub struct Config {
     pub receive: Receive,
     /// `sampling`: `None` keeps every trace
     pub sampling: Option<SamplingOptions>,
+    /// `metrics_from_spans`
+    pub metrics_from_spans: MetricsFromSpans,
     /// `scrape`
     pub scrape: Scrape,
     /// `upstream.prometheus`
@@ -224,6 +228,10 @@ pub fn load(
         ship: ship::read(top.optional_section("ship", &mut mistakes), &mut mistakes),
         receive: receive::read(top.section("receive", &mut mistakes), &mut mistakes),
         sampling: sampling::read(top.take("sampling"), &mut mistakes),
+        metrics_from_spans: metrics_from_spans::read(
+            top.section("metrics_from_spans", &mut mistakes),
+            &mut mistakes,
+        ),
         scrape: scrape::read(top.section("scrape", &mut mistakes), &mut mistakes),
         prometheus: upstream(top.section("upstream", &mut mistakes), &mut mistakes),
     };

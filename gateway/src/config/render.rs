@@ -97,6 +97,7 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
     if let Some(options) = &config.sampling {
         super::sampling::render(options, out)?;
     }
+    config.metrics_from_spans.render(out)?;
     config.scrape.render(out);
     if let Some(prometheus) = &config.prometheus {
         writeln!(out, "upstream:\n  prometheus:\n    url: {}", quoted(&shown(&prometheus.url)))?;

@@ -28,7 +28,7 @@ fn every_mistake_is_reported_with_its_line_and_the_nearest_key() {
             "t.yaml:5: store.retention.logs: expected a duration such as `30s`, `15m`, `12h` or `7d`, came `7x`",
             "t.yaml:6: store.max_bytes: expected a size such as `64MiB` or `50GiB`, came `lots`",
             "t.yaml:7: store.head_bytes: expected a size from `1MiB` to `1GiB`, came `4KiB`",
-            "t.yaml:8: foo: unknown key; known here: server, store, collect, derive, ship, receive, sampling, scrape, upstream",
+            "t.yaml:8: foo: unknown key; known here: server, store, collect, derive, ship, receive, sampling, metrics_from_spans, scrape, upstream",
         ]
     );
 }

@@ -42,16 +42,19 @@ pub struct Measures {
 
 impl Measures {
     fn new(calls: u64, errors: u64, latency: &Sketch, question: RedQuestion) -> Self {
-        let percentile = |share| latency.quantile(share);
-        let percentiles = percentile(0.5).zip(percentile(0.95)).zip(percentile(0.99));
         Self {
             calls,
             errors,
             rate: calls as f64 / question.seconds,
             error_rate: errors as f64 / question.seconds,
-            percentiles: percentiles.map(|((p50, p95), p99)| [p50, p95, p99]),
+            percentiles: percentiles(latency),
         }
     }
+}
+
+fn percentiles(latency: &Sketch) -> Option<[u64; 3]> {
+    let percentile = |share| latency.quantile(share);
+    Some([percentile(0.5)?, percentile(0.95)?, percentile(0.99)?])
 }
 
 /// A service.
@@ -136,6 +139,8 @@ pub struct GraphEdge {
     pub client_side: Measures,
     /// Durations as callees see them.
     pub server_percentiles: Option<[u64; 3]>,
+    /// How long messages waited between the two.
+    pub queue_percentiles: Option<[u64; 3]>,
     /// Traces in which it was called: the slowest, and one that failed.
     pub examples: Vec<TraceId>,
 }
@@ -224,7 +229,8 @@ pub fn graph(calls: &Calls, question: RedQuestion) -> ServiceGraph {
             server_kind: server,
             connection_type: connection_type(edge.connection),
             client_side: Measures::new(edge.calls, edge.failed, &edge.client_latency, question),
-            server_percentiles: Measures::new(0, 0, &edge.server_latency, question).percentiles,
+            server_percentiles: percentiles(&edge.server_latency),
+            queue_percentiles: percentiles(&edge.queue_latency),
             examples: edge.examples.clone(),
         });
     }

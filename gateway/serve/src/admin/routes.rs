@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics`.
+//! `/healthz`, `/readyz`, `/metrics` and `/metrics/spans`.
 
 use axum::extract::State as Extract;
 use axum::http::{StatusCode, header};
@@ -30,6 +30,7 @@ pub(crate) fn routes() -> Router<State> {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .route("/metrics/spans", get(span_metrics))
 }
 
 async fn ready(Extract(state): Extract<State>) -> impl IntoResponse {
@@ -48,7 +49,23 @@ async fn ready(Extract(state): Extract<State>) -> impl IntoResponse {
 
 /// OpenMetrics whatever was asked for: it is the one text format that has exemplars.
 async fn metrics(Extract(state): Extract<State>) -> Response {
-    let Some(text) = state.metrics.text() else {
+    exposition(state.metrics.text())
+}
+
+/// Apart from our own: there are thousands of series, and who scrapes them does so for another reason.
+async fn span_metrics(Extract(state): Extract<State>) -> Response {
+    let Some(metrics) = state.span_metrics.clone() else {
+        let detail = "no series are made of spans: `metrics_from_spans.enabled` is false";
+        return (StatusCode::NOT_FOUND, detail).into_response();
+    };
+    match state.reads.run(move || metrics.text()).await {
+        Ok(text) => exposition(text),
+        Err(error) => error.into_response(),
+    }
+}
+
+fn exposition(text: Option<String>) -> Response {
+    let Some(text) = text else {
         return (StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written").into_response();
     };
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)

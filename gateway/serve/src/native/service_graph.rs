@@ -73,6 +73,8 @@ struct Edge {
     client_latency: Option<Latency>,
     /// As callees measured; null where they sent no spans of it.
     server_latency: Option<Latency>,
+    /// How long messages waited between the two; null for other calls.
+    queue_latency: Option<Latency>,
     /// The slowest, and one that failed.
     trace_ids: Vec<String>,
 }
@@ -107,6 +109,7 @@ impl From<GraphEdge> for Edge {
             failed_rate: measures.error_rate,
             client_latency: measures.percentiles.map(Latency::from),
             server_latency: edge.server_percentiles.map(Latency::from),
+            queue_latency: edge.queue_percentiles.map(Latency::from),
             trace_ids: edge.examples.iter().map(ToString::to_string).collect(),
         }
     }

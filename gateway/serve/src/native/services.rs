@@ -30,15 +30,15 @@ pub(super) struct RedWindow {
 #[derive(Debug, Serialize, ToSchema)]
 #[allow(clippy::struct_field_names, reason = "the fields are the body's keys")]
 pub(super) struct Latency {
-    p50_seconds: f64,
-    p95_seconds: f64,
-    p99_seconds: f64,
+    p50_nano: String,
+    p95_nano: String,
+    p99_nano: String,
 }
 
 impl From<[u64; 3]> for Latency {
     fn from(nanos: [u64; 3]) -> Self {
-        let [p50_seconds, p95_seconds, p99_seconds] = nanos.map(|nanos| nanos as f64 / 1e9);
-        Self { p50_seconds, p95_seconds, p99_seconds }
+        let [p50_nano, p95_nano, p99_nano] = nanos.map(|nanos| nanos.to_string());
+        Self { p50_nano, p95_nano, p99_nano }
     }
 }
 

@@ -62,6 +62,7 @@ impl Sheet {
             body.varint(edge.failed);
             sketch(&edge.client, &mut body);
             sketch(&edge.server, &mut body);
+            sketch(&edge.queue, &mut body);
             body.varint(edge.examples.slowest.0);
             body.fixed128(edge.examples.slowest.1);
             body.fixed128(edge.examples.failed);
@@ -115,6 +116,7 @@ impl Sheet {
                 failed: input.varint()?,
                 client: sketch_in(&mut input)?,
                 server: sketch_in(&mut input)?,
+                queue: sketch_in(&mut input)?,
                 examples: Examples {
                     slowest: (input.varint()?, input.fixed128()?),
                     failed: input.fixed128()?,
@@ -164,7 +166,7 @@ fn half_out(half: &Half, used: &mut Used, out: &mut Output) {
     out.byte(flags | peer << PEER);
     out.fixed64(half.key);
     out.fixed128(half.trace);
-    out.varint(u64::from(half.minute));
+    out.varint(half.start);
     out.varint(used.of(half.service));
     out.varint(half.nanos);
     if let Some((_, peer)) = half.peer {
@@ -185,11 +187,11 @@ fn half_in(
         _ => return Err(Damaged),
     };
     let (key, trace) = (input.fixed64()?, input.fixed128()?);
-    let (minute, service, nanos) = (input.varint32()?, text(input)?, input.varint()?);
+    let (start, service, nanos) = (input.varint()?, text(input)?, input.varint()?);
     let peer = kind.map(|kind| text(input).map(|peer| (kind, peer))).transpose()?;
     Ok(Half {
         key,
-        minute,
+        start,
         service,
         peer,
         message: flags & MESSAGE != 0,

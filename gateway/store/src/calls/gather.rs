@@ -4,7 +4,6 @@ use parsers::otlp::{PeerKind, first_link, peer};
 use parsers::record::{SpanBatch, SpanKind, SpanRow, StatusCode};
 use rustc_hash::FxHashMap;
 
-use super::MINUTE;
 use super::sheet::{Half, OperationKey, Sheet, Text, key};
 
 /// Spans of a trace that are looked at together; those of a larger one are taken in parts.
@@ -96,7 +95,7 @@ impl Gather {
             name,
             half: Half {
                 key: 0,
-                minute: (row.start / MINUTE) as u32,
+                start: row.start,
                 service,
                 peer,
                 message: matches!(row.kind, SpanKind::Producer | SpanKind::Consumer),
@@ -165,7 +164,7 @@ impl Gather {
     fn operation(&mut self, seen: &Seen) {
         let entry = seen.is_called() || seen.parent == 0 || seen.called;
         let key = OperationKey {
-            minute: seen.half.minute,
+            minute: seen.half.minute(),
             service: seen.half.service,
             name: seen.name,
             kind: seen.kind as u8,

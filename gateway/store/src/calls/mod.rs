@@ -102,6 +102,8 @@ pub struct EdgeCalls {
     pub client_latency: Sketch,
     /// How long they took as callees have it; empty where those send no spans.
     pub server_latency: Sketch,
+    /// How long messages waited, from the end of the sender's span to the start of the taker's; empty for other calls.
+    pub queue_latency: Sketch,
     /// Traces in which it was called: the slowest, one that failed, one of the newest; each once.
     pub examples: Vec<TraceId>,
 }

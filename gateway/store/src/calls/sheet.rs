@@ -7,7 +7,7 @@ use parsers::otlp::PeerKind;
 use parsers::record::{SpanKind, Spelling, SpellingKind, TraceId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Calls, Connection, EdgeCalls, OTHERS, OperationCalls, Sketch, USER};
+use super::{Calls, Connection, EdgeCalls, MINUTE, OTHERS, OperationCalls, Sketch, USER};
 use crate::read::Window;
 
 /// Operations by minute, and edges by minute, that a sheet tells apart; of more, names are left out. An hour of a hundred
@@ -103,6 +103,7 @@ pub(super) struct Edge {
     pub failed: u64,
     pub client: Sketch,
     pub server: Sketch,
+    pub queue: Sketch,
     pub examples: Examples,
 }
 
@@ -111,7 +112,7 @@ pub(super) struct Edge {
 pub(super) struct Half {
     /// By which both sides know the call.
     pub key: u64,
-    pub minute: u32,
+    pub start: u64,
     pub service: Text,
     /// What it says of the other side.
     pub peer: Option<(PeerKind, Text)>,
@@ -122,6 +123,12 @@ pub(super) struct Half {
     pub paired: bool,
     pub nanos: u64,
     pub trace: u128,
+}
+
+impl Half {
+    pub fn minute(&self) -> u32 {
+        u32::try_from(self.start / MINUTE).unwrap_or(u32::MAX)
+    }
 }
 
 /// By which both sides of a call know it: trace and span of the caller. Of the trace the low 64 bits, which all spellings
@@ -156,8 +163,10 @@ impl Sheet {
     pub(crate) fn size(&self) -> usize {
         let sketches = |sketch: &Sketch| sketch.buckets().len() * size_of::<(u16, u32)>();
         let operations = self.operations.values().map(|o| sketches(&o.latency) + size_of::<Operation>() + 32);
-        let edges =
-            self.edges.values().map(|e| sketches(&e.client) + sketches(&e.server) + size_of::<Edge>() + 32);
+        let edges = self
+            .edges
+            .values()
+            .map(|e| sketches(&e.client) + sketches(&e.server) + sketches(&e.queue) + size_of::<Edge>() + 32);
         let halves = (self.callers.len() + self.callees.len()) * (size_of::<Half>() + 16);
         let texts: usize = self.texts.list().iter().map(|text| text.len() + 64).sum();
         operations.sum::<usize>() + edges.sum::<usize>() + halves + texts
@@ -209,27 +218,30 @@ impl Sheet {
         let connection =
             if caller.message && callee.message { Connection::Messages } else { Connection::Direct };
         let key =
-            EdgeKey { minute: callee.minute, client: caller.service, server: callee.service, connection };
+            EdgeKey { minute: callee.minute(), client: caller.service, server: callee.service, connection };
         let failed = caller.failed || callee.failed;
         let Some(edge) = self.edge(key) else { return };
         if timed {
             edge.client.add(caller.nanos);
         }
         edge.server.add(callee.nanos);
+        if connection == Connection::Messages {
+            edge.queue.add(callee.start.saturating_sub(caller.start.saturating_add(caller.nanos)));
+        }
         count(edge, failed, callee);
     }
 
     /// Counts a caller whose other side sends no spans.
     pub(super) fn settle_caller(&mut self, caller: &Half) {
         let Some((kind, peer)) = caller.peer.filter(|(_, peer)| *peer != caller.service) else {
-            return self.lonely(caller.minute);
+            return self.lonely(caller.minute());
         };
         let connection = match kind {
             PeerKind::Database => Connection::Database,
             PeerKind::Queue => Connection::ToQueue,
             PeerKind::Other => Connection::External,
         };
-        let key = EdgeKey { minute: caller.minute, client: caller.service, server: peer, connection };
+        let key = EdgeKey { minute: caller.minute(), client: caller.service, server: peer, connection };
         let Some(edge) = self.edge(key) else { return };
         edge.client.add(caller.nanos);
         count(edge, caller.failed, caller);
@@ -240,9 +252,9 @@ impl Sheet {
         let (client, connection) = match callee.peer {
             Some((PeerKind::Queue, queue)) if callee.message => (queue, Connection::FromQueue),
             _ if root && !callee.message => (self.texts.of(USER), Connection::User),
-            _ => return self.lonely(callee.minute),
+            _ => return self.lonely(callee.minute()),
         };
-        let key = EdgeKey { minute: callee.minute, client, server: callee.service, connection };
+        let key = EdgeKey { minute: callee.minute(), client, server: callee.service, connection };
         let Some(edge) = self.edge(key) else { return };
         edge.server.add(callee.nanos);
         count(edge, callee.failed, callee);
@@ -273,6 +285,7 @@ impl Sheet {
                 own.failed += edge.failed;
                 own.client.merge(&edge.client);
                 own.server.merge(&edge.server);
+                own.queue.merge(&edge.queue);
                 own.examples.merge(edge.examples);
             }
         }
@@ -318,7 +331,7 @@ impl Sheet {
         }
         if self.callers.len() > MAX_HALVES {
             let mut callers: Vec<Half> = self.callers.drain().map(|(_, half)| half).collect();
-            callers.sort_unstable_by_key(|half| std::cmp::Reverse((half.minute, half.key)));
+            callers.sort_unstable_by_key(|half| std::cmp::Reverse((half.start, half.key)));
             for caller in callers.split_off(MAX_HALVES).iter().filter(|caller| !caller.paired) {
                 self.settle_caller(caller);
             }
@@ -355,6 +368,7 @@ impl Sheet {
             failed: counted.failed,
             client_latency: counted.client,
             server_latency: counted.server,
+            queue_latency: counted.queue,
             examples: traces(counted.examples),
         };
         let mut operations: Vec<OperationCalls> = self.operations.into_iter().map(operation).collect();

@@ -46,8 +46,8 @@ async fn services_and_operations_have_rates_errors_and_durations() {
     assert_eq!((&shop["calls"], &shop["errors"], &shop["operations"]), (&1.into(), &1.into(), &2.into()));
     let seconds = body["window"]["seconds"].as_f64().unwrap();
     assert!((shop["rate"].as_f64().unwrap() * seconds - 1.0).abs() < 1e-9);
-    let p50 = shop["latency"]["p50_seconds"].as_f64().unwrap();
-    assert!((p50 - 0.02).abs() < 0.001, "{p50}");
+    let p50: u64 = shop["latency"]["p50_nano"].as_str().unwrap().parse().unwrap();
+    assert!(p50.abs_diff(20_000_000) < 1_000_000, "{p50}");
     let (_, body) = get(spans(), &format!("/api/v1/operations?service=shop&limit=1&{}", window())).await;
     assert_eq!(body["operations"][0]["kind"], "server");
     assert_eq!((&body["omitted"], &body["absent"]), (&1.into(), &Json::Array(Vec::new())));

@@ -1,0 +1,218 @@
+//! Series made of spans: fed with what is stored, written into the store as samples, and shown to whoever scrapes.
+//!
+//! What is counted and how is `correlate`'s; here are the clock, the queue and the text. The text is not written by the metrics
+//! library, which gives no way to show exemplars of a histogram that it does not keep itself.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use correlate::red::{Example, RedOptions, RedStats, SpanMetrics, Track, bound};
+use parsers::record::{Batch, Labels, SpanId, TraceId};
+use store::Store;
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+/// Bytes of batches that wait to be counted; what comes then is stored, but not counted. The head holds the same batches most of
+/// the time, so that they take no memory of their own.
+const WAITING_BYTES: usize = 64 << 20;
+/// Batches that wait, for those that are small.
+const WAITING: usize = 1024;
+/// Batches counted at a time.
+const AT_ONCE: usize = 64;
+
+/// What was not counted.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Spans that were stored while too many waited to be counted.
+    pub dropped: AtomicU64,
+}
+
+/// Where stored batches are handed in; a cheap clone. It never waits.
+#[derive(Debug, Clone)]
+pub struct SpanFeed {
+    sender: mpsc::Sender<Arc<Batch>>,
+    held: Arc<AtomicUsize>,
+    counters: Arc<Counters>,
+}
+
+impl SpanFeed {
+    /// Counts the spans of a batch, if there is room for it.
+    pub fn offer(&self, batch: Arc<Batch>) {
+        let (size, spans) = (batch.size(), batch.spans.rows.len() as u64);
+        let full = self.held.fetch_add(size, Relaxed) > WAITING_BYTES;
+        if full || self.sender.try_send(batch).is_err() {
+            self.held.fetch_sub(size, Relaxed);
+            self.counters.dropped.fetch_add(spans, Relaxed);
+        }
+    }
+}
+
+/// What was counted of spans; shared by the one who counts and those who look.
+#[derive(Debug)]
+pub struct Counted {
+    metrics: Mutex<SpanMetrics>,
+    /// What was not.
+    pub counters: Arc<Counters>,
+}
+
+impl Counted {
+    fn lock(&self) -> MutexGuard<'_, SpanMetrics> {
+        self.metrics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What became of spans.
+    pub fn stats(&self) -> RedStats {
+        self.lock().stats()
+    }
+}
+
+/// The feed, what is counted, and the task that counts and writes until shutdown.
+pub fn start(
+    options: &RedOptions,
+    every: Duration,
+    store: Store,
+    shutdown: CancellationToken,
+) -> (SpanFeed, Arc<Counted>, impl Future<Output = ()>) {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    let counters = Arc::<Counters>::default();
+    let metrics = Mutex::new(SpanMetrics::new(options, now()));
+    let counted = Arc::new(Counted { metrics, counters: Arc::clone(&counters) });
+    let feed = SpanFeed { sender, held: Arc::default(), counters };
+    let task = run(receiver, Arc::clone(&feed.held), Arc::clone(&counted), every, store, shutdown);
+    (feed, counted, task)
+}
+
+async fn run(
+    mut arriving: mpsc::Receiver<Arc<Batch>>,
+    held: Arc<AtomicUsize>,
+    counted: Arc<Counted>,
+    every: Duration,
+    store: Store,
+    shutdown: CancellationToken,
+) {
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let mut batches = Vec::new();
+        let stopping = tokio::select! {
+            received = arriving.recv_many(&mut batches, AT_ONCE) => received == 0,
+            _ = ticks.tick() => false,
+            () = shutdown.cancelled() => true,
+        };
+        let (counted, held) = (Arc::clone(&counted), Arc::clone(&held));
+        // It cannot fail but by a defect, which the log tells.
+        let _ = if batches.is_empty() {
+            let store = store.clone();
+            tokio::task::spawn_blocking(move || write(&counted, &store)).await
+        } else {
+            tokio::task::spawn_blocking(move || count(&counted, &batches, &held)).await
+        };
+        if stopping {
+            return;
+        }
+    }
+}
+
+fn count(counted: &Counted, batches: &[Arc<Batch>], held: &AtomicUsize) {
+    let (mut metrics, now) = (counted.lock(), now());
+    for batch in batches {
+        metrics.add(&batch.spans, now);
+        held.fetch_sub(batch.size(), Relaxed);
+    }
+}
+
+fn write(counted: &Counted, store: &Store) {
+    let metrics = counted.lock().collect(now());
+    if metrics.samples.is_empty() {
+        return;
+    }
+    if let Err(refused) = store.append(Arc::new(Batch { metrics, ..Batch::default() })) {
+        tracing::warn!(%refused, "samples of spans were not stored; counters go on, and the next have all");
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
+}
+
+impl serve::Metrics for Counted {
+    fn text(&self) -> Option<String> {
+        let metrics = self.lock();
+        let bounds: Vec<String> = metrics.bounds().iter().map(|nanos| bound(*nanos)).collect();
+        let mut tracks: Vec<&Track> = metrics.tracks().collect();
+        tracks.sort_by_key(|track| (track.shape.counters.first().map(|(name, _)| *name), &track.labels));
+        let mut out = String::new();
+        for of_shape in tracks.chunk_by(|a, b| a.shape == b.shape) {
+            let Some(shape) = of_shape.first().map(|track| track.shape) else { continue };
+            for (at, (name, help)) in shape.counters.iter().enumerate() {
+                let family = name.strip_suffix("_total").unwrap_or(name);
+                writeln!(out, "# HELP {family} {help}.\n# TYPE {family} counter").ok()?;
+                for track in of_shape {
+                    let count = track.counters.get(at).copied().unwrap_or_default();
+                    write_labels(&mut out, name, &track.labels, None)?;
+                    writeln!(out, " {count}").ok()?;
+                }
+            }
+            for (at, (name, help)) in shape.histograms.iter().enumerate() {
+                writeln!(out, "# HELP {name} {help}.\n# TYPE {name} histogram").ok()?;
+                of_shape.iter().try_for_each(|track| histogram(&mut out, name, track, at, &bounds))?;
+            }
+        }
+        out.push_str("# EOF\n");
+        Some(out)
+    }
+}
+
+fn histogram(out: &mut String, name: &str, track: &Track, at: usize, bounds: &[String]) -> Option<()> {
+    let histogram = track.histograms.get(at)?;
+    let mut sum = 0;
+    let bounds = bounds.iter().map(String::as_str).chain(["+Inf"]);
+    for ((bound, count), examples) in bounds.zip(&histogram.counts).zip(&histogram.examples) {
+        sum += count;
+        write_labels(out, &format!("{name}_bucket"), &track.labels, Some(bound))?;
+        write!(out, " {sum}").ok()?;
+        if let Some(example) = examples.highest.or(examples.before) {
+            exemplar(out, &example)?;
+        }
+        out.push('\n');
+    }
+    write_labels(out, &format!("{name}_sum"), &track.labels, None)?;
+    writeln!(out, " {}", histogram.sum as f64 / 1e9).ok()?;
+    write_labels(out, &format!("{name}_count"), &track.labels, None)?;
+    writeln!(out, " {sum}").ok()
+}
+
+fn exemplar(out: &mut String, example: &Example) -> Option<()> {
+    let Some(trace) = TraceId::new(example.trace, example.spelling) else { return Some(()) };
+    write!(out, " # {{trace_id=\"{trace}\"").ok()?;
+    if let Some(span) = SpanId::new(example.span) {
+        write!(out, ",span_id=\"{span}\"").ok()?;
+    }
+    let (seconds, millis) = (example.time / 1_000_000_000, example.time / 1_000_000 % 1000);
+    write!(out, "}} {} {seconds}.{millis:03}", example.nanos as f64 / 1e9).ok()
+}
+
+fn write_labels(out: &mut String, name: &str, labels: &Labels, le: Option<&str>) -> Option<()> {
+    out.push_str(name);
+    let mut before = '{';
+    for (label, value) in labels.iter().chain(le.map(|le| ("le", le))) {
+        write!(out, "{before}{label}=\"").ok()?;
+        for c in value.chars() {
+            match c {
+                '\\' => out.push_str("\\\\"),
+                '"' => out.push_str("\\\""),
+                '\n' => out.push_str("\\n"),
+                c => out.push(c),
+            }
+        }
+        out.push('"');
+        before = ',';
+    }
+    if before == ',' {
+        out.push('}');
+    }
+    Some(())
+}
