@@ -201,7 +201,7 @@ impl App {
                 sources::span_metrics(counted.clone()),
             ],
         );
-        let (own_spans, storing) = OwnSpans::new(sink.clone(), shutdown.clone());
+        let (own_spans, storing) = OwnSpans::new(Arc::new(sink.uncounted()), shutdown.clone());
         tasks.spawn(storing);
         let own = serve::OwnRequests::new(&mut registry, Arc::new(own_spans));
         let patterns = Arc::<Patterns>::default();

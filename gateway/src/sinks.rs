@@ -33,6 +33,12 @@ impl StoreSink {
         Self { store, followers: Sender::new(HELD_BATCHES), spans }
     }
 
+    /// The same store for spans that no series are made of: our own would be in every map.
+    #[must_use]
+    pub fn uncounted(&self) -> Self {
+        Self { spans: None, ..self.clone() }
+    }
+
     async fn append(&self, batch: Arc<Batch>) -> Result<(), Refused> {
         let store = self.store.clone();
         let shown =

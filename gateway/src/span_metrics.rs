@@ -75,7 +75,7 @@ pub fn start(
     every: Duration,
     store: Store,
     shutdown: CancellationToken,
-) -> (SpanFeed, Arc<Counted>, impl Future<Output = ()>) {
+) -> (SpanFeed, Arc<Counted>, impl Future<Output = ()> + use<>) {
     let (sender, receiver) = mpsc::channel(WAITING);
     let counters = Arc::<Counters>::default();
     let metrics = Mutex::new(SpanMetrics::new(options, now()));

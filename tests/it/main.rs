@@ -72,6 +72,8 @@ mod scenarios;
 #[cfg(test)]
 mod scrape;
 #[cfg(test)]
+mod service_map;
+#[cfg(test)]
 mod sources;
 #[cfg(test)]
 mod tempo;

@@ -137,3 +137,6 @@ impl MetricsFromSpans {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::request::{self, Refusal};
 use super::services::{Asked, Latency, Nothing, RedWindow};
 use crate::State;
+use crate::tenant::Extract;
 use crate::parameters::Parameters;
 
 /// Nodes and edges each, where a request does not say how many: more than a picture shows.

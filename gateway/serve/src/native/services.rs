@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::request::{self, Refusal};
 use crate::State;
+use crate::tenant::Extract;
 use crate::parameters::{Parameters, now};
 
 /// Entries of a list where a request does not say how many.
