@@ -1,6 +1,5 @@
 //! `GET /api/v1/service-graph`: who calls whom in a window, how often, how long, and with what outcome.
 
-use crate::tenant::Extract;
 use axum::response::{IntoResponse, Response};
 use correlate::red::{self, GraphEdge, GraphNode, ServiceGraph};
 use serde::Serialize;
@@ -9,8 +8,8 @@ use utoipa::ToSchema;
 use super::request::{self, Refusal};
 use super::services::{Asked, Latency, Nothing, RedWindow};
 use crate::State;
-use crate::tenant::Extract;
 use crate::parameters::Parameters;
+use crate::tenant::Extract;
 
 /// Nodes and edges each, where a request does not say how many: more than a picture shows.
 const DEFAULT_LIMIT: usize = 1_000;

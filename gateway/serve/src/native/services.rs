@@ -1,6 +1,5 @@
 //! `GET /api/v1/services` and `GET /api/v1/operations`: rates, errors and durations in a window.
 
-use crate::tenant::Extract;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use correlate::red::{self, OperationMeasures, RedQuestion, ServiceMeasures};
@@ -10,8 +9,8 @@ use utoipa::ToSchema;
 
 use super::request::{self, Refusal};
 use crate::State;
-use crate::tenant::Extract;
 use crate::parameters::{Parameters, now};
+use crate::tenant::Extract;
 
 /// Entries of a list where a request does not say how many.
 const DEFAULT_LIMIT: usize = 1_000;
