@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use correlate::red::{DEFAULT_INTERVAL, OVERFLOW_LABEL, RedOptions, label_of};
+use parsers::record::TENANT_LABEL;
 
 use super::node::Node;
 use super::reader::{Mistakes, Section, scalar};
@@ -20,8 +21,8 @@ const MIN_SERIES: usize = 100;
 /// At about 400 bytes each, what a machine can spare.
 const MAX_SERIES: usize = 5_000_000;
 /// Labels that span metrics have anyway.
-const OWN_LABELS: [&str; 7] =
-    ["service", "span_name", "span_kind", "status_code", "le", "__name__", OVERFLOW_LABEL];
+const OWN_LABELS: [&str; 8] =
+    ["service", "span_name", "span_kind", "status_code", "le", "__name__", OVERFLOW_LABEL, TENANT_LABEL];
 
 /// What is made of spans.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use parsers::otlp::{Field, Peer, PeerKind, Reader, first_link, peer};
-use parsers::record::{Labels, MetricBatch, SpanBatch, SpanKind, SpanRow, StatusCode};
+use parsers::record::{Labels, MetricBatch, SpanBatch, SpanKind, SpanRow, StatusCode, TENANT, TENANT_LABEL};
 use rustc_hash::FxHashSet;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 
@@ -47,6 +47,8 @@ pub struct SpanMetrics {
     tracks: Tracks,
     /// Attributes that become labels, with those.
     dimensions: Vec<(String, String)>,
+    /// The attribute that names the tenant, with its label.
+    tenant: [(String, String); 1],
     waiting: Waiting,
     names: FxHashSet<Arc<str>>,
     late: u64,
@@ -62,6 +64,8 @@ pub struct SpanMetrics {
 #[derive(Debug, Clone)]
 struct Of {
     service: Arc<str>,
+    /// Of whom; empty if it does not say. What is of several is told apart.
+    tenant: Arc<str>,
     hash: u64,
     /// Values of the dimensions.
     values: Vec<String>,
@@ -74,6 +78,7 @@ impl SpanMetrics {
         Self {
             tracks: Tracks::new(bounds, options.max_series),
             dimensions: options.dimensions.iter().map(|name| (name.clone(), label_of(name))).collect(),
+            tenant: [(TENANT.to_owned(), TENANT_LABEL.to_owned())],
             waiting: Waiting::default(),
             names: FxHashSet::default(),
             late: 0,
@@ -89,10 +94,13 @@ impl SpanMetrics {
         for resource in &spans.resources {
             let mut values = vec![String::new(); self.dimensions.len()];
             read(&self.dimensions, resource.payload.of(&spans.bytes), RESOURCE_ATTRIBUTES, &mut values);
-            let hash = values.iter().fold(xxh3_64(resource.service.as_bytes()), |hash, value| {
-                xxh3_64_with_seed(value.as_bytes(), hash)
-            });
-            self.resources.push(Of { service: Arc::clone(&resource.service), hash, values });
+            let mut tenant = [String::new()];
+            read(&self.tenant, resource.payload.of(&spans.bytes), RESOURCE_ATTRIBUTES, &mut tenant);
+            let [tenant] = tenant;
+            let own = xxh3_64_with_seed(resource.service.as_bytes(), of_tenant(&tenant));
+            let hash = values.iter().fold(own, |hash, value| xxh3_64_with_seed(value.as_bytes(), hash));
+            let tenant = self.name(&tenant);
+            self.resources.push(Of { service: Arc::clone(&resource.service), tenant, hash, values });
         }
         let resources = std::mem::take(&mut self.resources);
         for row in &spans.rows {
@@ -129,6 +137,7 @@ impl SpanMetrics {
                 ("span_name", &*name),
                 ("span_kind", kind(row.kind)),
                 ("status_code", status(row.status)),
+                (TENANT_LABEL, &*of.tenant),
             ];
             let dimensions = dimensions.iter().zip(values.iter());
             let dimensions = dimensions.map(|((_, label), value)| (label.as_str(), value.as_str()));
@@ -147,6 +156,7 @@ impl SpanMetrics {
     fn side(&mut self, row: &SpanRow, of: &Of, peer: Option<Peer<'_>>) -> Side {
         Side {
             service: Arc::clone(&of.service),
+            tenant: Arc::clone(&of.tenant),
             peer: peer.map(|peer| (peer.kind, self.name(&peer.name))),
             caller: matches!(row.kind, SpanKind::Client | SpanKind::Producer),
             message: matches!(row.kind, SpanKind::Producer | SpanKind::Consumer),
@@ -169,10 +179,11 @@ impl SpanMetrics {
     }
 
     fn caller(&mut self, spans: &SpanBatch, row: &SpanRow, of: &Of, now: u64) {
-        let own = key(row.trace, row.span);
+        let by = |span| key(row.trace, span) ^ of_tenant(&of.tenant);
+        let own = by(row.span);
         // Some protocols give both sides one id; the callee's parent is then the caller's.
         let callee = self.waiting.callee(own);
-        let callee = callee.or_else(|| self.waiting.callee_of_span(key(row.trace, row.parent), row.span));
+        let callee = callee.or_else(|| self.waiting.callee_of_span(by(row.parent), row.span));
         let side = match callee {
             Some(callee) => {
                 let mut side = self.side(row, of, None);
@@ -196,10 +207,10 @@ impl SpanMetrics {
         let payload = row.payload.of(&spans.bytes);
         let link = (row.kind == SpanKind::Consumer).then(|| first_link(payload)).flatten();
         let by = match link {
-            Some((trace, span)) => Some(key(trace, span)),
-            None => (row.parent != 0).then(|| key(row.trace, row.parent)),
+            Some((trace, span)) => Some(key(trace, span) ^ of_tenant(&of.tenant)),
+            None => (row.parent != 0).then(|| key(row.trace, row.parent) ^ of_tenant(&of.tenant)),
         };
-        let twin = self.waiting.caller(key(row.trace, row.span));
+        let twin = self.waiting.caller(key(row.trace, row.span) ^ of_tenant(&of.tenant));
         let caller = twin.or_else(|| self.waiting.caller(by?));
         if let Some(caller) = caller {
             let side = self.side(row, of, None);
@@ -211,8 +222,8 @@ impl SpanMetrics {
             Some(key) => self.wait(key, side, now),
             None if side.message => self.alone(&side, now),
             None => {
-                let example = side.example;
-                self.edge(USER, &side.service, "virtual_node", side.failed, [example; 2], now);
+                let ends = [USER, &side.service, "virtual_node"];
+                self.edge(&side.tenant, ends, side.failed, [side.example; 2], now);
             }
         }
     }
@@ -239,7 +250,8 @@ impl SpanMetrics {
         let connection = if caller.message || callee.message { "messaging_system" } else { "" };
         let failed = caller.failed || callee.failed;
         let examples = [caller.example, callee.example];
-        self.edge(&caller.service, &callee.service, connection, failed, examples, now);
+        let ends = [&*caller.service, &callee.service, connection];
+        self.edge(&callee.tenant, ends, failed, examples, now);
     }
 
     /// A call of which the other side is known by this one only, if at all.
@@ -252,22 +264,24 @@ impl SpanMetrics {
             PeerKind::Other => "virtual_node",
         };
         let (client, server) = if side.caller { (&side.service, peer) } else { (peer, &side.service) };
-        self.edge(client, server, connection, side.failed, [side.example; 2], now);
+        self.edge(&side.tenant, [client, server, connection], side.failed, [side.example; 2], now);
     }
 
     fn edge(
         &mut self,
-        client: &str,
-        server: &str,
-        connection: &str,
+        tenant: &str,
+        [client, server, connection]: [&str; 3],
         failed: bool,
         [as_client, as_server]: [Example; 2],
         now: u64,
     ) {
-        let seed = xxh3_64_with_seed(connection.as_bytes(), xxh3_64(client.as_bytes()));
+        let seed = xxh3_64_with_seed(client.as_bytes(), of_tenant(tenant));
+        let seed = xxh3_64_with_seed(connection.as_bytes(), seed);
         let key = xxh3_128_with_seed(server.as_bytes(), seed) | 1 << 127;
-        let labels =
-            || Labels::new([("client", client), ("server", server), ("connection_type", connection)]);
+        let labels = || {
+            let ends = [("client", client), ("server", server), ("connection_type", connection)];
+            Labels::new(ends.into_iter().chain([(TENANT_LABEL, tenant)]))
+        };
         self.tracks.with(&CALLS, key, now, labels, |track, bounds| {
             track.count(0, 1);
             track.count(1, u64::from(failed));
@@ -278,9 +292,10 @@ impl SpanMetrics {
 
     fn half(&mut self, shape: &'static super::tracks::Shape, side: &Side, now: u64) {
         let (client, server) = if side.caller { (&*side.service, "") } else { ("", &*side.service) };
-        let seed = xxh3_64_with_seed(client.as_bytes(), std::ptr::from_ref(shape) as u64);
+        let seed = of_tenant(&side.tenant) ^ std::ptr::from_ref(shape) as u64;
+        let seed = xxh3_64_with_seed(client.as_bytes(), seed);
         let key = xxh3_128_with_seed(server.as_bytes(), seed) | 1 << 127;
-        let labels = || Labels::new([("client", client), ("server", server)]);
+        let labels = || Labels::new([("client", client), ("server", server), (TENANT_LABEL, &*side.tenant)]);
         self.tracks.with(shape, key, now, labels, |track, _| track.count(0, 1));
     }
 
@@ -312,6 +327,11 @@ impl SpanMetrics {
             waiting: self.waiting.len(),
         }
     }
+}
+
+/// Tells what is of one tenant from what is of another; 0 of none.
+fn of_tenant(tenant: &str) -> u64 {
+    if tenant.is_empty() { 0 } else { xxh3_64(tenant.as_bytes()) }
 }
 
 fn example(row: &SpanRow) -> Example {

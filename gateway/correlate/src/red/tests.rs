@@ -202,6 +202,32 @@ fn idle_series_end_and_begin_anew() {
     assert!(metrics.collect(later + SECOND).samples.is_empty());
 }
 
+#[test]
+fn what_is_of_one_tenant_neither_meets_nor_counts_with_what_is_of_another() {
+    let of = |tenant: &str, mut span: Span| {
+        let mut attributes = span.resource.attributes.clone();
+        attributes.push((parsers::record::TENANT.to_owned(), Value::Str(tenant.to_owned())));
+        span.resource = Arc::new(Resource { attributes });
+        span
+    };
+    let mut metrics = SpanMetrics::new(&RedOptions::default(), NOW);
+    let client = || with(span(1, 2, 1, "front", Client, 9), "peer.service", "shop");
+    let server = || span(1, 3, 2, "shop", Server, 8);
+    metrics.add(&batch(&[of("a", client()), of("b", server()), of("b", client()), of("a", client())]), NOW);
+    let values = values(&metrics.collect(NOW + 11 * SECOND));
+    let calls = |tenant: &str| {
+        values[&format!(
+            "traces_spanmetrics_calls_total{{__tenant_id__={tenant},service=front,span_kind=SPAN_KIND_CLIENT,span_name=op client,status_code=STATUS_CODE_UNSET}}"
+        )]
+    };
+    assert_eq!((calls("a"), calls("b")), (2.0, 1.0));
+    let expected = [
+        "__tenant_id__=a,client=front,connection_type=virtual_node,server=shop 2",
+        "__tenant_id__=b,client=front,server=shop 1",
+    ];
+    assert_eq!(edges(&values), expected);
+}
+
 proptest! {
     #[test]
     fn every_span_is_counted_once_and_waits_within_its_bound(

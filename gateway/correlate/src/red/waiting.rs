@@ -17,6 +17,8 @@ pub(super) const MAX_WAITING: usize = 50_000;
 #[derive(Debug, Clone)]
 pub(super) struct Side {
     pub service: Arc<str>,
+    /// Of whom it is; empty if it does not say.
+    pub tenant: Arc<str>,
     /// What it says of the other side.
     pub peer: Option<(PeerKind, Arc<str>)>,
     /// It makes the call.
