@@ -30,17 +30,27 @@ fn hint(signal: AbsentSignal, reason: AbsentReason) -> &'static str {
             "look for a trace like it that was kept, or let the sampler keep more of these: `sampling.rules` here, the SDK's \
              sampler at the sender"
         }
-        (AbsentReason::Expired, _) => "raise `store.retention` of this signal, or `store.max_bytes`, for traces to come",
+        (AbsentReason::Expired, _) => {
+            "raise `store.retention` of this signal, or `store.max_bytes`, for traces to come"
+        }
         (AbsentReason::OutsideWindow, _) => "ask the metrics server itself for the time that you know",
-        (AbsentReason::SourceDown, _) => "ask again when the source answers; `/readyz` and the log of Trefoil say what is wrong with it",
-        (AbsentReason::SourceSlow, _) => "ask again, or give the source more time: `upstream.prometheus.timeout`",
+        (AbsentReason::SourceDown, _) => {
+            "ask again when the source answers; `/readyz` and the log of Trefoil say what is wrong with it"
+        }
+        (AbsentReason::SourceSlow, _) => {
+            "ask again, or give the source more time: `upstream.prometheus.timeout`"
+        }
         (AbsentReason::OtherSpelling, _) => "ask by the id that is shown",
-        (AbsentReason::NotConfigured, _) => "set `upstream.prometheus.url` to a Prometheus, Mimir, Thanos or VictoriaMetrics",
+        (AbsentReason::NotConfigured, _) => {
+            "set `upstream.prometheus.url` to a Prometheus, Mimir, Thanos or VictoriaMetrics"
+        }
         (AbsentReason::NoMatch, _) => {
             "see which labels the series of the service have, and map them: `upstream.prometheus.labels`, printed by \
              `trefoil check-config`"
         }
-        (AbsentReason::Truncated, _) => "ask for the next page with `cursor`, or for fewer parts with `fields`",
+        (AbsentReason::Truncated, _) => {
+            "ask for the next page with `cursor`, or for fewer parts with `fields`"
+        }
         (AbsentReason::Incomplete, _) => {
             "ask again in some seconds if the trace is young; else look whether the service that is missing exports its spans here"
         }

@@ -100,8 +100,10 @@ pub(crate) fn logs(asked: TraceId, records: Vec<LogRecord>, nodes: &[SpanNode]) 
         .filter_map(|record| {
             let how = asked.matches(record.trace_id?)?;
             let node = record.span_id.and_then(|id| known.get(&id));
-            let (span_id, adjusted) =
-                (node.map(|node| node.span.span_id), node.map_or(record.time, |node| moved(record.time, node)));
+            let (span_id, adjusted) = (
+                node.map(|node| node.span.span_id),
+                node.map_or(record.time, |node| moved(record.time, node)),
+            );
             Some(JoinedLog { record, span_id, adjusted, join: join(how, JoinRule::TraceId) })
         })
         .collect();

@@ -8,10 +8,12 @@ use parsers::record::{
 
 use super::tracks::{Example, SHAPES, Track, Tracks};
 
+/// Times are told apart by queries that are so far apart, in nanoseconds.
+const MILLISECOND: u64 = 1_000_000;
 /// Says that a series has ended, in Prometheus' words.
 const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 
-/// A sample of each series at `now`; a first one of 0 before that, at `before` or when it began, so that a rate has something
+/// A sample of each series at `now`; of a new one also a 0 at `before`, when samples were written last, so that a rate has something
 /// to begin with; exemplars; and the ends of series that are no more.
 pub(super) fn write(tracks: &mut Tracks, ended: &[Track], before: u64, now: u64) -> MetricBatch {
     let mut batch = MetricBatch { families: families(), ..MetricBatch::default() };
@@ -21,8 +23,9 @@ pub(super) fn write(tracks: &mut Tracks, ended: &[Track], before: u64, now: u64)
         if fresh {
             track.series = series(track, &bounds);
         }
-        // Nothing was written of it before; at the time of an older process' samples there must be no 0.
-        let zero = fresh.then(|| before.max(track.began.saturating_sub(1)).min(now.saturating_sub(1)));
+        // When samples were written last it was not there; at the time of an older process' samples there must be no 0.
+        let zero = fresh.then(|| before.min(now.saturating_sub(MILLISECOND)));
+        track.began = zero.unwrap_or(track.began);
         let first = batch.series.len() as u32;
         batch.series.extend(track.series.iter().map(Arc::clone));
         let mut values = Vec::with_capacity(track.series.len());

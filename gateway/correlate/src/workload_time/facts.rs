@@ -66,9 +66,9 @@ fn canonical(key: &str) -> ([u8; 64], usize) {
 
 /// FNV-1a: few short keys, and the same in every process.
 fn hash(letters: &[u8]) -> u64 {
-    letters.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    letters
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// What a key is about; `None` for what no two requests differ in by its nature: times, levels, messages, ids of traces.
@@ -80,21 +80,44 @@ pub(super) fn kind(key: &str) -> Option<Kind> {
         | b"osthreadname" | b"osthreadid" | b"processthreadname" | b"processthreadid" | b"taskname"
         | b"taskid" | b"worker" => Kind::Thread,
         b"pid" | b"processpid" | b"processid" => Kind::Process,
-        b"requestid" | b"reqid" | b"rid" | b"xrequestid" | b"guidxrequestid" | b"httprequestheaderxrequestid"
-        | b"httprequestid" | b"correlationid" | b"xcorrelationid" | b"httprequestheaderxcorrelationid" => {
-            Kind::Request
-        }
+        b"requestid"
+        | b"reqid"
+        | b"rid"
+        | b"xrequestid"
+        | b"guidxrequestid"
+        | b"httprequestheaderxrequestid"
+        | b"httprequestid"
+        | b"correlationid"
+        | b"xcorrelationid"
+        | b"httprequestheaderxcorrelationid" => Kind::Request,
         b"user" | b"userid" | b"username" | b"enduserid" | b"usr" | b"usrid" | b"customerid" => Kind::User,
         b"method" | b"httpmethod" | b"httprequestmethod" | b"requestmethod" | b"verb" => Kind::Method,
-        b"path" | b"httppath" | b"urlpath" | b"httptarget" | b"httproute" | b"url" | b"httpurl" | b"urlfull"
-        | b"uri" | b"requesturi" | b"requestpath" | b"httprequestpath" | b"xenvoyoriginalpath" => Kind::Path,
-        b"status" | b"statuscode" | b"httpstatus" | b"httpstatuscode" | b"httpresponsestatuscode"
-        | b"responsecode" | b"responsestatus" => Kind::Status,
-        b"" | b"ts" | b"time" | b"timestamp" | b"date" | b"level" | b"severity" | b"lvl" | b"detectedlevel"
-        | b"msg" | b"message" | b"event" | b"body" | b"log" | b"logger" | b"loggername" | b"caller" | b"file"
-        | b"filename" | b"line" | b"lineno" | b"func" | b"function" | b"traceid" | b"spanid" | b"traceflags"
-        | b"poduid" | b"restart" | b"trefoiltenant" | b"servicename" | b"stream" | b"duration" | b"durationms"
-        | b"elapsed" | b"took" | b"latency" | b"error" | b"err" | b"stack" | b"flags" => return None,
+        b"path"
+        | b"httppath"
+        | b"urlpath"
+        | b"httptarget"
+        | b"httproute"
+        | b"url"
+        | b"httpurl"
+        | b"urlfull"
+        | b"uri"
+        | b"requesturi"
+        | b"requestpath"
+        | b"httprequestpath"
+        | b"xenvoyoriginalpath" => Kind::Path,
+        b"status"
+        | b"statuscode"
+        | b"httpstatus"
+        | b"httpstatuscode"
+        | b"httpresponsestatuscode"
+        | b"responsecode"
+        | b"responsestatus" => Kind::Status,
+        b"" | b"ts" | b"time" | b"timestamp" | b"date" | b"level" | b"severity" | b"lvl"
+        | b"detectedlevel" | b"msg" | b"message" | b"event" | b"body" | b"log" | b"logger"
+        | b"loggername" | b"caller" | b"file" | b"filename" | b"line" | b"lineno" | b"func" | b"function"
+        | b"traceid" | b"spanid" | b"traceflags" | b"poduid" | b"restart" | b"trefoiltenant"
+        | b"servicename" | b"stream" | b"duration" | b"durationms" | b"elapsed" | b"took" | b"latency"
+        | b"error" | b"err" | b"stack" | b"flags" => return None,
         other => Kind::Field(hash(other)),
     })
 }
@@ -294,7 +317,8 @@ pub(super) fn template(line: &[u8]) -> u64 {
     let plain = words.filter(|word| !word.is_empty() && !word.iter().any(u8::is_ascii_digit));
     // The first words tell a line's kind; those further on are more often values.
     plain.take(8).fold(1, |hash, word| {
-        word.iter().fold(hash ^ 0x20, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+        word.iter()
+            .fold(hash ^ 0x20, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
     })
 }
 

@@ -140,8 +140,15 @@ impl Visitor<'_> {
         for (key, value) in view.metadata() {
             if matches!(
                 key,
-                "pod_uid" | "k8s_pod_uid" | "host" | "host_name" | "hostname" | "instance"
-                    | "service_instance_id" | "service_name" | TENANT
+                "pod_uid"
+                    | "k8s_pod_uid"
+                    | "host"
+                    | "host_name"
+                    | "hostname"
+                    | "instance"
+                    | "service_instance_id"
+                    | "service_name"
+                    | TENANT
             ) {
                 (key, value).hash(&mut hasher);
             }
@@ -154,8 +161,7 @@ impl Visitor<'_> {
         let labels: &Labels = view.labels;
         let origin = Origin::of_line(labels, view.metadata());
         let spans = self.trace.origins.iter().enumerate();
-        let fits: Vec<(usize, Fit)> =
-            spans.filter_map(|(at, span)| Some((at, origin.fits(span)?))).collect();
+        let fits: Vec<(usize, Fit)> = spans.filter_map(|(at, span)| Some((at, origin.fits(span)?))).collect();
         let index = (!fits.is_empty()).then(|| {
             let known = self.found.written.iter().position(|known| known.origin == origin);
             known.unwrap_or_else(|| {
@@ -211,7 +217,8 @@ impl LogVisit for Visitor<'_> {
             *time = written.0.midpoint(written.1);
         }
         let named = facts.iter().any(|fact| self.trace.has_request_id(fact));
-        let takes_part = named || (self.trace.ran(&container.fits, written.0, written.1) && (is_access || !beside));
+        let takes_part =
+            named || (self.trace.ran(&container.fits, written.0, written.1) && (is_access || !beside));
         if !takes_part {
             return ControlFlow::Continue(());
         }

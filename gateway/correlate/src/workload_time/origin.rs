@@ -36,12 +36,8 @@ impl Origin {
     }
 
     /// Of a line.
-    pub(super) fn of_line<'a>(
-        labels: &Labels,
-        metadata: impl Iterator<Item = (&'a str, &'a str)>,
-    ) -> Self {
-        let mut origin =
-            Self { workload: Workload::from_labels(labels), service: None, tenant: None };
+    pub(super) fn of_line<'a>(labels: &Labels, metadata: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut origin = Self { workload: Workload::from_labels(labels), service: None, tenant: None };
         for (key, value) in metadata {
             let slot = match key {
                 "pod_uid" | "k8s_pod_uid" => &mut origin.workload.pod_uid,

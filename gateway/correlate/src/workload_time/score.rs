@@ -181,12 +181,12 @@ impl<'a> Scene<'a> {
         let weight = |request: &Request| {
             let (start, end) = line.written;
             let over = request.overlap(start, end);
-            let likely = |((kind, facts), rarity): (&(Kind, Vec<&Fact>), &f64)| {
-                match self.agrees(*kind, facts, request) {
-                    None => 1.0,
-                    Some(true) => (1.0 - against(*kind, self.threads)) / rarity,
-                    Some(false) => against(*kind, self.threads),
-                }
+            let likely = |((kind, facts), rarity): (&(Kind, Vec<&Fact>), &f64)| match self
+                .agrees(*kind, facts, request)
+            {
+                None => 1.0,
+                Some(true) => (1.0 - against(*kind, self.threads)) / rarity,
+                Some(false) => against(*kind, self.threads),
             };
             if over > 0.0 { over * known.iter().zip(&rarity).map(likely).product::<f64>() } else { 0.0 }
         };

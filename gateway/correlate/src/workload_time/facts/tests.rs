@@ -20,7 +20,8 @@ fn json_logfmt_text_and_metadata_are_read() {
     let json = r#"{"level":"info","user":{"userId":"u-7"},"path":"/cart/9?x=1","took":1.5}"#;
     assert_eq!(said(json, &[("thread", "exec-1")]), ["Thread=exec-1", "Path=/cart/9", "User=u-7"]);
     assert_eq!(said("level=info req_id=abc status=200", &[]), ["Request=abc", "Status=200"]);
-    let envoy = r#"[2025-10-09T08:53:20.123Z] "GET /cart/9 HTTP/1.1" 503 - "84961386-6d84-929d-98bd-c5aee93b5c88""#;
+    let envoy =
+        r#"[2025-10-09T08:53:20.123Z] "GET /cart/9 HTTP/1.1" 503 - "84961386-6d84-929d-98bd-c5aee93b5c88""#;
     assert_eq!(
         said(envoy, &[]),
         [
