@@ -54,7 +54,8 @@ async fn no_line_of_another_tenant_is_offered() -> Result<()> {
         let answer = http.post(&format!("{main}{path}"), &headers, body.to_string().into()).await?;
         ensure!(answer.status == 200, "{path}: {}", answer.text());
     }
-    let answer = http.get(&format!("{main}/api/v1/traces/{trace}?min_confidence=0&mentions=true")).await?.json()?;
+    let answer =
+        http.get(&format!("{main}/api/v1/traces/{trace}?min_confidence=0&mentions=true")).await?.json()?;
     let logs = answer["logs"].as_array().context("no logs")?;
     let lines: Vec<_> = logs.iter().filter_map(|log| log["line"].as_str()).collect();
     ensure!(lines == ["ours"], "{answer}");
