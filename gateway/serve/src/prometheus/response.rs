@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use correlate::{ExemplarsFound, FoundExemplar};
+use parsers::record::ExemplarOrigin;
 use serde::Serialize;
 
 /// The label that names the trace, as Grafana's link is configured to.
@@ -55,8 +56,10 @@ fn body(found: &FoundExemplar) -> Body<'_> {
         (SPAN_LABEL, exemplar.span_id.map(|id| id.to_string())),
     ];
     labels.extend(ids.into_iter().filter_map(|(name, id)| Some((name, id?))));
-    if let Some(made) = found.made {
+    if exemplar.origin == ExemplarOrigin::Trefoil {
         labels.insert(MADE_LABEL, "true".to_owned());
+    }
+    if let Some(made) = found.made {
         labels.insert(OF_LABEL, made.of.as_str().to_owned());
     }
     // Whole milliseconds, as Prometheus keeps them.
