@@ -164,7 +164,9 @@ impl App {
         let (feed, counted, counting) = of_spans.map_or((None, None, None), |(feed, counted, counting)| {
             (Some(feed), Some(counted), Some(counting))
         });
-        counting.into_iter().for_each(|counting| drop(tasks.spawn(counting)));
+        if let Some(counting) = counting {
+            tasks.spawn(counting);
+        }
         let sink = Arc::new(StoreSink::new(store.clone(), feed));
         let intake = Intake::new(sink.clone(), Arc::clone(&received), Some(newest_deriver));
         let otlp = Otlp::new(&intake, OtlpOptions { max_body: config.receive.otlp.max_body_bytes as usize });

@@ -84,7 +84,7 @@ struct Ordered<'t> {
     rest: &'t str,
 }
 
-impl<'t> Ordered<'t> {
+impl Ordered<'_> {
     fn space(&mut self) {
         self.rest = self.rest.trim_start();
     }

@@ -138,7 +138,7 @@ fn main() {
     let spans: usize = batches.iter().map(|batch| batch.spans.rows.len()).sum();
 
     let mut metrics = SpanMetrics::new(&RedOptions::default(), START);
-    let (_, added) = spent(|| {
+    let ((), added) = spent(|| {
         for batch in &batches {
             let now = batch.spans.rows.last().map_or(START, |row| row.end);
             metrics.add(&batch.spans, now);

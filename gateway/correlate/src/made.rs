@@ -150,7 +150,7 @@ pub(crate) fn of_spans(
                 Some(known) => known,
                 None => fitting.entry(workload.clone()).or_insert_with_key(|w| fits(mapping, groups, w)),
             };
-            for &at in fitting.iter() {
+            for &at in fitting {
                 let Some(group) = groups.get(at) else { continue };
                 let Some(confidence) = describes(&group.labels, mapping, &workload, span) else { continue };
                 let number = (span.end - window.start) / step;

@@ -47,7 +47,7 @@ pub(crate) struct Lines<'a> {
     /// Whether a service writes lines at all.
     writes: FxHashMap<String, bool>,
     /// Lines that were read.
-    pub(crate) lines: u64,
+    pub(crate) read: u64,
     /// Whether time ended before all that were asked for were read.
     pub(crate) cut: bool,
 }
@@ -70,7 +70,7 @@ impl<'a> Lines<'a> {
             offers: 0,
             offers_took: Duration::ZERO,
             writes: FxHashMap::default(),
-            lines: 0,
+            read: 0,
             cut: false,
         }
     }
@@ -121,7 +121,7 @@ impl<'a> Lines<'a> {
         logs: &[LogRecord],
     ) -> Result<Option<Vec<LogRecord>>, QueryError> {
         let Some(without_ids) = self.without_ids else { return Ok(Some(Vec::new())) };
-        let told: FxHashSet<String> = logs.iter().filter_map(|log| service(log)).collect();
+        let told: FxHashSet<String> = logs.iter().filter_map(service).collect();
         let mut wanted = false;
         for service in services.iter().filter(|service| !told.contains(*service)) {
             wanted |= self.writes(service, without_ids)?;
@@ -175,7 +175,7 @@ impl<'a> Lines<'a> {
         }
         let mut facts = Vec::new();
         for record in logs {
-            self.lines += 1;
+            self.read += 1;
             let named = record.span_id.and_then(|id| by_id.get(&id).copied());
             let operation = match named.or_else(|| around(spans, record)) {
                 Some(span) => vocabulary.operation(span.resource.service(), &span.name),

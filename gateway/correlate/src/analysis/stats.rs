@@ -52,7 +52,7 @@ impl Ranks {
         let (mut of, mut ties, mut before) = (vec![0.0; values.len()], 0.0, 0);
         for group in order.chunk_by(|a, b| value(a) == value(b)) {
             let size = group.len() as f64;
-            let rank = before as f64 + (size + 1.0) / 2.0;
+            let rank = before as f64 + f64::midpoint(size, 1.0);
             for &index in group {
                 if let Some(place) = of.get_mut(index) {
                     *place = rank;

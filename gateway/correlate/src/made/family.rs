@@ -37,7 +37,9 @@ pub(crate) fn may_count_requests(name: &str) -> bool {
 
 /// What the values of a metric are of, if it measures requests.
 pub(super) fn unit(metric: &str) -> Option<Unit> {
-    let kinds: [(&str, fn(f64) -> Unit); 3] =
+    /// The end of a name, and what the unit of what is before it makes of it.
+    type Kind = (&'static str, fn(f64) -> Unit);
+    let kinds: [Kind; 3] =
         [("_bucket", Unit::Buckets), ("_sum", Unit::Durations), ("_count", |_| Unit::Requests)];
     for (end, unit) in kinds {
         if let Some(base) = metric.strip_suffix(end) {

@@ -83,7 +83,7 @@ struct Group {
 /// All groups.
 #[derive(Default)]
 pub(super) struct Groups {
-    groups: FxHashMap<Key, Group>,
+    by_key: FxHashMap<Key, Group>,
     left_out: u64,
     pub(super) spans: [u64; 2],
     pub(super) warnings: Vec<String>,
@@ -93,11 +93,11 @@ impl Groups {
     pub(super) fn note(&mut self, stack: Stack, seen: &Seen<'_>) {
         let language = (!stack.frames.is_empty()).then_some(stack.language);
         let key = (stack.kind, stack.cause, stack.frames);
-        if self.groups.len() >= MAX_GROUPS && !self.groups.contains_key(&key) {
+        if self.by_key.len() >= MAX_GROUPS && !self.by_key.contains_key(&key) {
             self.left_out += 1;
             return;
         }
-        let group = self.groups.entry(key).or_insert_with(|| Group {
+        let group = self.by_key.entry(key).or_insert_with(|| Group {
             language,
             message: stack.message,
             first: seen.time,
@@ -109,7 +109,7 @@ impl Groups {
 
     /// Groups whose stack is the inner part of exactly one other's are of that one: a span that catches on the way sees less of it.
     fn merged(self) -> Vec<(Key, Group)> {
-        let mut groups: Vec<(Key, Group)> = self.groups.into_iter().collect();
+        let mut groups: Vec<(Key, Group)> = self.by_key.into_iter().collect();
         groups.sort_by(|a, b| b.0.2.len().cmp(&a.0.2.len()).then_with(|| a.0.cmp(&b.0)));
         let mut merged: Vec<(Key, Group)> = Vec::new();
         for (key, group) in groups {

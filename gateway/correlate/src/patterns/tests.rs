@@ -51,7 +51,7 @@ fn what_is_new_comes_first_with_its_traces_and_its_query() {
 fn an_example_whose_spans_are_stored_stands_before_others() {
     let logs = (0..5).map(|n| line(NOW.start + n, SHOP, Severity::Info, "ready", n + 1)).collect();
     let spans = vec![span(2, &[("service.name", "shop")], "GET /", NOW.start, NOW.start + 5)];
-    let report = find(World { logs, spans, ..World::default() }, &question());
+    let report = find(World { spans, logs, ..World::default() }, &question());
     let traces = &report.patterns[0].traces;
     assert_eq!((traces[0].trace_id, traces[0].stored, traces[1].stored), (trace_id(2), true, false));
     assert!(report.absent.iter().any(|a| a.reason == AbsentReason::OutsideWindow), "{:?}", report.absent);
@@ -109,7 +109,7 @@ fn streams_are_found_by_any_label_of_the_service_and_by_its_pods_each_once() {
     ];
     let logs = streams.iter().map(|of| line(NOW.start, of, Severity::Info, "ready", 0)).collect();
     let spans = vec![span(1, &own, "GET /", NOW.start, NOW.start + 1)];
-    let report = find(World { logs, spans, ..World::default() }, &question());
+    let report = find(World { spans, logs, ..World::default() }, &question());
     assert_eq!(report.patterns[0].count, 5);
 }
 

@@ -39,10 +39,7 @@ impl WorkloadName {
     /// Reads `namespace/name`, or `namespace/kind/name`.
     pub fn parse(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.split('/').map(str::trim).collect();
-        let (namespace, name) = match parts[..] {
-            [namespace, name] | [namespace, _, name] => (namespace, name),
-            _ => return None,
-        };
+        let ([namespace, name] | [namespace, _, name]) = parts[..] else { return None };
         let is_name = |text: &str| {
             !text.is_empty()
                 && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))

@@ -43,7 +43,9 @@ fn with(mut span: Span, key: &str, value: &str) -> Span {
 
 fn batch(spans: &[Span]) -> SpanBatch {
     let mut encoder = SpanEncoder::default();
-    spans.iter().for_each(|span| encoder.push(span).unwrap());
+    for span in spans {
+        encoder.push(span).unwrap();
+    }
     encoder.finish()
 }
 

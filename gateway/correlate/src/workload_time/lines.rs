@@ -129,7 +129,7 @@ fn selectors(trace: &OfTrace<'_>) -> Vec<Vec<Matcher>> {
 
 /// First and last instant at which a line with this time may have been written: many loggers write milliseconds or seconds.
 fn written(time: u64) -> (u64, u64) {
-    let grain = [1_000_000_000, 1_000_000].into_iter().find(|grain| time % grain == 0).unwrap_or(1);
+    let grain = [1_000_000_000, 1_000_000].into_iter().find(|grain| time.is_multiple_of(*grain)).unwrap_or(1);
     (time, time.saturating_add(grain))
 }
 

@@ -181,13 +181,12 @@ impl<'a> Scene<'a> {
         let weight = |request: &Request| {
             let (start, end) = line.written;
             let over = request.overlap(start, end);
-            let likely = |((kind, facts), rarity): (&(Kind, Vec<&Fact>), &f64)| match self
-                .agrees(*kind, facts, request)
-            {
-                None => 1.0,
-                Some(true) => (1.0 - against(*kind, self.threads)) / rarity,
-                Some(false) => against(*kind, self.threads),
-            };
+            let likely =
+                |((kind, facts), rarity): (&(Kind, Vec<&Fact>), &f64)| match agrees(*kind, facts, request) {
+                    None => 1.0,
+                    Some(true) => (1.0 - against(*kind, self.threads)) / rarity,
+                    Some(false) => against(*kind, self.threads),
+                };
             if over > 0.0 { over * known.iter().zip(&rarity).map(likely).product::<f64>() } else { 0.0 }
         };
         let of_mine = weight(mine);
@@ -195,7 +194,7 @@ impl<'a> Scene<'a> {
         let of_others: f64 = others.map(|(_, request)| weight(request)).sum::<f64>();
         let sum = each * (of_mine + of_others + self.unseen) + own;
         let confidence = (each * of_mine / sum).min(SUREST);
-        let agreeing = known.iter().filter(|(kind, facts)| self.agrees(*kind, facts, mine) == Some(true));
+        let agreeing = known.iter().filter(|(kind, facts)| agrees(*kind, facts, mine) == Some(true));
         let agreed = agreeing.flat_map(|(kind, facts)| facts.iter().map(move |fact| name(*kind, fact)));
         (confidence.is_finite() && of_mine > 0.0).then(|| Score { confidence, agreed: agreed.collect() })
     }
@@ -238,29 +237,6 @@ impl<'a> Scene<'a> {
         letters && self.all(Kind::Thread).any(|fact| shape(&fact.value).eq(shape(value)))
     }
 
-    /// Whether line and request say the same; `None` if one of them says nothing that can be compared.
-    fn agrees(&self, kind: Kind, line: &[&Fact], request: &Request) -> Option<bool> {
-        let mut verdict = None;
-        for fact in line {
-            let kind = match (kind, fact.kind) {
-                (Kind::Path, own) => own,
-                (kind, _) => kind,
-            };
-            let mut known = false;
-            let mut equal = false;
-            for of_request in request.facts.iter().filter(|of_request| of_request.kind == kind) {
-                known |= comparable(kind, &fact.value, &of_request.value);
-                equal |= same(kind, &fact.value, &of_request.value);
-            }
-            match (known, equal) {
-                (_, true) => verdict = verdict.or(Some(true)),
-                (true, false) => verdict = Some(false),
-                (false, false) => {}
-            }
-        }
-        verdict
-    }
-
     /// How often a request that is not meant says the same.
     fn rarity(&self, kind: Kind, facts: &[&Fact]) -> f64 {
         let assumed = match kind {
@@ -272,7 +248,7 @@ impl<'a> Scene<'a> {
         };
         let (mut known, mut equal) = (0.0, 0.0);
         for request in self.requests {
-            if let Some(agrees) = self.agrees(kind, facts, request) {
+            if let Some(agrees) = agrees(kind, facts, request) {
                 known += 1.0;
                 equal += f64::from(agrees);
             }
@@ -337,6 +313,29 @@ fn threads(requests: &[Request]) -> Threads {
     } else {
         Threads::Unproven
     }
+}
+
+/// Whether line and request say the same; `None` if one of them says nothing that can be compared.
+fn agrees(kind: Kind, line: &[&Fact], request: &Request) -> Option<bool> {
+    let mut verdict = None;
+    for fact in line {
+        let kind = match (kind, fact.kind) {
+            (Kind::Path, own) => own,
+            (kind, _) => kind,
+        };
+        let mut known = false;
+        let mut equal = false;
+        for of_request in request.facts.iter().filter(|of_request| of_request.kind == kind) {
+            known |= comparable(kind, &fact.value, &of_request.value);
+            equal |= same(kind, &fact.value, &of_request.value);
+        }
+        match (known, equal) {
+            (_, true) => verdict = verdict.or(Some(true)),
+            (true, false) => verdict = Some(false),
+            (false, false) => {}
+        }
+    }
+    verdict
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ async fn a_request_reads_what_is_of_its_tenants() {
         let names = ["first", "second", "nobodys"];
         let spans = tenants.into_iter().zip(names).map(|(tenant, name)| sent(tenant, name)).collect();
         let logs = tenants.into_iter().zip(names).map(|(tenant, name)| logged(tenant, name)).collect();
-        Arc::new(Memory { spans, logs, ..Memory::default() })
+        Arc::new(Memory { logs, spans, ..Memory::default() })
     };
     for (tenant, expected) in [
         (Some("one"), vec!["first"]),

@@ -161,7 +161,7 @@ impl Sheet {
 
     /// Bytes held, about.
     pub(crate) fn size(&self) -> usize {
-        let sketches = |sketch: &Sketch| sketch.buckets().len() * size_of::<(u16, u32)>();
+        let sketches = |sketch: &Sketch| size_of_val(sketch.buckets());
         let operations = self.operations.values().map(|o| sketches(&o.latency) + size_of::<Operation>() + 32);
         let edges = self
             .edges

@@ -26,6 +26,9 @@ use crate::sampling::{Mask, Sampling};
 use crate::segment::Segment;
 use crate::store::Inner;
 
+/// Some of a batch's rows.
+type BatchRows = (Arc<Batch>, Vec<u32>);
+
 impl Inner {
     /// What a reader must not see; to be taken before it looks what there is.
     fn mask(&self) -> Option<Mask<'_>> {
@@ -39,11 +42,11 @@ impl Inner {
     }
 
     /// As [`Self::snapshot`], with what is not sealed of one trace only: batches with their log records of it.
-    fn snapshot_of(&self, low64: u64) -> (Vec<(Arc<Batch>, Vec<u32>)>, Vec<Arc<Segment>>) {
+    fn snapshot_of(&self, low64: u64) -> (Vec<BatchRows>, Vec<Arc<Segment>>) {
         let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
         let heads = view.frozen.iter().map(|head| &**head).chain([&view.active]);
         let found = heads.flat_map(|head| head.find(low64)).filter(|(_, kind, _)| *kind == Kind::Log);
-        let mut batches: Vec<(Arc<Batch>, Vec<u32>)> = Vec::new();
+        let mut batches: Vec<BatchRows> = Vec::new();
         for (batch, _, row) in found {
             match batches.last_mut() {
                 Some((last, rows)) if Arc::ptr_eq(last, &batch) => rows.push(row as u32),

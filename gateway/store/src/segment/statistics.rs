@@ -109,7 +109,7 @@ impl Collector {
         }
         for (resource, spans) in batch.resources.iter().zip(of_resource) {
             attributes::of_resource(resource.payload.of(&batch.bytes), &mut |met| {
-                self.count(&met, hash(&met), spans)
+                self.count(&met, hash(&met), spans);
             });
         }
         for (scope, spans) in batch.scopes.iter().zip(of_scope) {

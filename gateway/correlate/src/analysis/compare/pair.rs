@@ -312,9 +312,9 @@ fn lines(a: &Whole, b: &Whole, out: &mut Vec<Finding>) {
             let Some(mined) = miner.add(&record.line) else { continue };
             let entry = counts.entry(mined.pattern).or_default();
             if first {
-                entry.0 += 1
+                entry.0 += 1;
             } else {
-                entry.1 += 1
+                entry.1 += 1;
             }
             let of = whole.nodes.iter().position(|node| Some(node.span.span_id) == record.span_id);
             if let Some(operation) = of.or(Some(0)).and_then(|index| whole.named(index)) {
