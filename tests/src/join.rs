@@ -61,7 +61,7 @@ pub async fn measure(
     for (path, bodies) in [("traces", &made.spans), ("logs", &made.logs)] {
         for body in bodies {
             let url = format!("http://{}/v1/{path}", program.otlp_http);
-            let answer = http.post(&url, &protobuf, body.clone().into()).await?;
+            let answer = http.post(&url, &protobuf, body.clone()).await?;
             ensure!(answer.status == 200, "{path}: {}", answer.text());
         }
     }

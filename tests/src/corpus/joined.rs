@@ -68,13 +68,13 @@ pub fn joined(count: usize, start: u64) -> Joined {
         }
     }
     let of_pods = spans.into_iter().zip(PODS).map(|(spans, pod)| ResourceSpans {
-        resource: resource(pod),
+        resource: Some(resource(pod)),
         scope_spans: vec![ScopeSpans { spans, ..ScopeSpans::default() }],
         ..ResourceSpans::default()
     });
     let spans = ExportTraceServiceRequest { resource_spans: of_pods.collect() }.encode_to_vec();
     let of_pods = logs.into_iter().zip(PODS).map(|(log_records, pod)| ResourceLogs {
-        resource: resource(pod),
+        resource: Some(resource(pod)),
         scope_logs: vec![ScopeLogs { log_records, ..ScopeLogs::default() }],
         ..ResourceLogs::default()
     });
@@ -82,11 +82,11 @@ pub fn joined(count: usize, start: u64) -> Joined {
     Joined { spans, logs, traces }
 }
 
-fn resource(pod: &str) -> Option<Resource> {
+fn resource(pod: &str) -> Resource {
     let service = pod.trim_end_matches("-1");
     let attributes =
         vec![text("service.name", service), text("k8s.namespace.name", "shop"), text("k8s.pod.name", pod)];
-    Some(Resource { attributes, ..Resource::default() })
+    Resource { attributes, ..Resource::default() }
 }
 
 fn text(key: &str, value: &str) -> KeyValue {

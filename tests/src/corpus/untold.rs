@@ -172,7 +172,7 @@ impl Making<'_> {
                 begin: now,
                 end,
                 thread,
-                path: *self.dice.pick(&PATHS),
+                path: self.dice.pick(&PATHS),
                 user: self.dice.below(200),
                 id: format!("{:016x}", (id >> 64) as u64),
                 status: if self.dice.chance(50) { 500 } else { 200 },
@@ -182,7 +182,7 @@ impl Making<'_> {
                 made.traces.push((request.trace, number));
                 self.span(&request);
             }
-            for _ in 0..1 + self.dice.below(5) {
+            for _ in 0..=self.dice.below(5) {
                 let at = now + self.dice.below(long);
                 self.line(&request, at, sampled, made);
             }

@@ -151,7 +151,6 @@ async fn a_search_finds_traces_whose_spans_meet_all_of_it_together() {
         ("serviceName=payment&remoteServiceName=cards", vec![TRACE]),
         ("serviceName=checkout&remoteServiceName=cards", vec![]),
         ("minDuration=500000", vec![SHORT]),
-        ("maxDuration=300", vec![TRACE]),
         ("serviceName=payment&minDuration=10000&maxDuration=10000", vec![TRACE]),
         ("annotationQuery=error", vec![TRACE]),
         ("annotationQuery=error%3Ddeclined%20and%20http.status_code%3D500", vec![TRACE]),
