@@ -32,6 +32,14 @@ pub enum MetricName {
     TailTroubles,
     /// Folders that are polled.
     TailUnwatchedFolders,
+    /// Lines of pods of which nothing was known but the path.
+    TailUnknownPodLines,
+    /// Pods of the node that are known.
+    KubernetesPods,
+    /// Whether the Kubernetes API answers.
+    KubernetesReached,
+    /// Requests to the Kubernetes API that failed.
+    KubernetesFailures,
     /// Configurations read while running.
     ConfigReloads,
     /// Whether the configuration in force is the newest.
@@ -168,7 +176,7 @@ pub const SIGNAL: &str = "signal";
 
 impl MetricName {
     /// Every metric, in the order of the list above.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 52] = [
         Self::HttpRequests,
         Self::HttpRequestDuration,
         Self::TailLines,
@@ -182,6 +190,10 @@ impl MetricName {
         Self::TailFiles,
         Self::TailTroubles,
         Self::TailUnwatchedFolders,
+        Self::TailUnknownPodLines,
+        Self::KubernetesPods,
+        Self::KubernetesReached,
+        Self::KubernetesFailures,
         Self::ConfigReloads,
         Self::ConfigCurrent,
         Self::ShippedLogs,
@@ -290,6 +302,30 @@ impl MetricName {
                 None,
                 &[],
                 "Folders that cannot be watched; if there are any, all are polled",
+            ),
+            Self::TailUnknownPodLines => row(
+                "tail_unknown_pod_lines",
+                Counter,
+                None,
+                &[],
+                "Lines read while the Kubernetes API had not told of their pods",
+            ),
+            Self::KubernetesPods => {
+                row("kubernetes_pods", Gauge, None, &[], "Pods of the node that the Kubernetes API has told of")
+            }
+            Self::KubernetesReached => row(
+                "kubernetes_reached",
+                Gauge,
+                None,
+                &[],
+                "1 if the Kubernetes API answers, 0 if logs are read with what was known before",
+            ),
+            Self::KubernetesFailures => row(
+                "kubernetes_failures",
+                Counter,
+                None,
+                &[],
+                "Requests to the Kubernetes API that failed, and watches that broke off",
             ),
             Self::ConfigReloads => row(
                 "config_reloads",

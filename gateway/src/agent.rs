@@ -28,6 +28,7 @@ use crate::collected::Collected;
 use crate::config::Config;
 use crate::feeds::{self, Feeds, has_feeds};
 use crate::listener::{BindError, Listener};
+use crate::pods::NodePods;
 use crate::promtail_positions::ImportError;
 use crate::reload::Reload;
 use crate::telemetry::Exposition;
@@ -47,6 +48,7 @@ pub struct Agent {
 /// What another configuration can change while the agent runs.
 struct Reloadable {
     plans: watch::Sender<tail::Plan>,
+    pods: Option<Arc<NodePods>>,
     shippers: watch::Sender<Arc<Shipper>>,
     shipped: Arc<upstream::ship::Counters>,
     agent: String,
@@ -63,7 +65,7 @@ impl Reload for Reloadable {
     fn reload(&self, config: Config) -> Result<Vec<&'static str>, String> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let ship = config.ship.as_ref().ok_or_else(|| StartError::NoShip.to_string())?;
-        let plan = app::plan(&config, &self.agent)?;
+        let plan = app::plan(&config, &self.agent, self.pods.as_ref())?;
         if config.ship != current.ship {
             let shipper = Shipper::new(ship, Arc::new(Clock), Arc::clone(&self.shipped));
             self.shippers.send_replace(Arc::new(shipper.map_err(|error| format!("ship: {error}"))?));
@@ -73,6 +75,7 @@ impl Reload for Reloadable {
             ("server", config.server != current.server),
             ("collect.journal", config.collect.journal != current.collect.journal),
             ("collect.syslog", config.collect.syslog != current.collect.syslog),
+            ("collect.kubernetes", config.collect.kubernetes != current.collect.kubernetes),
             ("derive (for the journal and syslog)", config.rules != current.rules && has_feeds(&current)),
             ("collect.positions_dir", config.collect.positions_dir != current.collect.positions_dir),
         ];
@@ -137,7 +140,9 @@ impl Agent {
         let listener = Listener::bind(config.server.listen, "probes and metrics", "server.listen").await?;
         let agent = agent_name(&config);
         let feeds = Feeds::bind(&config, &agent).await?;
-        let plan = app::plan(&config, &agent).map_err(StartError::Rule)?;
+        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let pods = NodePods::start(&config.collect, &shutdown);
+        let plan = app::plan(&config, &agent, pods.as_ref()).map_err(StartError::Rule)?;
         let deriver = Arc::clone(&plan.1);
         let (plans, following) = watch::channel(plan);
         let shipped = Arc::default();
@@ -157,11 +162,11 @@ impl Agent {
             &mut registry,
             vec![
                 sources::tail(Arc::clone(&tailed)),
+                sources::kubernetes(pods.as_ref()),
                 sources::shipper(Arc::clone(&shipped)),
                 sources::reloads(Arc::clone(&reloads)),
             ],
         );
-        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let main = listener.address;
         let collected = serve::collect_router(Arc::new(Collected(Arc::clone(&tailed))));
         let surfaces =
@@ -183,7 +188,7 @@ impl Agent {
             tailing_done.cancel();
         });
         tasks.close();
-        let reloadable = Reloadable { plans, shippers, shipped, agent, current: Mutex::new(config) };
+        let reloadable = Reloadable { plans, pods, shippers, shipped, agent, current: Mutex::new(config) };
         Ok(Self { main, reloadable: Arc::new(reloadable), reloads, shutdown, tasks })
     }
 
@@ -214,7 +219,7 @@ pub async fn ship_stdin(config: &Config, shutdown: CancellationToken) -> Result<
     let shipper = Shipper::new(ship, Arc::new(Clock), Arc::clone(&shipped))?;
     let (_shippers, newest) = watch::channel(Arc::new(shipper));
     let agent = agent_name(config);
-    let (_, deriver) = app::plan(config, &agent).map_err(StartError::Rule)?;
+    let (_, deriver) = app::plan(config, &agent, None).map_err(StartError::Rule)?;
     let means = Means { deriver, sink: Arc::new(ShipperSink(newest)), counters: Arc::default(), shutdown };
     let options = feeds::options(&config.collect.stdin, config, &agent);
     standard_input(std::io::stdin(), &options, means).await?;

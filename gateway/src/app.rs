@@ -35,6 +35,7 @@ use crate::config::{self, Config};
 use crate::feeds::{Feeds, SyslogError, has_feeds};
 use crate::listener::{BindError, Listener};
 use crate::own_spans::OwnSpans;
+use crate::pods::NodePods;
 use crate::ports::Ports;
 use crate::promtail_positions::ImportError;
 use crate::reload::Reload;
@@ -67,6 +68,7 @@ pub struct App {
 #[derive(Debug)]
 struct Reloadable {
     plans: watch::Sender<tail::Plan>,
+    pods: Option<Arc<NodePods>>,
     /// What finds ids in what is received.
     derivers: watch::Sender<Arc<Deriver>>,
     scrapes: watch::Sender<ScrapeOptions>,
@@ -83,11 +85,12 @@ impl Reload for Reloadable {
             ("metrics_from_spans", config.metrics_from_spans != current.metrics_from_spans),
             ("collect.journal", config.collect.journal != current.collect.journal),
             ("collect.syslog", config.collect.syslog != current.collect.syslog),
+            ("collect.kubernetes", config.collect.kubernetes != current.collect.kubernetes),
             ("receive", config.receive != current.receive),
             ("derive (for the journal and syslog)", config.rules != current.rules && has_feeds(&current)),
             ("upstream", config.prometheus != current.prometheus),
         ];
-        let plan = plan(&config, LOCAL_AGENT)?;
+        let plan = plan(&config, LOCAL_AGENT, self.pods.as_ref())?;
         self.derivers.send_replace(Arc::clone(&plan.1));
         self.plans.send_replace(plan);
         self.scrapes.send_if_modified(|scrapes| {
@@ -143,7 +146,9 @@ impl App {
         let ports = Ports::bind(&config.receive).await?;
         let receivers = ports.addresses();
 
-        let plan = plan(&config, LOCAL_AGENT).map_err(StartError::Rule)?;
+        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let pods = NodePods::start(&config.collect, &shutdown);
+        let plan = plan(&config, LOCAL_AGENT, pods.as_ref()).map_err(StartError::Rule)?;
         let deriver = Arc::clone(&plan.1);
         let (plans, following) = watch::channel(plan);
         let (derivers, newest_deriver) = watch::channel(Arc::clone(&deriver));
@@ -194,6 +199,7 @@ impl App {
             &mut registry,
             vec![
                 sources::tail(Arc::clone(&tailed)),
+                sources::kubernetes(pods.as_ref()),
                 sources::receivers(received),
                 sources::scrapes(Arc::clone(&scraping)),
                 sources::store(store.clone()),
@@ -262,7 +268,7 @@ impl App {
         tasks.spawn(receive::scrape::run(scraped, intake, scraping, shutdown.clone()));
         tasks.spawn(tail::run(following, sink, positions, tailed, shutdown.clone()));
         tasks.close();
-        let reloadable = Arc::new(Reloadable { plans, derivers, scrapes, current: Mutex::new(config) });
+        let reloadable = Arc::new(Reloadable { plans, pods, derivers, scrapes, current: Mutex::new(config) });
         let (main, otlp_grpc, otlp_http) = addresses;
         Ok(Self { main, otlp_grpc, otlp_http, receivers, store, reloadable, reloads, shutdown, tasks })
     }
@@ -303,13 +309,14 @@ fn store_options(config: &Config) -> StoreOptions {
 
 /// What to tail and how, by an agent of this name; `serve` and `agent` do it alike. An error names the rules at fault;
 /// `check-config` says the same.
-pub(crate) fn plan(config: &Config, agent: &str) -> Result<tail::Plan, String> {
+pub(crate) fn plan(config: &Config, agent: &str, pods: Option<&Arc<NodePods>>) -> Result<tail::Plan, String> {
     let deriver = Deriver::new(&config.rules)
         .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
     let options = tail::TailOptions {
         files: config.collect.files.iter().map(source).collect(),
         exclude: config.collect.exclude.clone(),
         node: config.collect.node.as_deref().map(Arc::from),
+        pods: pods.map(|pods| Arc::clone(pods) as Arc<dyn tail::Pods>),
         max_files: tail::files_allowed(),
         ..tail::TailOptions::new(agent)
     };

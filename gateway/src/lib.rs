@@ -15,6 +15,7 @@ pub mod listener;
 mod own_spans;
 pub mod parse_view;
 mod pattern_feed;
+mod pods;
 mod ports;
 mod promtail_positions;
 pub mod provision;

@@ -203,7 +203,8 @@ impl Api {
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         let response = self.ask(path, &[], Some(LIST_WITHIN)).await?;
         let object = body(response, MAX_EVENT).await.map_err(Failure::Other)?;
-        serde_json::from_slice(&object).map_err(|error| Failure::Other(format!("{path} is no object: {error}")))
+        serde_json::from_slice(&object)
+            .map_err(|error| Failure::Other(format!("{path} is no object: {error}")))
     }
 
     /// All objects that there are and that are wanted, and the version from which to watch. `cached` takes what the API has in memory.

@@ -10,9 +10,9 @@ mod node;
 mod owner;
 mod pod;
 mod pods;
-mod wishes;
 #[cfg(test)]
 mod tests;
+mod wishes;
 
 pub use api::{Access, Api, Failure, Kind, or_default};
 pub use follow::{Follower, Object, follow};

@@ -127,8 +127,10 @@ impl PodObject {
     /// What is kept of it.
     pub fn kept(self, selection: &Selection) -> Pod {
         let Self { metadata, spec } = self;
-        let label = |name: &str| metadata.labels.get(name).map(String::as_str).filter(|value| !value.is_empty());
-        let annotation = |name: &str| metadata.annotations.get(name).map(String::as_str).filter(|v| !v.is_empty());
+        let label =
+            |name: &str| metadata.labels.get(name).map(String::as_str).filter(|value| !value.is_empty());
+        let annotation =
+            |name: &str| metadata.annotations.get(name).map(String::as_str).filter(|v| !v.is_empty());
         let first = |names: &[&str]| names.iter().find_map(|name| label(name)).map(str::to_owned);
         let all = [spec.containers, spec.init_containers, spec.ephemeral_containers];
         let containers: Vec<String> = all.into_iter().flatten().map(|container| container.name).collect();
@@ -138,7 +140,9 @@ impl PodObject {
         Pod {
             owner: controller.map(|owner| Owner::of(&owner.kind, &owner.name, label)),
             static_hash: annotation(STATIC_HASH).map(str::to_owned),
-            service: annotation(SERVICE_ANNOTATION).map(|name| bounded(name).to_owned()).or_else(|| first(&SERVICE_LABELS)),
+            service: annotation(SERVICE_ANNOTATION)
+                .map(|name| bounded(name).to_owned())
+                .or_else(|| first(&SERVICE_LABELS)),
             app: first(&["app", "app.kubernetes.io/name"]),
             version: first(&VERSION_LABELS),
             wishes: wishes::read(&containers, annotation),

@@ -36,8 +36,6 @@ pub struct Watch {
 pub struct Counters {
     /// Requests that failed, and watches that broke off.
     pub failures: AtomicU64,
-    /// Changes of pods that were told.
-    pub events: AtomicU64,
     /// Whether the API answers.
     pub reached: AtomicBool,
 }
@@ -228,13 +226,11 @@ impl Follower<PodObject> for Pods {
     }
 
     fn put(&self, object: PodObject) {
-        self.counters.events.fetch_add(1, Ordering::Relaxed);
         let pod = object.kept(&self.selection);
         self.change(|table| table.put(pod, Instant::now()));
     }
 
     fn removed(&self, object: PodObject) {
-        self.counters.events.fetch_add(1, Ordering::Relaxed);
         let pod = object.kept(&self.selection);
         self.change(|table| {
             table.remove(&pod, Instant::now());

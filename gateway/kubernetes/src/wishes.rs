@@ -1,8 +1,6 @@
 //! What a pod's annotations wish of how its lines are read. One that cannot be is said, and changes nothing.
 
-use parsers::stage::{
-    FirstLine, JsonConfig, LogfmtConfig, MultilineConfig, Pipeline, StageConfig,
-};
+use parsers::stage::{FirstLine, JsonConfig, LogfmtConfig, MultilineConfig, Pipeline, StageConfig};
 
 /// `"true"`, or names of containers with commas between.
 const EXCLUDE: &str = "trefoil.io/exclude";
@@ -122,7 +120,8 @@ impl Wishes {
             STACK_TRACES => FirstLine::StackTraces,
             _ => FirstLine::Expression(text.to_owned()),
         };
-        let stage = StageConfig::Multiline(MultilineConfig { firstline, max_wait_time: None, max_lines: None });
+        let stage =
+            StageConfig::Multiline(MultilineConfig { firstline, max_wait_time: None, max_lines: None });
         match Pipeline::new(std::slice::from_ref(&stage)) {
             Ok(_) => self.stages.push(stage),
             Err(errors) => {

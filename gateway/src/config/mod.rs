@@ -4,6 +4,7 @@
 //! settings do lives in the crates that have them.
 
 mod feeds;
+mod kubernetes;
 mod metrics_from_spans;
 mod node;
 mod promtail;
@@ -30,6 +31,7 @@ use store::SamplingOptions;
 use upstream::ship::ShipOptions;
 
 pub use feeds::{Feed, Journal, Listen, Syslog};
+pub use kubernetes::Kubernetes;
 pub use metrics_from_spans::MetricsFromSpans;
 pub use node::Place;
 pub use promtail::{Converted, from_promtail};
@@ -128,6 +130,8 @@ pub struct Collect {
     pub import_positions: Option<PathBuf>,
     /// `collect.node`: label `node` of every stream
     pub node: Option<String>,
+    /// `collect.kubernetes`
+    pub kubernetes: Kubernetes,
 }
 
 /// Files that are read alike.
@@ -375,7 +379,9 @@ fn collect(mut section: Section, mistakes: &mut Mistakes) -> Collect {
             .unwrap_or_else(|| DATA_DIR.into())
             .into(),
         node: section.value("node", values::text, mistakes),
+        kubernetes: Kubernetes::default(),
     };
+    collect.kubernetes = kubernetes::read(&mut section, collect.node.as_deref(), mistakes);
     section.end(mistakes);
     if redact {
         // Last, so that no stage brings back what was taken out.

@@ -72,6 +72,7 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
     if let Some(node) = &config.collect.node {
         writeln!(out, "  node: {}", quoted(node))?;
     }
+    config.collect.kubernetes.render(out);
     writeln!(out, "derive:\n  rules:{}", if config.rules.is_empty() { " []" } else { "" })?;
     for rule in &config.rules {
         writeln!(out, "    - {{name: {}, regex: {}}}", quoted(&rule.name), quoted(&rule.regex))?;
