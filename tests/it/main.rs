@@ -40,6 +40,8 @@ mod jaeger_surface;
 #[cfg(test)]
 mod join;
 #[cfg(test)]
+mod kubernetes;
+#[cfg(test)]
 mod loki_push;
 #[cfg(test)]
 mod loki_surface;

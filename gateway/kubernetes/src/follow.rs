@@ -98,7 +98,18 @@ async fn watch<T: Object>(
     let mut events = api.watch(kind, version).await?;
     follower.trouble(None);
     let mut any = false;
-    while let Some(event) = events.next::<T>().await? {
+    loop {
+        let event = match events.next::<T>().await {
+            Ok(Some(event)) => event,
+            Ok(None) => break,
+            // It was well until now: only if the next one fails, too, is anything wrong.
+            Err(Failure::Other(detail)) if any => {
+                tracing::debug!("a watch ended: {detail}");
+                any = false;
+                break;
+            }
+            Err(failure) => return Err(failure),
+        };
         any = true;
         backoff.reset();
         let (Event::Put(object) | Event::Deleted(object) | Event::Bookmark(object)) = &event;

@@ -399,3 +399,31 @@ fn elastic_apms_tokens_keys_and_settings_are_read_and_secrets_are_not_shown() {
         ]
     );
 }
+
+#[test]
+fn pods_are_watched_where_the_node_is_known_and_there_is_somebody_to_ask() {
+    let watch = |collect: &str| {
+        let config = load(&format!("collect: {{{collect}}}"), "t.yaml", []).unwrap();
+        let read_back = load(&render(&config), "t.yaml", []).unwrap();
+        assert_eq!(read_back.collect.kubernetes, config.collect.kubernetes);
+        config.collect.kubernetes.watch(config.collect.node.as_deref())
+    };
+    let api = "api: {url: 'https://api:6443', token_file: /t, ca_file: /c}";
+    let given = watch(&format!("node: n1, kubernetes: {{labels: [app, 'a.b/*'], {api}}}")).unwrap();
+    assert_eq!((given.node.as_str(), given.access.url.as_deref()), ("n1", Some("https://api:6443")));
+    assert_eq!(given.selection.labels, ["app", "a.b/*"]);
+    assert_eq!(watch(&format!("node: n1, kubernetes: {{enabled: false, {api}}}")), None);
+    assert_eq!(watch(&format!("kubernetes: {{{api}}}")), None);
+    assert!(watch("node: n1, kubernetes: {enabled: true, api: in-cluster}").is_some());
+    assert_eq!(
+        mistakes("collect:\n  kubernetes:\n    enabled: yes\n    labels: ['a b']\n    api: there\n"),
+        [
+            "t.yaml:3: collect.kubernetes.enabled: expected `auto`, `true` or `false`, came `yes`",
+            "t.yaml:4: collect.kubernetes.labels[0]: expected a key such as `app` or `app.kubernetes.io/*`, came `a b`",
+            "t.yaml:5: collect.kubernetes.api: expected `in-cluster` or `{url, token_file, ca_file}`, came `there`",
+        ]
+    );
+    let found = mistakes("collect:\n  kubernetes: {enabled: true}\n");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("collect.kubernetes.enabled: expected `collect.node` beside it"), "{found:?}");
+}
