@@ -157,6 +157,12 @@ async fn problems(http: &Http, address: &str) -> Result<Vec<String>> {
     Ok(problems.iter().filter_map(|problem| problem.as_str().map(str::to_owned)).collect())
 }
 
+async fn metric(http: &Http, address: &str, series: &str) -> Result<f64> {
+    let text = http.get(&format!("http://{address}/metrics")).await?.text();
+    let value = text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
+    value.with_context(|| format!("no {series}"))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_carry_what_the_api_says_of_their_pods_and_annotations_change_how_they_are_read() -> Result<()>
 {
@@ -223,8 +229,7 @@ async fn lines_carry_what_the_api_says_of_their_pods_and_annotations_change_how_
     let logs = stored(&http, &gateway, 5).await?;
     let last = logs.last().context("no line")?;
     ensure!(last["line"] == format!("trace_id={TRACE} four"), "{last}");
-    let metrics = http.get(&format!("http://{main}/metrics")).await?.text();
-    ensure!(metrics.contains("trefoil_kubernetes_pods 2\n"), "{metrics}");
+    ensure!(metric(&http, &main, "trefoil_kubernetes_pods ").await? == 2.0);
     gateway.stop().await
 }
 
@@ -251,15 +256,17 @@ async fn an_agent_ships_on_while_the_api_forbids_and_enriches_when_it_allows() -
     let logs = stored(&http, &gateway, 1).await?;
     ensure!(logs[0]["labels"]["service_name"] == "web", "the path alone: {}", logs[0]);
     ensure!(agent.last_words().contains("pods is forbidden"), "{}", agent.last_words());
-    let metrics = http.get(&format!("http://127.0.0.1:{port}/metrics")).await?.text();
-    for series in ["trefoil_tail_unknown_pod_lines_total 1\n", "trefoil_kubernetes_reached 0\n"] {
-        ensure!(metrics.contains(series), "{metrics}");
-    }
+    let main = format!("127.0.0.1:{port}");
+    until("the counts", SOON, || async {
+        ensure!(metric(&http, &main, "trefoil_tail_unknown_pod_lines_total ").await? == 1.0);
+        ensure!(metric(&http, &main, "trefoil_kubernetes_reached ").await? == 0.0);
+        Ok(())
+    })
+    .await?;
 
     *cluster.forbidden.lock().unwrap() = false;
     until("the API", SOON, || async {
-        let metrics = http.get(&format!("http://127.0.0.1:{port}/metrics")).await?.text();
-        ensure!(metrics.contains("trefoil_kubernetes_pods 1\n"), "{metrics}");
+        ensure!(metric(&http, &main, "trefoil_kubernetes_pods ").await? == 1.0);
         Ok(())
     })
     .await?;
