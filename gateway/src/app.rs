@@ -161,7 +161,6 @@ impl App {
         let reloads = Arc::<reload::Counters>::default();
         let tailed = Arc::new(tail::Counters::default());
         let received = Arc::new(receive::Counters::default());
-        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let of_spans = config.metrics_from_spans.enabled.then(|| {
             let settings = &config.metrics_from_spans;
             span_metrics::start(&settings.options, settings.interval, store.clone(), shutdown.clone())
