@@ -46,6 +46,8 @@ pub enum MetricName {
     ConfigReloads,
     /// Whether the configuration in force is the newest.
     ConfigCurrent,
+    /// Requests that were not let in.
+    AccessRefused,
     /// Log records of an agent, by what the endpoint did with them.
     ShippedLogs,
     /// Compressed bytes of an agent's requests that were answered.
@@ -178,7 +180,7 @@ pub const SIGNAL: &str = "signal";
 
 impl MetricName {
     /// Every metric, in the order of the list above.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 53] = [
         Self::HttpRequests,
         Self::HttpRequestDuration,
         Self::TailLines,
@@ -198,6 +200,7 @@ impl MetricName {
         Self::KubernetesFailures,
         Self::ConfigReloads,
         Self::ConfigCurrent,
+        Self::AccessRefused,
         Self::ShippedLogs,
         Self::ShippedBytes,
         Self::ShipRetries,

@@ -238,3 +238,19 @@ pub fn span_metrics(counted: Option<Arc<Counted>>) -> Source {
         }
     })
 }
+
+/// What was not let in.
+pub fn access(access: Arc<crate::access::Access>) -> Source {
+    Box::new(move |out| {
+        let counters = &access.counters;
+        let reasons = [
+            ("unauthenticated", &counters.unauthenticated),
+            ("forbidden", &counters.forbidden),
+            ("rate", &counters.rate),
+            ("size", &counters.size),
+        ];
+        for (reason, counter) in reasons {
+            out.with(MetricName::AccessRefused, vec![(REASON, reason.to_owned())], get(counter) as f64);
+        }
+    })
+}

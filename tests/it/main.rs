@@ -74,6 +74,8 @@ mod scenarios;
 #[cfg(test)]
 mod scrape;
 #[cfg(test)]
+mod security;
+#[cfg(test)]
 mod service_map;
 #[cfg(test)]
 mod sources;
