@@ -420,9 +420,9 @@ fn pods_are_watched_where_the_node_is_known_and_there_is_somebody_to_ask() {
     assert_eq!(watch(&format!("kubernetes: {{{api}}}")), None);
     assert!(watch("node: n1, kubernetes: {enabled: true, api: in-cluster}").is_some());
     assert_eq!(
-        mistakes("collect:\n  kubernetes:\n    enabled: yes\n    labels: ['a b']\n    api: there\n"),
+        mistakes("collect:\n  kubernetes:\n    enabled: maybe\n    labels: ['a b']\n    api: there\n"),
         [
-            "t.yaml:3: collect.kubernetes.enabled: expected `auto`, `true` or `false`, came `yes`",
+            "t.yaml:3: collect.kubernetes.enabled: expected `auto`, `true` or `false`, came `maybe`",
             "t.yaml:4: collect.kubernetes.labels[0]: expected a key such as `app` or `app.kubernetes.io/*`, came `a b`",
             "t.yaml:5: collect.kubernetes.api: expected `in-cluster` or `{url, token_file, ca_file}`, came `there`",
         ]
