@@ -24,8 +24,7 @@ const TENANT: HeaderName = HeaderName::from_static("x-scope-orgid");
 /// Probes, of this program's own and of the protocols, which their programs ask without a token. None tells of what is stored.
 const OPEN: [&str; 5] = ["/healthz", "/readyz", "/health", "/info", "/grpc.health.v1.Health/Check"];
 /// What tells of the whole gateway.
-const ALL_TENANTS: [&str; 4] =
-    [METRICS, "/metrics/spans", "/api/v1/collect/files", "/api/v1/scrape/targets"];
+const ALL_TENANTS: [&str; 4] = [METRICS, "/metrics/spans", "/api/v1/collect/files", "/api/v1/scrape/targets"];
 const METRICS: &str = "/metrics";
 
 /// What a router takes. A cheap clone.

@@ -193,6 +193,6 @@ pub fn make() -> Option<(String, String)> {
     let mut random = [0; RANDOM];
     crypto::ring::default_provider().secure_random.fill(&mut random).ok()?;
     let token = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random));
-    let hash = Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = config::hex(&Sha256::digest(token.as_bytes()));
     Some((token, hash))
 }

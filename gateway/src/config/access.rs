@@ -151,6 +151,12 @@ fn sha256(text: &str) -> Result<[u8; 32], String> {
     hash.ok_or_else(|| "the SHA-256 of a token in 64 hex digits, as `trefoil token` prints it".to_owned())
 }
 
+/// As it is read back.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
+}
+
 fn tenant(text: &str) -> Result<String, String> {
     let (most, marks) = TENANT;
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || marks.as_bytes().contains(&byte);
@@ -170,8 +176,7 @@ impl Access {
             write!(out, "    - {{name: {}, roles: [{}]", quoted(&token.name), roles.join(", "))?;
             match &token.proof {
                 Proof::Sha256(hash) => {
-                    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-                    write!(out, ", sha256: '{hash}'")?;
+                    write!(out, ", sha256: '{}'", hex(hash))?;
                 }
                 Proof::File(file) => write!(out, ", token_file: {}", quoted(&file.display().to_string()))?,
             }

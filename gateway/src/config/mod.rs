@@ -33,6 +33,7 @@ use parsers::stage::{RedactConfig, StageConfig};
 use store::SamplingOptions;
 use upstream::ship::ShipOptions;
 
+pub(crate) use access::hex;
 pub use access::{Access, AccessToken, Limits, Proof, Role};
 pub use feeds::{Feed, Journal, Listen, Syslog};
 pub use kubernetes::Kubernetes;
