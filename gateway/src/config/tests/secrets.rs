@@ -6,7 +6,7 @@ use super::*;
 fn tokens_certificates_and_origins_are_checked_key_by_key() {
     let hash = "a".repeat(64);
     let text = format!(
-        "server:\n  tls: {{cert_file: /c}}\n  cors: {{origins: ['https://g/', 'g']}}\naccess:\n  tokens:\n    - {{name: a, role: raed, sha256: {hash}}}\n    - {{name: a, role: read, sha256: abc}}\n    - {{role: read}}\n    - {{name: b, role: read, roles: [read], sha256: {hash}, token_file: /t}}\n    - {{name: c, role: read, sha256: {hash}, tenant: 'a|b', limits: {{requests_per_second: 0, max_body: 1}}}}\n    - {{name: c, role: read, sha256: {hash}}}\n"
+        "server:\n  tls: {{cert_file: /c}}\n  cors: {{origins: ['https://g/', 'g']}}\naccess:\n  tokens:\n    - {{name: a, role: raed, sha256: {hash}}}\n    - {{name: a, role: read, sha256: abc}}\n    - {{role: read}}\n    - {{name: b, role: read, roles: [read], sha256: {hash}, token_file: /t}}\n    - {{name: c, role: read, sha256: {hash}, tenant: 'a|b', limits: {{requests_per_second: 0, max_body_byte: 1}}}}\n    - {{name: c, role: read, sha256: {hash}}}\n"
     );
     let found = mistakes(&text);
     let expected = [
@@ -21,7 +21,7 @@ fn tokens_certificates_and_origins_are_checked_key_by_key() {
         "t.yaml:9: access.tokens[3].token_file: expected only one of `sha256`, `token_file`",
         "t.yaml:10: access.tokens[4].tenant: expected one name",
         "t.yaml:10: access.tokens[4].limits.requests_per_second: expected a number above 0",
-        "t.yaml:10: access.tokens[4].limits.max_body: unknown key; did you mean `max_body_bytes`?",
+        "t.yaml:10: access.tokens[4].limits.max_body_byte: unknown key; did you mean `max_body_bytes`?",
         "t.yaml:11: access.tokens[5]: another token is named `c`",
     ];
     for (found, expected) in found.iter().zip(expected) {
