@@ -55,7 +55,9 @@ impl Tailer {
                 self.known(path).as_ref().and_then(Known::notes).is_some_and(|notes| notes.excluded)
             });
         self.excluded = excluded;
-        back.iter().for_each(|path: &Arc<str>| self.discovery.look_again(path));
+        for path in &back {
+            self.discovery.look_again(path);
+        }
         self.change_chains(|before, now| before != now);
     }
 
