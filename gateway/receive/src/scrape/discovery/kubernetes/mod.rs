@@ -117,7 +117,9 @@ impl Follower<Pod> for InSpace {
     fn replaced(&self, pods: Vec<Pod>) {
         self.known.change(self.number, |space| {
             space.pods.clear();
-            pods.iter().for_each(|pod| space.put(pod));
+            for pod in &pods {
+                space.put(pod);
+            }
         });
     }
 
