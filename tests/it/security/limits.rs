@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use reqwest::{Body, Client, Method};
 use tests::harness::{Http, until};
 
-use super::{READ, access, bearer, start, token};
+use super::{READ, access, bearer, start, text, token};
 
 const SLOW: &str = "trefoil_of_a_sender_with_few_requests";
 const THIN: &str = "trefoil_of_a_sender_with_few_bytes";
@@ -56,11 +56,11 @@ async fn a_token_over_its_rate_is_told_when_to_come_back() -> Result<()> {
 
     let large = format!("{{{}}}", " ".repeat(200));
     let chunked =
-        |text: &str| Body::wrap_stream(futures::stream::iter([Ok::<_, std::io::Error>(text.to_owned())]));
+        |said: &str| Body::wrap_stream(futures::stream::iter([Ok::<_, std::io::Error>(said.to_owned())]));
     for body in [large.clone().into(), chunked(&large)] {
         let answer = send(SMALL, json, body).await?;
         ensure!(answer.status() == 413, "{}", answer.status());
-        ensure!(answer.text().await?.contains("100 bytes"));
+        ensure!(text(answer).await?.contains("100 bytes"));
     }
     for body in ["{}".into(), chunked("{}")] {
         ensure!(send(SMALL, json, body).await?.status() == 200);

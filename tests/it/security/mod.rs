@@ -12,7 +12,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
-use tests::program::Program;
+use reqwest::Response;
+use serde_json::Value;
+use tests::program::{Program, body};
 
 /// Tokens, made at random once and for all.
 const INGEST: &str = "trefoil_zb5eSggP9Qn1C7hVbXU0TzNgxVQ1mJXk3b8m1cV0ing";
@@ -26,6 +28,16 @@ fn hash(token: &str) -> Result<String> {
     child.stdin.take().context("a pipe")?.write_all(token.as_bytes())?;
     let said = String::from_utf8(child.wait_with_output()?.stdout)?;
     Ok(said.split(' ').next().context("a hash")?.to_owned())
+}
+
+/// The body of an answer as text.
+async fn text(answer: Response) -> Result<String> {
+    Ok(String::from_utf8(body(answer).await?)?)
+}
+
+/// The body of an answer as JSON.
+async fn json_of(answer: Response) -> Result<Value> {
+    Ok(serde_json::from_slice(&body(answer).await?)?)
 }
 
 /// `Authorization` with a token.

@@ -16,7 +16,7 @@ use tests::harness::{Process, client, run, until};
 use tests::program::binary;
 
 use super::authority::{Authority, server};
-use super::{INGEST, READ, access, bearer, start};
+use super::{INGEST, READ, access, bearer, json_of, start, text};
 
 const SOON: Duration = Duration::from_mins(1);
 
@@ -59,7 +59,7 @@ async fn every_listener_speaks_tls_and_offers_http_2() -> Result<()> {
         ensure!(plain.is_err(), "{plain:?}");
     }
     let sources = https.get(format!("https://{}/grafana/datasources.yaml", trefoil.main)).send().await?;
-    let text = sources.text().await?;
+    let text = text(sources).await?;
     let (tls, open) = (format!("https://{}", trefoil.main), format!("http://{}", trefoil.main));
     ensure!(text.contains(&tls) && !text.contains(&open), "{text}");
     trefoil.stop().await
@@ -106,7 +106,7 @@ async fn opentelemetrys_sdk_is_heard_over_tls_with_its_certificate_and_a_token()
         let (taken, trace) = sdk(way, &endpoint, &with(&certificate, &key, INGEST)).await?;
         ensure!(taken, "{way}");
         let found = https.get(format!("https://{}/api/v1/traces/{trace}", trefoil.main));
-        let found: Value = found.header("authorization", bearer(READ)).send().await?.json().await?;
+        let found = json_of(found.header("authorization", bearer(READ)).send().await?).await?;
         ensure!(found["spans"][0]["name"] == json!(way), "{found}");
         let (taken, trace) = sdk(way, &endpoint, &with(&certificate, &key, READ)).await?;
         ensure!(!taken, "{way}: a token for reading");
@@ -132,7 +132,7 @@ async fn a_new_certificate_is_taken_while_connections_go_on_and_a_broken_one_is_
     let trefoil = start(folder.path(), "", &server(&files, None)).await?;
     let url = format!("https://{}/metrics", trefoil.main);
     let open = old.client(None)?;
-    let text = async |client: &reqwest::Client| anyhow::Ok(client.get(&url).send().await?.text().await?);
+    let text = async |client: &reqwest::Client| text(client.get(&url).send().await?).await;
     text(&open).await?;
 
     // A certificate that is none: the old one goes on, and it is counted.
@@ -182,7 +182,7 @@ async fn an_agent_ships_and_a_command_asks_over_tls_with_certificates_and_tokens
     let url = format!("https://{}/api/v1/traces/{TRACE}", trefoil.main);
     until("the line", SOON, || async {
         let answer = https.get(&url).header("authorization", bearer(READ)).send().await?;
-        let answer: Value = answer.json().await?;
+        let answer = json_of(answer).await?;
         ensure!(
             answer["logs"][0]["line"].as_str().is_some_and(|line| line.ends_with("over TLS")),
             "{answer}"

@@ -2,11 +2,11 @@
 
 use anyhow::{Result, ensure};
 use reqwest::{Client, Response};
-use serde_json::{Value, json};
+use serde_json::json;
 use tests::harness::{Http, until};
 use tests::program::SECRET_TOKEN;
 
-use super::{ADMIN, INGEST, READ, RED, access, bearer, start, token};
+use super::{ADMIN, INGEST, READ, RED, access, bearer, json_of, start, text, token};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -77,7 +77,7 @@ async fn allowed(answer: Response, shown: bool, what: &str) -> Result<bool> {
     }
     ensure!(headers.contains_key("www-authenticate") == (status == 401), "{what}: {headers:?}");
     ensure!(shown || status == 401, "{what}: {status}");
-    let body: Value = answer.json().await?;
+    let body = json_of(answer).await?;
     ensure!(
         body["status"] == "error" && body["error"].as_str().is_some_and(|text| text.contains("token")),
         "{body}"
@@ -150,7 +150,7 @@ async fn each_role_may_do_what_it_is_for_and_nothing_else() -> Result<()> {
         }
     }
     let counted = http.get(format!("{main}/metrics")).header("authorization", bearer(READ)).send().await?;
-    let counted = counted.text().await?;
+    let counted = text(counted).await?;
     for reason in ["unauthenticated", "forbidden"] {
         let series = format!("trefoil_access_refused_requests_total{{reason=\"{reason}\"}} ");
         let value = counted.lines().find_map(|line| line.strip_prefix(&series)?.parse::<f64>().ok());
