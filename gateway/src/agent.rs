@@ -24,21 +24,26 @@ use serve::Metrics as _;
 use tail::feed::{Means, standard_input};
 use tail::position::{Noting, PositionsFile};
 
+use crate::access::{Access, AccessError};
 use crate::collected::Collected;
 use crate::config::Config;
 use crate::feeds::{self, Feeds, has_feeds};
+use crate::front::Front;
 use crate::listener::{BindError, Listener};
+use crate::pods::NodePods;
 use crate::promtail_positions::ImportError;
 use crate::reload::Reload;
+use crate::renewed::Renewed;
 use crate::telemetry::Exposition;
+use crate::tls::{Certificates, TlsError};
 use crate::{app, promtail_positions, reload, sources, telemetry};
 
 /// The DaemonSet half.
-#[derive(Debug)]
 pub struct Agent {
     /// Where probes and metrics are.
     pub main: SocketAddr,
     reloadable: Arc<Reloadable>,
+    renewed: Vec<Arc<dyn Renewed>>,
     reloads: Arc<reload::Counters>,
     shutdown: CancellationToken,
     tasks: TaskTracker,
@@ -47,9 +52,11 @@ pub struct Agent {
 /// What another configuration can change while the agent runs.
 struct Reloadable {
     plans: watch::Sender<tail::Plan>,
+    pods: Option<Arc<NodePods>>,
     shippers: watch::Sender<Arc<Shipper>>,
     shipped: Arc<upstream::ship::Counters>,
     agent: String,
+    access: Arc<Access>,
     current: Mutex<Config>,
 }
 
@@ -63,16 +70,20 @@ impl Reload for Reloadable {
     fn reload(&self, config: Config) -> Result<Vec<&'static str>, String> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let ship = config.ship.as_ref().ok_or_else(|| StartError::NoShip.to_string())?;
-        let plan = app::plan(&config, &self.agent)?;
+        let plan = app::plan(&config, &self.agent, self.pods.as_ref())?;
         if config.ship != current.ship {
             let shipper = Shipper::new(ship, Arc::new(Clock), Arc::clone(&self.shipped));
             self.shippers.send_replace(Arc::new(shipper.map_err(|error| format!("ship: {error}"))?));
+        }
+        if config.access != current.access {
+            self.access.take(config.access.as_ref()).map_err(|error| error.to_string())?;
         }
         self.plans.send_replace(plan);
         let waiting = [
             ("server", config.server != current.server),
             ("collect.journal", config.collect.journal != current.collect.journal),
             ("collect.syslog", config.collect.syslog != current.collect.syslog),
+            ("collect.kubernetes", config.collect.kubernetes != current.collect.kubernetes),
             ("derive (for the journal and syslog)", config.rules != current.rules && has_feeds(&current)),
             ("collect.positions_dir", config.collect.positions_dir != current.collect.positions_dir),
         ];
@@ -101,6 +112,12 @@ pub enum StartError {
     /// The positions of another agent.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// A certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A token.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// A rule; `check-config` says the same.
     #[error("derive.rules: {0}")]
     Rule(String),
@@ -134,10 +151,15 @@ impl Agent {
     /// Starts tailing and shipping.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let ship = config.ship.as_ref().ok_or(StartError::NoShip)?;
+        let certificates = config.server.tls.as_ref().map(Certificates::load).transpose()?.map(Arc::new);
+        let access = Arc::new(Access::load(config.access.as_ref())?);
         let listener = Listener::bind(config.server.listen, "probes and metrics", "server.listen").await?;
+        let listener = listener.with_tls(certificates.clone());
         let agent = agent_name(&config);
         let feeds = Feeds::bind(&config, &agent).await?;
-        let plan = app::plan(&config, &agent).map_err(StartError::Rule)?;
+        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let pods = NodePods::start(&config.collect, &shutdown);
+        let plan = app::plan(&config, &agent, pods.as_ref()).map_err(StartError::Rule)?;
         let deriver = Arc::clone(&plan.1);
         let (plans, following) = watch::channel(plan);
         let shipped = Arc::default();
@@ -157,16 +179,18 @@ impl Agent {
             &mut registry,
             vec![
                 sources::tail(Arc::clone(&tailed)),
+                sources::kubernetes(pods.as_ref()),
                 sources::shipper(Arc::clone(&shipped)),
                 sources::reloads(Arc::clone(&reloads)),
+                sources::access(Arc::clone(&access)),
             ],
         );
-        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let main = listener.address;
         let collected = serve::collect_router(Arc::new(Collected(Arc::clone(&tailed))));
         let surfaces =
             router(Arc::new(Exposition { registry, tailed: Arc::clone(&tailed) })).merge(collected);
-        tasks.spawn(listener.serve(surfaces, shutdown.clone()));
+        let front = Front::new(Arc::clone(&access), &config.server.origins);
+        tasks.spawn(listener.serve(front.around(front.reading(surfaces)), shutdown.clone()));
         // Positions are written until the tailer has ended.
         let tailing_done = CancellationToken::new();
         tasks.spawn(Arc::clone(&sink).keep_writing(tailing_done.clone()));
@@ -183,8 +207,11 @@ impl Agent {
             tailing_done.cancel();
         });
         tasks.close();
-        let reloadable = Reloadable { plans, shippers, shipped, agent, current: Mutex::new(config) };
-        Ok(Self { main, reloadable: Arc::new(reloadable), reloads, shutdown, tasks })
+        let mut renewed: Vec<Arc<dyn Renewed>> = vec![Arc::<Access>::clone(&access)];
+        renewed.extend(certificates.map(|certificates| certificates as Arc<dyn Renewed>));
+        let current = Mutex::new(config);
+        let reloadable = Reloadable { plans, pods, shippers, shipped, agent, access, current };
+        Ok(Self { main, reloadable: Arc::new(reloadable), renewed, reloads, shutdown, tasks })
     }
 
     /// Takes another configuration at SIGHUP ([`reload::hangups`]) and when the file changes.
@@ -194,6 +221,7 @@ impl Agent {
             Some(source),
             hangups,
             program,
+            self.renewed.clone(),
             counters,
             self.shutdown.clone(),
         ));
@@ -214,7 +242,7 @@ pub async fn ship_stdin(config: &Config, shutdown: CancellationToken) -> Result<
     let shipper = Shipper::new(ship, Arc::new(Clock), Arc::clone(&shipped))?;
     let (_shippers, newest) = watch::channel(Arc::new(shipper));
     let agent = agent_name(config);
-    let (_, deriver) = app::plan(config, &agent).map_err(StartError::Rule)?;
+    let (_, deriver) = app::plan(config, &agent, None).map_err(StartError::Rule)?;
     let means = Means { deriver, sink: Arc::new(ShipperSink(newest)), counters: Arc::default(), shutdown };
     let options = feeds::options(&config.collect.stdin, config, &agent);
     standard_input(std::io::stdin(), &options, means).await?;

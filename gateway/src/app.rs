@@ -29,24 +29,28 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use upstream::prometheus::{ForwardError, Prometheus, PrometheusOptions};
 
+use crate::access::{Access, AccessError};
 use crate::apm_keys::{self, KeysError};
 use crate::collected::Collected;
 use crate::config::{self, Config};
 use crate::feeds::{Feeds, SyslogError, has_feeds};
+use crate::front::Front;
 use crate::listener::{BindError, Listener};
 use crate::own_spans::OwnSpans;
+use crate::pods::NodePods;
 use crate::ports::Ports;
 use crate::promtail_positions::ImportError;
 use crate::reload::Reload;
+use crate::renewed::Renewed;
 use crate::scraped::Scraped;
 use crate::sinks::StoreSink;
-use crate::{pattern_feed, promtail_positions, reload, sources, span_metrics, telemetry};
+use crate::tls::{Certificates, TlsError};
+use crate::{exposed, pattern_feed, promtail_positions, reload, sources, span_metrics, telemetry};
 
 /// Who reads the files, in positions that the store keeps: the program itself.
 const LOCAL_AGENT: &str = "local";
 
 /// A gateway that runs.
-#[derive(Debug)]
 pub struct App {
     /// The main listener.
     pub main: SocketAddr,
@@ -58,6 +62,7 @@ pub struct App {
     pub receivers: Vec<(&'static str, SocketAddr)>,
     store: Store,
     reloadable: Arc<Reloadable>,
+    renewed: Vec<Arc<dyn Renewed>>,
     reloads: Arc<reload::Counters>,
     shutdown: CancellationToken,
     tasks: TaskTracker,
@@ -67,9 +72,11 @@ pub struct App {
 #[derive(Debug)]
 struct Reloadable {
     plans: watch::Sender<tail::Plan>,
+    pods: Option<Arc<NodePods>>,
     /// What finds ids in what is received.
     derivers: watch::Sender<Arc<Deriver>>,
     scrapes: watch::Sender<ScrapeOptions>,
+    access: Arc<Access>,
     current: Mutex<Config>,
 }
 
@@ -83,11 +90,15 @@ impl Reload for Reloadable {
             ("metrics_from_spans", config.metrics_from_spans != current.metrics_from_spans),
             ("collect.journal", config.collect.journal != current.collect.journal),
             ("collect.syslog", config.collect.syslog != current.collect.syslog),
+            ("collect.kubernetes", config.collect.kubernetes != current.collect.kubernetes),
             ("receive", config.receive != current.receive),
             ("derive (for the journal and syslog)", config.rules != current.rules && has_feeds(&current)),
             ("upstream", config.prometheus != current.prometheus),
         ];
-        let plan = plan(&config, LOCAL_AGENT)?;
+        let plan = plan(&config, LOCAL_AGENT, self.pods.as_ref())?;
+        if config.access != current.access {
+            self.access.take(config.access.as_ref()).map_err(|error| error.to_string())?;
+        }
         self.derivers.send_replace(Arc::clone(&plan.1));
         self.plans.send_replace(plan);
         self.scrapes.send_if_modified(|scrapes| {
@@ -118,6 +129,12 @@ pub enum StartError {
     /// What Elastic APM's agents have to show.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// A certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A token.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// A rule; `check-config` says the same.
     #[error("derive.rules: {0}")]
     Rule(String),
@@ -135,15 +152,24 @@ pub enum StartError {
 impl App {
     /// Makes every part, starts it, and returns once all ports are bound and the store is open.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        let certificates = config.server.tls.as_ref().map(Certificates::load).transpose()?.map(Arc::new);
+        let access = Arc::new(Access::load(config.access.as_ref())?);
+        exposed::warn(&config);
+        let listening = &config.receive.otlp;
+        let otlp_tls = certificates.clone().filter(|_| listening.tls);
         let main = Listener::bind(config.server.listen, "the main port", "server.listen").await?;
-        let grpc = Listener::bind(config.receive.otlp.grpc, "OTLP gRPC", "receive.otlp.grpc").await?;
-        let http = Listener::bind(config.receive.otlp.http, "OTLP HTTP", "receive.otlp.http").await?;
+        let grpc = Listener::bind(listening.grpc, "OTLP gRPC", "receive.otlp.grpc").await?;
+        let http = Listener::bind(listening.http, "OTLP HTTP", "receive.otlp.http").await?;
+        let main = main.with_tls(certificates.clone());
+        let (grpc, http) = (grpc.with_tls(otlp_tls.clone()), http.with_tls(otlp_tls));
         let addresses = (main.address, grpc.address, http.address);
         let feeds = Feeds::bind(&config, LOCAL_AGENT).await?;
-        let ports = Ports::bind(&config.receive).await?;
+        let ports = Ports::bind(&config.receive, certificates.as_ref()).await?;
         let receivers = ports.addresses();
 
-        let plan = plan(&config, LOCAL_AGENT).map_err(StartError::Rule)?;
+        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let pods = NodePods::start(&config.collect, &shutdown);
+        let plan = plan(&config, LOCAL_AGENT, pods.as_ref()).map_err(StartError::Rule)?;
         let deriver = Arc::clone(&plan.1);
         let (plans, following) = watch::channel(plan);
         let (derivers, newest_deriver) = watch::channel(Arc::clone(&deriver));
@@ -156,7 +182,6 @@ impl App {
         let reloads = Arc::<reload::Counters>::default();
         let tailed = Arc::new(tail::Counters::default());
         let received = Arc::new(receive::Counters::default());
-        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let of_spans = config.metrics_from_spans.enabled.then(|| {
             let settings = &config.metrics_from_spans;
             span_metrics::start(&settings.options, settings.interval, store.clone(), shutdown.clone())
@@ -196,11 +221,13 @@ impl App {
             &mut registry,
             vec![
                 sources::tail(Arc::clone(&tailed)),
+                sources::kubernetes(pods.as_ref()),
                 sources::receivers(received),
                 sources::scrapes(Arc::clone(&scraping)),
                 sources::store(store.clone()),
                 sources::reloads(Arc::clone(&reloads)),
                 sources::span_metrics(counted.clone()),
+                sources::access(Arc::clone(&access)),
             ],
         );
         let (own_spans, storing) = OwnSpans::new(Arc::new(sink.uncounted()), shutdown.clone());
@@ -234,6 +261,7 @@ impl App {
             own,
             log_retention: config.store.logs,
             external_url: config.server.external_url.clone(),
+            tls: certificates.is_some(),
             request_timeout: serve::DEFAULT_REQUEST_TIMEOUT,
         });
         let surfaces = match mcp_options(&config.server) {
@@ -241,14 +269,21 @@ impl App {
             None => surfaces,
         };
 
+        let front = Front::new(Arc::clone(&access), &config.server.origins);
+        // Where Elastic's agents have tokens and keys of their own, those count.
+        let apm_has_keys = config.receive.elastic_apm.has_keys();
+        let of_apm = |router| if apm_has_keys { router } else { front.receiving(router) };
         let received =
             otlp.http().merge(otlp.grpc()).merge(zipkin.http()).merge(jaeger.http()).merge(jaeger.grpc());
-        let received = received.merge(elastic_apm.http()).merge(loki_push.http()).merge(remote_write.http());
-        let all = serve::mounted(surfaces.merge(received), config.server.external_url.as_deref());
-        tasks.spawn(main.serve(all, shutdown.clone()));
-        ports.serve(&zipkin, &jaeger, &elastic_apm, &tasks, &shutdown);
-        tasks.spawn(grpc.serve(otlp.grpc_port(), shutdown.clone()));
-        tasks.spawn(http.serve(otlp.http_port(), shutdown.clone()));
+        let received = front.receiving(received.merge(loki_push.http()).merge(remote_write.http()));
+        let received = received.merge(of_apm(elastic_apm.http()));
+        let all = front.reading(surfaces).merge(received);
+        let all = serve::mounted(all, config.server.external_url.as_deref());
+        tasks.spawn(main.serve(front.around(all), shutdown.clone()));
+        ports.serve(&zipkin, &jaeger, of_apm(elastic_apm.port()), &front, &tasks, &shutdown);
+        let (grpc_port, http_port) = (front.receiving(otlp.grpc_port()), front.receiving(otlp.http_port()));
+        tasks.spawn(grpc.serve(front.around(grpc_port), shutdown.clone()));
+        tasks.spawn(http.serve(front.around(http_port), shutdown.clone()));
         let mut positions = store.positions(LOCAL_AGENT);
         if let Some(file) = config.collect.import_positions.as_deref().filter(|_| positions.is_empty()) {
             positions = promtail_positions::read(file, LOCAL_AGENT)?;
@@ -264,15 +299,30 @@ impl App {
         tasks.spawn(receive::scrape::run(scraped, intake, scraping, shutdown.clone()));
         tasks.spawn(tail::run(following, sink, positions, tailed, shutdown.clone()));
         tasks.close();
-        let reloadable = Arc::new(Reloadable { plans, derivers, scrapes, current: Mutex::new(config) });
+        let mut renewed: Vec<Arc<dyn Renewed>> = vec![Arc::<Access>::clone(&access)];
+        renewed.extend(certificates.map(|certificates| certificates as Arc<dyn Renewed>));
+        let current = Mutex::new(config);
+        let reloadable = Arc::new(Reloadable { plans, pods, derivers, scrapes, access, current });
         let (main, otlp_grpc, otlp_http) = addresses;
-        Ok(Self { main, otlp_grpc, otlp_http, receivers, store, reloadable, reloads, shutdown, tasks })
+        Ok(Self {
+            main,
+            otlp_grpc,
+            otlp_http,
+            receivers,
+            store,
+            reloadable,
+            renewed,
+            reloads,
+            shutdown,
+            tasks,
+        })
     }
 
     /// Takes another configuration at SIGHUP ([`reload::hangups`]) and when the file changes.
     pub fn keep_reloading(&self, source: Option<reload::Source>, hangups: Option<Signal>) {
         let (program, counters) = (Arc::clone(&self.reloadable), Arc::clone(&self.reloads));
-        self.tasks.spawn(reload::keep_reloading(source, hangups, program, counters, self.shutdown.clone()));
+        let (renewed, shutdown) = (self.renewed.clone(), self.shutdown.clone());
+        self.tasks.spawn(reload::keep_reloading(source, hangups, program, renewed, counters, shutdown));
     }
 
     /// Stops taking new work, lets what is under way end, seals nothing: the journal has it all.
@@ -305,13 +355,14 @@ fn store_options(config: &Config) -> StoreOptions {
 
 /// What to tail and how, by an agent of this name; `serve` and `agent` do it alike. An error names the rules at fault;
 /// `check-config` says the same.
-pub(crate) fn plan(config: &Config, agent: &str) -> Result<tail::Plan, String> {
+pub(crate) fn plan(config: &Config, agent: &str, pods: Option<&Arc<NodePods>>) -> Result<tail::Plan, String> {
     let deriver = Deriver::new(&config.rules)
         .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
     let options = tail::TailOptions {
         files: config.collect.files.iter().map(source).collect(),
         exclude: config.collect.exclude.clone(),
         node: config.collect.node.as_deref().map(Arc::from),
+        pods: pods.map(|pods| Arc::clone(pods) as Arc<dyn tail::Pods>),
         max_files: tail::files_allowed(),
         ..tail::TailOptions::new(agent)
     };

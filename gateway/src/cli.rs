@@ -1,6 +1,8 @@
 //! The command line: one function a command, each a page at most.
 #![allow(clippy::print_stdout, reason = "this module is what a person at a terminal talks to")]
 
+mod trace;
+
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,9 +13,11 @@ use parsers::stage::Pipeline;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::access;
 use crate::app::App;
+use crate::caller::Caller;
 use crate::config::{self, Config, LoadError};
-use crate::{demo, doctor, parse_view, provision, reload, trace_view};
+use crate::{demo, doctor, parse_view, provision, reload};
 
 /// Log, trace and metric correlation gateway.
 #[derive(Debug, Parser)]
@@ -91,7 +95,12 @@ enum Command {
         /// The gateway to ask.
         #[arg(long, env = "TREFOIL_URL", default_value = "http://127.0.0.1:8080")]
         url: String,
+        /// Who asks it.
+        #[command(flatten)]
+        caller: Caller,
     },
+    /// Make a token for `access.tokens`: the token itself, for whoever is to have it, and its hash, for the configuration.
+    Token,
     /// Follow one real request through every link that Grafana would offer, and say which is dead and what would mend it.
     Doctor(Box<doctor::Arguments>),
     /// Generate what another program needs to read Trefoil.
@@ -145,12 +154,13 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Parse { config } => parse(config.as_deref()),
         Command::CheckConfig { file } => check_config(&file),
         Command::Convert { from: Tool::Promtail, file } => convert_promtail(&file),
+        Command::Token => token(),
         Command::Doctor(arguments) => examine(&arguments),
-        Command::Trace { id, json, limit, cursor, min_confidence, url } => {
+        Command::Trace { id, json, limit, cursor, min_confidence, url, caller } => {
             let mut query = vec![("limit", limit.to_string()), ("mentions", "true".to_owned())];
             query.extend(cursor.map(|cursor| ("cursor", cursor)));
             query.extend(min_confidence.map(|least| ("min_confidence", least.to_string())));
-            trace(&id, json, &url, &query)
+            trace::show(&id, json, &url, &query, &caller)
         }
         Command::Provision { reader: Reader::Grafana(arguments) } => provision_grafana(&arguments),
     }
@@ -262,6 +272,8 @@ fn demo(path: Option<&Path>) -> Result<(), Failure> {
     std::fs::create_dir_all(&pods_dir).map_err(failed)?;
     config.store.dir = folder.path().join("data");
     config.collect.files = vec![config::Files::new(format!("{}/*/*/*.log", pods_dir.display()))];
+    // The shop has no token and no certificates.
+    (config.access, config.server.tls) = (None, None);
     if path.is_none() {
         // The shop speaks OTLP, and whoever looks at the demo may well have a Zipkin or a Jaeger running.
         config.receive = config.receive.on_fewest_ports();
@@ -346,16 +358,15 @@ fn convert_promtail(file: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Bytes of an answer that are read at most: one look-up is bounded far below by the server.
-const MAX_ANSWER: usize = 256 << 20;
-
 fn examine(arguments: &doctor::Arguments) -> Result<(), Failure> {
     let wrong = |message: String| Failure { message, code: 2 };
-    let findings = runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let client = arguments.caller.of(&arguments.url).map_err(wrong)?;
+    let findings = runtime.block_on(async {
         let (sources, doorway) = match (&arguments.grafana, &arguments.datasources) {
             (Some(grafana), _) => {
                 let access = provision::Access::from_environment(|name| std::env::var(name).ok());
-                let doorway = doctor::Doorway::through(grafana, access);
+                let doorway = doctor::Doorway::through(client, grafana, access);
                 (doctor::of_grafana(grafana, &doorway).await.map_err(failed)?, doorway)
             }
             (None, Some(file)) => {
@@ -363,12 +374,12 @@ fn examine(arguments: &doctor::Arguments) -> Result<(), Failure> {
                     .map_err(|error| wrong(format!("{}: {error}", file.display())))?;
                 let sources = doctor::of_provisioning(&text)
                     .map_err(|error| wrong(format!("{}: {error}", file.display())))?;
-                (sources, doctor::Doorway::direct())
+                (sources, doctor::Doorway::direct(client))
             }
             (None, None) => {
                 let target = dashboards::Target::new(dashboards::TargetKind::File, arguments.url.as_str());
                 let text = dashboards::datasources(&target).map_err(failed)?;
-                (doctor::of_provisioning(&text).map_err(failed)?, doctor::Doorway::direct())
+                (doctor::of_provisioning(&text).map_err(failed)?, doctor::Doorway::direct(client))
             }
         };
         Ok::<_, Failure>(doctor::examine(&sources, &doorway, arguments.id.as_deref()).await)
@@ -408,55 +419,10 @@ fn provision_grafana(arguments: &provision::Arguments) -> Result<(), Failure> {
     Err(failed(differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
 }
 
-fn trace(id: &str, json: bool, url: &str, query: &[(&str, String)]) -> Result<(), Failure> {
-    runtime()?.block_on(async {
-        let address = format!("{}/api/v1/traces/{}", url.trim_end_matches('/'), percent(id));
-        let mut answer =
-            reqwest::Client::new().get(&address).query(query).send().await.map_err(|error| Failure {
-                message: format!(
-                    "no Trefoil answers at {url} ({}); give its address with --url",
-                    root_cause(&error)
-                ),
-                code: 1,
-            })?;
-        let status = answer.status();
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(failed(format!("the answer is over {MAX_ANSWER} bytes")));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        let found = status.is_success();
-        if !found && status != reqwest::StatusCode::NOT_FOUND {
-            return Err(failed(format!("{url} answered {status}: {}", String::from_utf8_lossy(&body))));
-        }
-        if json {
-            std::io::stdout().write_all(&body).map_err(failed)?;
-        } else {
-            let value: serde_json::Value = serde_json::from_slice(&body)
-                .map_err(|error| failed(format!("{url} did not answer as a Trefoil: {error}")))?;
-            let options = trace_view::RenderOptions {
-                width: terminal_width(),
-                color: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-            };
-            print!("{}", trace_view::render(&value, &options));
-        }
-        if found { Ok(()) } else { Err(Failure { message: format!("nothing is stored of {id}"), code: 3 }) }
-    })
-}
-
-/// An id as one path segment: spellings hold `:`, `;`, `=` and `/`.
-fn percent(id: &str) -> String {
-    let mut out = String::new();
-    for byte in id.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
-            out.push(byte as char);
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+fn token() -> Result<(), Failure> {
+    let (token, hash) = access::make().ok_or_else(|| failed("the system gives no randomness"))?;
+    println!("token:  {token}\nsha256: {hash}");
+    Ok(())
 }
 
 pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
@@ -465,16 +431,4 @@ pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
         cause = next;
     }
     cause.to_string()
-}
-
-/// What most terminals have when they do not say.
-const DEFAULT_WIDTH: usize = 120;
-
-fn terminal_width() -> usize {
-    rustix::termios::tcgetwinsize(std::io::stdout())
-        .ok()
-        .map(|size| size.ws_col as usize)
-        .filter(|&columns| columns >= 40)
-        .or_else(|| std::env::var("COLUMNS").ok()?.parse().ok())
-        .unwrap_or(DEFAULT_WIDTH)
 }

@@ -37,6 +37,7 @@ fn file(report: &ContainerReport, now: u64) -> CollectedFile {
         invalid_utf8_lines: get(&report.invalid_utf8),
         bytes_lost: Lost::ALL.iter().map(|reason| report.lost(*reason)).sum(),
         losses: Lost::ALL.iter().map(|reason| report.losses(*reason)).sum(),
+        problems: report.problems.clone(),
         recent_losses: report.recent_losses().iter().map(loss).collect(),
     }
 }

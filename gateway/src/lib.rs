@@ -2,28 +2,35 @@
 //!
 //! This is a library as well, so that the tests boot the real thing.
 
+pub mod access;
 pub mod agent;
 mod apm_keys;
 pub mod app;
+pub mod caller;
 pub mod cli;
 mod collected;
 pub mod config;
 pub mod demo;
 pub mod doctor;
+mod exposed;
 pub mod feeds;
+mod front;
 pub mod listener;
 mod own_spans;
 pub mod parse_view;
 mod pattern_feed;
+mod pods;
 mod ports;
 mod promtail_positions;
 pub mod provision;
 pub mod reload;
+pub mod renewed;
 mod scraped;
 mod sinks;
 mod sources;
 mod span_metrics;
 mod stalled;
 pub mod telemetry;
+pub mod tls;
 pub mod trace_view;
 mod unread;

@@ -1,5 +1,7 @@
-//! Bound listeners that serve HTTP/1.1 and HTTP/2 (prior knowledge) on one port, and drain when told to stop.
+//! Bound listeners that serve HTTP/1.1 and HTTP/2 on one port, with TLS or without (then HTTP/2 by prior knowledge), and drain
+//! when told to stop.
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,14 +12,16 @@ use axum::extract::Request;
 use axum::middleware::from_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::stalled::Stalling;
+use crate::tls::Certificates;
 use crate::unread::read_to_the_end;
 
 /// Open connections a listener; more wait in the kernel's queue. A node's agents and a Grafana are far below.
@@ -48,6 +52,7 @@ pub struct Listener {
     /// Where, with the port that the system chose for 0.
     pub address: SocketAddr,
     socket: TcpListener,
+    certificates: Option<Arc<Certificates>>,
 }
 
 /// Bytes of datagrams that may wait to be read: some hundred of the largest, where the system's default holds three.
@@ -89,7 +94,12 @@ impl Listener {
         let fail = |error| BindError { address, purpose, key, can_be_off: false, error };
         let socket = TcpListener::bind(address).await.map_err(fail)?;
         let address = socket.local_addr().map_err(fail)?;
-        Ok(Self { address, socket })
+        Ok(Self { address, socket, certificates: None })
+    }
+
+    /// Speaks TLS with these certificates; without any, it does not.
+    pub fn with_tls(self, certificates: Option<Arc<Certificates>>) -> Self {
+        Self { certificates, ..self }
     }
 
     /// As [`Listener::bind`], if there is an address.
@@ -129,26 +139,24 @@ impl Listener {
                 }
             };
             let _ = stream.set_nodelay(true);
-            let heard = Arc::new(AtomicBool::new(false));
-            let mark = Arc::clone(&heard);
-            let service = router.clone().map_request(move |request: Request<_>| {
-                mark.store(true, Ordering::Relaxed);
-                request
-            });
-            let connection = builder
-                .serve_connection_with_upgrades(
-                    TokioIo::new(Stalling::new(stream, WRITE_TIMEOUT)),
-                    TowerToHyperService::new(service),
-                )
-                .into_owned();
-            let mut watched = Box::pin(graceful.watch(connection));
+            let stream = Stalling::new(stream, WRITE_TIMEOUT);
+            let talk = Talk { builder: builder.clone(), router: router.clone(), watcher: graceful.watcher() };
+            let acceptor = self.certificates.as_ref().map(|certificates| certificates.acceptor());
+            let shutdown = shutdown.clone();
             tokio::spawn(async move {
-                // The builder's own timeouts begin when it knows the protocol: a client that sends nothing, or the first
-                // letters of a request, would hold its place for ever.
-                let ended = match tokio::time::timeout(HEAD_TIMEOUT, &mut watched).await {
-                    Ok(ended) => ended,
-                    Err(_) if !heard.load(Ordering::Relaxed) => Err("no request head in time".into()),
-                    Err(_) => watched.await,
+                let ended = match acceptor {
+                    None => talk.over(stream).await,
+                    Some(acceptor) => {
+                        let agreed = tokio::select! {
+                            agreed = tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)) => agreed,
+                            () = shutdown.cancelled() => return,
+                        };
+                        match agreed {
+                            Ok(Ok(stream)) => talk.over(stream).await,
+                            Ok(Err(error)) => Err(error.into()),
+                            Err(_) => Err("no TLS handshake in time".into()),
+                        }
+                    }
                 };
                 if let Err(error) = ended {
                     tracing::debug!(%error, "a connection ended early");
@@ -159,6 +167,39 @@ impl Listener {
         drop(self.socket);
         if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
             tracing::warn!("requests were still under way after {DRAIN:?}; they were cut off");
+        }
+    }
+}
+
+/// What is said on one connection.
+struct Talk {
+    builder: Builder<TokioExecutor>,
+    router: Router,
+    watcher: Watcher,
+}
+
+impl Talk {
+    async fn over<S>(self, stream: S) -> Result<(), Box<dyn Error + Send + Sync>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let heard = Arc::new(AtomicBool::new(false));
+        let mark = Arc::clone(&heard);
+        let service = self.router.map_request(move |request: Request<_>| {
+            mark.store(true, Ordering::Relaxed);
+            request
+        });
+        let connection = self
+            .builder
+            .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service))
+            .into_owned();
+        let mut watched = Box::pin(self.watcher.watch(connection));
+        // The builder's own timeouts begin when it knows the protocol: a client that sends nothing, or the first
+        // letters of a request, would hold its place for ever.
+        match tokio::time::timeout(HEAD_TIMEOUT, &mut watched).await {
+            Ok(ended) => ended,
+            Err(_) if !heard.load(Ordering::Relaxed) => Err("no request head in time".into()),
+            Err(_) => watched.await,
         }
     }
 }

@@ -2,15 +2,18 @@
 //! somewhere to put what comes.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use receive::elastic_apm::ElasticApm;
+use axum::Router;
 use receive::jaeger::{Jaeger, Protocol};
 use receive::zipkin::Zipkin;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Receive;
+use crate::front::Front;
 use crate::listener::{BindError, Datagrams, Listener};
+use crate::tls::Certificates;
 
 /// Bound ports.
 #[derive(Debug)]
@@ -25,17 +28,22 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Binds all that are not off.
-    pub async fn bind(config: &Receive) -> Result<Self, BindError> {
-        let jaeger = &config.jaeger;
-        let listen = Listener::bind_unless_off;
+    /// Binds all that are not off; those speak TLS that do not have it off.
+    pub async fn bind(config: &Receive, certificates: Option<&Arc<Certificates>>) -> Result<Self, BindError> {
+        let (zipkin, jaeger, apm) = (&config.zipkin, &config.jaeger, &config.elastic_apm);
+        let listen = async |address, tls: bool, purpose, key| {
+            let bound = Listener::bind_unless_off(address, purpose, key).await?;
+            let certificates = certificates.filter(|_| tls).cloned();
+            Ok(bound.map(|listener| listener.with_tls(certificates)))
+        };
         let hear = Datagrams::bind_unless_off;
         Ok(Self {
-            zipkin: listen(config.zipkin.http, ZIPKIN, "receive.zipkin.http").await?,
-            elastic_apm: listen(config.elastic_apm.http, ELASTIC_APM, "receive.elastic_apm.http").await?,
-            jaeger_http: listen(jaeger.http, JAEGER_HTTP, "receive.jaeger.http").await?,
-            jaeger_grpc: listen(jaeger.grpc, JAEGER_GRPC, "receive.jaeger.grpc").await?,
-            jaeger_sampling: listen(jaeger.sampling, JAEGER_SAMPLING, "receive.jaeger.sampling").await?,
+            zipkin: listen(zipkin.http, zipkin.tls, ZIPKIN, "receive.zipkin.http").await?,
+            elastic_apm: listen(apm.http, apm.tls, ELASTIC_APM, "receive.elastic_apm.http").await?,
+            jaeger_http: listen(jaeger.http, jaeger.tls, JAEGER_HTTP, "receive.jaeger.http").await?,
+            jaeger_grpc: listen(jaeger.grpc, jaeger.tls, JAEGER_GRPC, "receive.jaeger.grpc").await?,
+            jaeger_sampling: listen(jaeger.sampling, jaeger.tls, JAEGER_SAMPLING, "receive.jaeger.sampling")
+                .await?,
             jaeger_compact: hear(jaeger.udp_compact, JAEGER_COMPACT, "receive.jaeger.udp_compact").await?,
             jaeger_binary: hear(jaeger.udp_binary, JAEGER_BINARY, "receive.jaeger.udp_binary").await?,
         })
@@ -56,25 +64,27 @@ impl Ports {
         listeners.chain(sockets).collect()
     }
 
-    /// Serves until shutdown.
+    /// Serves until shutdown. `elastic_apm` is its router, which may have tokens of its own.
     pub fn serve(
         self,
         zipkin: &Zipkin,
         jaeger: &Jaeger,
-        elastic_apm: &ElasticApm,
+        elastic_apm: Router,
+        front: &Front,
         tasks: &TaskTracker,
         shutdown: &CancellationToken,
     ) {
         let listeners = [
-            (self.zipkin, zipkin.port()),
-            (self.elastic_apm, elastic_apm.port()),
-            (self.jaeger_http, jaeger.http_port()),
-            (self.jaeger_grpc, jaeger.grpc_port()),
+            (self.zipkin, front.receiving(zipkin.port())),
+            (self.elastic_apm, elastic_apm),
+            (self.jaeger_http, front.receiving(jaeger.http_port())),
+            (self.jaeger_grpc, front.receiving(jaeger.grpc_port())),
+            // Clients that ask here have no way to show a token, and learn nothing but a rate.
             (self.jaeger_sampling, jaeger.sampling()),
         ];
         for (listener, router) in listeners {
             if let Some(listener) = listener {
-                tasks.spawn(listener.serve(router, shutdown.clone()));
+                tasks.spawn(listener.serve(front.around(router), shutdown.clone()));
             }
         }
         let sockets = [(self.jaeger_compact, Protocol::Compact), (self.jaeger_binary, Protocol::Binary)];

@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config, LoadError};
+use crate::renewed::Renewed;
 
 /// Between looks at the file: a mounted ConfigMap changes a minute late anyway.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -78,11 +79,12 @@ pub async fn arrival(signals: &mut Option<Signal>) {
     }
 }
 
-/// Reloads until shutdown. Without a file there is nothing to read again.
+/// Reloads until shutdown: the configuration, without whose file there is nothing to read again, and what is renewed beside it.
 pub async fn keep_reloading(
     mut source: Option<Source>,
     mut hangups: Option<Signal>,
     program: Arc<dyn Reload>,
+    renewed: Vec<Arc<dyn Renewed>>,
     counters: Arc<Counters>,
     shutdown: CancellationToken,
 ) {
@@ -92,6 +94,9 @@ pub async fn keep_reloading(
             () = arrival(&mut hangups) => true,
             () = tokio::time::sleep(LOOK_EVERY) => false,
         };
+        for renewed in &renewed {
+            renew(&**renewed, &counters);
+        }
         let Some(source) = &mut source else {
             if asked {
                 tracing::warn!("there is no configuration file to read again (--config)");
@@ -100,6 +105,24 @@ pub async fn keep_reloading(
         };
         if source.has_changed() || asked {
             take(source, &*program, &counters);
+        }
+    }
+}
+
+/// What cannot be used of it is told once, and the one before goes on.
+fn renew(renewed: &dyn Renewed, counters: &Counters) {
+    let name = renewed.name();
+    match renewed.renew() {
+        None => {}
+        Some(Ok(())) => {
+            counters.taken.fetch_add(1, Ordering::Relaxed);
+            tracing::info!("the files of {name} have changed and were read again");
+        }
+        Some(Err(error)) => {
+            counters.refused.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(
+                "the changed files of {name} are refused, what they held before goes on: {error}"
+            );
         }
     }
 }

@@ -9,6 +9,7 @@ use receive::Protocol;
 use receive::scrape::Scraping;
 use store::{SamplingStats, Store};
 
+use crate::pods::NodePods;
 use crate::reload;
 use crate::span_metrics::Counted;
 use crate::telemetry::{Readings, Source};
@@ -47,6 +48,7 @@ pub fn tail(counters: Arc<tail::Counters>) -> Source {
             out.with(MetricName::TailTroubles, vec![(KIND, kind.to_owned())], get(counter) as f64);
         }
         out.put(MetricName::TailUnwatchedFolders, get(&counters.unwatched_folders));
+        out.put(MetricName::TailUnknownPodLines, get(&counters.unknown_pod_lines));
         for (([namespace, pod, container], reason), (losses, bytes)) in counters.losses() {
             let labels = vec![
                 ("namespace", namespace.to_string()),
@@ -62,6 +64,18 @@ pub fn tail(counters: Arc<tail::Counters>) -> Source {
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
+}
+
+/// The watch of the node's pods, where there is one.
+pub fn kubernetes(pods: Option<&Arc<NodePods>>) -> Source {
+    let pods = pods.cloned();
+    Box::new(move |out| {
+        let Some(pods) = &pods else { return };
+        let counters = &pods.pods().counters;
+        out.put(MetricName::KubernetesPods, pods.pods().known() as u64);
+        out.put(MetricName::KubernetesReached, u64::from(counters.reached.load(Ordering::Relaxed)));
+        out.put(MetricName::KubernetesFailures, get(&counters.failures));
+    })
 }
 
 /// The store.
@@ -221,6 +235,22 @@ pub fn span_metrics(counted: Option<Arc<Counted>>) -> Source {
         ];
         for (reason, spans) in reasons {
             out.with(MetricName::SpanMetricsUncounted, vec![(REASON, reason.to_owned())], spans as f64);
+        }
+    })
+}
+
+/// What was not let in.
+pub fn access(access: Arc<crate::access::Access>) -> Source {
+    Box::new(move |out| {
+        let counters = &access.counters;
+        let reasons = [
+            ("unauthenticated", &counters.unauthenticated),
+            ("forbidden", &counters.forbidden),
+            ("rate", &counters.rate),
+            ("size", &counters.size),
+        ];
+        for (reason, counter) in reasons {
+            out.with(MetricName::AccessRefused, vec![(REASON, reason.to_owned())], get(counter) as f64);
         }
     })
 }

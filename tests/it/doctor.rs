@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use dashboards::{Target, TargetKind};
+use gateway::caller::Caller;
 use gateway::doctor::{DataSource, Doorway, Finding, Outcome, examine, of_provisioning};
 use serde_json::{Value, json};
 use tests::harness::{Prometheus, until};
@@ -15,6 +16,10 @@ use tokio::process::{Child, Command};
 
 /// Orders arrive a second apart, metrics are exported every few seconds, series are made of spans every quarter of a minute.
 const SOON: Duration = Duration::from_mins(2);
+
+fn doorway() -> Doorway {
+    Doorway::direct(Caller::default().of("").unwrap())
+}
 
 /// A running `trefoil demo`.
 struct Demo {
@@ -56,7 +61,7 @@ impl Demo {
     async fn ready(&self) -> Result<()> {
         let sources = self.sources()?;
         until("a demo whose links are all alive", SOON, || async {
-            let findings = examine(&sources, &Doorway::direct(), None).await;
+            let findings = examine(&sources, &doorway(), None).await;
             let dead: Vec<&Finding> = findings.iter().filter(|f| f.outcome == Outcome::Dead).collect();
             ensure!(dead.is_empty(), "{dead:#?}");
             let alive =
@@ -84,7 +89,7 @@ fn settings<'a>(sources: &'a mut [DataSource], uid: &str) -> Result<&'a mut Valu
 
 /// What is dead, with what would mend it.
 async fn dead(sources: &[DataSource]) -> Vec<Finding> {
-    let findings = examine(sources, &Doorway::direct(), None).await;
+    let findings = examine(sources, &doorway(), None).await;
     findings.into_iter().filter(|finding| finding.outcome == Outcome::Dead).collect()
 }
 

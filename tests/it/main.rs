@@ -40,6 +40,8 @@ mod jaeger_surface;
 #[cfg(test)]
 mod join;
 #[cfg(test)]
+mod kubernetes;
+#[cfg(test)]
 mod loki_push;
 #[cfg(test)]
 mod loki_surface;
@@ -71,6 +73,8 @@ mod sampling;
 mod scenarios;
 #[cfg(test)]
 mod scrape;
+#[cfg(test)]
+mod security;
 #[cfg(test)]
 mod service_map;
 #[cfg(test)]

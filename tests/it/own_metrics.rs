@@ -55,7 +55,7 @@ async fn every_metric_is_in_the_list_and_exposed_as_it_says() -> Result<()> {
     std::fs::write(
         &config,
         format!(
-            "server: {{listen: '127.0.0.1:{port}'}}\ncollect: {{files: [], positions_dir: '{}'}}\nship: {{trefoil: {{url: '{base}'}}}}\n",
+            "server: {{listen: '127.0.0.1:{port}'}}\ncollect: {{files: [], positions_dir: '{}', node: n1, kubernetes: {{api: {{url: 'http://127.0.0.1:1'}}}}}}\nship: {{trefoil: {{url: '{base}'}}}}\n",
             folder.path().join("positions").display()
         ),
     )?;

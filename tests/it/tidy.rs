@@ -8,11 +8,12 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which of our crates each crate may depend on. Data flows down this list; only the binary and the tests know all.
-const LAYERS: [(&str, &[&str]); 9] = [
+const LAYERS: [(&str, &[&str]); 10] = [
     ("parsers", &[]),
+    ("kubernetes", &["parsers"]),
     ("store", &["parsers"]),
     ("tail", &["parsers"]),
-    ("receive", &["parsers"]),
+    ("receive", &["parsers", "kubernetes"]),
     ("query", &["parsers", "store"]),
     ("upstream", &["parsers", "store"]),
     ("correlate", &["parsers", "store", "query"]),

@@ -100,13 +100,25 @@ pub(crate) fn unimplemented() -> Response {
 
 /// The status that says what went wrong, with RetryInfo where a retry makes sense.
 pub(crate) fn status(trouble: &Trouble) -> Status {
+    refusal(code(trouble), &trouble.to_string(), retry_after(trouble))
+}
+
+/// A status in these words, with RetryInfo where a retry makes sense after some time.
+pub fn refusal(code: Code, text: &str, retry_after: Option<Duration>) -> Status {
     let mut metadata = MetadataMap::new();
-    if let Trouble::Unavailable { retry_after, .. } = trouble {
+    if let Some(wait) = retry_after {
         // opentelemetry-python reads the delay from here and not from the details.
-        metadata.insert_bin("google.rpc.retryinfo-bin", MetadataValue::from_bytes(&retry_info(*retry_after)));
+        metadata.insert_bin("google.rpc.retryinfo-bin", MetadataValue::from_bytes(&retry_info(wait)));
     }
-    let details = rpc_status(trouble).into();
-    Status::with_details_and_metadata(code(trouble), trouble.to_string(), details, metadata)
+    let details = details(code, text, retry_after).into();
+    Status::with_details_and_metadata(code, text, details, metadata)
+}
+
+fn retry_after(trouble: &Trouble) -> Option<Duration> {
+    match trouble {
+        Trouble::Unavailable { retry_after, .. } => Some(*retry_after),
+        Trouble::Malformed(_) | Trouble::TooLarge(_) => None,
+    }
 }
 
 /// The code that says what went wrong.
@@ -120,15 +132,19 @@ pub(crate) fn code(trouble: &Trouble) -> Code {
 
 /// `google.rpc.Status` in protobuf, with RetryInfo where a retry makes sense.
 pub(crate) fn rpc_status(trouble: &Trouble) -> Vec<u8> {
+    details(code(trouble), &trouble.to_string(), retry_after(trouble))
+}
+
+fn details(code: Code, text: &str, retry_after: Option<Duration>) -> Vec<u8> {
     let mut out = Vec::new();
     let mut w = Writer::new(&mut out);
-    w.varint(1, code(trouble) as u64);
-    w.bytes(2, trouble.to_string().as_bytes());
-    if let Trouble::Unavailable { retry_after, .. } = trouble {
+    w.varint(1, code as u64);
+    w.bytes(2, text.as_bytes());
+    if let Some(wait) = retry_after {
         w.message(3, |out| {
             let mut any = Writer::new(out);
             any.bytes(1, b"type.googleapis.com/google.rpc.RetryInfo");
-            any.bytes(2, &retry_info(*retry_after));
+            any.bytes(2, &retry_info(wait));
         });
     }
     out

@@ -38,6 +38,7 @@ use async_trait::async_trait;
 use parsers::record::Batch;
 
 pub use counters::{Counters, Protocol, ProtocolCounters, SignalCounters};
+pub use grpc::refusal as grpc_refusal;
 pub use intake::Intake;
 pub use limits::{MAX_BODY, MAX_IN_FLIGHT};
 

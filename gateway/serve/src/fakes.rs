@@ -243,6 +243,7 @@ pub(crate) fn state(traces: Arc<dyn TraceRead>, logs: Arc<dyn LogRead>) -> State
         own,
         log_retention: std::time::Duration::from_hours(168),
         external_url: None,
+        tls: false,
         request_timeout: DEFAULT_REQUEST_TIMEOUT,
     }
 }

@@ -97,6 +97,8 @@ pub struct State {
     pub log_retention: Duration,
     /// How Grafana reaches this gateway; without it, by the name that it is asked by.
     pub external_url: Option<String>,
+    /// Whether it speaks TLS where it is asked.
+    pub tls: bool,
     /// Longest time for any answer, after which it is an error in the surface's own shape.
     pub request_timeout: Duration,
 }

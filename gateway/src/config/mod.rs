@@ -3,7 +3,9 @@
 //! Raw text becomes a located tree ([`node`]), which is read key by key ([`reader`]); nothing is silently ignored. What the
 //! settings do lives in the crates that have them.
 
+mod access;
 mod feeds;
+mod kubernetes;
 mod metrics_from_spans;
 mod node;
 mod promtail;
@@ -12,12 +14,14 @@ mod receive;
 mod render;
 mod sampling;
 mod scrape;
+mod server;
 mod ship;
 pub mod stages;
 #[cfg(test)]
 mod tests;
 mod values;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,7 +33,10 @@ use parsers::stage::{RedactConfig, StageConfig};
 use store::SamplingOptions;
 use upstream::ship::ShipOptions;
 
+pub(crate) use access::hex;
+pub use access::{Access, AccessToken, Limits, Proof, Role};
 pub use feeds::{Feed, Journal, Listen, Syslog};
+pub use kubernetes::Kubernetes;
 pub use metrics_from_spans::MetricsFromSpans;
 pub use node::Place;
 pub use promtail::{Converted, from_promtail};
@@ -38,6 +45,7 @@ pub(crate) use receive::api_key;
 pub use receive::{ElasticApm, Jaeger, MainPort, Otlp, Receive, Zipkin};
 pub use render::render;
 pub use scrape::Scrape;
+pub use server::{Server, ServerTls};
 
 use node::{Kind, Node};
 use reader::{Mistakes, Section, scalar};
@@ -47,6 +55,8 @@ use reader::{Mistakes, Section, scalar};
 pub struct Config {
     /// `server`
     pub server: Server,
+    /// `access`: `None` protects nothing
+    pub access: Option<Access>,
     /// `store`
     pub store: Store,
     /// `collect`
@@ -65,26 +75,6 @@ pub struct Config {
     pub scrape: Scrape,
     /// `upstream.prometheus`
     pub prometheus: Option<Prometheus>,
-}
-
-/// The main listener.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
-    /// `server.listen`
-    pub listen: SocketAddr,
-    /// `server.external_url`: how Grafana reaches this gateway, for generated data sources
-    pub external_url: Option<String>,
-    /// `server.mcp`: where the key stands, tools are offered at `/mcp`
-    pub mcp: Option<Mcp>,
-}
-
-/// Who may speak to `/mcp`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mcp {
-    /// `server.mcp.hosts`: names by which it may be asked besides those of the loopback and of `server.external_url`
-    pub hosts: Vec<String>,
-    /// `server.mcp.origins`: pages that may ask it
-    pub origins: Vec<String>,
 }
 
 /// The embedded store.
@@ -128,6 +118,8 @@ pub struct Collect {
     pub import_positions: Option<PathBuf>,
     /// `collect.node`: label `node` of every stream
     pub node: Option<String>,
+    /// `collect.kubernetes`
+    pub kubernetes: Kubernetes,
 }
 
 /// Files that are read alike.
@@ -151,7 +143,7 @@ impl Files {
 }
 
 /// The Prometheus (or Mimir, Thanos, VictoriaMetrics) that is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Prometheus {
     /// `upstream.prometheus.url`, with its path prefix
     pub url: String,
@@ -164,8 +156,12 @@ pub struct Prometheus {
     pub labels: LabelMapping,
 }
 
-/// Loopback: nothing is protected before tokens are set, so a configuration must open it.
-const LISTEN: &str = "127.0.0.1:8080";
+impl fmt::Debug for Prometheus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prometheus").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
 /// The data directory of a system service.
 const DATA_DIR: &str = "/var/lib/trefoil";
 /// Where the kubelet keeps container logs.
@@ -221,7 +217,8 @@ pub fn load(
     node::overlay(&mut root, variables);
     let mut top = Section::new(Some(root), "", &mut mistakes);
     let config = Config {
-        server: server(top.section("server", &mut mistakes), &mut mistakes),
+        server: server::read(top.section("server", &mut mistakes), &mut mistakes),
+        access: access::read(&mut top, &mut mistakes),
         store: store(top.section("store", &mut mistakes), &mut mistakes),
         collect: collect(top.section("collect", &mut mistakes), &mut mistakes),
         rules: rules(top.section("derive", &mut mistakes), &mut mistakes),
@@ -252,34 +249,6 @@ fn first_line(text: &str) -> &str {
 
 fn default_address(text: &str) -> SocketAddr {
     text.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)))
-}
-
-fn server(mut section: Section, mistakes: &mut Mistakes) -> Server {
-    let server = Server {
-        listen: section.value("listen", values::address, mistakes).unwrap_or_else(|| default_address(LISTEN)),
-        external_url: section.value("external_url", values::url, mistakes),
-        mcp: section.optional_section("mcp", mistakes).map(|section| mcp(section, mistakes)),
-    };
-    section.end(mistakes);
-    server
-}
-
-fn mcp(mut section: Section, mistakes: &mut Mistakes) -> Mcp {
-    let mut texts = |key: &'static str, read: fn(&str) -> Result<String, String>| {
-        let list = section.list(key, mistakes).unwrap_or_default();
-        list.into_iter().filter_map(|(path, node)| scalar(&node, &path, read, mistakes)).collect()
-    };
-    let mcp = Mcp { hosts: texts("hosts", host), origins: texts("origins", values::url) };
-    section.end(mistakes);
-    mcp
-}
-
-/// `trefoil`, `trefoil:8080`
-fn host(text: &str) -> Result<String, String> {
-    let is_name = !text.is_empty() && !text.contains(['/', '*', '@']) && !text.contains(char::is_whitespace);
-    is_name
-        .then(|| text.to_owned())
-        .ok_or_else(|| "a name with or without a port, such as `trefoil:8080`".into())
 }
 
 fn store(mut section: Section, mistakes: &mut Mistakes) -> Store {
@@ -375,7 +344,9 @@ fn collect(mut section: Section, mistakes: &mut Mistakes) -> Collect {
             .unwrap_or_else(|| DATA_DIR.into())
             .into(),
         node: section.value("node", values::text, mistakes),
+        kubernetes: Kubernetes::default(),
     };
+    collect.kubernetes = kubernetes::read(&mut section, collect.node.as_deref(), mistakes);
     section.end(mistakes);
     if redact {
         // Last, so that no stage brings back what was taken out.

@@ -86,11 +86,7 @@ impl Section {
             Some(Node { kind: Kind::Null, .. }) => Vec::new(),
             Some(Node { kind: Kind::Map(entries), .. }) => entries,
             Some(node) => {
-                mistakes.push(
-                    &node.place,
-                    path,
-                    format!("expected a mapping, came {}", node.kind.describe()),
-                );
+                mistakes.push(&node.place, path, format!("expected a mapping, came {}", came(&node, path)));
                 Vec::new()
             }
         };
@@ -114,6 +110,12 @@ impl Section {
         self.entries.iter().find(|(name, _, _)| name == key).map(|(_, _, node)| node)
     }
 
+    /// Where a key's value stands, if it has one: `null` is none.
+    pub fn given(&self, key: &str) -> Option<Place> {
+        let node = self.peek(key).filter(|node| !matches!(node.kind, Kind::Null));
+        node.map(|node| node.place.clone())
+    }
+
     /// Takes a mapping.
     pub fn section(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Self {
         let path = self.path(key);
@@ -135,8 +137,8 @@ impl Section {
                 Some(list.into_iter().enumerate().map(|(i, node)| (format!("{path}[{i}]"), node)).collect())
             }
             Kind::Null => Some(Vec::new()),
-            other => {
-                mistakes.push(&node.place, &path, format!("expected a list, came {}", other.describe()));
+            _ => {
+                mistakes.push(&node.place, &path, format!("expected a list, came {}", came(&node, &path)));
                 None
             }
         }
@@ -190,14 +192,40 @@ pub fn scalar<T>(
         Kind::Scalar(text) => match read(text) {
             Ok(value) => Some(value),
             Err(expected) => {
-                mistakes.push(&node.place, path, format!("expected {expected}, came `{text}`"));
+                mistakes.push(&node.place, path, format!("expected {expected}, came {}", came(node, path)));
                 None
             }
         },
-        other => {
-            mistakes.push(&node.place, path, format!("expected a single value, came {}", other.describe()));
+        _ => {
+            mistakes.push(&node.place, path, format!("expected a single value, came {}", came(node, path)));
             None
         }
+    }
+}
+
+/// Keys below which secrets stand, or would if what stands there were right. Values of headers may be some.
+const SECRETS: [&str; 9] = [
+    "bearer_token",
+    "bearer_token_file",
+    "basic_auth",
+    "headers",
+    "secret_token",
+    "api_keys",
+    "sha256",
+    "token_file",
+    "key_file",
+];
+
+/// What stands somewhere, for a message: no secret, and no password of a URL.
+fn came(node: &Node, path: &str) -> String {
+    let is_secret = |segment: &str| SECRETS.contains(&segment.split('[').next().unwrap_or_default());
+    match &node.kind {
+        Kind::Scalar(_) if path.split('.').any(is_secret) => "something else (not shown)".to_owned(),
+        Kind::Scalar(text) => match text.split_once("://").zip(text.rsplit_once('@')) {
+            Some(((scheme, _), (_, host))) => format!("`{scheme}://***@{host}`"),
+            None => node.kind.describe(),
+        },
+        _ => node.kind.describe(),
     }
 }
 

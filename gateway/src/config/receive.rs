@@ -1,5 +1,6 @@
 //! `receive`: what is listened for, and where.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -27,7 +28,7 @@ pub struct Receive {
 }
 
 /// The Elastic APM receiver. Its paths are on the main port in any case.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ElasticApm {
     /// `receive.elastic_apm.http`; `None` is no port of its own
     pub http: Option<SocketAddr>,
@@ -39,6 +40,8 @@ pub struct ElasticApm {
     pub api_keys: Vec<String>,
     /// `receive.elastic_apm.api_keys_file`: a file that holds more of them, one a line, read at the start
     pub api_keys_file: Option<PathBuf>,
+    /// `receive.elastic_apm.tls`: with `server.tls`, whether this port has it too; the default
+    pub tls: bool,
     /// `receive.elastic_apm.max_body_bytes`: of one request, on the wire and decompressed
     pub max_body_bytes: u64,
     /// `receive.elastic_apm.agents`: settings that agents fetch
@@ -59,6 +62,8 @@ pub struct Otlp {
     pub grpc: SocketAddr,
     /// `receive.otlp.http`
     pub http: SocketAddr,
+    /// `receive.otlp.tls`: with `server.tls`, whether these ports have it too; the default
+    pub tls: bool,
     /// `receive.otlp.max_body_bytes`: of one request, on the wire and decompressed
     pub max_body_bytes: u64,
 }
@@ -68,6 +73,8 @@ pub struct Otlp {
 pub struct Zipkin {
     /// `receive.zipkin.http`; `None` is no port of its own
     pub http: Option<SocketAddr>,
+    /// `receive.zipkin.tls`: with `server.tls`, whether this port has it too; the default
+    pub tls: bool,
     /// `receive.zipkin.max_body_bytes`: of one request, on the wire and decompressed
     pub max_body_bytes: u64,
 }
@@ -85,8 +92,24 @@ pub struct Jaeger {
     pub udp_binary: Option<SocketAddr>,
     /// `receive.jaeger.sampling`: where old clients ask an agent how to sample
     pub sampling: Option<SocketAddr>,
+    /// `receive.jaeger.tls`: with `server.tls`, whether these ports have it too; the default
+    pub tls: bool,
     /// `receive.jaeger.max_body_bytes`: of one request, on the wire and decompressed
     pub max_body_bytes: u64,
+}
+
+impl fmt::Debug for ElasticApm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ElasticApm").field("http", &self.http).finish_non_exhaustive()
+    }
+}
+
+impl ElasticApm {
+    /// Whether agents have something of their own to show.
+    pub fn has_keys(&self) -> bool {
+        let files = [&self.secret_token_file, &self.api_keys_file];
+        self.secret_token.is_some() || !self.api_keys.is_empty() || files.iter().any(|file| file.is_some())
+    }
 }
 
 impl Receive {
@@ -144,6 +167,7 @@ fn otlp(mut section: Section, mistakes: &mut Mistakes) -> Otlp {
     let otlp = Otlp {
         grpc: section.value("grpc", values::address, mistakes).unwrap_or_else(|| default_address(OTLP_GRPC)),
         http: section.value("http", values::address, mistakes).unwrap_or_else(|| default_address(OTLP_HTTP)),
+        tls: tls(&mut section, mistakes),
         max_body_bytes: max_body(&mut section, mistakes),
     };
     section.end(mistakes);
@@ -154,6 +178,7 @@ fn zipkin(receive: &mut Section, mistakes: &mut Mistakes) -> Zipkin {
     let (mut section, off) = section_or_off(receive, "zipkin", mistakes);
     let zipkin = Zipkin {
         http: listener(&mut section, "http", ZIPKIN_HTTP, off, mistakes),
+        tls: tls(&mut section, mistakes),
         max_body_bytes: max_body(&mut section, mistakes),
     };
     section.end(mistakes);
@@ -169,6 +194,7 @@ fn jaeger(receive: &mut Section, mistakes: &mut Mistakes) -> Jaeger {
         udp_compact: port("udp_compact", JAEGER_UDP_COMPACT),
         udp_binary: port("udp_binary", JAEGER_UDP_BINARY),
         sampling: port("sampling", JAEGER_SAMPLING),
+        tls: tls(&mut section, mistakes),
         max_body_bytes: max_body(&mut section, mistakes),
     };
     section.end(mistakes);
@@ -198,11 +224,16 @@ fn elastic_apm(receive: &mut Section, mistakes: &mut Mistakes) -> ElasticApm {
         secret_token_file: section.value("secret_token_file", values::text, mistakes).map(PathBuf::from),
         api_keys,
         api_keys_file: section.value("api_keys_file", values::text, mistakes).map(PathBuf::from),
+        tls: tls(&mut section, mistakes),
         max_body_bytes: max_body(&mut section, mistakes),
         agents,
     };
     section.end(mistakes);
     elastic_apm
+}
+
+fn tls(section: &mut Section, mistakes: &mut Mistakes) -> bool {
+    section.value("tls", values::boolean, mistakes).unwrap_or(true)
 }
 
 fn max_body(section: &mut Section, mistakes: &mut Mistakes) -> u64 {

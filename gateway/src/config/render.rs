@@ -20,13 +20,9 @@ pub fn render(config: &Config) -> String {
 }
 
 fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
-    writeln!(out, "server:\n  listen: {}", quoted(&config.server.listen.to_string()))?;
-    if let Some(url) = &config.server.external_url {
-        writeln!(out, "  external_url: {}", quoted(url))?;
-    }
-    if let Some(mcp) = &config.server.mcp {
-        let list = |texts: &[String]| texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", ");
-        writeln!(out, "  mcp: {{hosts: [{}], origins: [{}]}}", list(&mcp.hosts), list(&mcp.origins))?;
+    config.server.render(out)?;
+    if let Some(access) = &config.access {
+        access.render(out)?;
     }
     let store = &config.store;
     writeln!(out, "store:\n  dir: {}", quoted(&store.dir.display().to_string()))?;
@@ -72,6 +68,7 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
     if let Some(node) = &config.collect.node {
         writeln!(out, "  node: {}", quoted(node))?;
     }
+    config.collect.kubernetes.render(out);
     writeln!(out, "derive:\n  rules:{}", if config.rules.is_empty() { " []" } else { "" })?;
     for rule in &config.rules {
         writeln!(out, "    - {{name: {}, regex: {}}}", quoted(&rule.name), quoted(&rule.regex))?;
@@ -90,6 +87,10 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
         headers(out, "    ", &ship.headers)?;
         if let Some(file) = &ship.ca_file {
             writeln!(out, "    ca_file: {}", quoted(&file.display().to_string()))?;
+        }
+        if let Some((certificate, key)) = &ship.certificate {
+            writeln!(out, "    cert_file: {}", quoted(&certificate.display().to_string()))?;
+            writeln!(out, "    key_file: {}", quoted(&key.display().to_string()))?;
         }
         credentials(out, ship.credentials.as_ref())?;
     }
@@ -117,12 +118,13 @@ fn receive(out: &mut String, receive: &Receive) -> std::fmt::Result {
     let otlp = &receive.otlp;
     writeln!(
         out,
-        "receive:\n  otlp:\n    grpc: {}\n    http: {}\n    max_body_bytes: {}",
+        "receive:\n  otlp:\n    grpc: {}\n    http: {}\n    tls: {}\n    max_body_bytes: {}",
         quoted(&otlp.grpc.to_string()),
         quoted(&otlp.http.to_string()),
+        otlp.tls,
         otlp.max_body_bytes
     )?;
-    writeln!(out, "  zipkin:\n    http: {}", port(receive.zipkin.http))?;
+    writeln!(out, "  zipkin:\n    http: {}\n    tls: {}", port(receive.zipkin.http), receive.zipkin.tls)?;
     writeln!(out, "    max_body_bytes: {}", receive.zipkin.max_body_bytes)?;
     let jaeger = &receive.jaeger;
     writeln!(out, "  jaeger:\n    http: {}\n    grpc: {}", port(jaeger.http), port(jaeger.grpc))?;
@@ -132,9 +134,10 @@ fn receive(out: &mut String, receive: &Receive) -> std::fmt::Result {
         port(jaeger.udp_compact),
         port(jaeger.udp_binary)
     )?;
-    writeln!(out, "    sampling: {}\n    max_body_bytes: {}", port(jaeger.sampling), jaeger.max_body_bytes)?;
+    writeln!(out, "    sampling: {}\n    tls: {}", port(jaeger.sampling), jaeger.tls)?;
+    writeln!(out, "    max_body_bytes: {}", jaeger.max_body_bytes)?;
     let elastic = &receive.elastic_apm;
-    writeln!(out, "  elastic_apm:\n    http: {}", port(elastic.http))?;
+    writeln!(out, "  elastic_apm:\n    http: {}\n    tls: {}", port(elastic.http), elastic.tls)?;
     writeln!(out, "    max_body_bytes: {}", elastic.max_body_bytes)?;
     let files = [("secret_token", &elastic.secret_token_file), ("api_keys", &elastic.api_keys_file)];
     for (key, file) in files {

@@ -43,6 +43,13 @@ fn server(mut section: Section, protocol: Protocol, mistakes: &mut Mistakes) -> 
         options.headers.push((TENANT.to_owned(), tenant));
     }
     options.ca_file = section.value("ca_file", values::text, mistakes).map(PathBuf::from);
+    let place = section.given("cert_file").or(section.given("key_file"));
+    let certificate = section.value("cert_file", values::text, mistakes).map(PathBuf::from);
+    let key = section.value("key_file", values::text, mistakes).map(PathBuf::from);
+    if let Some(place) = place.filter(|_| certificate.is_some() != key.is_some()) {
+        mistakes.push(&place, &section.path("cert_file"), "expected a `cert_file` and a `key_file`");
+    }
+    options.certificate = certificate.zip(key);
     if let Some(timeout) = section.value("timeout", values::duration, mistakes) {
         options.timeout = timeout;
     }

@@ -1,3 +1,5 @@
+mod secrets;
+
 use upstream::ship::{Credentials, Protocol};
 
 use super::*;
@@ -28,7 +30,7 @@ fn every_mistake_is_reported_with_its_line_and_the_nearest_key() {
             "t.yaml:5: store.retention.logs: expected a duration such as `30s`, `15m`, `12h` or `7d`, came `7x`",
             "t.yaml:6: store.max_bytes: expected a size such as `64MiB` or `50GiB`, came `lots`",
             "t.yaml:7: store.head_bytes: expected a size from `1MiB` to `1GiB`, came `4KiB`",
-            "t.yaml:8: foo: unknown key; known here: server, store, collect, derive, ship, receive, sampling, metrics_from_spans, scrape, upstream",
+            "t.yaml:8: foo: unknown key; known here: server, access, store, collect, derive, ship, receive, sampling, metrics_from_spans, scrape, upstream",
         ]
     );
 }
@@ -103,7 +105,7 @@ fn an_agent_ships_to_one_server_and_its_secrets_are_not_shown() {
     assert_eq!(
         mistakes("ship:\n  loki: {url: 'http://l'}\n  otlp: {url: 'http://o', bearer: x}\n"),
         [
-            "t.yaml:3: ship.otlp.bearer: unknown key; known here: url, headers, tenant, ca_file, timeout, request_bytes, in_flight_bytes, bearer_token, bearer_token_file, basic_auth",
+            "t.yaml:3: ship.otlp.bearer: unknown key; known here: url, headers, tenant, ca_file, cert_file, key_file, timeout, request_bytes, in_flight_bytes, bearer_token, bearer_token_file, basic_auth",
             "t.yaml:3: ship.otlp: expected one of `trefoil`, `loki` and `otlp`; another one is given above",
         ]
     );
@@ -131,9 +133,11 @@ fn credentials_that_would_be_passed_over_are_mistakes() {
 
 #[test]
 fn what_check_config_prints_is_read_back_to_the_same() {
-    let text = "server: {listen: 0.0.0.0:8080, external_url: 'http://t:1'}\nstore: {dir: /d, retention: {logs: 90m}, sync: batch}\n\
+    let text = "server: {listen: 0.0.0.0:8080, external_url: 'http://t:1', tls: {cert_file: /c, key_file: /k, client_ca_file: /a}, cors: {origins: ['https://g:1']}}\n\
+                access: {public_metrics: true, tokens: [{name: \"it's\", role: ingest, token_file: /t, tenant: t-1, limits: {requests_per_second: 5, bytes_per_second: 1MiB, max_body_bytes: 9}}, {name: b, roles: [read, admin], sha256: 'ab000000000000000000000000000000000000000000000000000000000000cd'}]}\n\
+                receive: {otlp: {tls: false}, zipkin: {tls: false}, jaeger: {tls: false}, elastic_apm: {tls: false}}\nstore: {dir: /d, retention: {logs: 90m}, sync: batch}\n\
                 collect: {files: [{path: '/x/*.log', pipeline_stages: [{match: {selector: '{a=\"b\"}', stages: [{drop: {expression: \"it's\"}}]}}, {metrics: {n: {type: Counter, config: {match_all: true, action: inc}}}}], relabel_configs: [{source_labels: [pod], target_label: p}]}], exclude: ['/x/y*'], node: n1, stdin: {labels: {job: x}, pipeline_stages: [{docker: {}}]}, journal: {path: /j, max_age: 12h, json: true, matches: [A=b], labels: {x: y}}, syslog: [{listen: 'udp://127.0.0.1:5', use_incoming_timestamp: true, max_message_bytes: 64KiB, idle_timeout: 1h, labels: {y: z}, relabel_configs: [{action: labeldrop, regex: x}]}, {listen: 'tcp://:6'}]}\n\
-                derive: {rules: [{name: \"it's\", regex: 'a=(?P<trace_id>\\w+)'}]}\nship: {trefoil: {url: 'http://t:8080', bearer_token_file: /token, timeout: 5s}}\n\
+                derive: {rules: [{name: \"it's\", regex: 'a=(?P<trace_id>\\w+)'}]}\nship: {trefoil: {url: 'http://t:8080', bearer_token_file: /token, timeout: 5s, cert_file: /sc, key_file: /sk}}\n\
                 upstream: {prometheus: {url: 'http://p:9090/prefix/', timeout: 500ms, labels: {service: [svc]}}}\n\
                 scrape: {interval: 1m, jobs: [{job: \"it's\", targets: ['a:1', b], labels: {team: x}, interval: 5s, metrics_path: /m, scheme: https, params: {p: [x, y], q: z}, basic_auth: {username: u, password_file: /p}, tls: {ca_file: /ca, insecure_skip_verify: true}, honor_labels: true, honor_timestamps: false, sample_limit: 9, body_size_limit: 1MiB, relabel: [{source_labels: [__address__], target_label: a}], metric_relabel: [{action: labeldrop, regex: x}]}, {job: two, static: [{targets: ['c:1']}, {targets: ['d:1'], labels: {e: f}}], file_sd: ['/sd/*.json', /sd/x.yml], bearer_token_file: /t, kubernetes: {api: 'http://k:1', token_file: /kt, namespaces: [n], node: n1, selector: 'a=b', tls: {insecure_skip_verify: true}}}, {job: three, kubernetes: {}}]}\n";
     let config = load(text, "t.yaml", []).unwrap();
@@ -371,7 +375,7 @@ fn a_receivers_port_is_turned_off_by_null_and_all_of_them_with_their_receiver() 
         [
             "t.yaml:2: receive.zipkin.htpp: unknown key; did you mean `http`?",
             "t.yaml:4: receive.jaeger.http: expected an address to listen on, such as `127.0.0.1:8080` or `0.0.0.0:8080`, or `null` for none, came `nowhere`",
-            "t.yaml:5: receive.jaeger.udp: unknown key; known here: http, grpc, udp_compact, udp_binary, sampling, max_body_bytes",
+            "t.yaml:5: receive.jaeger.udp: unknown key; known here: http, grpc, udp_compact, udp_binary, sampling, tls, max_body_bytes",
         ]
     );
 }
@@ -393,9 +397,37 @@ fn elastic_apms_tokens_keys_and_settings_are_read_and_secrets_are_not_shown() {
             "receive:\n  elastic_apm:\n    api_keys: [x]\n    agents:\n      - {servce: a}\n  loki_push: {http: ':1'}\n"
         ),
         [
-            "t.yaml:3: receive.elastic_apm.api_keys[0]: expected an API key as `id:key`, came `x`",
+            "t.yaml:3: receive.elastic_apm.api_keys[0]: expected an API key as `id:key`, came something else (not shown)",
             "t.yaml:5: receive.elastic_apm.agents[0].servce: unknown key; did you mean `service`?",
             "t.yaml:6: receive.loki_push.http: unknown key; known here: max_body_bytes",
         ]
     );
+}
+
+#[test]
+fn pods_are_watched_where_the_node_is_known_and_there_is_somebody_to_ask() {
+    let watch = |collect: &str| {
+        let config = load(&format!("collect: {{{collect}}}"), "t.yaml", []).unwrap();
+        let read_back = load(&render(&config), "t.yaml", []).unwrap();
+        assert_eq!(read_back.collect.kubernetes, config.collect.kubernetes);
+        config.collect.kubernetes.watch(config.collect.node.as_deref())
+    };
+    let api = "api: {url: 'https://api:6443', token_file: /t, ca_file: /c}";
+    let given = watch(&format!("node: n1, kubernetes: {{labels: [app, 'a.b/*'], {api}}}")).unwrap();
+    assert_eq!((given.node.as_str(), given.access.url.as_deref()), ("n1", Some("https://api:6443")));
+    assert_eq!(given.selection.labels, ["app", "a.b/*"]);
+    assert_eq!(watch(&format!("node: n1, kubernetes: {{enabled: false, {api}}}")), None);
+    assert_eq!(watch(&format!("kubernetes: {{{api}}}")), None);
+    assert!(watch("node: n1, kubernetes: {enabled: true, api: in-cluster}").is_some());
+    assert_eq!(
+        mistakes("collect:\n  kubernetes:\n    enabled: maybe\n    labels: ['a b']\n    api: there\n"),
+        [
+            "t.yaml:3: collect.kubernetes.enabled: expected `auto`, `true` or `false`, came `maybe`",
+            "t.yaml:4: collect.kubernetes.labels[0]: expected a key such as `app` or `app.kubernetes.io/*`, came `a b`",
+            "t.yaml:5: collect.kubernetes.api: expected `in-cluster` or `{url, token_file, ca_file}`, came `there`",
+        ]
+    );
+    let found = mistakes("collect:\n  kubernetes: {enabled: true}\n");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("collect.kubernetes.enabled: expected `collect.node` beside it"), "{found:?}");
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::caller::Caller;
+
 /// Follow one real request through every link of Grafana's data sources.
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -23,4 +25,7 @@ pub struct Arguments {
     /// What was found as JSON.
     #[arg(long)]
     pub json: bool,
+    /// Who asks the gateway.
+    #[command(flatten)]
+    pub caller: Caller,
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder};
+use reqwest::RequestBuilder;
 use serde_json::Value;
 
 use super::Patient;
 use super::report::Finding;
 use super::sources::DataSource;
+use crate::caller::Known;
 use crate::provision::Access;
 
 /// A query that Grafana would wait for no longer either.
@@ -19,20 +20,20 @@ const SHOWN: usize = 200;
 
 /// The way to the servers.
 pub struct Doorway {
-    client: Client,
+    client: Known,
     /// A Grafana that hands requests on, and how it knows who asks.
     through: Option<(String, Access)>,
 }
 
 impl Doorway {
     /// Straight to each server.
-    pub fn direct() -> Self {
-        Self { client: Client::new(), through: None }
+    pub fn direct(client: Known) -> Self {
+        Self { client, through: None }
     }
 
     /// Through this Grafana.
-    pub fn through(url: &str, access: Access) -> Self {
-        Self { client: Client::new(), through: Some((url.trim_end_matches('/').to_owned(), access)) }
+    pub fn through(client: Known, url: &str, access: Access) -> Self {
+        Self { client, through: Some((url.trim_end_matches('/').to_owned(), access)) }
     }
 
     fn let_in(&self, request: RequestBuilder) -> RequestBuilder {

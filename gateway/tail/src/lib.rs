@@ -10,6 +10,7 @@ pub mod feed;
 pub mod identity;
 mod line_metrics;
 mod options;
+mod pods;
 pub mod position;
 pub mod reading;
 mod report;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use line_metrics::LineMetrics;
 pub use options::{DEFAULT_BATCH_BYTES, DEFAULT_FILES, Source, TailOptions, files_allowed};
+pub use pods::{Known, Notes, Pods};
 pub use report::{ContainerReport, Counters, Loss, Lost};
 pub use run::{Plan, run};
 pub use sink::{Refusal, RefusalKind, Sink};

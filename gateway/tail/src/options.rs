@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::pods::Pods;
 use parsers::container::DEFAULT_MAX_LINE;
 use parsers::stage::Pipeline;
 use parsers::stage::relabel::Relabel;
@@ -72,6 +73,8 @@ pub struct TailOptions {
     pub agent: Arc<str>,
     /// Label `node`, if any.
     pub node: Option<Arc<str>>,
+    /// Who knows more of containers than their paths say, if anybody.
+    pub pods: Option<Arc<dyn Pods>>,
     /// Bytes that a record may have; longer ones keep their head.
     pub max_line: usize,
     /// Bytes of records in a batch.
@@ -97,6 +100,7 @@ impl TailOptions {
             exclude: Vec::new(),
             agent: agent.into(),
             node: None,
+            pods: None,
             max_line: DEFAULT_MAX_LINE,
             batch_bytes: DEFAULT_BATCH_BYTES,
             flush_after: DEFAULT_FLUSH_AFTER,

@@ -94,6 +94,8 @@ pub struct ContainerReport {
     pub(crate) newest: AtomicU64,
     /// Since when complete lines wait for their acknowledgement, in nanoseconds since the epoch; 0 if none do.
     pub(crate) waiting_since: AtomicU64,
+    /// What its pod wishes that cannot be, for people.
+    pub problems: Vec<String>,
     rules: Arc<[Arc<str>]>,
     /// Records in which a rule found a trace id, by [`RuleIndex`].
     linked: Box<[AtomicU64]>,
@@ -207,6 +209,8 @@ pub struct Counters {
     pub read_errors: AtomicU64,
     /// Files that wait to be opened until others are closed.
     pub waiting_files: AtomicU64,
+    /// Lines of containers of which nothing was known but the path, where more should have been.
+    pub unknown_pod_lines: AtomicU64,
     /// Batches that the sink refused; offered again.
     pub refusals: AtomicU64,
     /// What `metrics` stages have counted.

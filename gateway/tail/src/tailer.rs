@@ -3,6 +3,7 @@
 
 mod earlier;
 mod finding;
+mod knowing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -49,6 +50,10 @@ pub struct Tailer {
     earlier: Earlier,
     /// Paths of files that are read under another path.
     twins: FxHashSet<Arc<str>>,
+    /// Paths of files that their pods do not want to be read.
+    excluded: FxHashSet<Arc<str>>,
+    /// As of when what is known of pods was taken over.
+    revision: u64,
     filling: Filling,
     buffer: Vec<u8>,
     /// Chains that moved since the last batch.
@@ -83,6 +88,8 @@ impl Tailer {
             chains: BTreeMap::new(),
             earlier,
             twins: FxHashSet::default(),
+            excluded: FxHashSet::default(),
+            revision: 0,
             filling: Filling::new(deriver),
             buffer: vec![0; READ_BYTES.max(options.max_line + WRAPPING)],
             moved: BTreeSet::new(),
@@ -114,6 +121,12 @@ impl Tailer {
                 return Step::Deliver(batch);
             }
             self.change();
+        }
+        if self.knows_more() {
+            if let Some(batch) = self.seal(now) {
+                return Step::Deliver(batch);
+            }
+            self.take_notes();
         }
         if let Some(look) = self.discovery.look(now) {
             self.found(look, now);
@@ -224,6 +237,10 @@ impl Tailer {
             });
             if read == 0 {
                 chain.idle(&mut means);
+            }
+            if chain.unknown {
+                let rows = self.filling.logs.rows.len().saturating_sub(rows) as u64;
+                self.counters.unknown_pod_lines.fetch_add(rows, Ordering::Relaxed);
             }
             let moved = read > 0 || chain.ended != was_ended || self.filling.logs.rows.len() > rows;
             chain.rest(moved, now);

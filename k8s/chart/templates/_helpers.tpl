@@ -46,7 +46,8 @@ helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Versio
 {{- $config := .Values.gateway.config }}
 {{- $receive := $config.receive | default dict }}
 {{- $jaeger := $receive.jaeger | default dict }}
-- {name: http, port: {{ include "trefoil.port" $config.server.listen }}, protocol: TCP, speaks: http}
+{{- $scheme := include "trefoil.scheme" . }}
+- {name: http, port: {{ include "trefoil.port" $config.server.listen }}, protocol: TCP, speaks: {{ $scheme }}}
 {{- range $port := list
   (list "otlp-grpc" (($receive.otlp | default dict).grpc) "TCP" "kubernetes.io/h2c")
   (list "otlp-http" (($receive.otlp | default dict).http) "TCP" "http")
@@ -58,21 +59,29 @@ helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Versio
   (list "jaeger-sampling" $jaeger.sampling "TCP" "http")
   (list "elastic-apm" (($receive.elastic_apm | default dict).http) "TCP" "http") }}
 {{- if index $port 1 }}
-- {name: {{ index $port 0 }}, port: {{ include "trefoil.port" (index $port 1) }}, protocol: {{ index $port 2 }}, speaks: {{ index $port 3 | quote }}}
+- {name: {{ index $port 0 }}, port: {{ include "trefoil.port" (index $port 1) }}, protocol: {{ index $port 2 }}, speaks: {{ ternary $scheme (index $port 3) (and (eq $scheme "https") (ne (index $port 3) "")) | quote }}}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* What is spoken on the gateway's main port. */}}
+{{- define "trefoil.scheme" -}}
+{{ ternary "https" "http" (not (empty .Values.gateway.tls.secret)) }}
 {{- end }}
 
 {{/* How others in the cluster reach the gateway's main port. */}}
 {{- define "trefoil.url" -}}
-http://{{ include "trefoil.fullname" . }}.{{ .Release.Namespace }}.svc:{{ include "trefoil.port" .Values.gateway.config.server.listen }}
+{{ include "trefoil.scheme" . }}://{{ include "trefoil.fullname" . }}.{{ .Release.Namespace }}.svc:{{ include "trefoil.port" .Values.gateway.config.server.listen }}
 {{- end }}
 
-{{/* `prometheus.io/*`, as many Prometheuses find what to scrape. Takes a list: the context and the port. */}}
+{{/* `prometheus.io/*`, as many Prometheuses find what to scrape. Takes a list: the context, the port and what is spoken there. */}}
 {{- define "trefoil.scraped" -}}
 {{- if (index . 0).Values.monitoring.annotations }}
 prometheus.io/scrape: "true"
 prometheus.io/port: {{ index . 1 | quote }}
 prometheus.io/path: /metrics
+{{- if eq (index . 2) "https" }}
+prometheus.io/scheme: https
+{{- end }}
 {{- end }}
 {{- end }}

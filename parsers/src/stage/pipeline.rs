@@ -164,6 +164,23 @@ impl Pipeline {
         fork
     }
 
+    /// These stages, and then those of another, which share among forks what they share.
+    #[must_use]
+    pub fn followed_by(&self, rest: &Self) -> Self {
+        let stages = self.stages.iter().chain(&rest.stages).cloned().collect();
+        let configs = self.configs.iter().chain(&*rest.configs).cloned().collect();
+        Self { stages, configs }.fork()
+    }
+
+    /// Only those of these stages that take secrets out.
+    #[must_use]
+    pub fn only_redaction(&self) -> Self {
+        let redacts = |config: &StageConfig| matches!(config, StageConfig::Redact(_));
+        let stages = self.stages.iter().filter(|named| matches!(named.stage, Stage::Redact(_)));
+        let configs = self.configs.iter().filter(|config| redacts(config)).cloned().collect();
+        Self { stages: stages.cloned().collect(), configs }.fork()
+    }
+
     /// Whether there is no stage: lines need not be made entries at all.
     pub fn is_empty(&self) -> bool {
         self.stages.is_empty()

@@ -21,7 +21,7 @@ def exporters(way, endpoint, compression):
     if way == "grpc":
         kind = {"none": grpc.Compression.NoCompression, "gzip": grpc.Compression.Gzip, "deflate": grpc.Compression.Deflate}
         return [
-            exporter(endpoint=endpoint, insecure=True, compression=kind[compression])
+            exporter(endpoint=endpoint, insecure=endpoint.startswith("http:"), compression=kind[compression])
             for exporter in (GrpcSpans, GrpcMetrics, GrpcLogs)
         ]
     kinds, classes = {

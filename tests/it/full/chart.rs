@@ -15,7 +15,7 @@ use crate::manifests::{
 /// Kinds that come with other projects: the validator has no schemas of them.
 const FOREIGN: [&str; 3] = ["HTTPRoute", "PodMonitor", "ServiceMonitor"];
 /// What the values files name that is in the cluster already.
-const ELSEWHERE: [&str; 2] = ["log-reader", "ca"];
+const ELSEWHERE: [&str; 5] = ["log-reader", "ca", "trefoil-tls", "trefoil-tokens", "trefoil-agent-token"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

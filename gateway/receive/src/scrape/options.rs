@@ -105,7 +105,7 @@ pub struct Tls {
 }
 
 /// Pods of Kubernetes that say in their annotations that they want to be scraped.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Kubernetes {
     /// The API's URL; without one, that of the cluster in which we run.
     pub api: Option<String>,
@@ -119,6 +119,13 @@ pub struct Kubernetes {
     pub node: Option<String>,
     /// Only pods that this label selector covers, such as `app=shop`.
     pub selector: Option<String>,
+}
+
+// The URL may hold a password.
+impl std::fmt::Debug for Kubernetes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kubernetes").field("namespaces", &self.namespaces).finish_non_exhaustive()
+    }
 }
 
 /// What only the target and we know.

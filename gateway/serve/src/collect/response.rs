@@ -82,6 +82,8 @@ pub struct CollectedFile {
     pub bytes_lost: u64,
     /// Times that bytes were lost, also where nobody knows how many.
     pub losses: u64,
+    /// Annotations of its pod that cannot be followed, with what was expected.
+    pub problems: Vec<String>,
     /// The last losses, oldest first.
     pub recent_losses: Vec<FileLoss>,
 }

@@ -26,8 +26,10 @@ fn target(state: &State, headers: &HeaderMap) -> Target {
     });
     let base_url = match (&state.external_url, asked) {
         (Some(url), _) => url.clone(),
-        (None, Some(host)) => format!("http://{host}"),
-        (None, None) => "http://localhost:8080".to_owned(),
+        (None, host) => {
+            let scheme = if state.tls { "https" } else { "http" };
+            format!("{scheme}://{}", host.unwrap_or("localhost:8080"))
+        }
     };
     Target::new(TargetKind::File, base_url)
 }

@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Request};
 use http_body_util::{BodyExt as _, Limited};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, ListToolsResult,
@@ -24,6 +25,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tower::ServiceExt as _;
 
+use crate::tenant::HEADER;
 use tools::Tool;
 
 /// Bytes of a request: a tool's name and its arguments.
@@ -64,6 +66,12 @@ pub fn with_mcp(surfaces: Router, options: McpOptions) -> Router {
     surfaces.nest_service("/mcp", service)
 }
 
+/// Whose records the request that asks for a tool reads.
+fn tenants(context: &RequestContext<RoleServer>) -> Vec<HeaderValue> {
+    let head = context.extensions.get::<Parts>();
+    head.map(|head| head.headers.get_all(HEADER).iter().cloned().collect()).unwrap_or_default()
+}
+
 /// Asks the surfaces.
 #[derive(Clone)]
 struct Tools(Router);
@@ -86,7 +94,7 @@ impl ServerHandler for Tools {
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let Some(tool) = tools::ALL.iter().find(|tool| tool.name == request.name) else {
             let names: Vec<&str> = tools::ALL.iter().map(|tool| tool.name).collect();
@@ -94,7 +102,7 @@ impl ServerHandler for Tools {
             return Err(ErrorData::invalid_params(detail, None));
         };
         let result = match tool.path(&request.arguments.unwrap_or_default()) {
-            Ok(path) => self.ask(&path).await,
+            Ok(path) => self.ask(&path, tenants(&context)).await,
             Err(refusal) => Err(refusal),
         };
         Ok(match result {
@@ -107,8 +115,11 @@ impl ServerHandler for Tools {
 
 impl Tools {
     /// What a path answers; an error says what was wrong with the question.
-    async fn ask(&self, path: &str) -> Result<String, String> {
-        let request = Request::get(path).body(Body::empty()).map_err(|error| error.to_string())?;
+    async fn ask(&self, path: &str, tenants: Vec<HeaderValue>) -> Result<String, String> {
+        let mut request = Request::get(path).body(Body::empty()).map_err(|error| error.to_string())?;
+        for named in tenants {
+            request.headers_mut().append(HEADER, named);
+        }
         let Ok(response) = self.0.clone().oneshot(request).await;
         let status = response.status();
         let body = Limited::new(response.into_body(), MAX_BODY).collect().await;

@@ -19,6 +19,7 @@ use super::generation::{Generation, RawLine};
 use super::held::output;
 use super::out::Out;
 use crate::identity;
+use crate::pods::Notes;
 use crate::report::{Counters, Loss};
 
 /// Nanoseconds until a file that has just been read is looked at again.
@@ -41,6 +42,10 @@ pub(crate) struct Chain {
     /// Files that are done with, or never to be read, and perhaps still there.
     pub done: Vec<FileId>,
     pub origin: Origin,
+    /// What is known of its container beside the path.
+    pub notes: Option<Arc<Notes>>,
+    /// Whether more is to be known of it than is.
+    pub unknown: bool,
     /// Heads of the files that were read, or are not to be: what is compressed later is told by them.
     heads: VecDeque<u64>,
     /// A copy of the file being written, as `copytruncate` makes one.
@@ -83,6 +88,8 @@ impl Chain {
             generations: VecDeque::new(),
             done: Vec::new(),
             origin,
+            notes: None,
+            unknown: false,
             heads: VecDeque::new(),
             copy: None,
             nameless: None,

@@ -9,6 +9,7 @@ use parsers::stage::Fields;
 use parsers::stage::relabel::{Relabel, discovered, strip};
 
 use super::batch::Origin;
+use crate::pods::Notes;
 use crate::report::ContainerReport;
 
 /// A report of a file, named by where its container writes.
@@ -23,12 +24,13 @@ fn stem(path: &str) -> &str {
 }
 
 /// Labels namespace, pod, container, stream and service_name of a container's file, filename and service_name of any other;
-/// node for all if it is known. Relabelling sees these and what Prometheus' discovery would say, and may change them all;
+/// node for all if it is known; and what else is known of the container. Relabelling sees these and what Prometheus' discovery would say, and may change them all;
 /// `None` if it says that the file is not to be read. `path` is where the container writes, whatever file is read.
 pub(crate) fn origin(
     path: &Arc<str>,
     node: Option<&str>,
     relabel: Option<&Relabel>,
+    notes: Option<&Notes>,
     report: ContainerReport,
 ) -> Option<Origin> {
     let mut metadata = Vec::new();
@@ -42,6 +44,9 @@ pub(crate) fn origin(
         }
         push_pair(&mut metadata, "filename", path);
     }
+    for (name, value) in notes.iter().flat_map(|notes| &notes.metadata) {
+        push_pair(&mut metadata, name, value);
+    }
     let labels = [Stream::Stdout, Stream::Stderr, Stream::Unknown].map(|stream| {
         let mut pairs = vec![("stream", stream.as_str()), ("node", node.unwrap_or_default())];
         match &pod {
@@ -53,9 +58,15 @@ pub(crate) fn origin(
             ]),
             None => pairs.extend([("filename", &**path), ("service_name", stem(path))]),
         }
+        pairs.extend(notes.iter().flat_map(|notes| &notes.labels).map(|(name, value)| (&**name, &**value)));
         match relabel {
             None => Some(Arc::new(Labels::new(pairs))),
-            Some(relabel) => relabelled(discovered(path, node), pairs, relabel),
+            Some(relabel) => {
+                let mut discovered = discovered(path, node);
+                let more = notes.iter().flat_map(|notes| &notes.discovered);
+                more.for_each(|(name, value)| discovered.set(name, value.as_str()));
+                relabelled(discovered, pairs, relabel)
+            }
         }
     });
     let [Some(stdout), Some(stderr), Some(unknown)] = labels else { return None };

@@ -11,6 +11,7 @@ use rustc_hash::FxHashSet;
 
 use super::Tailer;
 use crate::discovery::{Discovery, Found, Look};
+use crate::pods::{Known, Notes};
 use crate::reading::batch::Origin;
 use crate::reading::compressed::{Compressed, Stamp};
 use crate::reading::origin::{origin, report};
@@ -49,8 +50,11 @@ impl Tailer {
         let open = self.chains.values().flat_map(|chain| chain.generations.iter().map(Generation::place));
         let mut open: FxHashSet<(u64, u64)> = open.collect();
         let mut waiting = 0;
-        let listed: FxHashSet<Arc<str>> =
-            chains.keys().filter(|path| self.twins.contains(*path)).cloned().collect();
+        let listed: FxHashSet<Arc<str>> = chains
+            .keys()
+            .filter(|path| self.twins.contains(*path) || self.excluded.contains(*path))
+            .cloned()
+            .collect();
         // Those that are read already come first, so that none of their files is taken for one of another name.
         let (known, new): (Vec<_>, Vec<_>) =
             chains.into_iter().partition(|(path, _)| self.chains.contains_key(path));
@@ -90,6 +94,7 @@ impl Tailer {
         if full {
             // Their folders are listed at each full look.
             self.twins.retain(|path| listed.contains(path));
+            self.excluded.retain(|path| listed.contains(path));
             self.counters.waiting_files.store(waiting, Ordering::Relaxed);
         }
     }
@@ -202,15 +207,19 @@ impl Tailer {
         if again {
             self.discovery.look_again(path);
         }
-        self.start_strays(path, strays);
+        self.start_strays(path, strays, now);
     }
 
     /// Files that were missed while they were written, and that were rotated since. They belong before what was read of their
     /// chain already, so that they make one of their own.
-    fn start_strays(&mut self, live: &Arc<str>, strays: Vec<(PathBuf, Generation)>) {
+    fn start_strays(&mut self, live: &Arc<str>, strays: Vec<(PathBuf, Generation)>, now: u64) {
         let first = strays.first().and_then(|(path, _)| path.to_str()).map(Arc::<str>::from);
         let Some(path) = first else { return };
-        let Some((origin, pipeline)) = self.origin(&path, live, None) else { return };
+        let known = self.known(live);
+        let Some((origin, pipeline)) = self.origin(&path, live, None, known.as_ref().and_then(Known::notes))
+        else {
+            return;
+        };
         tracing::info!(
             path = &*path,
             "rotated files that were not seen while they were written are read now"
@@ -225,6 +234,7 @@ impl Tailer {
         }
         let mut chain = Chain::new(Arc::clone(&path), origin, self.options.max_line, pipeline);
         chain.live = Arc::clone(live);
+        chain.wait_for(known, now);
         for (_, generation) in strays {
             chain.add(generation);
         }
@@ -233,12 +243,16 @@ impl Tailer {
     }
 
     /// What is said of a file's lines, and done to them; `None` if it is not to be read.
-    fn origin(
+    pub(super) fn origin(
         &self,
         path: &Arc<str>,
         live: &Arc<str>,
         before: Option<&ContainerReport>,
+        notes: Option<&Notes>,
     ) -> Option<(Origin, Pipeline)> {
+        if notes.is_some_and(|notes| notes.excluded) {
+            return None;
+        }
         let source = self.discovery.source(live).and_then(|at| self.options.files.get(at))?;
         let relabel = Some(&source.relabel).filter(|relabel| !relabel.is_empty());
         let node = self.options.node.as_deref();
@@ -246,14 +260,28 @@ impl Tailer {
         if let Some(before) = before {
             report = report.going_on_from(before);
         }
-        Some((origin(live, node, relabel, report)?, source.pipeline.fork()))
+        let pipeline = match notes {
+            Some(notes) => {
+                report.problems.clone_from(&notes.problems);
+                notes.pipeline(&source.pipeline)
+            }
+            None => source.pipeline.fork(),
+        };
+        Some((origin(live, node, relabel, notes, report)?, pipeline))
     }
 
     /// A container is seen for the first time in this run: it goes on where an earlier run was, with all that was rotated
     /// since.
     fn start(&mut self, path: Arc<str>, opened: Vec<Opened>, compressed: &[PathBuf], now: u64) {
-        let Some((origin, pipeline)) = self.origin(&path, &path, None) else { return };
+        let known = self.known(&path);
+        let Some((origin, pipeline)) = self.origin(&path, &path, None, known.as_ref().and_then(Known::notes))
+        else {
+            self.excluded
+                .extend(known.as_ref().and_then(Known::notes).filter(|notes| notes.excluded).map(|_| path));
+            return;
+        };
         let mut chain = Chain::new(Arc::clone(&path), origin, self.options.max_line, pipeline);
+        chain.wait_for(known, now);
         chain.compressed.extend(compressed.iter().filter_map(|file| Stamp::of(file)));
         let read_before = self.earlier.has_path(&path);
         let mut last = self.earlier.last(&path);
@@ -399,16 +427,7 @@ impl Tailer {
         self.options = options;
         self.twins.clear();
         self.look_at = 0;
-        for (path, mut chain) in std::mem::take(&mut self.chains) {
-            let Some((origin, pipeline)) = self.origin(&path, &chain.live, Some(&chain.origin.report)) else {
-                self.earlier.extend(chain.noted(&self.options.agent, self.filling.observed));
-                self.counters.departed(&path);
-                continue;
-            };
-            self.counters.arrived(Arc::clone(&origin.report));
-            chain.change(origin, pipeline);
-            self.chains.insert(path, chain);
-        }
+        self.change_chains(|_, _| true);
     }
 }
 

@@ -4,6 +4,7 @@ mod figures;
 mod lines;
 mod model;
 mod names;
+mod pods;
 mod rotation;
 mod runs;
 mod truncation;

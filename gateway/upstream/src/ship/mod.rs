@@ -17,13 +17,14 @@ mod tests;
 
 use std::error::Error;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use parsers::record::{Batch, LogBatch, LogRow, Position, TENANT};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Certificate, Client, RequestBuilder, Url};
+use reqwest::{Certificate, Client, Identity, RequestBuilder, Url};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use answer::Verdict;
@@ -151,6 +152,9 @@ impl Shipper {
             let pem = std::fs::read(file).map_err(|error| bad(error.to_string()))?;
             let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| bad(error.to_string()))?;
             client = client.tls_certs_merge(certificates);
+        }
+        if let Some((certificate, key)) = &options.certificate {
+            client = client.identity(identity(certificate, key)?);
         }
         let mut bare = url.clone();
         // Only a URL that cannot have them refuses to lose them.
@@ -311,6 +315,24 @@ impl Shipper {
             }
         })
     }
+}
+
+/// Our own certificate. Of a key, nothing is told but where it lies.
+fn identity(certificate: &Path, key: &Path) -> Result<Identity, BuildError> {
+    let read = |file: &Path| {
+        let bad = |error: std::io::Error| BuildError::Certificates {
+            file: file.to_owned(),
+            detail: error.to_string(),
+        };
+        std::fs::read(file).map_err(bad)
+    };
+    let mut pem = read(certificate)?;
+    pem.push(b'\n');
+    pem.extend(read(key)?);
+    Identity::from_pem(&pem).map_err(|_| BuildError::Certificates {
+        file: certificate.to_owned(),
+        detail: format!("no certificate with its key in {}", key.display()),
+    })
 }
 
 /// Puts both halves on the stack, the first on top.

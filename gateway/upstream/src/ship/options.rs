@@ -83,7 +83,7 @@ pub enum Credentials {
 }
 
 /// Where to ship to, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ShipOptions {
     /// What the server speaks.
     pub protocol: Protocol,
@@ -95,12 +95,21 @@ pub struct ShipOptions {
     pub credentials: Option<Credentials>,
     /// Certificates to trust besides the system's, in PEM.
     pub ca_file: Option<PathBuf>,
+    /// Our own certificate and its key, in PEM, for servers that want one.
+    pub certificate: Option<(PathBuf, PathBuf)>,
     /// For one request.
     pub timeout: Duration,
     /// Bytes of a request before compression. A single record that is larger goes alone.
     pub request_bytes: usize,
     /// Bytes of all batches under way; who brings more waits.
     pub in_flight_bytes: u32,
+}
+
+// A URL may hold a password, and headers may be secrets.
+impl std::fmt::Debug for ShipOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShipOptions").field("protocol", &self.protocol).finish_non_exhaustive()
+    }
 }
 
 impl ShipOptions {
@@ -112,6 +121,7 @@ impl ShipOptions {
             headers: Vec::new(),
             credentials: None,
             ca_file: None,
+            certificate: None,
             timeout: DEFAULT_TIMEOUT,
             request_bytes: REQUEST_BYTES,
             in_flight_bytes: IN_FLIGHT_BYTES,

@@ -28,6 +28,14 @@ fn of_metadata(name: &str) -> (&str, bool) {
     match name {
         "pod_uid" => ("k8s.pod.uid", true),
         "restart" => ("k8s.container.restart_count", true),
+        "k8s_deployment_name" => ("k8s.deployment.name", true),
+        "k8s_statefulset_name" => ("k8s.statefulset.name", true),
+        "k8s_daemonset_name" => ("k8s.daemonset.name", true),
+        "k8s_cronjob_name" => ("k8s.cronjob.name", true),
+        "k8s_job_name" => ("k8s.job.name", true),
+        "k8s_node_name" => ("k8s.node.name", true),
+        "service_version" => ("service.version", false),
+        "cloud_availability_zone" => ("cloud.availability_zone", true),
         "filename" => ("log.file.path", false),
         // A service that the line itself names; the stream's own is the resource's.
         "service_name" => ("service.name", false),

@@ -1,7 +1,6 @@
 //! Pods that say in their annotations that they want to be scraped: listed once, then watched. Whatever the API does, what is
 //! known of it goes on being scraped.
 
-mod api;
 mod pods;
 #[cfg(test)]
 mod tests;
@@ -10,41 +9,60 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use kubernetes::{Access, Api, Follower, Kind, follow};
 use tokio::task::JoinSet;
 
 use super::Outlet;
 use crate::scrape::options::{Group, Kubernetes};
-use api::{Api, Event, Failure};
 use pods::Pod;
 
-/// After the first failure; twice that after each further one.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// An API that is down is asked no less often than this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Between looks for the files of a service account, which may come late.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// Pods with annotations, of one source.
 const MAX_PODS: usize = 20_000;
 
 /// Watches until it is dropped.
 pub(super) async fn watch(pods: &Kubernetes, outlet: &Arc<Outlet>) {
+    let access = access(pods);
     let api = loop {
-        match Api::new(pods) {
+        match Api::new(&access) {
             Ok(api) => break Arc::new(api),
             Err(failure) => outlet.trouble(Some(&failure)),
         }
-        // The files of a service account may come late.
-        tokio::time::sleep(LONGEST_PAUSE).await;
+        tokio::time::sleep(LOOK_AGAIN).await;
     };
     let known = Arc::new(Known { outlet: Arc::clone(outlet), spaces: Mutex::default() });
-    let mut spaces: Vec<Option<String>> = pods.namespaces.iter().cloned().map(Some).collect();
+    let mut spaces: Vec<Option<&str>> = pods.namespaces.iter().map(|namespace| Some(&**namespace)).collect();
     if spaces.is_empty() {
         spaces.push(None);
     }
     let mut tasks = JoinSet::new();
     for (number, namespace) in spaces.into_iter().enumerate() {
-        let (api, known) = (Arc::clone(&api), Arc::clone(&known));
-        tasks.spawn(async move { follow(&api, namespace.as_deref(), number, &known).await });
+        let (api, kind) = (Arc::clone(&api), kind(pods, namespace));
+        let space = InSpace { number, known: Arc::clone(&known) };
+        tasks.spawn(async move { follow(&api, &kind, &space).await });
     }
     while tasks.join_next().await.is_some() {}
+}
+
+fn access(pods: &Kubernetes) -> Access {
+    Access {
+        url: pods.api.clone(),
+        token_file: pods.token_file.clone(),
+        ca_file: pods.tls.ca_file.clone(),
+        insecure_skip_verify: pods.tls.insecure_skip_verify,
+    }
+}
+
+fn kind(pods: &Kubernetes, namespace: Option<&str>) -> Kind {
+    let path = match namespace {
+        Some(namespace) => format!("/api/v1/namespaces/{namespace}/pods"),
+        None => "/api/v1/pods".to_owned(),
+    };
+    let mut filters = Vec::new();
+    filters.extend(pods.node.as_ref().map(|node| ("fieldSelector", format!("spec.nodeName={node}"))));
+    filters.extend(pods.selector.as_ref().map(|selector| ("labelSelector", selector.clone())));
+    Kind { path, filters, cached: false, most: MAX_PODS }
 }
 
 /// What is known of each namespace that is watched.
@@ -85,70 +103,35 @@ impl Space {
     }
 }
 
-/// Lists, then watches from there; lists again when the API has forgotten where that is.
-async fn follow(api: &Api, namespace: Option<&str>, number: usize, known: &Known) {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let listed = api.list(namespace).await;
-        let mut version = match listed {
-            Ok((pods, version)) => {
-                known.change(number, |space| {
-                    *space = Space::default();
-                    for pod in &pods {
-                        space.put(pod);
-                    }
-                });
-                version
-            }
-            Err(failure) => {
-                failed(known, number, &failure, &mut pause).await;
-                continue;
-            }
-        };
-        loop {
-            match watch_from(api, namespace, number, known, &mut version, &mut pause).await {
-                Ok(()) => {}
-                Err(Failure::Expired) => break,
-                Err(failure) => failed(known, number, &failure, &mut pause).await,
-            }
-        }
-    }
-}
-
-async fn failed(known: &Known, number: usize, failure: &Failure, pause: &mut Duration) {
-    known.change(number, |space| space.trouble = Some(failure.to_string()));
-    tokio::time::sleep(*pause).await;
-    *pause = (*pause * 2).min(LONGEST_PAUSE);
-}
-
-/// Takes what changes until the API ends the answer, as it does every few minutes.
-async fn watch_from(
-    api: &Api,
-    namespace: Option<&str>,
+/// One of the namespaces, by its number.
+struct InSpace {
     number: usize,
-    known: &Known,
-    version: &mut String,
-    pause: &mut Duration,
-) -> Result<(), Failure> {
-    let mut events = api.watch(namespace, version).await?;
-    known.change(number, |space| space.trouble = None);
-    let mut any = false;
-    while let Some(event) = events.next().await? {
-        any = true;
-        *pause = FIRST_PAUSE;
-        let pod = match &event {
-            Event::Put(pod) | Event::Deleted(pod) | Event::Bookmark(pod) => pod,
-        };
-        version.clone_from(&pod.metadata.resource_version);
-        match &event {
-            Event::Put(pod) => known.change(number, |space| space.put(pod)),
-            Event::Deleted(pod) => known.change(number, |space| space.remove(pod)),
-            Event::Bookmark(_) => {}
-        }
+    known: Arc<Known>,
+}
+
+impl Follower<Pod> for InSpace {
+    fn wants(&self, pod: &Pod) -> bool {
+        pod.wants_scraping()
     }
-    // One that ends every answer at once is not asked in a loop.
-    if !any {
-        tokio::time::sleep(*pause).await;
+
+    fn replaced(&self, pods: Vec<Pod>) {
+        self.known.change(self.number, |space| {
+            space.pods.clear();
+            for pod in &pods {
+                space.put(pod);
+            }
+        });
     }
-    Ok(())
+
+    fn put(&self, pod: Pod) {
+        self.known.change(self.number, |space| space.put(&pod));
+    }
+
+    fn removed(&self, pod: Pod) {
+        self.known.change(self.number, |space| space.remove(&pod));
+    }
+
+    fn trouble(&self, trouble: Option<&str>) {
+        self.known.change(self.number, |space| space.trouble = trouble.map(str::to_owned));
+    }
 }

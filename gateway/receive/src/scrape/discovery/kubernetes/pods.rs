@@ -2,36 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer};
+use kubernetes::{Object, or_default};
+use serde::Deserialize;
 
 use crate::scrape::options::Group;
 
 /// What everybody's pods carry who want to be scraped.
 const PREFIX: &str = "prometheus.io/";
 
-/// The API writes `null` for what is empty.
-pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
-    from: D,
-) -> Result<T, D::Error> {
-    Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
-}
-
 /// As much of a pod as is needed.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Pod {
-    pub metadata: Metadata,
+    metadata: Metadata,
     spec: Spec,
     status: Status,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Metadata {
+struct Metadata {
     name: String,
     namespace: String,
     uid: String,
-    pub resource_version: String,
+    resource_version: String,
     #[serde(deserialize_with = "or_default")]
     labels: BTreeMap<String, String>,
     #[serde(deserialize_with = "or_default")]
@@ -84,6 +78,12 @@ struct Status {
     pod_ip: String,
     #[serde(deserialize_with = "or_default")]
     phase: String,
+}
+
+impl Object for Pod {
+    fn resource_version(&self) -> &str {
+        &self.metadata.resource_version
+    }
 }
 
 impl Pod {
