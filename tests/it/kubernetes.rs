@@ -119,9 +119,10 @@ fn write(folder: &Path, pod: &str, uid: &str, container: &str, texts: &[&str]) -
     let container = folder.join(format!("pods/shop_{pod}_{uid}/{container}"));
     std::fs::create_dir_all(&container)?;
     let mut file = std::fs::File::options().create(true).append(true).open(container.join("0.log"))?;
-    let lines: String =
-        texts.iter().map(|text| format!("{:.9} stdout F {text}\n", jiff::Timestamp::now())).collect();
-    Ok(file.write_all(lines.as_bytes())?)
+    for text in texts {
+        writeln!(file, "{:.9} stdout F {text}", jiff::Timestamp::now())?;
+    }
+    Ok(())
 }
 
 fn write_cart(folder: &Path, container: &str, texts: &[&str]) -> Result<()> {

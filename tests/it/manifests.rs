@@ -78,8 +78,9 @@ pub(super) fn ports(workload: &Value) -> BTreeMap<String, u64> {
 fn every_manifest_is_listed_and_every_listed_one_is_there() {
     let mut found = BTreeSet::new();
     for entry in std::fs::read_dir(folder()).unwrap() {
-        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
-        if name.ends_with(".yaml") && name != "kustomization.yaml" {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.extension().is_some_and(|extension| extension == "yaml") && name != "kustomization.yaml" {
             found.insert(name);
         }
     }

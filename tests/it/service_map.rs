@@ -32,7 +32,8 @@ fn text(key: &str, value: &str) -> KeyValue {
 }
 
 /// One request as every service reports it: (service, id, parent, kind, name, attribute).
-const REQUEST: [(&str, u64, u64, i32, &str, Option<(&str, &str)>); 8] = [
+type Made = (&'static str, u64, u64, i32, &'static str, Option<(&'static str, &'static str)>);
+const REQUEST: [Made; 8] = [
     ("frontend", 1, 0, SERVER, "GET /buy", None),
     ("frontend", 2, 1, CLIENT, "POST", Some(("server.address", "checkout.shop"))),
     ("checkout", 3, 2, SERVER, "POST /orders", None),

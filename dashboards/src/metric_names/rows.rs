@@ -120,9 +120,13 @@ impl MetricName {
                 &[],
                 "1 if the configuration file is in force as it is, 0 if it was refused",
             ),
-            Self::AccessRefused => {
-                row("access_refused_requests", Counter, None, &[REASON], "Requests that tokens did not let in")
-            }
+            Self::AccessRefused => row(
+                "access_refused_requests",
+                Counter,
+                None,
+                &[REASON],
+                "Requests that tokens did not let in",
+            ),
             Self::ShippedLogs => row(
                 "shipped_logs",
                 Counter,

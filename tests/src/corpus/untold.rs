@@ -172,7 +172,7 @@ impl Making<'_> {
                 begin: now,
                 end,
                 thread,
-                path: self.dice.pick(&PATHS),
+                path: self.dice.pick::<&str>(&PATHS),
                 user: self.dice.below(200),
                 id: format!("{:016x}", (id >> 64) as u64),
                 status: if self.dice.chance(50) { 500 } else { 200 },
