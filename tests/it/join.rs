@@ -71,8 +71,8 @@ async fn no_line_of_another_tenant_is_offered() -> Result<()> {
 /// Spans of the large trace, and of each request that sends it and each part that is read.
 const LARGE: usize = 100_000;
 const SENT: usize = 5_000;
-/// What the program may need more for a look-up of all of it: a tenth of the trace as an answer.
-const MORE: u64 = 160 << 20;
+/// What the program may hold more after a look-up of all of it, which reads an outline of the trace for each part.
+const MORE: u64 = 400 << 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trace_of_a_hundred_thousand_spans_is_answered_in_parts() -> Result<()> {

@@ -226,7 +226,9 @@ async fn exemplars_come_from_the_server_from_what_was_received_and_from_spans() 
     for (bound, trace, value) in [("0.1", QUICK, "0.05"), ("1.0", SLOW, "0.7")] {
         let series = made.iter().find(|one| one["seriesLabels"]["le"] == bound);
         let exemplar = &series.with_context(|| format!("{bound}: {made:?}"))?["exemplars"][0];
-        let labels = json!({"trace_id": trace, "span_id": "0000000000000001", "trefoil_made": "true"});
+        let of = exemplar["labels"]["trefoil_of"].clone();
+        ensure!(of == "typical" || of == "highest", "{exemplar}");
+        let labels = json!({"trace_id": trace, "span_id": "0000000000000001", "trefoil_made": "true", "trefoil_of": of});
         assert_eq!((&exemplar["labels"], &exemplar["value"]), (&labels, &json!(value)));
         let url = format!("http://{}/api/v1/traces/{trace}", scene.trefoil.main);
         ensure!(scene.http.get(&url).await?.status == 200, "it leads to a trace that is stored");

@@ -81,6 +81,10 @@ pub(super) async fn to_traces(patient: &Patient<'_>, source: &DataSource, reques
         let Some(target) = field["datasourceUid"].as_str().and_then(|uid| patient.source(uid)) else {
             continue;
         };
+        if !["tempo", "jaeger", "zipkin"].contains(&target.kind.as_str()) {
+            // Told of above.
+            continue;
+        }
         let opened = traces::opens(patient, target, &value).await;
         findings.push(match opened.remedy {
             None => Finding::alive(source, &link, format!("{value} opens in {}", target.uid)),

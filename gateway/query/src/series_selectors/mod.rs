@@ -115,7 +115,10 @@ fn selector(
                 *expressions += 1;
                 let built = RegexBuilder::new(&format!("^(?s:{value})$")).size_limit(program).build();
                 built.map_err(|error| {
-                    words.error(format!("{:?} is no regular expression: {error}", shown(&value)))
+                    // What the expression is, it quotes whole.
+                    let error = error.to_string();
+                    let reason = error.lines().last().unwrap_or_default();
+                    words.error(format!("{:?} is no regular expression: {reason}", shown(&value)))
                 })
             };
             let op = match op {
