@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
-use correlate::{CorrelateOptions, Correlator, Exemplars, HeldMetrics};
+use correlate::{CorrelateOptions, Correlator, Exemplars, StoredMetrics};
 use parsers::derived::Deriver;
 use parsers::record::Batch;
 use parsers::stage::Pipeline;
@@ -206,15 +206,18 @@ impl App {
 
         let upstream = prometheus.clone().map(|server| Arc::new(server) as Arc<dyn MetricRead>);
         // Without a server, the samples that are stored are asked as one.
-        let embedded = || Arc::new(serve::StoredMetrics::new(Arc::new(store.clone()))) as Arc<dyn MetricRead>;
-        let metrics = Some(upstream.clone().unwrap_or_else(embedded));
+        let embedded = || Arc::new(StoredMetrics::new(Arc::new(store.clone()))) as Arc<dyn MetricRead>;
+        let metrics = upstream.clone().unwrap_or_else(embedded);
         let traces: Arc<dyn store::read::TraceRead> = Arc::new(store.clone());
         let joining = correlate_options(config.prometheus.as_ref());
-        let held = || Arc::new(HeldMetrics::new(Arc::new(store.clone()))) as Arc<dyn MetricRead>;
-        let series = metrics.clone().unwrap_or_else(held);
-        let exemplars = Exemplars::new(Arc::clone(&traces), Arc::new(store.clone()), Some(series), &joining);
+        let exemplars = Exemplars::new(
+            Arc::clone(&traces),
+            Arc::new(store.clone()),
+            Some(Arc::clone(&metrics)),
+            &joining,
+        );
         let correlator =
-            Correlator::new(Arc::clone(&traces), metrics, joining).with_logs(Arc::new(store.clone()));
+            Correlator::new(Arc::clone(&traces), Some(metrics), joining).with_logs(Arc::new(store.clone()));
 
         let mut registry = Registry::default();
         telemetry::register(

@@ -9,7 +9,6 @@ mod answer;
 mod correlator;
 mod critical;
 mod exemplars;
-mod held;
 mod incomplete;
 mod made;
 mod mapping;
@@ -24,6 +23,7 @@ mod seen;
 mod service_graph;
 mod skew;
 mod spellings;
+mod stored_metrics;
 mod streams;
 mod tree;
 mod workload_time;
@@ -37,7 +37,6 @@ pub use answer::{
 };
 pub use correlator::Correlator;
 pub use exemplars::{Exemplars, ExemplarsFound, FoundExemplar, SeriesExemplars};
-pub use held::HeldMetrics;
 pub use made::{Made, Representative};
 pub use mapping::{LabelMapping, WorkloadField};
 pub use options::CorrelateOptions;
@@ -51,4 +50,5 @@ pub use pivot::{
     SurfaceQuery, WorkloadName,
 };
 pub use service_graph::{ServiceCalls, service_graph};
+pub use stored_metrics::StoredMetrics;
 pub use workload_time::OfferLimits;

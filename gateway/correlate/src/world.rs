@@ -121,7 +121,7 @@ impl SampleRead for World {
 impl World {
     /// Its series and exemplars as those that are stored here.
     pub(crate) fn held(&self) -> Arc<dyn MetricRead> {
-        Arc::new(crate::HeldMetrics::new(Arc::new(self.clone())))
+        Arc::new(crate::StoredMetrics::new(Arc::new(self.clone())))
     }
 }
 

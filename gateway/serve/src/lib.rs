@@ -43,7 +43,7 @@ pub use loki::{Follow, Tails};
 pub use mcp::{McpOptions, with_mcp};
 pub use native::openapi;
 pub use own::{OwnRequests, OwnSpans};
-pub use prometheus::{Forward, ForwardFailure, StoredMetrics};
+pub use prometheus::{Forward, ForwardFailure};
 pub use scrape::{DroppedTarget, FailingDiscovery, ScrapeTarget, ScrapeTargetsBody, Scraping};
 
 /// Longest time for any answer. Grafana's own default for a data source is 30 s: this ends just before, so that the
@@ -79,7 +79,7 @@ pub struct State {
     pub reads: Reads,
     /// The metrics server, if one is configured.
     pub prometheus: Option<Arc<dyn Forward>>,
-    /// The same server as the joins ask it. Without one, [`StoredMetrics`] stand for it.
+    /// The same server as the joins ask it. Without one, [`correlate::StoredMetrics`] stand for it.
     pub upstream: Option<Arc<dyn MetricRead>>,
     /// Which parts of the gateway are ready.
     pub readiness: Arc<dyn Readiness>,

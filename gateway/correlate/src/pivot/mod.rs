@@ -22,7 +22,7 @@ use parsers::record::{SpanId, TraceId};
 use query::series_selectors::Selector;
 use store::read::{LogRead, Matcher, MetricRead, ReadError, SampleRead, Window};
 
-use crate::{Correlator, Exemplars, HeldMetrics};
+use crate::{Correlator, Exemplars, StoredMetrics};
 
 pub use answer::{
     LookedAt, Reason, Related, RelatedExemplar, RelatedLog, RelatedTrace, RelatedWorkload, SurfaceQuery,
@@ -101,7 +101,7 @@ impl Pivot {
         samples: Arc<dyn SampleRead>,
     ) -> Self {
         let held = correlator.metrics().is_none();
-        let metrics = correlator.metrics().unwrap_or_else(|| Arc::new(HeldMetrics::new(samples)));
+        let metrics = correlator.metrics().unwrap_or_else(|| Arc::new(StoredMetrics::new(samples)));
         Self { correlator, exemplars, logs, metrics, held }
     }
 

@@ -7,11 +7,9 @@ mod request;
 mod response;
 mod result;
 mod routes;
-mod stored;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use error::error;
 pub(crate) use routes::routes;
 pub use routes::{Forward, ForwardFailure};
-pub use stored::StoredMetrics;

@@ -19,7 +19,6 @@ use tokio::sync::broadcast::Receiver;
 use tonic::Status;
 
 use crate::bounds::Surface;
-use crate::prometheus::StoredMetrics;
 use crate::{Follow, State};
 
 /// The header, and metadata of gRPC.
@@ -155,7 +154,7 @@ impl State {
         let stored = Arc::new(samples::Of { inner: self.exemplars.stored(), tenants: tenants.clone() });
         let metrics = match &self.upstream {
             Some(server) => server.of_tenants(&tenants.header()),
-            None => Some(Arc::new(StoredMetrics::new(samples.clone())) as Arc<dyn MetricRead>),
+            None => Some(Arc::new(correlate::StoredMetrics::new(samples.clone())) as Arc<dyn MetricRead>),
         };
         Self {
             correlator: Arc::new(
