@@ -4,8 +4,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::{Form, FromRequest, Query, Request};
 use axum::http::{Method, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use parsers::record::parse_rfc3339;
+
+use crate::bounds::Surface;
 
 /// Nanoseconds since the epoch.
 pub(crate) fn now() -> u64 {
@@ -18,6 +20,9 @@ pub(crate) const SECOND: u64 = 1_000_000_000;
 /// Whole numbers of up to this many digits are seconds (until the year 2286); longer ones are nanoseconds.
 const SECOND_DIGITS: usize = 10;
 
+/// What is said of a form over axum's bound on bodies, which is kept: the longest query is far below it.
+const FORM_TOO_LARGE: &str = "the form is too large: expected 2 MiB at most";
+
 /// Names and values in the order of the request: the query string first, then the form of a POST.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Parameters(Vec<(String, String)>);
@@ -26,13 +31,16 @@ impl<S: Send + Sync> FromRequest<S> for Parameters {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
-        let refuse = |detail: String| (StatusCode::BAD_REQUEST, detail).into_response();
+        let surface = Surface::of(request.uri().path());
+        let refuse = |status, detail: &str| surface.error(status, "bad_data", detail);
         let Query(mut pairs) = Query::<Vec<(String, String)>>::try_from_uri(request.uri())
-            .map_err(|error| refuse(error.body_text()))?;
+            .map_err(|error| refuse(StatusCode::BAD_REQUEST, &error.body_text()))?;
         if request.method() == Method::POST {
-            let Form(form) = Form::<Vec<(String, String)>>::from_request(request, state)
-                .await
-                .map_err(IntoResponse::into_response)?;
+            let form = Form::<Vec<(String, String)>>::from_request(request, state).await;
+            let Form(form) = form.map_err(|error| match error.status() {
+                status @ StatusCode::PAYLOAD_TOO_LARGE => refuse(status, FORM_TOO_LARGE),
+                status => refuse(status, &error.body_text()),
+            })?;
             pairs.extend(form);
         }
         Ok(Self(pairs))
