@@ -69,8 +69,8 @@ pub(super) struct Request {
     /// Time of the statement, ns.
     pub(super) statement: u64,
     pub(super) statement_fails: bool,
-    /// Whether the frontend asks `reviews GET /stars` too.
-    pub(super) reviews: bool,
+    /// Time of `reviews GET /stars`, ns, if the frontend asks that too.
+    pub(super) reviews: Option<u64>,
     /// Lines inside the statement.
     pub(super) lines: Vec<String>,
 }
@@ -85,7 +85,7 @@ impl Request {
             version: "1.0.0",
             statement: (5 + dice.below(5)) * MS,
             statement_fails: false,
-            reviews: true,
+            reviews: Some(4 * MS),
             lines: vec![format!("read {} rows", dice.below(100))],
         }
     }
@@ -123,7 +123,8 @@ impl Request {
 
     pub(super) fn stored(&self) -> (Vec<Span>, Vec<LogRecord>) {
         let end = 10 * MS + self.statement;
-        let mut root = self.span(1, 0, "frontend", "GET /cart", 0, end + 6 * MS);
+        let last = self.reviews.map_or(end, |reviews| end.max(2 * MS + reviews));
+        let mut root = self.span(1, 0, "frontend", "GET /cart", 0, last + 6 * MS);
         root.attributes.push(("customer".to_owned(), Value::Str(self.customer.clone())));
         let products = self.span(2, 1, "catalog", "GET /products", 2 * MS, end + MS);
         let mut statement = self.span(3, 2, "catalog", "SELECT products", 5 * MS, 5 * MS + self.statement);
@@ -137,8 +138,8 @@ impl Request {
             }
         }
         let mut spans = vec![root, products, statement];
-        if self.reviews {
-            spans.push(self.span(4, 1, "reviews", "GET /stars", 2 * MS, 6 * MS));
+        if let Some(reviews) = self.reviews {
+            spans.push(self.span(4, 1, "reviews", "GET /stars", 2 * MS, 2 * MS + reviews));
         }
         let line = |line: &String| LogRecord {
             time: self.start + 6 * MS,

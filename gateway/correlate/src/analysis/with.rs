@@ -11,12 +11,29 @@ use super::vocabulary::{Fact, Vocabulary};
 pub(crate) struct Postings {
     by_fact: Vec<Vec<u32>>,
     by_operation: Vec<Vec<u32>>,
+    /// Traces that have each operation.
+    present: Vec<Present>,
+}
+
+/// Traces that have an operation.
+#[derive(Debug, Clone, Copy, Default)]
+struct Present {
+    traces: usize,
+    /// Those whose lines were read.
+    read: usize,
 }
 
 impl Postings {
     pub(crate) fn new<'a>(digests: impl Iterator<Item = &'a Digest>, vocabulary: &Vocabulary) -> Self {
         let mut by_fact = vec![Vec::new(); vocabulary.facts().len()];
+        let mut present = vec![Present::default(); vocabulary.operations()];
         for (row, digest) in digests.enumerate() {
+            for cell in &digest.cells {
+                if let Some(present) = present.get_mut(cell.operation as usize) {
+                    present.traces += 1;
+                    present.read += usize::from(digest.lines_read);
+                }
+            }
             for fact in &digest.facts {
                 if let Some(rows) = by_fact.get_mut(*fact as usize) {
                     rows.push(row as u32);
@@ -32,7 +49,13 @@ impl Postings {
                 facts.push(number as u32);
             }
         }
-        Self { by_fact, by_operation }
+        Self { by_fact, by_operation, present }
+    }
+
+    /// Whether a fact holds wherever its operation is called: it says no more than that.
+    fn everywhere(&self, number: u32, fact: Fact) -> bool {
+        let present = self.present.get(fact.operation() as usize).copied().unwrap_or_default();
+        self.rows(number).len() >= if fact.of_lines() { present.read } else { present.traces }
     }
 
     pub(crate) fn rows(&self, fact: u32) -> &[u32] {
@@ -64,7 +87,8 @@ pub(crate) struct GoesWith {
 /// Rows of an example.
 const EXAMPLES: usize = 3;
 
-/// Facts of these operations that go with large values, those that explain most first. Values are by row; operations that are
+/// Facts of these operations that go with large values, those that explain most first. What holds of every call of its
+/// operation is none: how often that is called is told beside. Values are by row; operations that are
 /// named first go before others that explain as much.
 pub(crate) fn goes_with(
     values: &[f64],
@@ -80,6 +104,9 @@ pub(crate) fn goes_with(
     for (order, operation) in operations.iter().enumerate() {
         for number in postings.of(*operation).iter().filter(|number| seen.insert(**number)) {
             let Some(fact) = vocabulary.facts().get(*number as usize).copied() else { continue };
+            if postings.everywhere(*number, fact) {
+                continue;
+            }
             let population = if fact.of_lines() { &read } else { &all };
             if let Some((p, with)) = population.test(fact, postings.rows(*number)) {
                 found.push((order, p, with));

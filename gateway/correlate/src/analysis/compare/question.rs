@@ -162,6 +162,7 @@ impl Analyst {
             vocabulary: &vocabulary,
             lines: &lines,
             given: &given,
+            instances_of: None,
         };
         let mut comparison = compared(&sets, self.metrics(), asked.limit);
         comparison.a = side(&first, &asked.a.0, asked.a_window);

@@ -60,6 +60,8 @@ pub(crate) struct Sets<'a> {
     pub(crate) lines: &'a Lines<'a>,
     /// Attributes that are different because they were asked for.
     pub(crate) given: &'a [String],
+    /// The service whose instances are different because of what was asked for.
+    pub(crate) instances_of: Option<&'a str>,
 }
 
 /// A difference before it is known how much all tests together are worth.
@@ -323,12 +325,15 @@ impl Sets<'_> {
         match fact {
             Fact::Attribute { key, value, .. } => {
                 let (scope, name) = self.vocabulary.key_name(key);
-                if self.given.iter().any(|given| given == name) {
+                let identity = scope == AttributeScope::Resource && IDENTITIES.contains(&name);
+                let of_asked =
+                    || Some(&*self.vocabulary.named(fact.operation()).service) == self.instances_of;
+                if self.given.iter().any(|given| given == name) || (identity && of_asked()) {
                     return None;
                 }
                 let factor = match scope {
                     AttributeScope::Span => factor::SPAN_ATTRIBUTE,
-                    AttributeScope::Resource if IDENTITIES.contains(&name) => factor::IDENTITY,
+                    AttributeScope::Resource if identity => factor::IDENTITY,
                     AttributeScope::Resource => factor::RESOURCE_ATTRIBUTE,
                 };
                 let (key, value) = (name.to_owned(), self.vocabulary.text(value).to_owned());

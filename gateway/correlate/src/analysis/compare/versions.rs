@@ -155,8 +155,15 @@ impl Analyst {
         let given = [by.clone()];
         for (version, mut digests) in groups.into_iter().take(MAX_COMPARED) {
             self.read_lines(&mut digests, &mut lines, &mut vocabulary)?;
-            let sets =
-                Sets { a: &digests, b: &baseline, vocabulary: &vocabulary, lines: &lines, given: &given };
+            let sets = Sets {
+                a: &digests,
+                b: &baseline,
+                vocabulary: &vocabulary,
+                lines: &lines,
+                given: &given,
+                // Each version runs in pods of its own.
+                instances_of: Some(&asked.service),
+            };
             let mut comparison = compared(&sets, self.metrics(), asked.limit);
             let of = |digests: &[Digest], version: &str| {
                 let sample = Sample { matched: digests.len() as u64, ..Sample::default() };

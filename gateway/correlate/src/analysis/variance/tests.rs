@@ -40,6 +40,18 @@ fn a_customer_for_whom_a_statement_is_slow_is_named_with_its_lines_and_its_place
 }
 
 #[test]
+fn what_holds_of_every_call_of_an_operation_explains_nothing() {
+    // One request in three asks for reviews, and takes longer then.
+    let memory = shop(5, 300, |request, dice| {
+        request.reviews = (dice.below(3) == 0).then(|| (100 + dice.below(200)) * MS);
+    });
+    let answer = ask(memory, "frontend", Some("GET /cart"), 10);
+    let first = &answer.contributors[0];
+    assert_eq!((&*first.operation.service, first.attributes.len()), ("reviews", 0), "{:?}", first.attributes);
+    assert!(first.spans_slow > 2.0 * first.spans_fast);
+}
+
+#[test]
 fn what_is_beyond_the_limit_keeps_its_share() {
     let answer = ask(shop(2, 100, |_, _| {}), "frontend", None, 1);
     assert_eq!((answer.contributors.len(), answer.others.operations), (1, 3));
@@ -69,7 +81,7 @@ proptest! {
     fn shares_add_up_to_one(seed in any::<u64>(), requests in 2u64..40) {
         let memory = shop(seed, requests, |request, dice| {
             request.statement += dice.below(80) * MS;
-            request.reviews = dice.below(3) > 0;
+            request.reviews = (dice.below(3) > 0).then_some(4 * MS);
         });
         let answer = ask(memory, "frontend", None, 10);
         if answer.times.variance > 0.0 {
