@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use crate::options::{SignalStats, Stats};
 use crate::read::{SpanStatistics, Window};
 use crate::segment::statistics::Collector;
+use crate::segment::{Service, Services};
 
 /// Which rows of a batch an index entry means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +55,28 @@ impl Counted {
     }
 }
 
+/// Services and operations of the spans of a head, brought up to date when they are asked for.
+#[derive(Debug, Default)]
+pub struct Named {
+    gathered: Services,
+    /// Batches that were looked at.
+    batches: usize,
+    list: Arc<Vec<Service>>,
+}
+
+impl Named {
+    /// Of these batches, the first of which are those that it was asked about before.
+    pub fn of(&mut self, batches: &[Arc<Batch>]) -> Arc<Vec<Service>> {
+        let new = batches.get(self.batches..).unwrap_or_default();
+        if !new.is_empty() {
+            new.iter().for_each(|batch| self.gathered.add_batch(&batch.spans));
+            self.batches = batches.len();
+            self.list = Arc::new(self.gathered.list());
+        }
+        Arc::clone(&self.list)
+    }
+}
+
 /// One head: active, or frozen and waiting to be sealed.
 #[derive(Debug)]
 pub struct Head {
@@ -69,6 +92,8 @@ pub struct Head {
     entries: Vec<Entry>,
     /// Attributes of its spans, as far as anybody asked.
     pub counted: Arc<Mutex<Counted>>,
+    /// Services of its spans, as far as anybody asked.
+    pub named: Arc<Mutex<Named>>,
     /// Records and their times: logs, spans, samples with exemplars.
     held: [SignalStats; 3],
 }
@@ -84,6 +109,7 @@ impl Head {
             by_low64: FxHashMap::default(),
             entries: Vec::new(),
             counted: Arc::default(),
+            named: Arc::default(),
             held: Default::default(),
         }
     }

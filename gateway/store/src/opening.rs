@@ -19,7 +19,7 @@ use crate::journal::{self, Journal};
 use crate::manifest;
 use crate::options::{Counters, OpenError, StoreOptions};
 use crate::positions::Positions;
-use crate::reading::{Sections, Sheets};
+use crate::reading::{Listed, Sections, Sheets};
 use crate::retention;
 use crate::sampling::Sampling;
 use crate::segment::{Name, Segment};
@@ -103,6 +103,7 @@ pub(crate) fn open(options: StoreOptions) -> Result<Inner, OpenError> {
         maintenance: Mutex::new(()),
         merging: Mutex::new(()),
         sections: Sections::default(),
+        listed: Listed::default(),
         sampling,
         sheets: Sheets::default(),
         _lock: lock,

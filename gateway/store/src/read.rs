@@ -368,8 +368,8 @@ pub trait TraceRead: Send + Sync {
         calls::of_traces(self, window)
     }
 
-    /// Services that have spans in the window, each with its operations, both sorted. A sealed segment that touches the window
-    /// counts whole, and lists at most 1,000 operations a service.
+    /// Services that have spans in the window, each with its operations, both sorted. What touches the window counts whole: a
+    /// sealed segment, or what is not sealed yet, which list at most 1,000 operations a service.
     fn services(&self, window: Window) -> Result<Vec<(String, Vec<String>)>, ReadError>;
 
     /// Which attributes the spans in the window have, place by place, without reading spans: what touches the window counts whole.

@@ -21,7 +21,7 @@ use crate::opening::io_error;
 use crate::options::{Counters, OpenError, Refused, Stats, StoreOptions, SyncPolicy};
 use crate::positions::Positions;
 use crate::read::Signal;
-use crate::reading::{Sections, Sheets};
+use crate::reading::{Listed, Sections, Sheets};
 use crate::retention;
 use crate::sampling::{self, Sampling, SamplingStats};
 use crate::seal;
@@ -72,6 +72,8 @@ pub(crate) struct Inner {
     pub(crate) merging: Mutex<()>,
     /// What was read of segments beside their records.
     pub(crate) sections: Sections,
+    /// Services of segments.
+    pub(crate) listed: Listed,
     /// If traces are dropped here, or were.
     pub(crate) sampling: Option<Sampling>,
     /// What spans say of calls.

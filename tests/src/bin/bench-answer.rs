@@ -24,10 +24,39 @@ const FEW: usize = 5;
 /// The head of a log query's window, s.
 const WINDOW: u64 = 7200;
 
+/// What a line in each file says, and no other.
+const RARE: &str = "hovercraft";
+
+/// Puts a line with the rare word into each file, each time further down. How many there are.
+fn plant(pods: &Path) -> Result<u64> {
+    let mut files = Vec::new();
+    for pod in std::fs::read_dir(pods)? {
+        for container in std::fs::read_dir(pod?.path())? {
+            files.push(container?.path().join("0.log"));
+        }
+    }
+    files.sort();
+    for (number, file) in files.iter().enumerate() {
+        let mut text = std::fs::read_to_string(file)?;
+        let at = text.len() / files.len() * number;
+        // Behind the line there, which must be whole, so that no part of a split one comes apart.
+        let whole = text.get(at..).and_then(|rest| rest.find(" F ")).map_or(0, |whole| at + whole);
+        let end = text.get(whole..).and_then(|rest| rest.find('\n')).map_or(0, |end| whole + end + 1);
+        let line = text[..end].lines().next_back().context("an empty file")?;
+        let (time, _) = line.split_once(' ').context("no CRI line")?;
+        let planted = format!("{time} stdout F order placed with a {RARE} full of eels, number {number}\n");
+        text.insert_str(end, &planted);
+        std::fs::write(file, text)?;
+    }
+    Ok(files.len() as u64)
+}
+
 struct Bench {
     program: Program,
     client: reqwest::Client,
     yardstick: f64,
+    /// Lines with the rare word.
+    planted: u64,
     /// Seconds: the corpus lies between them.
     window: (u64, u64),
 }
@@ -43,17 +72,22 @@ async fn main() -> Result<()> {
     let now = u64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos())?;
     let start = now - u64::try_from(AGE.as_nanos())?;
 
-    let logs = corpus::write_logs(&dir.path().join("pods"), lines, start)?;
+    let mut logs = corpus::write_logs(&dir.path().join("pods"), lines, start)?;
+    let planted = plant(&dir.path().join("pods"))?;
+    logs.records += planted;
     let yardstick = yardstick(&dir.path().join("pods"))?.seconds;
     println!("{} lines, {spans} spans; Y: {yardstick:.2} s of CPU, zstd -1 over the lines", logs.records);
     let program = fill(dir.path(), &logs, spans, start).await?;
     let window = (start / 1_000_000_000 - 60, start / 1_000_000_000 + WINDOW);
-    let bench = Bench { program, client: reqwest::Client::new(), yardstick, window };
+    let bench = Bench { program, client: reqwest::Client::new(), yardstick, planted, window };
     let traces = corpus::span_bodies(spans, start).1.sample;
-    bench.logs(&logs.sample).await?;
+    bench.by_id(&logs.sample, "").await?;
+    bench.logs().await?;
     bench.traces(&traces).await?;
     bench.joins(start).await?;
     bench.names().await?;
+    // What came in has been merged by now.
+    bench.by_id(&logs.sample, ", later").await?;
     println!("resident        {} MB at most", bench.program.peak_memory()? / 1_000_000);
     bench.program.stop().await
 }
@@ -134,7 +168,8 @@ impl Bench {
         Ok(())
     }
 
-    async fn logs(&self, sample: &[(String, u64)]) -> Result<()> {
+    /// Lines by the id of their trace. `when` goes with what is told.
+    async fn by_id(&self, sample: &[(String, u64)], when: &str) -> Result<()> {
         let forms = [
             ("LogQL line filter by trace id", r#"{namespace=~".+"} |= "ID""#),
             ("LogQL metadata filter by trace id", r#"{namespace=~".+"} | trace_id="ID""#),
@@ -151,14 +186,34 @@ impl Bench {
                 ensure!(whole, "{lines} lines of {id}, written were {records}");
                 Ok(())
             };
-            self.latencies(what, "p99 2 ms", MANY, ask).await?;
+            self.latencies(&format!("{what}{when}"), "p99 2 ms", MANY, ask).await?;
         }
+        Ok(())
+    }
+
+    async fn logs(&self) -> Result<()> {
         let absent = async || {
             let result = self.logql(r#"{namespace="shop"} |= "zeppelin""#, "100").await?;
             ensure!(result.as_array().is_some_and(Vec::is_empty), "{result}");
             Ok(())
         };
-        self.cost(r#"{namespace="shop"} |= "rare word""#, "0.3 Y", absent).await?;
+        self.cost(r#"{namespace="shop"} |= "absent word""#, "0.3 Y", absent).await?;
+        let rare = async || {
+            let result = self.logql(&format!(r#"{{namespace="shop"}} |= "{RARE}""#), "100").await?;
+            let streams = result.as_array().context("no result")?;
+            let lines: usize =
+                streams.iter().filter_map(|stream| stream["values"].as_array()).map(Vec::len).sum();
+            ensure!(lines as u64 == self.planted, "{lines} lines, planted were {}", self.planted);
+            Ok(())
+        };
+        self.cost(r#"{namespace="shop"} |= "rare word", in 24 lines"#, "0.3 Y", rare).await?;
+        // Nothing tells where so short a word may be: what reading all lines takes.
+        let short = async || {
+            let result = self.logql(r#"{namespace="shop"} |= "qqq""#, "100").await?;
+            ensure!(result.as_array().is_some_and(Vec::is_empty), "{result}");
+            Ok(())
+        };
+        self.cost(r#"{namespace="shop"} |= "qqq", too short for an index"#, "none", short).await?;
         let counted = async || {
             // Most lines are no JSON, and a metric over lines with errors is refused.
             let query = r#"sum by (level) (count_over_time({namespace="shop"} | json | __error__="" [1m]))"#;

@@ -1,12 +1,13 @@
-//! Records to bytes and back: the one encoding of journal records and segment blocks, by column, before compression.
+//! Records to bytes and back: the encodings of journal records and segment blocks, by column, before compression.
 //! Reading is total: any bytes give records or [`Damaged`]. Compression, checksums and files live with journal and segments.
 
+mod cuts;
 mod logs;
 mod metrics;
 mod primitive;
 mod spans;
 
-pub use logs::{decode_logs, encode_logs};
+pub use logs::{LogBlock, decode_logs, encode_log_block, encode_logs};
 pub use metrics::{decode_metrics, encode_metrics};
 pub use primitive::{Damaged, Input, Output};
 pub use spans::{decode_spans, encode_spans};
@@ -17,7 +18,7 @@ use std::sync::Arc;
 /// A whole batch, as the journal keeps it.
 pub fn encode_batch(batch: &Batch) -> Vec<u8> {
     let mut out = Output::with_capacity(batch.size());
-    encode_logs(&batch.logs, false, &mut out);
+    encode_logs(&batch.logs, &mut out);
     encode_spans(&batch.spans, &mut out);
     encode_metrics(&batch.metrics, &mut out);
     encode_positions(&batch.positions, &mut out);

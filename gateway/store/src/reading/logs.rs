@@ -6,8 +6,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use memchr::memmem::Finder;
-use parsers::record::{Batch, Labels, LogRecord, TraceId};
+use parsers::record::{Batch, Labels, LogBatch, LogRecord, TraceId};
 
+use crate::codec::{Damaged, LogBlock};
 use crate::read::{
     Direction, LogRead, LogSelect, LogView, LogVisit, Matcher, ReadError, ScanReport, Signal, Tally, Window,
 };
@@ -198,6 +199,10 @@ struct Scan<'a> {
     inner: &'a Inner,
     select: &'a LogSelect,
     needles: Vec<Finder<'a>>,
+    /// Those of the needles that are in the text of a block, if they are in one of its lines.
+    certain: Vec<Finder<'a>>,
+    /// Trace ids in needles: their digits are in the text of a block, or its line is of that trace.
+    ids: Vec<(Finder<'static>, u64)>,
     /// Of the trace that is mentioned.
     spellings: Vec<Finder<'a>>,
     /// With the time at which each part begins, in the scan's direction.
@@ -254,8 +259,13 @@ impl<'a> Scan<'a> {
             add(Part::HeadOf(batch, rows), first, last);
         }
         let needles = select.contains.iter().map(Finder::new).collect();
+        let uncut = select.contains.iter().zip(&skips.contains).filter(|(_, literal)| !literal.may_be_cut);
+        let certain = uncut.map(|(text, _)| Finder::new(text)).collect();
+        let ids = skips.contains.iter().flat_map(|literal| &literal.ids);
+        let ids = ids.map(|id| (Finder::new(&id.digits).into_owned(), id.low64)).collect();
         let spellings = select.mentions.iter().flat_map(|m| m.texts.iter().map(Finder::new)).collect();
-        Self { inner, select, needles, spellings, parts, mask, report: ScanReport::default() }
+        let report = ScanReport::default();
+        Self { inner, select, needles, certain, ids, spellings, parts, mask, report }
     }
 
     /// The batch of a part that has not been read yet, and its wanted rows.
@@ -267,13 +277,36 @@ impl<'a> Scan<'a> {
                 return Some((batch, rows));
             }
             Part::Block(segment, block) => {
-                let batch = self.inner.block(&segment, block).map(Arc::new);
+                let batch = segment.logs(block, |block| self.choose(block));
+                let batch = self.inner.whole_block(&segment, block, batch).map(Arc::new);
                 self.report.damaged_blocks += u64::from(batch.is_none());
                 (batch?, self.mask.as_ref().is_some_and(|mask| mask.is_over(&segment)))
             }
         };
         let rows = self.rows(&batch, 0..batch.logs.rows.len() as u32, masked);
         Some((batch, rows))
+    }
+
+    /// Those records of a block that may be wanted: to look at its text costs less than to put lines together.
+    fn choose(&mut self, block: LogBlock<'_>) -> Result<LogBatch, Damaged> {
+        let text = block.text();
+        if self.certain.iter().any(|needle| needle.find(text).is_none()) {
+            self.report.records += block.records() as u64;
+            self.report.bytes += text.len() as u64;
+            return Ok(LogBatch::default());
+        }
+        let spelled_out = self.ids.iter().filter(|(digits, _)| digits.find(text).is_none());
+        let traces: Vec<u64> = self
+            .select
+            .trace
+            .map(TraceId::low64)
+            .into_iter()
+            .chain(spelled_out.map(|(_, low64)| *low64))
+            .collect();
+        if traces.is_empty() {
+            return block.all();
+        }
+        block.only(|row| traces.iter().all(|low64| row.trace as u64 == *low64))
     }
 
     fn in_order(

@@ -9,19 +9,23 @@ mod partial;
 mod running;
 mod samples;
 mod sections;
+mod services;
 mod statistics;
 mod traces;
 mod visit;
 
 pub(crate) use calls::{Sheets, minutes, of_batches};
 pub(crate) use sections::Sections;
+pub(crate) use services::Listed;
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 
 use parsers::record::Batch;
 
+use crate::codec::Damaged;
 use crate::head::Kind;
+use crate::read::Signal;
 use crate::sampling::{Mask, Sampling};
 use crate::segment::Segment;
 use crate::store::Inner;
@@ -57,11 +61,23 @@ impl Inner {
     }
 
     fn block(&self, segment: &Segment, number: usize) -> Option<Batch> {
-        let block = segment.block(number);
-        if block.is_err() {
+        self.whole_block(segment, number, segment.block(number))
+    }
+
+    /// As [`Self::block`]; log records that are not of a trace, by the low half of its id, may be left out.
+    fn block_of(&self, segment: &Segment, number: usize, low64: u64) -> Option<Batch> {
+        if segment.name.signal != Signal::Logs {
+            return self.block(segment, number);
+        }
+        let of_trace = segment.logs(number, |block| block.only(|row| row.trace as u64 == low64));
+        self.whole_block(segment, number, of_trace)
+    }
+
+    fn whole_block<T>(&self, segment: &Segment, number: usize, read: Result<T, Damaged>) -> Option<T> {
+        if read.is_err() {
             self.tell_damaged(segment, number);
         }
-        block.ok()
+        read.ok()
     }
 
     fn tell_damaged(&self, segment: &Segment, number: usize) {

@@ -10,8 +10,8 @@ use parsers::record::{Batch, Span, TraceId};
 
 use super::found::Found;
 use super::running::running;
-use super::statistics;
 use super::visit::visit;
+use super::{services, statistics};
 use crate::calls::Calls;
 use crate::expired;
 use crate::read::{
@@ -109,7 +109,7 @@ impl TraceRead for Store {
     }
 
     fn services(&self, window: Window) -> Result<Vec<(String, Vec<String>)>, ReadError> {
-        Ok(statistics::services(self, window))
+        Ok(services::services(self, window))
     }
 
     fn statistics(&self, window: Window) -> Result<Option<Vec<Arc<SpanStatistics>>>, ReadError> {
@@ -150,7 +150,7 @@ fn gather_detail(
             continue;
         };
         for number in blocks.unwrap_or_default() {
-            match inner.block(segment, number) {
+            match inner.block_of(segment, number, id.low64()) {
                 Some(batch) => found.take_all(&batch),
                 None => found.records.damaged_blocks += 1,
             }

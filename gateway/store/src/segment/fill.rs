@@ -1,5 +1,6 @@
 //! Filling blocks: rows of any batches are copied together until a block is full, and written.
 
+use std::hash::Hasher as _;
 use std::io;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use parsers::record::{
     ByteRange, ExemplarRow, Labels, LogBatch, LogRow, MetricBatch, MetricMeta, ResourceRow, SampleRow,
     SpanBatch, SpanRow,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHasher};
 
 use super::statistics::Collector;
 use super::summary::Summary;
@@ -15,11 +16,14 @@ use super::texts::Column;
 use super::times::Times;
 use super::writer::Writer;
 use super::{SUMMARIES, Section};
-use crate::codec::{Output, encode_logs, encode_metrics, encode_spans};
+use crate::codec::{Output, encode_log_block, encode_metrics, encode_spans};
 use crate::read::SpanStatistics;
 
 /// Raw bytes of a block: large enough to compress well, small enough to be read for one record.
 pub const BLOCK_BYTES: usize = 96 << 10;
+/// The same of a block of log records. Most often a few of them are read at a time, of as many blocks: less than a tenth of what is
+/// stored would be saved with twice as much.
+pub const LOG_BLOCK_BYTES: usize = 64 << 10;
 /// Samples of a block.
 const BLOCK_SAMPLES: usize = 8192;
 
@@ -27,6 +31,24 @@ fn copy(buffer: &mut Vec<u8>, bytes: &[u8]) -> ByteRange {
     let start = buffer.len() as u32;
     buffer.extend_from_slice(bytes);
     ByteRange { start, end: buffer.len() as u32 }
+}
+
+/// Copies metadata, unless it is there already: most records of a stream have the same.
+fn kept_once(metas: &mut FxHashMap<u64, ByteRange>, buffer: &mut Vec<u8>, meta: &[u8]) -> ByteRange {
+    if meta.is_empty() {
+        return ByteRange::default();
+    }
+    let mut hasher = FxHasher::default();
+    hasher.write(meta);
+    let hash = hasher.finish();
+    match metas.get(&hash) {
+        Some(range) if range.of(buffer) == meta => *range,
+        _ => {
+            let range = copy(buffer, meta);
+            metas.insert(hash, range);
+            range
+        }
+    }
 }
 
 fn place<T: Clone + PartialEq>(list: &mut Vec<T>, item: &T) -> usize {
@@ -41,12 +63,14 @@ pub struct LogFill {
     labels: Arc<Labels>,
     stream: u32,
     block: LogBatch,
+    /// Where metadata lies that the block has already, by its hash.
+    metas: FxHashMap<u64, ByteRange>,
 }
 
 impl LogFill {
     /// Empty, for a stream that the writer knows by this number.
     pub fn new(labels: &Arc<Labels>, stream: u32) -> Self {
-        Self { labels: Arc::clone(labels), stream, block: LogBatch::default() }
+        Self { labels: Arc::clone(labels), stream, block: LogBatch::default(), metas: FxHashMap::default() }
     }
 
     /// Takes a row; writes the block when it is full.
@@ -60,9 +84,9 @@ impl LogFill {
             new.rule = place(&mut block.rules, rule) as u16 + 1;
         }
         new.line = copy(&mut block.text, from.line(row));
-        new.meta = copy(&mut block.meta, row.meta.of(&from.meta));
+        new.meta = kept_once(&mut self.metas, &mut block.meta, row.meta.of(&from.meta));
         block.rows.push(new);
-        if block.text.len() + block.meta.len() + block.rows.len() * 16 >= BLOCK_BYTES {
+        if block.text.len() + block.meta.len() + block.rows.len() * 16 >= LOG_BLOCK_BYTES {
             self.write(writer)?;
         }
         Ok(())
@@ -71,6 +95,7 @@ impl LogFill {
     /// Writes what there is, in order of time.
     pub fn write(&mut self, writer: &mut Writer) -> io::Result<()> {
         let mut block = std::mem::take(&mut self.block);
+        self.metas.clear();
         if block.rows.is_empty() {
             return Ok(());
         }
@@ -79,10 +104,13 @@ impl LogFill {
             block.rows.sort_by_key(|r| r.time);
         }
         let mut out = Output::with_capacity(block.size());
-        let text = encode_logs(&block, true, &mut out);
+        let text = encode_log_block(&block, &mut out);
         let times = block.rows.iter().map(|r| (r.time, r.time));
         writer.block(&out, self.stream, times, block.rows.iter().map(|r| r.trace))?;
-        writer.column(Column::of(out.as_bytes().get(text).unwrap_or_default()));
+        writer.column(
+            Arc::new(Column::of(out.as_bytes().get(text).unwrap_or_default())),
+            out.as_bytes().len() as u32,
+        );
         Ok(())
     }
 }

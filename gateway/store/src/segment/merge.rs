@@ -10,9 +10,9 @@ use parsers::record::{Batch, Labels, LogRow, MetricMeta, SampleRow};
 use rustc_hash::FxHashSet;
 
 use super::calls::{calls_of_all, write_calls};
-use super::fill::{BLOCK_BYTES, LogFill, MetricFill, SpanFill, order};
+use super::fill::{LOG_BLOCK_BYTES, LogFill, MetricFill, SpanFill, order};
 use super::services::Services;
-use super::texts::Column;
+use super::texts::{Column, Known};
 use super::writer::Writer;
 use super::{Block, Name, Segment, key, statistics};
 use crate::codec::Damaged;
@@ -20,7 +20,7 @@ use crate::disk;
 use crate::read::{Signal, SpanStatistics};
 
 /// Log blocks of at least this many raw bytes are copied as they are: unpacking and packing them again would gain nothing.
-const WHOLE: u32 = BLOCK_BYTES as u32 / 2;
+const WHOLE: u32 = LOG_BLOCK_BYTES as u32 / 2;
 
 /// Why a merge ended without a result.
 #[derive(Debug, thiserror::Error)]
@@ -136,7 +136,8 @@ fn keys_by_block(segment: &Segment) -> Result<Vec<Vec<u32>>, MergeError> {
 fn logs(segments: &[Arc<Segment>], dropped: &Dropped, writer: &mut Writer) -> Result<u64, MergeError> {
     let mut removed = 0;
     let keys = segments.iter().map(|s| keys_by_block(s)).collect::<Result<Vec<_>, _>>()?;
-    let mut columns: Vec<Vec<Column>> = segments.iter().map(|s| s.columns()).collect();
+    let columns: Vec<Vec<Known>> = segments.iter().map(|s| s.columns()).collect();
+    let unknown = Arc::new(Column::unknown());
     let mut streams: BTreeMap<&Arc<Labels>, Vec<(usize, usize, &Block)>> = BTreeMap::new();
     for (number, segment) in segments.iter().enumerate() {
         for (at, block) in segment.footer.blocks.iter().enumerate() {
@@ -154,8 +155,9 @@ fn logs(segments: &[Arc<Segment>], dropped: &Dropped, writer: &mut Writer) -> Re
             if block.raw >= WHOLE && !dropped.may_have(keys) {
                 let packed = segment.packed(block).map_err(damaged(segment))?;
                 writer.copy(block, &packed, stream, keys.iter().copied())?;
-                let known = columns.get_mut(number).and_then(|columns| columns.get_mut(at));
-                writer.column(known.map_or_else(Column::unknown, std::mem::take));
+                let known = columns.get(number).and_then(|columns| columns.get(at));
+                let (column, raw) = known.map_or((&unknown, u32::MAX), |known| (&known.0, known.1));
+                writer.column(Arc::clone(column), raw);
             } else {
                 let batch = segment.block(at).map_err(damaged(segment))?.logs;
                 let stays = |row: &&LogRow| !dropped.has(row.trace);

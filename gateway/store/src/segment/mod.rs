@@ -23,6 +23,7 @@ pub use filter::{Filter, key};
 pub use merge::{Dropped, MergeError, Removed, merge};
 pub use reader::{Segment, parse_trailer, read};
 pub use seal::seal;
+pub use services::Services;
 pub use summary::{Asked, Summary};
 pub use texts::Literal;
 pub use times::ran;

@@ -1,16 +1,17 @@
 //! Reading a segment: the footer once, blocks and index groups by position.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use parsers::record::Batch;
+use parsers::record::{Batch, LogBatch};
 
-use super::texts::{Column, Literal, Texts};
+use super::texts::{Known, Literal, Texts};
 use super::{Block, Extent, Footer, MAGIC, MAX_BLOCK, Name, Section, TRAILER, VERSION, key, statistics};
-use crate::codec::{Damaged, Input, decode_logs, decode_metrics, decode_spans};
+use crate::codec::{Damaged, Input, LogBlock, decode_metrics, decode_spans};
 use crate::options::OpenError;
 use crate::read::{Signal, SpanStatistics};
 
@@ -77,11 +78,21 @@ impl Segment {
         let mut input = Input::new(body);
         let mut batch = Batch::default();
         match self.name.signal {
-            Signal::Logs => batch.logs = decode_logs(&mut input)?,
+            Signal::Logs => batch.logs = LogBlock::read(&mut input)?.all()?,
             Signal::Traces => batch.spans = decode_spans(&mut input)?,
             Signal::Metrics => batch.metrics = decode_metrics(&mut input)?,
         }
         Ok(batch)
+    }
+
+    /// Reads those records of a block of logs that are chosen.
+    pub fn logs(
+        &self,
+        number: usize,
+        choose: impl FnOnce(LogBlock<'_>) -> Result<LogBatch, Damaged>,
+    ) -> Result<Batch, Damaged> {
+        let body = self.unpacked(number)?;
+        Ok(Batch { logs: choose(LogBlock::read(&mut Input::new(&body))?)?, ..Batch::default() })
     }
 
     /// Where a part of a section lies; `None` if the segment has not so many.
@@ -128,9 +139,11 @@ impl Segment {
     }
 
     /// What is known of the lines of each block; of none if it is damaged.
-    pub fn columns(&self) -> Vec<Column> {
+    pub fn columns(&self) -> Vec<Known> {
+        let raw: Vec<u32> = self.footer.blocks.iter().map(|block| block.raw).collect();
         let texts = self.texts();
-        let known = texts.and_then(|t| t.by_block(&|at, length, sum| self.read_at(at, length, sum)).ok());
+        let known =
+            texts.and_then(|t| t.by_block(&raw, &|at, length, sum| self.read_at(at, length, sum)).ok());
         known.unwrap_or_default()
     }
 
@@ -218,11 +231,22 @@ pub fn read(file: &File, extent: Extent, size: u64) -> Result<Vec<u8>, Damaged> 
     if crc32fast::hash(&bytes) == extent.checksum { Ok(bytes) } else { Err(Damaged) }
 }
 
+thread_local! {
+    /// Making one costs as much as unpacking a small block.
+    static UNPACKER: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
 fn unpack(packed: &[u8]) -> Result<Vec<u8>, Damaged> {
     let (size, body) = packed.split_first_chunk::<4>().ok_or(Damaged)?;
     let size = u32::from_le_bytes(*size) as usize;
     if size > MAX_BLOCK {
         return Err(Damaged);
     }
-    zstd::bulk::decompress(body, size).map_err(|_| Damaged)
+    UNPACKER.with_borrow_mut(|kept| {
+        let unpacker = match kept {
+            Some(unpacker) => unpacker,
+            None => kept.insert(zstd::bulk::Decompressor::new().map_err(|_| Damaged)?),
+        };
+        unpacker.decompress(body, size).map_err(|_| Damaged)
+    })
 }

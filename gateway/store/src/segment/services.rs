@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parsers::record::{SpanBatch, SpanRow};
+use rustc_hash::FxHashSet;
 
 use super::Service;
 
@@ -13,7 +14,7 @@ const MAX_OPERATIONS: usize = 1000;
 const MAX_SERVICES: usize = 10_000;
 
 /// The list being gathered.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Services(BTreeMap<Arc<str>, BTreeSet<Arc<str>>>);
 
 impl Services {
@@ -21,6 +22,16 @@ impl Services {
     pub fn add(&mut self, from: &SpanBatch, row: &SpanRow) {
         if let Some(resource) = from.resources.get(row.resource as usize) {
             self.note(&resource.service, &String::from_utf8_lossy(row.name.of(&from.bytes)));
+        }
+    }
+
+    /// Notes those of all spans of a batch, most of which say nothing new.
+    pub fn add_batch(&mut self, from: &SpanBatch) {
+        let mut known: FxHashSet<(u32, &[u8])> = FxHashSet::default();
+        for row in &from.rows {
+            if known.insert((row.resource, row.name.of(&from.bytes))) {
+                self.add(from, row);
+            }
         }
     }
 
@@ -39,6 +50,11 @@ impl Services {
         if operations.len() < MAX_OPERATIONS && !operations.contains(operation) {
             operations.insert(Arc::from(operation));
         }
+    }
+
+    /// The list so far, sorted.
+    pub fn list(&self) -> Vec<Service> {
+        self.0.iter().map(|(s, o)| (Arc::clone(s), o.iter().cloned().collect())).collect()
     }
 
     /// The list, sorted.

@@ -132,10 +132,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Says which texts occur in the lines of the block that was written last. A segment says it of all blocks, or of none.
-    pub fn column(&mut self, column: Column) {
-        let raw = self.footer.blocks.last().map_or(0, |block| block.raw);
-        self.texts.push(column, raw);
+    /// Says which texts occur in the lines of the block that was written last, and how many raw bytes all blocks have that the
+    /// column is of. A segment says it of all blocks, or of none.
+    pub fn column(&mut self, column: Arc<Column>, raw: u32) {
+        let stream = self.footer.blocks.last().map_or(0, |block| block.stream);
+        self.texts.push(column, raw, stream);
     }
 
     fn put_texts(&mut self) -> io::Result<()> {

@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::codec::{Input, Output, decode_batch, decode_logs, encode_batch, encode_logs};
+use crate::codec::{
+    Input, LogBlock, Output, decode_batch, decode_logs, encode_batch, encode_log_block, encode_logs,
+};
 use crate::segment::{Filter, key};
 
 fn text() -> impl Strategy<Value = Vec<u8>> {
@@ -48,13 +50,48 @@ fn log_batch(rows: Vec<(LogRow, Vec<u8>, String)>) -> LogBatch {
 
 proptest! {
     #[test]
-    fn log_records_come_back_with_and_without_their_ids_cut_out(rows in proptest::collection::vec(log_row(), 0..20), cut in any::<bool>()) {
+    fn log_records_come_back(rows in proptest::collection::vec(log_row(), 0..20)) {
         let batch = log_batch(rows);
         let mut out = Output::default();
-        encode_logs(&batch, cut, &mut out);
+        encode_logs(&batch, &mut out);
         let mut input = Input::new(out.as_bytes());
         prop_assert_eq!(decode_logs(&mut input).unwrap(), batch);
         prop_assert_eq!(input.left(), 0);
+    }
+
+    #[test]
+    fn blocks_of_log_records_come_back_whole_and_in_part(
+        rows in proptest::collection::vec(log_row(), 1..20), metas in proptest::collection::vec(any::<prop::sample::Index>(), 20),
+        odd in any::<bool>(),
+    ) {
+        let mut batch = log_batch(rows);
+        let known: Vec<ByteRange> = batch.rows.iter().map(|row| row.meta).collect();
+        for (row, from) in batch.rows.iter_mut().zip(metas) {
+            row.meta = *from.get(&known);
+        }
+        let mut out = Output::default();
+        encode_log_block(&batch, &mut out);
+        let records = |batch: &LogBatch| batch.rows.iter().map(|row| batch.record(row)).collect::<Vec<_>>();
+        let block = || LogBlock::read(&mut Input::new(out.as_bytes())).unwrap();
+        prop_assert_eq!(block().records(), batch.rows.len());
+        prop_assert_eq!(records(&block().all().unwrap()), records(&batch));
+        let wanted = |row: &LogRow| (row.trace & 1 == 1) == odd;
+        let mut some = batch.clone();
+        some.rows.retain(wanted);
+        prop_assert_eq!(records(&block().only(wanted).unwrap()), records(&some));
+    }
+
+    #[test]
+    fn changed_blocks_are_damage_or_records(count in 1u64..10, at in any::<prop::sample::Index>(), with in any::<u8>(), cut in any::<prop::sample::Index>()) {
+        let mut out = Output::default();
+        encode_log_block(&batch(0, count).logs, &mut out);
+        let mut bytes = out.into_bytes();
+        let at = at.index(bytes.len());
+        bytes[at] = with;
+        let read = |bytes: &[u8]| LogBlock::read(&mut Input::new(bytes)).and_then(LogBlock::all);
+        let _ = read(&bytes);
+        bytes.truncate(cut.index(bytes.len()));
+        let _ = read(&bytes);
     }
 
     #[test]

@@ -13,8 +13,21 @@ const SPAN: usize = 16;
 pub struct Literal {
     /// Rows that are set wherever the text is.
     pub certain: Vec<usize>,
-    /// Trace ids in the text: each is either in the trace index, or all its rows are set.
-    pub ids: Vec<(u64, Vec<usize>)>,
+    /// Trace ids in the text.
+    pub ids: Vec<Id>,
+    /// Whether the codec may have cut a part of it out of a line.
+    pub may_be_cut: bool,
+}
+
+/// A trace id in a text: the trace index has it, or all its rows are set.
+#[derive(Debug, Clone)]
+pub struct Id {
+    /// Its low half.
+    pub low64: u64,
+    /// As it is written.
+    pub digits: Vec<u8>,
+    /// Rows that are set wherever its digits are.
+    pub rows: Vec<usize>,
 }
 
 impl Literal {
@@ -36,7 +49,7 @@ impl Literal {
             if word.len() == TRACE {
                 let low = digits.get(TRACE / 2..).and_then(|low| std::str::from_utf8(low).ok());
                 if let Some(low64) = low.and_then(|low| u64::from_str_radix(low, 16).ok()) {
-                    literal.ids.push((low64, rows(digits, |_| true)));
+                    literal.ids.push(Id { low64, digits: digits.to_vec(), rows: rows(digits, |_| true) });
                 }
             }
             if let Some(cut) = may_be_cut.get_mut(word) {
@@ -45,6 +58,7 @@ impl Literal {
         }
         let is_certain = |at: usize| may_be_cut.get(at..at + GROUP).is_some_and(|cut| !cut.contains(&true));
         literal.certain = rows(text, is_certain);
+        literal.may_be_cut = may_be_cut.contains(&true);
         literal
     }
 

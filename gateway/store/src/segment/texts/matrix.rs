@@ -1,13 +1,21 @@
 //! How columns lie in a file: turned on their side, row after row with a bit for each column, in pages with a checksum each. A
 //! question reads the rows of its text, however many blocks there are.
 
+use std::sync::Arc;
+
 use super::{Column, Literal, ROWS, WORDS};
 use crate::codec::{Damaged, Input, Output};
 
 /// Bytes that are read and checked together.
 pub const PAGE: usize = 1024;
-/// Small blocks share a column up to so many raw bytes.
-const SHARED: u32 = 96 << 10;
+/// Blocks of one stream share a column up to so many raw bytes, three of them as a rule: what their lines have in common is there
+/// once, so that of three times as many groups not even twice as many bits are set.
+const SHARED: u32 = 192 << 10;
+/// The same of blocks of different streams, which have less in common.
+const SHARED_BY_STREAMS: u32 = 96 << 10;
+
+/// What is known of the lines of a block, and of others that share the column: so many raw bytes in all.
+pub type Known = (Arc<Column>, u32);
 
 /// Columns of a segment that is being written.
 #[derive(Debug, Default)]
@@ -15,26 +23,38 @@ pub struct TextsFill {
     columns: Vec<Column>,
     /// Blocks of each column.
     blocks: Vec<u32>,
-    /// Raw bytes of the last column's blocks.
+    /// Raw bytes of what the last column is of.
     raw: u32,
+    /// What came last, and its stream.
+    last: Option<(Arc<Column>, u32)>,
 }
 
 impl TextsFill {
-    /// Takes the column of the next block, which has so many raw bytes.
-    pub fn push(&mut self, column: Column, raw: u32) {
+    /// Takes the column of the next block, which is one of this stream. Where several blocks come with the same one, they go
+    /// together again.
+    pub fn push(&mut self, column: Arc<Column>, raw: u32, stream: u32) {
         let together = self.raw.saturating_add(raw);
+        let (is_same, limit) = match &self.last {
+            Some((last, of)) => {
+                let limit = if *of == stream { SHARED } else { SHARED_BY_STREAMS };
+                (Arc::ptr_eq(last, &column), limit)
+            }
+            None => (false, 0),
+        };
         match (self.columns.last_mut(), self.blocks.last_mut()) {
-            (Some(last), Some(blocks)) if together <= SHARED => {
+            (Some(_), Some(blocks)) if is_same => *blocks += 1,
+            (Some(last), Some(blocks)) if together <= limit => {
                 last.add(&column);
                 *blocks += 1;
                 self.raw = together;
             }
             _ => {
-                self.columns.push(column);
+                self.columns.push(Column::clone(&column));
                 self.blocks.push(1);
                 self.raw = raw;
             }
         }
+        self.last = Some((column, stream));
     }
 
     /// Whether there is a block at all.
@@ -100,9 +120,9 @@ impl Texts {
     ) -> Result<Vec<bool>, Damaged> {
         let certain = self.columns_with(&literal.certain, read)?;
         let mut holding: Vec<bool> = self.column_of.iter().map(|column| has(&certain, *column)).collect();
-        for (low64, rows) in &literal.ids {
-            let with = self.columns_with(rows, read)?;
-            let of_trace = indexed(*low64)?;
+        for id in &literal.ids {
+            let with = self.columns_with(&id.rows, read)?;
+            let of_trace = indexed(id.low64)?;
             for (block, (holds, column)) in holding.iter_mut().zip(&self.column_of).enumerate() {
                 *holds &= has(&with, *column) || of_trace.contains(&block);
             }
@@ -140,10 +160,15 @@ impl Texts {
         Ok(bytes)
     }
 
-    /// The column of each block.
-    pub fn by_block(&self, read: &ReadAt<'_>) -> Result<Vec<Column>, Damaged> {
+    /// The column of each block, of which these are the raw bytes.
+    pub fn by_block(&self, raw: &[u32], read: &ReadAt<'_>) -> Result<Vec<Known>, Damaged> {
         let columns = turn_back(&self.read(0..self.checksums.len(), read)?, self.columns);
-        self.column_of.iter().map(|number| columns.get(*number as usize).cloned().ok_or(Damaged)).collect()
+        let mut known: Vec<Known> = columns.into_iter().map(|column| (Arc::new(column), 0)).collect();
+        for (column, raw) in self.column_of.iter().zip(raw) {
+            let (_, sum) = known.get_mut(*column as usize).ok_or(Damaged)?;
+            *sum = sum.saturating_add(*raw);
+        }
+        self.column_of.iter().map(|number| known.get(*number as usize).cloned().ok_or(Damaged)).collect()
     }
 }
 

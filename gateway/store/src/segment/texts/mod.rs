@@ -10,7 +10,7 @@ mod matrix;
 mod tests;
 
 pub use literal::Literal;
-pub use matrix::{PAGE, Texts, TextsFill};
+pub use matrix::{Known, PAGE, Texts, TextsFill};
 
 /// Rows of a column: 2 KiB for a block of 96 KiB. With the seven thousand groups that such a block of lines has, about a third
 /// of the bits are set. With half the rows, half of them are, and too many words look like others that are everywhere.
