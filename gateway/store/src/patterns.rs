@@ -22,6 +22,8 @@ const STREAM_PATTERNS: usize = 50;
 const MAX_PATTERNS: usize = 5_000;
 /// Counts in all: 16 MB.
 const MAX_COUNTS: usize = 1 << 20;
+/// How much of time goes by before what is too old is dropped again: all counts are gone through for it.
+const FORGETTING: u64 = 60 * SECOND;
 /// Lines of one stream that are looked at in one batch: a stream that sends less is counted exactly. Two hundred
 /// made storing all lines of a full load a fifth dearer.
 const BATCH_LINES: usize = 32;
@@ -38,6 +40,8 @@ struct Kept {
     patterns: usize,
     counts: usize,
     newest: u64,
+    /// What is older was dropped.
+    forgotten: u64,
 }
 
 #[derive(Debug)]
@@ -135,9 +139,11 @@ impl Kept {
         let full = self.counts > MAX_COUNTS || self.patterns > MAX_PATTERNS;
         let oldest = self.newest.saturating_sub(KEPT);
         // Twice the time is twice the memory at most: dropping what is old may wait until then.
-        if !full && self.counts <= MAX_COUNTS / 2 && self.patterns <= MAX_PATTERNS / 2 {
+        let grown = self.counts > MAX_COUNTS / 2 || self.patterns > MAX_PATTERNS / 2;
+        if !full && (!grown || oldest < self.forgotten.saturating_add(FORGETTING)) {
             return;
         }
+        self.forgotten = oldest;
         self.forget_before(oldest);
         let mut ages: Vec<(u64, (Arc<Labels>, Severity))> =
             self.streams.iter().map(|(key, stream)| (stream.newest, key.clone())).collect();

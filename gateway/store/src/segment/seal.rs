@@ -23,6 +23,9 @@ const MAX_DAYS: usize = 16;
 /// Rows of a batch list, as (batch, row).
 type Rows = Vec<(u32, u32)>;
 
+/// A log record in its batch.
+type LogOf<'a> = (&'a LogBatch, &'a LogRow);
+
 /// Rows of one signal and day: records, and exemplars beside samples.
 #[derive(Default)]
 struct Day {
@@ -83,14 +86,27 @@ pub fn seal(dir: &Path, batches: &[Arc<Batch>], journals: (u64, u64)) -> io::Res
 }
 
 fn logs(batches: &[Arc<Batch>], rows: &Rows, writer: &mut Writer) -> io::Result<()> {
-    let mut streams: FxHashMap<Arc<Labels>, Vec<(&LogBatch, &LogRow)>> = FxHashMap::default();
+    let mut places: FxHashMap<Arc<Labels>, usize> = FxHashMap::default();
+    let mut streams: Vec<(Arc<Labels>, Vec<LogOf<'_>>)> = Vec::new();
+    // Rows of a batch come together: its streams are looked up once.
+    let mut of_batch: (u32, FxHashMap<u32, usize>) = (u32::MAX, FxHashMap::default());
     for &(b, r) in rows {
         let Some(batch) = batches.get(b as usize).map(|b| &b.logs) else { continue };
         let Some(row) = batch.rows.get(r as usize) else { continue };
-        let labels = batch.streams.get(row.stream as usize).cloned().unwrap_or_default();
-        streams.entry(labels).or_default().push((batch, row));
+        if of_batch.0 != b {
+            of_batch = (b, FxHashMap::default());
+        }
+        let place = *of_batch.1.entry(row.stream).or_insert_with(|| {
+            let labels = batch.streams.get(row.stream as usize).cloned().unwrap_or_default();
+            *places.entry(labels).or_insert_with_key(|labels| {
+                streams.push((Arc::clone(labels), Vec::new()));
+                streams.len() - 1
+            })
+        });
+        if let Some((_, rows)) = streams.get_mut(place) {
+            rows.push((batch, row));
+        }
     }
-    let mut streams: Vec<_> = streams.into_iter().collect();
     streams.sort_by(|a, b| a.0.cmp(&b.0));
     for (labels, mut rows) in streams {
         rows.sort_by_key(|(_, r)| r.time);

@@ -3,6 +3,9 @@
 
 use super::*;
 
+use crate::read::Signal;
+use crate::segment::Section;
+
 /// The newest, and the only one that is ever written.
 const NEWEST: &str = "v2";
 
@@ -42,4 +45,21 @@ fn version_1_is_read() {
 #[test]
 fn version_2_is_read() {
     is_read(NEWEST);
+}
+
+#[test]
+fn the_newest_fixture_has_all_that_a_segment_may_hold() {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(NEWEST), dir.path());
+    let store = open(dir.path());
+    let segments = store.inner().view.read().unwrap().segments.clone();
+    for (signal, sections) in [
+        (Signal::Logs, &[Section::Texts][..]),
+        (Signal::Traces, &[Section::SpanStatistics, Section::SpanBlocks, Section::Calls, Section::SpanTimes]),
+    ] {
+        let segment = segments.iter().find(|segment| segment.name.signal == signal).unwrap();
+        for section in sections {
+            assert!(segment.part(*section, 0).is_some(), "{section:?}");
+        }
+    }
 }
