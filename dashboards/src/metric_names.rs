@@ -88,6 +88,14 @@ pub enum MetricName {
     StoreDamaged,
     /// Batches that the store refused.
     StoreRefusedBatches,
+    /// Series that are written to.
+    StoreSeries,
+    /// How many series there may be.
+    StoreSeriesLimit,
+    /// Values of the labels that have most.
+    StoreLabelValues,
+    /// Samples that the store does not keep.
+    StoreRefusedSamples,
     /// Heads sealed into segments.
     StoreSeals,
     /// Segments written by merging smaller ones.
@@ -165,6 +173,8 @@ pub const STATUS: &str = "status";
 pub const RULE: &str = "rule";
 /// Why something was lost, rejected or refused.
 pub const REASON: &str = "reason";
+/// A label of stored series.
+pub const LABEL: &str = "label";
 /// Of shipped records `taken`, `rejected` by a partial success, or `set_aside` since the endpoint refused the record alone; of
 /// configurations `taken` or `refused`; of traces `kept` or `dropped`; of scrapes `taken`, `failed` at the target, `refused` by the store, or `skipped` since
 /// too much was under way.
@@ -180,7 +190,7 @@ pub const SIGNAL: &str = "signal";
 
 impl MetricName {
     /// Every metric, in the order of the list above.
-    pub const ALL: [Self; 53] = [
+    pub const ALL: [Self; 57] = [
         Self::HttpRequests,
         Self::HttpRequestDuration,
         Self::TailLines,
@@ -221,6 +231,10 @@ impl MetricName {
         Self::StoreJournalBytes,
         Self::StoreDamaged,
         Self::StoreRefusedBatches,
+        Self::StoreSeries,
+        Self::StoreSeriesLimit,
+        Self::StoreLabelValues,
+        Self::StoreRefusedSamples,
         Self::StoreSeals,
         Self::StoreMerges,
         Self::StoreExpiredSegments,

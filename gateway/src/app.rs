@@ -352,6 +352,7 @@ fn store_options(config: &Config) -> StoreOptions {
             max_bytes: Some(settings.max_bytes),
         },
         sampling: config.sampling.clone(),
+        samples: settings.samples,
         ..StoreOptions::new(&settings.dir)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parsers::record::Batch;
-use store::{Refused, Store};
+use store::{LeftOut, Refused, Store};
 use tokio::sync::broadcast::{Receiver, Sender};
 
 use crate::span_metrics::SpanFeed;
@@ -39,7 +39,7 @@ impl StoreSink {
         Self { spans: None, ..self.clone() }
     }
 
-    async fn append(&self, batch: Arc<Batch>) -> Result<(), Refused> {
+    async fn append(&self, batch: Arc<Batch>) -> Result<LeftOut, Refused> {
         let store = self.store.clone();
         let shown =
             (self.followers.receiver_count() > 0 && !batch.logs.rows.is_empty()).then(|| Arc::clone(&batch));
@@ -52,10 +52,10 @@ impl StoreSink {
                     retry_after: RETRY_AFTER,
                 })
             });
-        if let (Ok(()), Some((feed, batch))) = (&appended, counted) {
+        if let (Ok(_), Some((feed, batch))) = (&appended, counted) {
             feed.offer(batch);
         }
-        if let (Ok(()), Some(batch)) = (&appended, shown) {
+        if let (Ok(_), Some(batch)) = (&appended, shown) {
             // Nobody follows any more: nothing to tell.
             let _ = self.followers.send(batch);
         }
@@ -72,7 +72,7 @@ impl serve::Follow for StoreSink {
 #[async_trait]
 impl tail::Sink for StoreSink {
     async fn deliver(&self, batch: Arc<Batch>) -> Result<(), tail::Refusal> {
-        self.append(batch).await.map_err(|refused| tail::Refusal {
+        self.append(batch).await.map(|_| ()).map_err(|refused| tail::Refusal {
             kind: match refused {
                 Refused::Busy { .. } => tail::RefusalKind::Busy,
                 Refused::Full { .. } => tail::RefusalKind::Full,
@@ -87,7 +87,13 @@ impl tail::Sink for StoreSink {
 #[async_trait]
 impl receive::Sink for StoreSink {
     async fn accept(&self, batch: Arc<Batch>) -> Result<(), receive::Refusal> {
-        self.append(batch).await.map_err(|refused| receive::Refusal {
+        self.accept_telling(batch).await.map(|_| ())
+    }
+
+    async fn accept_telling(&self, batch: Arc<Batch>) -> Result<receive::LeftOut, receive::Refusal> {
+        let taken = self.append(batch).await;
+        let taken = taken.map(|left| receive::LeftOut { samples: left.refused(), reason: left.reason });
+        taken.map_err(|refused| receive::Refusal {
             kind: match refused {
                 Refused::Busy { .. } => receive::RefusalKind::Busy,
                 Refused::Full { .. } => receive::RefusalKind::Full,

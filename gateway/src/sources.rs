@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use dashboards::metric_names::{KIND, MetricName, OUTCOME, PROTOCOL, REASON, RULE, SIGNAL, STATE};
+use dashboards::metric_names::{KIND, LABEL, MetricName, OUTCOME, PROTOCOL, REASON, RULE, SIGNAL, STATE};
 use receive::Protocol;
 use receive::scrape::Scraping;
 use store::{SamplingStats, Store};
@@ -78,6 +78,9 @@ pub fn kubernetes(pods: Option<&Arc<NodePods>>) -> Source {
     })
 }
 
+/// Labels of stored series that are told of: one that explodes is among those with most values.
+const LABELS: usize = 10;
+
 /// The store.
 pub fn store(store: Store) -> Source {
     Box::new(move |out| {
@@ -95,6 +98,15 @@ pub fn store(store: Store) -> Source {
         out.put(MetricName::StoreRefusedBatches, stats.refused);
         let counters = store.counters();
         out.put(MetricName::StoreDamaged, stats.damaged);
+        out.put(MetricName::StoreSeries, stats.active_series);
+        out.put(MetricName::StoreSeriesLimit, stats.max_series);
+        for (label, values) in store.values_by_label(LABELS) {
+            out.with(MetricName::StoreLabelValues, vec![(LABEL, label)], values as f64);
+        }
+        let reasons = [("late", &counters.late_samples), ("too_many_series", &counters.unlisted_samples)];
+        for (reason, counter) in reasons {
+            out.with(MetricName::StoreRefusedSamples, vec![(REASON, reason.to_owned())], get(counter) as f64);
+        }
         out.put(MetricName::StoreSeals, get(&counters.seals));
         out.put(MetricName::StoreMerges, get(&counters.merges));
         out.put(MetricName::StoreExpiredSegments, get(&counters.expired_segments));

@@ -1,8 +1,8 @@
 //! The table: stem, kind, unit, labels and help of each metric.
 
 use super::{
-    KIND, MetricKind, MetricName, MetricUnit, OUTCOME, PROTOCOL, REASON, RULE, Row, SIGNAL, STATE, STATUS,
-    SURFACE,
+    KIND, LABEL, MetricKind, MetricName, MetricUnit, OUTCOME, PROTOCOL, REASON, RULE, Row, SIGNAL, STATE,
+    STATUS, SURFACE,
 };
 
 impl MetricName {
@@ -217,6 +217,28 @@ impl MetricName {
             Self::StoreRefusedBatches => {
                 row("store_refused_batches", Counter, None, &[], "Batches that the store did not take")
             }
+            Self::StoreSeries => row("store_series", Gauge, None, &[], "Series that are written to"),
+            Self::StoreSeriesLimit => row(
+                "store_series_limit",
+                Gauge,
+                None,
+                &[],
+                "Series that may be written to; new ones over it are refused",
+            ),
+            Self::StoreLabelValues => row(
+                "store_label_values",
+                Gauge,
+                None,
+                &[LABEL],
+                "Values of a label of the series that are written to, for the labels that have most",
+            ),
+            Self::StoreRefusedSamples => row(
+                "store_refused_samples",
+                Counter,
+                None,
+                &[REASON],
+                "Samples that are not kept: too late, or of a new series when there are too many",
+            ),
             Self::StoreSeals => row("store_seals", Counter, None, &[], "Heads sealed into segments"),
             Self::StoreMerges => {
                 row("store_merges", Counter, None, &[], "Segments written by merging smaller ones")

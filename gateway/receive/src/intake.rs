@@ -15,7 +15,7 @@ use crate::counters::{Counters, Protocol, ProtocolCounters, count};
 use crate::limits::{Budget, MAX_IN_FLIGHT, RETRY_AFTER, Reservation};
 use crate::tenant::Tenant;
 use crate::trouble::Trouble;
-use crate::{Refusal, Sink};
+use crate::{LeftOut, Refusal, Sink};
 
 /// Bytes of a body that is read on the spot, in tens of microseconds; a larger one would hold up other connections.
 const MAX_INLINE: usize = 64 * 1024;
@@ -167,7 +167,16 @@ impl Door {
 
     /// Takes a body: decompresses it, has it decoded, hands the batch to the sink. The decoder runs on this thread if the
     /// body is small, else on one for blocking work.
-    pub(crate) async fn take<T, D>(&self, mut wire: Wire, decode: D) -> Result<T, Trouble>
+    pub(crate) async fn take<T, D>(&self, wire: Wire, decode: D) -> Result<T, Trouble>
+    where
+        T: Send + 'static,
+        D: FnOnce(Vec<u8>, &Circumstances) -> Result<Decoded<T>, Trouble> + Send + 'static,
+    {
+        self.take_telling(wire, decode).await.map(|(told, _)| told)
+    }
+
+    /// As [`Door::take`], with the samples that the sink left out.
+    pub(crate) async fn take_telling<T, D>(&self, mut wire: Wire, decode: D) -> Result<(T, LeftOut), Trouble>
     where
         T: Send + 'static,
         D: FnOnce(Vec<u8>, &Circumstances) -> Result<Decoded<T>, Trouble> + Send + 'static,
@@ -195,40 +204,46 @@ impl Door {
         };
         let (bytes, Decoded { batch, rejected, told }) =
             digested.inspect_err(|trouble| self.noted(trouble))?;
-        self.deliver(batch, rejected, bytes).await?;
+        let left_out = self.deliver(batch, rejected, bytes).await?;
         drop(held);
-        Ok(told)
+        Ok((told, left_out))
     }
 
     /// Hands a batch to the sink, unless it is empty, and counts.
     pub(crate) async fn deliver(
         &self,
         batch: Batch,
-        rejected: Rejected,
+        mut rejected: Rejected,
         bytes: usize,
-    ) -> Result<(), Trouble> {
+    ) -> Result<LeftOut, Trouble> {
         let counters = self.counters();
-        let signals = [
-            (&counters.spans, batch.spans.rows.len(), rejected.spans),
-            (&counters.logs, batch.logs.rows.len(), rejected.logs),
-            (&counters.samples, batch.metrics.samples.len(), rejected.samples),
-        ];
+        let signals = [&counters.spans, &counters.logs, &counters.samples];
+        let mut records =
+            [batch.spans.rows.len(), batch.logs.rows.len(), batch.metrics.samples.len()].map(|n| n as u64);
         let exemplars = batch.metrics.exemplars.len() as u64;
-        if !batch.is_empty()
-            && let Err(Refusal { detail, retry_after, .. }) = self.shared.sink.accept(Arc::new(batch)).await
-        {
-            for (counters, records, _) in signals {
-                count(&counters.refused, records as u64);
+        let mut left_out = LeftOut::default();
+        if !batch.is_empty() {
+            match self.shared.sink.accept_telling(Arc::new(batch)).await {
+                Ok(told) => left_out = told,
+                Err(Refusal { detail, retry_after, .. }) => {
+                    for (counters, records) in signals.into_iter().zip(records) {
+                        count(&counters.refused, records);
+                    }
+                    return Err(Trouble::Unavailable { detail, retry_after });
+                }
             }
-            return Err(Trouble::Unavailable { detail, retry_after });
         }
-        for (counters, records, rejected) in signals {
-            count(&counters.accepted, records as u64);
+        let [.., samples] = &mut records;
+        *samples = samples.saturating_sub(left_out.samples);
+        rejected.samples += left_out.samples;
+        let rejected = [rejected.spans, rejected.logs, rejected.samples];
+        for ((counters, records), rejected) in signals.into_iter().zip(records).zip(rejected) {
+            count(&counters.accepted, records);
             count(&counters.rejected, rejected);
         }
         count(&counters.exemplars, exemplars);
         count(&counters.bytes, bytes as u64);
-        Ok(())
+        Ok(left_out)
     }
 
     /// All that takes time with a large body. Gives the decompressed bytes' number and what they hold.

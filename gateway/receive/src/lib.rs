@@ -70,4 +70,19 @@ pub struct Refusal {
 pub trait Sink: Send + Sync {
     /// Takes a batch whole or not at all. `Ok` is an acknowledgement.
     async fn accept(&self, batch: Arc<Batch>) -> Result<(), Refusal>;
+
+    /// As [`Sink::accept`], for senders that are told what of a batch's samples is not kept.
+    async fn accept_telling(&self, batch: Arc<Batch>) -> Result<LeftOut, Refusal> {
+        self.accept(batch).await.map(|()| LeftOut::default())
+    }
+}
+
+/// Samples of a batch that was taken which are not kept, since their series would be too many or their times are too old. To send
+/// them again would not help.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LeftOut {
+    /// How many.
+    pub samples: u64,
+    /// Why, for people.
+    pub reason: String,
 }

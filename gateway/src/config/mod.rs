@@ -30,7 +30,7 @@ use correlate::{LabelMapping, WorkloadField};
 use parsers::derived::{Deriver, RuleSpec};
 use parsers::stage::relabel::RelabelConfig;
 use parsers::stage::{RedactConfig, StageConfig};
-use store::SamplingOptions;
+use store::{MAX_SERIES, OUT_OF_ORDER, SampleOptions, SamplingOptions};
 use upstream::ship::ShipOptions;
 
 pub(crate) use access::hex;
@@ -90,6 +90,8 @@ pub struct Store {
     pub metrics: Duration,
     /// `store.max_bytes`
     pub max_bytes: u64,
+    /// `store.max_series` and `store.out_of_order`
+    pub samples: SampleOptions,
     /// `store.head_bytes`: bytes held in memory before they are sealed into a segment
     pub head_bytes: u64,
     /// `store.sync`: `None` is `batch` (fsync before each answer), otherwise the interval
@@ -263,8 +265,11 @@ fn store(mut section: Section, mistakes: &mut Mistakes) -> Store {
         },
         mistakes,
     );
+    let max_series = section.value("max_series", max_series, mistakes).unwrap_or(MAX_SERIES);
+    let out_of_order = section.value("out_of_order", values::duration, mistakes).unwrap_or(OUT_OF_ORDER);
     let mut retention = section.section("retention", mistakes);
     let store = Store {
+        samples: SampleOptions { max_series, out_of_order },
         dir: dir.into(),
         logs: retention.value("logs", values::duration, mistakes).unwrap_or(RETENTION),
         traces: retention.value("traces", values::duration, mistakes).unwrap_or(RETENTION),
@@ -282,6 +287,12 @@ fn store(mut section: Section, mistakes: &mut Mistakes) -> Store {
 fn head_bytes(text: &str) -> Result<u64, String> {
     let expected = || "a size from `1MiB` to `1GiB`".to_owned();
     values::bytes(text).ok().filter(|bytes| (1 << 20..=1 << 30).contains(bytes)).ok_or_else(expected)
+}
+
+/// Series are numbered in 32 bits, and each takes up to a kilobyte.
+fn max_series(text: &str) -> Result<usize, String> {
+    let expected = || "a number from 1000 to 100000000".to_owned();
+    text.parse().ok().filter(|series| (1_000..=100_000_000).contains(series)).ok_or_else(expected)
 }
 
 /// What is done to the lines of some files.

@@ -35,8 +35,10 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
     )?;
     writeln!(
         out,
-        "  max_bytes: {}\n  head_bytes: {}\n  sync: {}",
+        "  max_bytes: {}\n  max_series: {}\n  out_of_order: {}\n  head_bytes: {}\n  sync: {}",
         store.max_bytes,
+        store.samples.max_series,
+        duration(store.samples.out_of_order),
         store.head_bytes,
         store.sync.map_or("batch".into(), duration)
     )?;

@@ -94,7 +94,7 @@ pub struct Head {
     pub counted: Arc<Mutex<Counted>>,
     /// Services of its spans, as far as anybody asked.
     pub named: Arc<Mutex<Named>>,
-    /// Records and their times: logs, spans, samples with exemplars.
+    /// Records and their times: logs, spans, exemplars.
     held: [SignalStats; 3],
 }
 
@@ -121,7 +121,6 @@ impl Head {
         let [logs, traces, metrics] = &mut self.held;
         batch.logs.rows.iter().for_each(|r| logs.add(1, r.time, r.time));
         batch.spans.rows.iter().for_each(|r| traces.add(1, r.start, r.end.max(r.start)));
-        batch.metrics.samples.iter().for_each(|s| metrics.add(1, s.time, s.time));
         batch.metrics.exemplars.iter().for_each(|e| metrics.add(1, e.time, e.time));
         for (row, r) in batch.logs.rows.iter().enumerate() {
             self.index(r.trace, number, row, Kind::Log);

@@ -6,9 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use parsers::record::Batch;
-
-use crate::codec::decode_batch;
+use crate::codec::Damaged;
 use crate::disk;
 use crate::options::OpenError;
 
@@ -128,9 +126,12 @@ pub struct Replayed {
     pub unreadable: bool,
 }
 
+/// How a record is read.
+pub type Decode<T> = fn(&[u8]) -> Result<T, Damaged>;
+
 /// Reads a journal: all good records, in order. A damaged record is passed over when its length leads to another good one;
 /// else nothing after it can be told apart, and reading ends there. The file is left as it is.
-pub fn replay(file: &Path, mut each: impl FnMut(Batch)) -> Result<Replayed, OpenError> {
+pub fn replay<T>(file: &Path, decode: Decode<T>, mut each: impl FnMut(T)) -> Result<Replayed, OpenError> {
     let io = |action| move |source| OpenError::Io { action, path: file.to_owned(), source };
     let handle = File::open(file).map_err(io("open"))?;
     let size = handle.metadata().map_err(io("stat"))?.len();
@@ -151,12 +152,12 @@ pub fn replay(file: &Path, mut each: impl FnMut(Batch)) -> Result<Replayed, Open
     }
     let mut at = HEADER;
     let mut good = HEADER;
-    while let Some((batch, length)) = next(&handle, at, size) {
+    while let Some((record, length)) = next(&handle, at, size, decode) {
         at += length;
-        if let Some(batch) = batch {
+        if let Some(record) = record {
             done.lost += at - length - good;
             good = at;
-            each(batch);
+            each(record);
             done.records += 1;
         }
     }
@@ -166,7 +167,7 @@ pub fn replay(file: &Path, mut each: impl FnMut(Batch)) -> Result<Replayed, Open
 
 /// The record at a place, `None` in it when it is damaged, and its length on disk. `None` at the end, or when the length itself
 /// cannot be true.
-fn next(file: &File, at: u64, size: u64) -> Option<(Option<Batch>, u64)> {
+fn next<T>(file: &File, at: u64, size: u64, decode: Decode<T>) -> Option<(Option<T>, u64)> {
     let mut head = [0u8; RECORD_HEADER];
     file.read_exact_at(&mut head, at).ok()?;
     let length = u32::from_le_bytes(head.first_chunk::<4>().copied()?) as usize;
@@ -177,14 +178,14 @@ fn next(file: &File, at: u64, size: u64) -> Option<(Option<Batch>, u64)> {
     }
     let mut packed = vec![0u8; length];
     file.read_exact_at(&mut packed, at + RECORD_HEADER as u64).ok()?;
-    Some((unpack(&packed, checksum), whole))
+    Some((unpack(&packed, checksum, decode), whole))
 }
 
-fn unpack(packed: &[u8], checksum: u32) -> Option<Batch> {
+fn unpack<T>(packed: &[u8], checksum: u32, decode: Decode<T>) -> Option<T> {
     if crc32fast::hash(packed) != checksum {
         return None;
     }
-    decode_batch(&lz4_flex::decompress_size_prepended(packed).ok()?).ok()
+    decode(&lz4_flex::decompress_size_prepended(packed).ok()?).ok()
 }
 
 /// Puts a journal that cannot be read aside, under a name that nobody reads or deletes.

@@ -21,6 +21,7 @@ mod positions;
 pub mod read;
 mod reading;
 mod retention;
+mod samples;
 mod sampling;
 mod seal;
 mod segment;
@@ -32,6 +33,7 @@ pub use options::{
     Counters, Keep, OpenError, Refused, Retention, SignalStats, Stats, StoreOptions, SyncPolicy,
 };
 pub use patterns::Patterns;
+pub use samples::{LeftOut, MAX_SERIES, OUT_OF_ORDER, SampleOptions};
 pub use sampling::{
     KeepTraces, MAX_CONDITIONS, MAX_RULES, Pattern, Rule, RuleStats, SamplingOptions, SamplingStats,
     ValueMatch, WAIT, When,

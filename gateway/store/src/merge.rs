@@ -65,7 +65,10 @@ fn level(bytes: u64) -> u32 {
 }
 
 /// The first group worth merging: neighbours of one signal and day, [`FAN_IN`] of them of one level, none larger.
-fn choose(segments: &[Arc<Segment>], passed_over: impl Fn(&Segment) -> bool) -> Option<Vec<Arc<Segment>>> {
+pub fn choose(
+    segments: &[Arc<Segment>],
+    passed_over: impl Fn(&Segment) -> bool,
+) -> Option<Vec<Arc<Segment>>> {
     let mut sorted: Vec<&Arc<Segment>> = segments.iter().collect();
     sorted.sort_by_key(|s| (s.name.signal, s.name.day, s.name.first));
     let days = sorted.chunk_by(|a, b| (a.name.signal, a.name.day) == (b.name.signal, b.name.day));

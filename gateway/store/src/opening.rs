@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, RwLock};
 
+use crate::codec::decode_batch;
 use crate::disk;
 use crate::expired;
 use crate::head::Head;
@@ -21,6 +22,7 @@ use crate::options::{Counters, OpenError, StoreOptions};
 use crate::positions::Positions;
 use crate::reading::{Listed, Sections, Sheets};
 use crate::retention;
+use crate::samples::Samples;
 use crate::sampling::Sampling;
 use crate::segment::{Name, Segment};
 use crate::store::{Inner, View, Writing};
@@ -58,6 +60,7 @@ pub(crate) fn open(options: StoreOptions) -> Result<Inner, OpenError> {
     let sealed = segments.iter().map(|s| s.name.last).fold(manifest.sealed, u64::max);
     let expired = expired::open(&expired_dir, &segments)?;
 
+    let samples = Samples::open(&dir, &options, &counters)?;
     let mut positions = Positions::default();
     positions.apply(&manifest.positions);
     let mut active = Head::new(sealed + 1);
@@ -67,10 +70,19 @@ pub(crate) fn open(options: StoreOptions) -> Result<Inner, OpenError> {
             disk::remove(&file).map_err(io_error("delete", &file))?;
             continue;
         }
-        let replayed = journal::replay(&file, |batch| {
+        let mut failed = None;
+        let replayed = journal::replay(&file, decode_batch, |batch| {
             positions.apply(&batch.positions);
-            active.push(Arc::new(batch));
+            match samples.take_over(batch) {
+                Ok(batch) if batch.is_empty() => {}
+                Ok(batch) => active.push(Arc::new(batch)),
+                Err(refused) => failed = Some(refused),
+            }
         })?;
+        if let Some(refused) = failed {
+            let source = io::Error::other(refused);
+            return Err(io_error("take samples over from", &file)(source));
+        }
         if replayed.unreadable {
             let aside = journal::put_aside(&journals, *number).map_err(io_error("rename", &file))?;
             tracing::error!(file = %aside.display(), "the journal cannot be read and was put aside");
@@ -104,6 +116,7 @@ pub(crate) fn open(options: StoreOptions) -> Result<Inner, OpenError> {
         merging: Mutex::new(()),
         sections: Sections::default(),
         listed: Listed::default(),
+        samples,
         sampling,
         sheets: Sheets::default(),
         _lock: lock,
@@ -134,7 +147,7 @@ pub(crate) fn names(dir: &Path, extension: &str) -> Result<Vec<Name>, OpenError>
     Ok(names)
 }
 
-fn open_segments(
+pub(crate) fn open_segments(
     dir: &Path,
     unfinished: impl Fn(&Name) -> bool,
     counters: &Counters,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use crate::samples::SampleOptions;
 use crate::sampling::SamplingOptions;
 
 /// One head is frozen and written while another fills; with both, the request bodies and the encoder, memory stays under a
@@ -69,6 +70,8 @@ pub struct StoreOptions {
     pub retention: Retention,
     /// Which traces stay at all; `None` keeps every one.
     pub sampling: Option<SamplingOptions>,
+    /// Which samples are taken.
+    pub samples: SampleOptions,
 }
 
 impl StoreOptions {
@@ -83,6 +86,7 @@ impl StoreOptions {
             min_free_bytes: MIN_FREE_BYTES,
             retention: Retention::default(),
             sampling: None,
+            samples: SampleOptions::default(),
         }
     }
 }
@@ -167,6 +171,12 @@ pub struct Counters {
     pub spans: AtomicU64,
     /// Samples taken.
     pub samples: AtomicU64,
+    /// Samples refused since they are older than the newest of their series by more than may be.
+    pub late_samples: AtomicU64,
+    /// Samples refused since their series would have been new, and there are too many.
+    pub unlisted_samples: AtomicU64,
+    /// Samples passed over since they are here already.
+    pub repeated_samples: AtomicU64,
     /// Exemplars taken.
     pub exemplars: AtomicU64,
     /// Log records dropped since their file's position says that they are here already.
@@ -255,4 +265,8 @@ pub struct Stats {
     pub damaged: u64,
     /// Batches refused since the opening.
     pub refused: u64,
+    /// Series that are written to.
+    pub active_series: u64,
+    /// How many there may be.
+    pub max_series: u64,
 }

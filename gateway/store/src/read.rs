@@ -19,7 +19,7 @@ mod view;
 
 pub use crate::calls::{Calls, Connection, EdgeCalls, OTHERS, OperationCalls, Sketch, USER};
 pub use hint::{AttributeScope, AttributeValue, AttributeValues, SpanHint, SpanStatistics};
-pub use samples::{SampleLimits, SampleRead, SeriesSamples};
+pub use samples::{SampleLimits, SampleRead, SeriesSamples, SeriesStatistics};
 pub(crate) use span_view::SpanBlock;
 pub use span_view::{SpanView, ValueView};
 pub use view::{LogView, LogVisit, Metadata, Tally};

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::disk;
 use crate::expired;
 use crate::read::Signal;
+use crate::samples;
 use crate::segment::Segment;
 use crate::store::{Inner, lock};
 
@@ -22,6 +23,7 @@ pub fn enforce(inner: &Inner, now: u64) -> io::Result<()> {
     let _guard = lock(&inner.maintenance);
     let retention = inner.options.retention;
     let mut kept = inner.view.read().unwrap_or_else(PoisonError::into_inner).segments.clone();
+    kept.extend(samples::segments_of(&inner.samples));
     kept.sort_by_key(|s| s.footer.last);
     let mut dropped = Vec::new();
     for (signal, keep) in [
@@ -54,6 +56,10 @@ pub fn enforce(inner: &Inner, now: u64) -> io::Result<()> {
 }
 
 fn drop_segment(inner: &Inner, segment: &Arc<Segment>) -> io::Result<()> {
+    if samples::forget(&inner.samples, segment)? {
+        inner.counters.expired_segments.fetch_add(1, Relaxed);
+        return Ok(());
+    }
     let dir = inner.options.dir.join(expired::FOLDER);
     // A disk that is too full for the ids must still get the segment's room back.
     let kept = expired::keep(&dir, segment).unwrap_or_else(|error| {

@@ -60,6 +60,7 @@ fn work(inner: &Inner, stop: bool) -> io::Result<()> {
 }
 
 fn sync(inner: &Inner) -> io::Result<()> {
+    inner.samples.sync()?;
     let (old, current) = {
         let mut writing = lock(&inner.writing);
         (std::mem::take(&mut writing.unsynced), writing.journal.take_dirty())

@@ -23,6 +23,7 @@ use crate::positions::Positions;
 use crate::read::Signal;
 use crate::reading::{Listed, Sections, Sheets};
 use crate::retention;
+use crate::samples::{self, LeftOut, Samples};
 use crate::sampling::{self, Sampling, SamplingStats};
 use crate::seal;
 use crate::segment::Segment;
@@ -74,6 +75,8 @@ pub(crate) struct Inner {
     pub(crate) sections: Sections,
     /// Services of segments.
     pub(crate) listed: Listed,
+    /// Samples.
+    pub(crate) samples: Samples,
     /// If traces are dropped here, or were.
     pub(crate) sampling: Option<Sampling>,
     /// What spans say of calls.
@@ -157,7 +160,6 @@ impl Inner {
             c.batches.fetch_add(1, Relaxed);
             c.logs.fetch_add(fresh.logs.rows.len() as u64, Relaxed);
             c.spans.fetch_add(fresh.spans.rows.len() as u64, Relaxed);
-            c.samples.fetch_add(fresh.metrics.samples.len() as u64, Relaxed);
             c.exemplars.fetch_add(fresh.metrics.exemplars.len() as u64, Relaxed);
             c.repeats.fetch_add(decided.0.as_ref().map_or(0, |d| d.1), Relaxed);
             if let Some((sampling, noted)) = sampling {
@@ -231,7 +233,8 @@ impl Store {
         let (wake, woken) = channel();
         let (merge_on, stop) = channel();
         let (sample_on, stop_sampling) = channel();
-        let threads = Threads { go_on: vec![merge_on, sample_on], running: Vec::new() };
+        let (samples_on, stop_samples) = channel();
+        let threads = Threads { go_on: vec![merge_on, sample_on, samples_on], running: Vec::new() };
         let handle = Handle { inner, wake, threads: Mutex::new(Some(threads)) };
         let (sealing, merging) = (Arc::clone(&handle.inner), Arc::clone(&handle.inner));
         if handle.inner.sampling.is_some() {
@@ -242,6 +245,8 @@ impl Store {
                 }
             })?;
         }
+        let of_samples = Arc::clone(&handle.inner);
+        handle.start("store-samples", move || samples::run(&of_samples.samples, &stop_samples))?;
         handle.start("store-seal", move || seal::run(&sealing, &woken))?;
         handle.start("store-merge", move || merge::run(&merging, &stop))?;
         Ok(Self(Arc::new(handle)))
@@ -249,10 +254,15 @@ impl Store {
 
     /// Takes a batch whole or not at all. On return it is with the operating system (or on the disk, as the policy says), and
     /// found by every read. Rows that a file's position says are here already are dropped.
-    pub fn append(&self, batch: Arc<Batch>) -> Result<(), Refused> {
+    /// What of its samples is not kept comes back.
+    pub fn append(&self, batch: Arc<Batch>) -> Result<LeftOut, Refused> {
         let c = &self.0.inner.counters;
         let inner = &self.0.inner;
-        let answer = inner.append(batch).inspect_err(|refused| {
+        let appended = inner.samples.part_from(batch).and_then(|(left_out, batch)| {
+            let full = if batch.is_empty() { Ok(false) } else { inner.append(batch) };
+            full.map(|full| (left_out, full))
+        });
+        let answer = appended.inspect_err(|refused| {
             let counter = match refused {
                 Refused::Busy { .. } => &c.refused_busy,
                 Refused::Full { .. } => &c.refused_full,
@@ -260,7 +270,7 @@ impl Store {
             };
             counter.fetch_add(1, Relaxed);
         });
-        if answer.as_ref().map_or(true, |full| *full) {
+        if answer.as_ref().map_or(true, |(_, full)| *full) {
             // The batch is taken in any case; what keeps the head from being frozen is met by the background thread, too.
             if let Err(error) = seal::freeze(inner, |head| head.bytes >= inner.options.head_bytes) {
                 tracing::warn!(%error, "a new journal could not be started");
@@ -268,7 +278,12 @@ impl Store {
             // The thread lives as long as the handle; a failed send means that the store is closed.
             let _ = self.0.wake.send(seal::Wake::Work);
         }
-        answer.map(|_| ())
+        answer.map(|(left_out, _)| left_out)
+    }
+
+    /// How many values each label of the series that are written to has: so many labels, those with most values first.
+    pub fn values_by_label(&self, most: usize) -> Vec<(String, u64)> {
+        self.0.inner.samples.values_by_label(most)
     }
 
     /// How far an agent has been acknowledged in each file.
@@ -294,8 +309,9 @@ impl Store {
             stats.journal_bytes =
                 numbers.iter().map(|n| disk::size(&journal::path(&inner.journals(), *n))).sum();
         }
+        inner.samples.count(&mut stats);
         let view = inner.view.read().unwrap_or_else(PoisonError::into_inner);
-        stats.waiting_heads = view.frozen.len() as u64;
+        stats.waiting_heads += view.frozen.len() as u64;
         view.active.count(&mut stats);
         view.frozen.iter().for_each(|h| h.count(&mut stats));
         for s in &view.segments {
@@ -318,6 +334,7 @@ impl Store {
 
     /// Seals all that is in memory now, instead of waiting for bytes or minutes.
     pub fn seal(&self) -> io::Result<()> {
+        self.0.inner.samples.seal_due(true)?;
         seal::seal_frozen(&self.0.inner)?;
         seal::freeze(&self.0.inner, |_| true)?;
         seal::seal_frozen(&self.0.inner)
@@ -328,6 +345,7 @@ impl Store {
     pub(crate) fn merge(&self) {
         let mut passed_over = Default::default();
         while merge::merge_once(&self.0.inner, &mut passed_over) {}
+        while self.0.inner.samples.merge_once(&mut passed_over) {}
     }
 
     /// Ends the background threads and syncs the journal. What is in memory is in the journal, too, and comes back.

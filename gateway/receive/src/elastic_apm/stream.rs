@@ -156,7 +156,7 @@ impl Request<'_> {
     async fn store(&mut self) {
         let Taken { batch, rejected, events, bytes } = self.decoder.take();
         match self.door.deliver(batch, rejected, bytes).await {
-            Ok(()) => self.report.accepted += events,
+            Ok(_) => self.report.accepted += events,
             Err(trouble) => {
                 if let Trouble::Unavailable { retry_after, .. } = &trouble {
                     self.report.retry_after = Some(*retry_after);

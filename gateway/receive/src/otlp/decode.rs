@@ -1,9 +1,12 @@
 //! A request's bytes to a batch, and the response message, which says what was left out.
 
+use std::fmt;
+
 use parsers::otlp::{Rejections, Writer, walk_logs, walk_metrics, walk_traces};
 use parsers::record::Batch;
 
 use super::{Signal, json};
+use crate::LeftOut;
 use crate::intake::{Circumstances, Decoded, Rejected};
 use crate::tenant::Tenant;
 use crate::trouble::Trouble;
@@ -44,14 +47,44 @@ pub(super) fn decode(
     Ok(Decoded { batch, rejected, told: rejections })
 }
 
+/// What of a request is not kept: records that are wrong, and samples that the store does not want.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    pub rejections: Rejections,
+    pub left_out: LeftOut,
+}
+
+impl Answer {
+    /// Whether there is nothing to say.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rejections.is_empty() && self.left_out.samples == 0
+    }
+
+    /// Records that are not kept.
+    pub(super) fn rejected(&self) -> u64 {
+        self.rejections.rejected() + self.left_out.samples
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.rejections.fmt(f)?;
+        if self.left_out.samples > 0 {
+            f.write_str(if self.rejections.is_empty() { "" } else { "; " })?;
+            f.write_str(&self.left_out.reason)?;
+        }
+        Ok(())
+    }
+}
+
 /// The response message: empty on full success, else `partial_success` with the count and the reasons.
-pub(super) fn response(rejections: &Rejections) -> Vec<u8> {
+pub(super) fn response(answer: &Answer) -> Vec<u8> {
     let mut out = Vec::new();
-    if !rejections.is_empty() {
+    if !answer.is_empty() {
         Writer::new(&mut out).message(1, |out| {
             let mut w = Writer::new(out);
-            w.varint(1, rejections.rejected());
-            w.bytes(2, rejections.to_string().as_bytes());
+            w.varint(1, answer.rejected());
+            w.bytes(2, answer.to_string().as_bytes());
         });
     }
     out

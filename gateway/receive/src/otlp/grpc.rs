@@ -5,7 +5,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use parsers::otlp::{Rejections, Writer};
+use parsers::otlp::Writer;
 use tonic::Status;
 
 use super::{Otlp, Signal, decode};
@@ -44,12 +44,12 @@ async fn export(otlp: Otlp, signal: Signal, request: Request) -> Response {
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     }
     match receive(&otlp, signal, request).await {
-        Ok(rejections) => success(&decode::response(&rejections)),
+        Ok(answer) => success(&decode::response(&answer)),
         Err(status) => failure(&status),
     }
 }
 
-async fn receive(otlp: &Otlp, signal: Signal, request: Request) -> Result<Rejections, Status> {
+async fn receive(otlp: &Otlp, signal: Signal, request: Request) -> Result<decode::Answer, Status> {
     let wire = grpc::read(&otlp.door, request).await?;
     otlp.take(signal, false, wire).await.map_err(|trouble| grpc::status(&trouble))
 }

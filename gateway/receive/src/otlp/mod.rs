@@ -10,14 +10,13 @@ mod routes;
 #[cfg(test)]
 mod tests;
 
-use parsers::otlp::Rejections;
-
 use crate::Intake;
 use crate::counters::Protocol;
 use crate::intake::{Door, Wire};
 use crate::limits::MAX_BODY;
 use crate::trouble::Trouble;
 use crate::wrong_path::alone;
+use decode::Answer;
 
 /// The three signals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +77,8 @@ impl Otlp {
         )
     }
 
-    async fn take(&self, signal: Signal, as_json: bool, wire: Wire) -> Result<Rejections, Trouble> {
-        self.door.take(wire, move |body, at| decode::decode(signal, as_json, body, at)).await
+    async fn take(&self, signal: Signal, as_json: bool, wire: Wire) -> Result<Answer, Trouble> {
+        let taken = self.door.take_telling(wire, move |body, at| decode::decode(signal, as_json, body, at));
+        taken.await.map(|(rejections, left_out)| Answer { rejections, left_out })
     }
 }

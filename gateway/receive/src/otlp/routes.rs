@@ -7,7 +7,6 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use parsers::otlp::Rejections;
 use tower_http::cors::{Any, CorsLayer};
 
 use super::{Otlp, Signal, decode};
@@ -49,12 +48,17 @@ async fn export(otlp: Otlp, signal: Signal, request: Request) -> Response {
         }
     };
     match handle(&otlp, signal, request, as_json).await {
-        Ok(rejections) => success(signal, &rejections, as_json),
+        Ok(told) => success(signal, &told, as_json),
         Err(trouble) => failure(&trouble, as_json),
     }
 }
 
-async fn handle(otlp: &Otlp, signal: Signal, request: Request, as_json: bool) -> Result<Rejections, Trouble> {
+async fn handle(
+    otlp: &Otlp,
+    signal: Signal,
+    request: Request,
+    as_json: bool,
+) -> Result<decode::Answer, Trouble> {
     let word = headers::value(request.headers(), header::CONTENT_ENCODING);
     // The collector's table: `deflate` is zlib.
     let encoding = match &*word {
@@ -75,12 +79,12 @@ async fn handle(otlp: &Otlp, signal: Signal, request: Request, as_json: bool) ->
     otlp.take(signal, as_json, wire).await
 }
 
-fn success(signal: Signal, rejections: &Rejections, as_json: bool) -> Response {
+fn success(signal: Signal, told: &decode::Answer, as_json: bool) -> Response {
     if !as_json {
-        return ([(header::CONTENT_TYPE, PROTOBUF)], decode::response(rejections)).into_response();
+        return ([(header::CONTENT_TYPE, PROTOBUF)], decode::response(told)).into_response();
     }
     let mut answer = serde_json::json!({});
-    if !rejections.is_empty() {
+    if !told.is_empty() {
         let name = match signal {
             Signal::Traces => "rejectedSpans",
             Signal::Logs => "rejectedLogRecords",
@@ -88,7 +92,7 @@ fn success(signal: Signal, rejections: &Rejections, as_json: bool) -> Response {
         };
         // 64-bit integers are strings in protobuf's JSON.
         let partial: BTreeMap<&str, String> =
-            [(name, rejections.rejected().to_string()), ("errorMessage", rejections.to_string())].into();
+            [(name, told.rejected().to_string()), ("errorMessage", told.to_string())].into();
         answer = serde_json::json!({ "partialSuccess": partial });
     }
     ([(header::CONTENT_TYPE, JSON)], answer.to_string()).into_response()

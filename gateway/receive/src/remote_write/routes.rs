@@ -37,7 +37,7 @@ async fn write(State(door): State<Door>, request: Request) -> Response {
     let taken = async {
         let (parts, body) = request.into_parts();
         let wire = door.read(&parts.headers, body, Encoding::Snappy).await?;
-        door.take(wire, move |body, at| {
+        door.take_telling(wire, move |body, at| {
             let mut written = Written::new(at);
             match version {
                 Version::One => proto::read(&body, &mut written)?,
@@ -48,13 +48,19 @@ async fn write(State(door): State<Door>, request: Request) -> Response {
         .await
     };
     let (mut response, outcome) = match taken.await {
-        Ok(outcome) if outcome.rejected.total() == 0 => (StatusCode::NO_CONTENT.into_response(), outcome),
-        Ok(outcome) => {
+        Ok((outcome, left_out)) if outcome.rejected.total() + left_out.samples == 0 => {
+            (StatusCode::NO_CONTENT.into_response(), outcome)
+        }
+        Ok((mut outcome, left_out)) => {
+            let reasons = [outcome.rejected.to_string(), left_out.reason];
+            let reasons: Vec<&str> = reasons.iter().map(String::as_str).filter(|r| !r.is_empty()).collect();
             let text = format!(
                 "{} of the request could not be taken, the rest is stored: {}",
-                outcome.rejected.total(),
-                outcome.rejected
+                outcome.rejected.total() + left_out.samples,
+                reasons.join("; ")
             );
+            // Histograms are left out as rarely as others are: which of both kinds it was is not told.
+            outcome.samples = outcome.samples.saturating_sub(left_out.samples);
             ((StatusCode::BAD_REQUEST, text).into_response(), outcome)
         }
         Err(trouble @ Trouble::Unavailable { .. }) => return trouble.plain(),

@@ -121,10 +121,13 @@ impl Lapper {
         let (done, remark) = match got {
             Ok((wire, fetched)) => {
                 let (lapper, format) = (Arc::clone(&self), fetched.format);
-                let done = self
-                    .door
-                    .take(wire, move |body, _| Ok(lapper.rows(begun, time, |page| page.read(&body, format))));
-                (done.await, fetched.remark)
+                let done = self.door.take_telling(wire, move |body, _| {
+                    Ok(lapper.rows(begun, time, |page| page.read(&body, format)))
+                });
+                match done.await {
+                    Ok((outcome, left_out)) if left_out.samples > 0 => (Ok(outcome), Some(left_out.reason)),
+                    done => (done.map(|(outcome, _)| outcome), fetched.remark),
+                }
             }
             Err(Missed::Busy) => {
                 count(&counters.skipped, 1);

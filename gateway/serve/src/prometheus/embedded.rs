@@ -39,6 +39,9 @@ pub(super) async fn answer(state: State, path: &str, parameters: Parameters) -> 
         "rules" => data(&json!({ "groups": [] })),
         "alerts" => data(&json!({ "alerts": [] })),
         "targets" => data(&json!({ "activeTargets": [], "droppedTargets": [] })),
+        "status/tsdb" => {
+            reads.run(move || data(&result::statistics(&state.samples.series_statistics()))).await?
+        }
         "status/buildinfo" => data(&json!({
             "version": env!("CARGO_PKG_VERSION"), "revision": "", "branch": "", "buildUser": "", "buildDate": "",
             "goVersion": "",

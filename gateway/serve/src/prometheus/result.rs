@@ -3,6 +3,7 @@
 use parsers::record::{Labels, MetricKind, MetricMeta, NativeHistogram};
 use query::promql::{Data, Outcome, Point, Value, show_number, shown_buckets};
 use serde_json::{Map, Value as Json, json};
+use store::read::SeriesStatistics;
 
 /// Text quoted for JSON.
 fn quoted(text: &str) -> String {
@@ -148,4 +149,25 @@ pub(super) fn metadata(said: &[MetricMeta], wanted: Option<&str>, limit: usize) 
         }
     }
     families.into()
+}
+
+/// What series are made of.
+pub(super) fn statistics(all: &SeriesStatistics) -> Json {
+    let list = |entries: &[(String, u64)]| -> Json {
+        entries.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
+    };
+    let millis = |nanos: Option<u64>| nanos.map_or(0, |nanos| nanos / 1_000_000);
+    json!({
+        "headStats": {
+            "numSeries": all.series,
+            "numLabelPairs": all.label_pairs,
+            "minTime": millis(all.oldest),
+            "maxTime": millis(all.newest),
+            "maxSeries": all.max_series,
+        },
+        "seriesCountByMetricName": list(&all.series_by_metric),
+        "labelValueCountByLabelName": list(&all.values_by_label),
+        "memoryInBytesByLabelName": list(&all.bytes_by_label),
+        "seriesCountByLabelValuePair": list(&all.series_by_pair),
+    })
 }

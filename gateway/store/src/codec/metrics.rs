@@ -57,12 +57,25 @@ pub fn encode_metrics(batch: &MetricBatch, out: &mut Output) {
         out.bytes(e.labels.of(&batch.meta));
     }
     out.varint(batch.families.len() as u64);
-    for f in &batch.families {
-        out.byte(f.kind as u8);
-        out.bytes(f.name.as_bytes());
-        out.bytes(f.unit.as_bytes());
-        out.bytes(f.help.as_bytes());
-    }
+    batch.families.iter().for_each(|family| encode_family(family, out));
+}
+
+/// Writes what is said of a family.
+pub fn encode_family(family: &MetricMeta, out: &mut Output) {
+    out.byte(family.kind as u8);
+    out.bytes(family.name.as_bytes());
+    out.bytes(family.unit.as_bytes());
+    out.bytes(family.help.as_bytes());
+}
+
+/// Reads [`encode_family`] back.
+pub fn decode_family(input: &mut Input<'_>) -> Result<MetricMeta, Damaged> {
+    Ok(MetricMeta {
+        kind: kind(input.byte()?),
+        name: input.text()?.to_owned(),
+        unit: input.text()?.to_owned(),
+        help: input.text()?.to_owned(),
+    })
 }
 
 /// Reads [`encode_metrics`] back.
@@ -114,12 +127,7 @@ pub fn decode_metrics(input: &mut Input<'_>) -> Result<MetricBatch, Damaged> {
         batch.exemplars.push(e);
     }
     for _ in 0..input.count()? {
-        batch.families.push(MetricMeta {
-            kind: kind(input.byte()?),
-            name: input.text()?.to_owned(),
-            unit: input.text()?.to_owned(),
-            help: input.text()?.to_owned(),
-        });
+        batch.families.push(decode_family(input)?);
     }
     Ok(batch)
 }

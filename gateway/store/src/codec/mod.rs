@@ -8,7 +8,7 @@ mod primitive;
 mod spans;
 
 pub use logs::{LogBlock, decode_logs, encode_log_block, encode_logs};
-pub use metrics::{decode_metrics, encode_metrics};
+pub use metrics::{decode_family, decode_metrics, encode_family, encode_metrics};
 pub use primitive::{Damaged, Input, Output};
 pub use spans::{decode_spans, encode_spans};
 

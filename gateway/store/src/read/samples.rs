@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parsers::record::{Labels, MetricMeta, NativeHistogram, Sample};
 
 use super::{Matcher, ReadError, Window};
+pub use crate::samples::SeriesStatistics;
 
 /// Samples of one series, as they were written: staleness markers among them.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +43,11 @@ pub trait SampleRead: Send + Sync {
 
     /// What senders said about families, sorted by name, each statement once.
     fn metadata(&self) -> Result<Vec<MetricMeta>, ReadError>;
+
+    /// What the series that are written to are made of; nothing where that is not known, or not to be told.
+    fn series_statistics(&self) -> SeriesStatistics {
+        SeriesStatistics::default()
+    }
 
     /// Names of labels that such series have, sorted.
     fn label_names(&self, selectors: &[Vec<Matcher>], window: Window) -> Result<Vec<String>, ReadError> {

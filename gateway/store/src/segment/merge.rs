@@ -14,8 +14,8 @@ use super::fill::{LOG_BLOCK_BYTES, LogFill, MetricFill, SpanFill, order};
 use super::services::Services;
 use super::texts::{Column, Known};
 use super::writer::Writer;
-use super::{Block, Name, Segment, key, statistics};
-use crate::codec::Damaged;
+use super::{Block, Name, Section, Segment, key, statistics};
+use crate::codec::{Damaged, Output};
 use crate::disk;
 use crate::read::{Signal, SpanStatistics};
 
@@ -278,7 +278,7 @@ fn spans(segments: &[Arc<Segment>], dropped: &Dropped, writer: &mut Writer) -> R
     Ok(removed)
 }
 
-/// What is known of the metrics lies in the first block.
+/// What earlier versions knew of the metrics lies in the first block.
 fn families(segments: &[Arc<Segment>]) -> Result<Vec<MetricMeta>, MergeError> {
     let mut families = Vec::new();
     for segment in segments.iter().filter(|s| !s.footer.blocks.is_empty()) {
@@ -323,5 +323,8 @@ fn metrics(segments: &[Arc<Segment>], dropped: &Dropped, writer: &mut Writer) ->
         }
     }
     fill.write(writer)?;
+    if segments.iter().all(|segment| segment.part(Section::NoSamples, 0).is_some()) && !writer.is_empty() {
+        writer.section(Section::NoSamples, &Output::default())?;
+    }
     Ok(removed)
 }

@@ -147,6 +147,13 @@ pub struct Block {
     pub records: u32,
 }
 
+impl Block {
+    /// Where it lies.
+    pub fn extent(&self) -> Extent {
+        self.extent
+    }
+}
+
 /// A service with its operations.
 pub type Service = (Arc<str>, Vec<Arc<str>>);
 
@@ -187,6 +194,16 @@ pub enum Section {
     Calls = 4,
     /// When spans ran, and in which blocks those lie.
     SpanTimes = 8,
+    /// Series with their labels and chunks ([`crate::samples`]); a part for so many.
+    SampleSeries = 16,
+    /// Values of labels with the series that have them, sorted; a part for so many bytes.
+    SampleValues = 17,
+    /// How many series there are, and the first value of each part of [`Section::SampleValues`].
+    SampleKeys = 18,
+    /// What was said of metric families.
+    Families = 19,
+    /// Says of a segment of metrics that it has exemplars alone. Earlier versions wrote samples into the same blocks.
+    NoSamples = 20,
 }
 
 impl Footer {

@@ -101,6 +101,12 @@ impl Segment {
         parts.nth(part).map(|(_, extent)| *extent)
     }
 
+    /// Where all parts of a section lie, in order.
+    pub fn parts(&self, section: Section) -> Vec<Extent> {
+        let parts = self.footer.sections.iter().filter(|(number, _)| *number == section as u32);
+        parts.map(|(_, extent)| *extent).collect()
+    }
+
     /// What a section holds that comes in one part; `None` if the segment has none of this number.
     pub fn section(&self, section: Section) -> Result<Option<Vec<u8>>, Damaged> {
         self.part(section, 0).map(|extent| self.read_part(extent)).transpose()

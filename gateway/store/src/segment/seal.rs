@@ -12,8 +12,9 @@ use super::calls::write_calls;
 use super::fill::{LogFill, MetricFill, SpanFill, order};
 use super::services::Services;
 use super::writer::Writer;
-use super::{DAY, Name};
+use super::{DAY, Name, Section};
 use crate::calls::Gather;
+use crate::codec::Output;
 use crate::disk;
 use crate::read::Signal;
 
@@ -26,39 +27,28 @@ type Rows = Vec<(u32, u32)>;
 /// A log record in its batch.
 type LogOf<'a> = (&'a LogBatch, &'a LogRow);
 
-/// Rows of one signal and day: records, and exemplars beside samples.
-#[derive(Default)]
-struct Day {
-    records: Rows,
-    exemplars: Rows,
-}
-
 /// Deals the rows of a signal out by day.
-fn days(signal: Signal, batches: &[Arc<Batch>]) -> BTreeMap<u64, Day> {
-    let mut days: BTreeMap<u64, Day> = BTreeMap::new();
-    let mut add = |exemplar: bool, batch: usize, row: usize, time: u64| {
-        let day = days.entry(time / DAY).or_default();
-        let rows = if exemplar { &mut day.exemplars } else { &mut day.records };
-        rows.push((batch as u32, row as u32));
+fn days(signal: Signal, batches: &[Arc<Batch>]) -> BTreeMap<u64, Rows> {
+    let mut days: BTreeMap<u64, Rows> = BTreeMap::new();
+    let mut add = |batch: usize, row: usize, time: u64| {
+        days.entry(time / DAY).or_default().push((batch as u32, row as u32));
     };
     for (b, batch) in batches.iter().enumerate() {
         match signal {
-            Signal::Logs => batch.logs.rows.iter().enumerate().for_each(|(i, r)| add(false, b, i, r.time)),
+            Signal::Logs => batch.logs.rows.iter().enumerate().for_each(|(i, r)| add(b, i, r.time)),
             Signal::Traces => {
-                batch.spans.rows.iter().enumerate().for_each(|(i, r)| add(false, b, i, r.start));
+                batch.spans.rows.iter().enumerate().for_each(|(i, r)| add(b, i, r.start));
             }
+            // Samples lie elsewhere.
             Signal::Metrics => {
-                let m = &batch.metrics;
-                m.samples.iter().enumerate().for_each(|(i, s)| add(false, b, i, s.time));
-                m.exemplars.iter().enumerate().for_each(|(i, e)| add(true, b, i, e.time));
+                batch.metrics.exemplars.iter().enumerate().for_each(|(i, e)| add(b, i, e.time));
             }
         }
     }
     while days.len() > MAX_DAYS {
         let Some((_, old)) = days.pop_first() else { break };
         if let Some(mut next) = days.first_entry() {
-            next.get_mut().records.extend(old.records);
-            next.get_mut().exemplars.extend(old.exemplars);
+            next.get_mut().extend(old);
         }
     }
     days
@@ -73,9 +63,9 @@ pub fn seal(dir: &Path, batches: &[Arc<Batch>], journals: (u64, u64)) -> io::Res
             let name = Name { signal, day, first: journals.0, last: journals.1 };
             let mut writer = Writer::create(dir, &name, Name::SEGMENT)?;
             match signal {
-                Signal::Logs => logs(batches, &rows.records, &mut writer)?,
-                Signal::Traces => spans(batches, &rows.records, &mut writer)?,
-                Signal::Metrics => metrics(batches, &rows, &mut writer)?,
+                Signal::Logs => logs(batches, &rows, &mut writer)?,
+                Signal::Traces => spans(batches, &rows, &mut writer)?,
+                Signal::Metrics => exemplars(batches, &rows, &mut writer)?,
             }
             writer.finish()?;
             names.push(name);
@@ -143,28 +133,14 @@ fn spans(batches: &[Arc<Batch>], rows: &Rows, writer: &mut Writer) -> io::Result
     write_calls(&calls.finish(), writer)
 }
 
-fn metrics(batches: &[Arc<Batch>], rows: &Day, writer: &mut Writer) -> io::Result<()> {
-    let mut samples: Vec<_> = rows
-        .records
-        .iter()
-        .filter_map(|&(b, r)| {
-            let batch = &batches.get(b as usize)?.metrics;
-            let sample = batch.samples.get(r as usize)?;
-            Some((batch.series.get(sample.series as usize)?, sample, &batch.meta))
-        })
-        .collect();
-    samples.sort_by(|a, b| (a.0, a.1.time).cmp(&(b.0, b.1.time)));
-    let families = batches.iter().flat_map(|b| b.metrics.families.iter().cloned()).collect();
-    let mut fill = MetricFill::new(families);
-    for (labels, sample, meta) in samples {
-        fill.sample(labels, sample, meta, writer)?;
-    }
-    fill.write(writer)?;
-    for &(b, r) in &rows.exemplars {
+fn exemplars(batches: &[Arc<Batch>], rows: &Rows, writer: &mut Writer) -> io::Result<()> {
+    let mut fill = MetricFill::new(Vec::new());
+    for &(b, r) in rows {
         let Some(batch) = batches.get(b as usize).map(|b| &b.metrics) else { continue };
         let Some(row) = batch.exemplars.get(r as usize) else { continue };
         let labels = batch.series.get(row.series as usize).cloned().unwrap_or_default();
         fill.exemplar(&labels, row, &batch.meta, writer)?;
     }
-    fill.write(writer)
+    fill.write(writer)?;
+    writer.section(Section::NoSamples, &Output::default())
 }

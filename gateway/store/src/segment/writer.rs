@@ -102,6 +102,15 @@ impl Writer {
         Ok(())
     }
 
+    /// Writes a block of so many records without traces: first and last time.
+    pub fn whole_block(&mut self, body: &Output, times: (u64, u64), records: u32) -> io::Result<()> {
+        let extent = self.put_packed(body.as_bytes())?;
+        let raw = body.as_bytes().len() as u32;
+        let (first, last) = times;
+        self.add(Block { extent, raw, stream: 0, first, last, records }, std::iter::empty());
+        Ok(())
+    }
+
     /// Takes a block of another segment over as it is, with the keys that the other's index has for it.
     pub fn copy(
         &mut self,

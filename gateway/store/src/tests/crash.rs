@@ -1,6 +1,7 @@
 //! A process that dies between any two steps of sealing or merging leaves files from which all comes back, once.
 
 use super::*;
+use crate::codec::decode_batch;
 use crate::seal;
 use crate::store::lock;
 
@@ -117,7 +118,7 @@ fn a_journal_cut_anywhere_keeps_whole_batches_before_the_cut() {
     let whole = std::fs::read(&file).unwrap();
     let replay = || {
         let mut records = 0;
-        let replayed = journal::replay(&file, |b| records += b.logs.rows.len()).unwrap();
+        let replayed = journal::replay(&file, decode_batch, |b| records += b.logs.rows.len()).unwrap();
         (records, replayed)
     };
     assert_eq!(replay().0, 6);

@@ -2,6 +2,7 @@
 //! the directory of the newest version anew, for a change of the format that goes with a new version number.
 
 use super::*;
+use crate::read::{SampleLimits, SampleRead};
 
 use crate::read::Signal;
 use crate::segment::Section;
@@ -34,6 +35,16 @@ fn is_read(version: &str) {
     copy(&fixture, &then);
     let (then, now) = (open(&then), open(&now));
     assert_eq!(expect(&then, 40), expect(&now, 40));
+    let samples = |store: &Store| -> Vec<(Vec<(u64, u64)>, usize)> {
+        let limits = SampleLimits { series: 10, samples: 100_000 };
+        let found = store.select(&[], Window::ALL, limits).unwrap();
+        found
+            .iter()
+            .map(|s| (s.samples.iter().map(|s| (s.time, s.value.to_bits())).collect(), s.histograms.len()))
+            .collect()
+    };
+    assert_eq!(samples(&then), samples(&now));
+    assert_eq!(then.metadata().unwrap(), now.metadata().unwrap());
     assert_eq!(look_up(&then, 7).fates.len(), 1);
 }
 

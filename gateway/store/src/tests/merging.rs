@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::merge::FAN_IN;
-use crate::read::Signal;
+use crate::read::{SampleLimits, SampleRead, SeriesSamples};
 
 /// As many segments of each signal as one merge takes, of neighbouring records.
 fn segments(dir: &Path) -> Store {
@@ -16,36 +16,18 @@ fn segments(dir: &Path) -> Store {
     store
 }
 
-type Measured = (Arc<Labels>, u64, u64, u64, Vec<u8>);
+type Measured = (u64, u64, Option<f64>);
 
+/// Numbers by their times, then the counts of histograms by theirs.
 fn samples(store: &Store) -> Vec<Measured> {
-    let view = store.inner().view.read().unwrap();
-    let metrics = view.segments.iter().filter(|s| s.name.signal == Signal::Metrics);
-    let blocks = metrics.flat_map(|s| (0..s.footer.blocks.len()).map(|b| s.block(b).unwrap().metrics));
-    blocks
-        .flat_map(|m| {
-            let labels = m.series.clone();
-            let row = |s: &SampleRow| {
-                let series = labels[s.series as usize].clone();
-                (series, s.time, s.start, s.value.to_bits(), s.histogram.of(&m.meta).to_vec())
-            };
-            m.samples.iter().map(row).collect::<Vec<_>>()
-        })
-        .collect()
-}
-
-#[test]
-fn what_is_said_of_metrics_alone_is_kept_with_their_samples() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
-    let said = MetricMeta { name: "late".into(), help: "Said apart".into(), ..MetricMeta::default() };
-    let metrics = MetricBatch { families: vec![said.clone()], ..MetricBatch::default() };
-    store.append(Arc::new(Batch { metrics, ..Batch::default() })).unwrap();
-    store.append(batch(0, 5)).unwrap();
-    store.seal().unwrap();
-    let view = store.inner().view.read().unwrap();
-    let segment = view.segments.iter().find(|s| s.name.signal == Signal::Metrics).unwrap();
-    assert!(segment.block(0).unwrap().metrics.families.contains(&said));
+    let limits = SampleLimits { series: 10, samples: 1_000_000 };
+    let found = store.select(&[], Window::ALL, limits).unwrap();
+    let of_series = |s: &SeriesSamples| {
+        let numbers = s.samples.iter().map(|s| (s.time, s.value.to_bits(), None));
+        let histograms = s.histograms.iter().map(|(time, h)| (*time, 0, Some(h.count)));
+        numbers.chain(histograms).collect::<Vec<_>>()
+    };
+    found.iter().flat_map(of_series).collect()
 }
 
 #[test]
@@ -53,12 +35,12 @@ fn merged_segments_answer_as_their_parts_did_and_are_fewer() {
     let dir = tempfile::tempdir().unwrap();
     let store = segments(dir.path());
     let before = expect(&store, 160);
-    let mut all_samples = samples(&store);
+    let all_samples = samples(&store);
+    assert_eq!((all_samples.len(), files(&dir.path().join("samples")).len()), (160, FAN_IN + 1));
     assert_eq!(files(&dir.path().join("segments")).len(), 3 * FAN_IN);
     store.merge();
     assert_eq!(expect(&store, 160), before);
-    all_samples.sort();
-    assert_eq!(samples(&store), all_samples);
+    assert_eq!((samples(&store), files(&dir.path().join("samples")).len()), (all_samples, 2));
     assert_eq!(files(&dir.path().join("segments")).len(), 3);
     let stats = store.stats();
     assert_eq!((stats.logs.segments, stats.logs.records, stats.traces.records), (1, 160, 160));

@@ -351,7 +351,7 @@ fn heads_stay_bounded_while_sealing_is_held_up_and_batches_are_refused() {
         let _sealing = store.inner().maintenance.lock().unwrap();
         let refused = loop {
             match store.append(batch(taken * 10, 10)) {
-                Ok(()) => taken += 1,
+                Ok(_) => taken += 1,
                 Err(refused) => break refused,
             }
         };

@@ -1,0 +1,70 @@
+use proptest::prelude::*;
+
+use parsers::record::Labels;
+use regex::Regex;
+
+use super::*;
+use crate::samples::index::Index;
+
+fn label() -> impl Strategy<Value = (String, String)> {
+    ("[a-c]", "[a-d]{0,2}")
+}
+
+fn matcher() -> impl Strategy<Value = Matcher> {
+    let text = prop_oneof![Just(String::new()), "[a-d]{0,2}"];
+    let pattern = prop_oneof![
+        Just(".*"),
+        Just(".+"),
+        Just(""),
+        Just("a|b"),
+        Just("a.*"),
+        Just("(a|)"),
+        Just("[ab]?"),
+        Just("dd|"),
+        Just("b.")
+    ];
+    ("[a-d]", 0u8..4, text, pattern).prop_map(|(name, op, value, pattern)| {
+        let regex = || Regex::new(&format!("^(?:{pattern})$")).unwrap();
+        let op = match op {
+            0 => MatchOp::Equal(value),
+            1 => MatchOp::NotEqual(value),
+            2 => MatchOp::Regex(regex()),
+            _ => MatchOp::NotRegex(regex()),
+        };
+        Matcher { name, op }
+    })
+}
+
+proptest! {
+    #[test]
+    fn an_index_finds_what_a_look_at_every_series_finds(
+        sets in proptest::collection::vec(proptest::collection::vec(label(), 0..4), 0..40),
+        selectors in proptest::collection::vec(proptest::collection::vec(matcher(), 0..4), 0..3),
+    ) {
+        let mut index = Index::default();
+        let mut series: Vec<Labels> = Vec::new();
+        for set in sets {
+            let labels = Labels::new(set.iter().map(|(n, v)| (n.as_str(), v.as_str())));
+            let (hash, found) = index.find(&labels);
+            prop_assert_eq!(found, series.iter().position(|known| *known == labels).map(|at| at as u32));
+            if found.is_none() {
+                prop_assert_eq!(index.add(&labels, hash), series.len() as u32);
+                series.push(labels);
+            }
+        }
+        for (number, labels) in series.iter().enumerate() {
+            prop_assert_eq!(&index.labels(number as u32), labels);
+        }
+        let numbers = |wanted: &dyn Fn(&Labels) -> bool| -> Vec<u32> {
+            (0..series.len() as u32).filter(|n| wanted(&series[*n as usize])).collect()
+        };
+        for matchers in &selectors {
+            let naive = numbers(&|labels| matchers.iter().all(|m| m.matches(labels)));
+            prop_assert_eq!(resolve(&index, matchers).unwrap(), naive);
+        }
+        let any = numbers(&|labels| {
+            selectors.is_empty() || selectors.iter().any(|all| all.iter().all(|m| m.matches(labels)))
+        });
+        prop_assert_eq!(resolve_any(&index, &selectors).unwrap(), any);
+    }
+}
