@@ -8,9 +8,9 @@ use crate::codec::{Damaged, Input, Output};
 
 /// Bytes that are read and checked together.
 pub const PAGE: usize = 1024;
-/// Blocks of one stream share a column up to so many raw bytes, three of them as a rule: what their lines have in common is there
-/// once, so that of three times as many groups not even twice as many bits are set.
-const SHARED: u32 = 192 << 10;
+/// Blocks of one stream share a column up to so many raw bytes, four of them as a rule: what their lines have in common is there
+/// once, so that of four times as many lines not even twice as many bits are set. Columns are 3 % of a segment then.
+const SHARED: u32 = 256 << 10;
 /// The same of blocks of different streams, which have less in common.
 const SHARED_BY_STREAMS: u32 = 96 << 10;
 

@@ -12,8 +12,8 @@ mod tests;
 pub use literal::Literal;
 pub use matrix::{Known, PAGE, Texts, TextsFill};
 
-/// Rows of a column: 2 KiB for a block of 96 KiB. With the seven thousand groups that such a block of lines has, about a third
-/// of the bits are set. With half the rows, half of them are, and too many words look like others that are everywhere.
+/// Rows of a column: 2 KiB for four blocks, of whose lines' groups about half of the bits are set. A word of seven letters, which
+/// has four groups, looks like others that are everywhere in one block of sixteen.
 pub const ROWS: usize = 1 << ROW_BITS;
 const ROW_BITS: u32 = 14;
 const WORDS: usize = ROWS / 64;

@@ -162,7 +162,7 @@ fn blocks_that_shared_a_column_share_it_again() {
         (&a, 150_000, 1),
         (&b, 30_000, 1),
         (&b, 30_000, 2),
-        (&a, 60_000, 2),
+        (&a, 100_000, 2),
     ] {
         fill.push(Arc::clone(column), raw, stream);
     }
