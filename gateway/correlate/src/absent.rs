@@ -16,7 +16,7 @@ fn hint(signal: AbsentSignal, reason: AbsentReason) -> &'static str {
     match (reason, signal) {
         (AbsentReason::NeverSeen, AbsentSignal::Spans) => {
             "check that the service exports its spans here (OTLP on 4317 and 4318) and what its sampler is set to; \
-             `GET /api/v1/collect` and `/metrics` say what arrived"
+             `GET /api/v1/collect/files` and `/metrics` say what arrived"
         }
         (AbsentReason::NeverSeen, AbsentSignal::Logs) => {
             "check what the rules find in a line of the service: `trefoil parse < lines`; lines without an id are offered with \

@@ -21,6 +21,7 @@ mod prometheus;
 mod scrape;
 mod tempo;
 mod tenant;
+mod ui;
 mod values;
 mod zipkin;
 
@@ -120,6 +121,7 @@ fn assemble(state: State, requests: usize) -> Router {
         .merge(zipkin::routes())
         .merge(prometheus::routes())
         .merge(grafana::routes())
+        .merge(ui::routes())
         .layer(from_fn_with_state(bounds, bounds::keep))
         .merge(admin::routes())
         .with_state(state)
