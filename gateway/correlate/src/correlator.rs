@@ -183,7 +183,7 @@ fn join(
     }
     absent.extend(incomplete::lost(&tree.nodes));
     let mut logs = seen::logs(id, records.logs, &tree.nodes);
-    let mut exemplars = seen::exemplars(id, records.exemplars, &ExemplarSource::Store);
+    let mut exemplars = seen::exemplars(id, records.exemplars, &ExemplarSource::Store, &tree.nodes);
     exemplars.sort_by_key(|joined| joined.exemplar.time);
     let (window, services) =
         (seen::window(&tree.nodes, &logs, &exemplars), seen::services(&tree.nodes, &logs));
@@ -332,7 +332,7 @@ fn add_metrics(answer: &mut Answer, found: Findings, server: &str) {
     let known: FxHashSet<_> = answer.exemplars.iter().map(|joined| identity(&joined.exemplar)).collect();
     let fresh = found.exemplars.into_iter().filter(|exemplar| !known.contains(&identity(exemplar))).collect();
     let source = ExemplarSource::Upstream(Arc::from(server));
-    answer.exemplars.extend(seen::exemplars(answer.trace_id, fresh, &source));
+    answer.exemplars.extend(seen::exemplars(answer.trace_id, fresh, &source, &answer.spans));
     answer.exemplars.sort_by_key(|joined| joined.exemplar.time);
     if !answer.exemplars.is_empty() {
         let never =

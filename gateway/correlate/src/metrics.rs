@@ -27,6 +27,8 @@ const EXEMPLAR_BEFORE: u64 = 5_000_000_000;
 const EXEMPLAR_AFTER: u64 = 90_000_000_000;
 /// When nothing else tells the time of a trace, exemplars of the last hour are looked at.
 const EXEMPLAR_BLIND: u64 = 3_600_000_000_000;
+/// What the names of series that are counted of spans begin with: Trefoil's, and those of Tempo's generator.
+const COUNTED_OF_SPANS: &str = "traces_span";
 
 /// What the server said.
 #[derive(Default)]
@@ -217,6 +219,13 @@ impl Asking<'_> {
                 Some(Candidate { labels: Arc::new(labels), service, agreement })
             })
             .collect();
+        // What was counted of spans says nothing that the spans don't, but where a service has nothing else.
+        let counted = |candidate: &Candidate| {
+            candidate.labels.get("__name__").is_some_and(|name| name.starts_with(COUNTED_OF_SPANS))
+        };
+        let own: BTreeSet<String> =
+            candidates.iter().filter(|one| !counted(one)).map(|one| one.service.clone()).collect();
+        candidates.retain(|candidate| !counted(candidate) || !own.contains(&candidate.service));
         candidates.sort_by(|a, b| {
             let surer = b.agreement.confidence().total_cmp(&a.agreement.confidence());
             surer.then_with(|| a.labels.cmp(&b.labels))

@@ -62,7 +62,7 @@ pub const DEFAULT_METRIC_NAMES: [&str; 7] = [
     "http_server_.*(duration|requests?|latency).*_(count|total)",
     "http_requests?_.*(count|total)",
     "django_http_.*_(count|total)",
-    "traces_spanmetrics_.*_(count|total)",
+    "traces_span_?metrics_calls_total",
     "rpc_(server|client)_.*_count|grpc_server_handled_total",
     "container_cpu_usage_seconds_total",
     "container_memory_working_set_bytes",

@@ -3,7 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use parsers::record::{Exemplar, LogRecord, SpellingKind, StatusCode, TraceId, TraceMatch, Width, Workload};
+use parsers::record::{
+    Exemplar, ExemplarOrigin, LogRecord, SpellingKind, StatusCode, TraceId, TraceMatch, Width, Workload,
+};
 use rustc_hash::{FxHashMap, FxHashSet};
 use store::read::{TraceRecords, Window};
 
@@ -117,13 +119,16 @@ pub(crate) fn moved(time: u64, node: &SpanNode) -> u64 {
     u64::try_from(i128::from(time) + by).unwrap_or(time)
 }
 
-/// Exemplars that name the trace, from one source.
+/// Exemplars that name the trace, from one source. Those that were made of spans are left out where the spans are there to
+/// say it themselves.
 pub(crate) fn exemplars(
     asked: TraceId,
     records: Vec<Exemplar>,
     source: &ExemplarSource,
+    nodes: &[SpanNode],
 ) -> Vec<JoinedExemplar> {
-    let joined = records.into_iter().filter_map(|exemplar| {
+    let told = |exemplar: &Exemplar| exemplar.origin == ExemplarOrigin::Trefoil && !nodes.is_empty();
+    let joined = records.into_iter().filter(|exemplar| !told(exemplar)).filter_map(|exemplar| {
         let how = asked.matches(exemplar.trace_id?)?;
         Some(JoinedExemplar { exemplar, source: source.clone(), join: join(how, JoinRule::Exemplar) })
     });

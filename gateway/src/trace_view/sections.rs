@@ -161,6 +161,7 @@ pub(super) fn metrics(body: &Body<'_>, page: &mut Page) {
     let names = metrics.iter().map(|metric| columns(&escape(text(metric, "metric")))).max();
     let names = names.unwrap_or(0).min(page.width * 2 / 5);
     for metric in metrics {
+        let apart = told_apart(metric, metrics);
         let values: Vec<f64> = list(metric, "values").iter().map(sample).collect();
         let range = match spark::range(&values) {
             Some((low, high)) if low == high => spark::short(low),
@@ -173,6 +174,7 @@ pub(super) fn metrics(body: &Body<'_>, page: &mut Page) {
             &[
                 (Style::Name, &fit(&escape(first(&[text(metric, "metric"), "(no name)"])), names)),
                 (Style::Plain, &service_of(metric)),
+                (Style::Plain, &apart),
                 (Style::Good, &sparkline(&values)),
                 (Style::Plain, &range),
                 (Style::Doubtful, &join_note(metric)),
@@ -180,6 +182,21 @@ pub(super) fn metrics(body: &Body<'_>, page: &mut Page) {
             page,
         );
     }
+}
+
+/// The labels by which a series differs from the others of its metric and service: `route=/orders status=500`.
+fn told_apart(metric: &Value, metrics: &[Value]) -> String {
+    let labels = |metric: &Value| at(metric, "labels").as_object().cloned().unwrap_or_default();
+    let alike = |other: &&Value| {
+        text(other, "metric") == text(metric, "metric") && service_of(other) == service_of(metric)
+    };
+    let others: Vec<_> = metrics.iter().filter(alike).map(labels).collect();
+    let told: Vec<String> = labels(metric)
+        .iter()
+        .filter(|(name, value)| others.iter().any(|other| other.get(*name) != Some(*value)))
+        .map(|(name, value)| format!("{name}={}", escape(value.as_str().unwrap_or_default())))
+        .collect();
+    told.join(" ")
 }
 
 /// A sample, as a pair or as an object.

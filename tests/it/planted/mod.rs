@@ -6,6 +6,7 @@ mod exemplars;
 mod graph;
 mod hidden;
 mod look_up;
+mod page;
 mod patterns;
 mod pivot;
 mod scene;

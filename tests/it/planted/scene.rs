@@ -80,6 +80,11 @@ impl Scene {
         Ok(Self { _folder: folder, http, trefoil, traffic, opened })
     }
 
+    /// Where its page is.
+    pub(super) fn page(&self) -> String {
+        format!("http://{}/", self.trefoil.main)
+    }
+
     /// A moment of the shop, as questions name it: nanoseconds since the epoch.
     pub(super) fn at(&self, time: u64) -> String {
         (self.opened + time).to_string()

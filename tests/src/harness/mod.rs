@@ -1,6 +1,7 @@
 //! The harness round the gateway: starts the real programs that it works with, speaks to them over HTTP and waits for what they
 //! promise. The gateway itself is started by `program`; what is promised is in the tests.
 
+mod browser;
 mod client;
 mod collector;
 mod django;
@@ -12,6 +13,7 @@ mod reporter;
 mod told;
 mod wait;
 
+pub use browser::shown;
 pub use client::{Said, built, client, clients, run};
 pub use collector::Collector;
 pub use django::{Django, Otlp, SERVICE as DJANGO_SERVICE};

@@ -24,6 +24,8 @@ const EXPLAINED: usize = 12;
 const EXPLAINED_SHARE: f64 = 0.01;
 /// Values, patterns and places of a contributor.
 const MAX_TOLD: usize = 10;
+/// The part of an operation's variance from which on it matters that only some traces call it.
+const CALLED_EXPLAINS: f64 = 0.5;
 /// Slow traces that are told.
 const EXAMPLES: usize = 5;
 /// Of the traces whose lines are read, the part that are the slowest: what is rare in all of them is not in those.
@@ -128,6 +130,18 @@ fn callers(digests: &[Digest]) -> FxHashMap<u32, FxHashSet<u32>> {
     callers
 }
 
+/// The part of the variance of values that lies between those that are called and the others, 0 to 1.
+fn explained(values: &[f64], called: &[bool]) -> f64 {
+    let mean = |list: &[f64]| list.iter().sum::<f64>() / list.len().max(1) as f64;
+    let of = |wanted: bool| -> Vec<f64> {
+        values.iter().zip(called).filter(|(_, called)| **called == wanted).map(|(value, _)| *value).collect()
+    };
+    let all = mean(values);
+    let whole: f64 = values.iter().map(|value| (value - all).powi(2)).sum();
+    let between = |group: &[f64]| group.len() as f64 * (mean(group) - all).powi(2);
+    if whole > 0.0 { (between(&of(true)) + between(&of(false))) / whole } else { 0.0 }
+}
+
 /// An operation and all above it, nearest first.
 fn upwards(operation: u32, callers: &FxHashMap<u32, FxHashSet<u32>>) -> Vec<u32> {
     let mut line = vec![operation];
@@ -213,10 +227,15 @@ impl Told<'_> {
     ) {
         let time = |digest: &Digest| digest.cell(operation).map_or(0.0, |cell| cell.critical as f64);
         let values: Vec<f64> = self.digests.iter().map(time).collect();
-        let read: Vec<bool> = self.digests.iter().map(|digest| digest.lines_read).collect();
+        let calls: Vec<bool> = self.digests.iter().map(|digest| digest.cell(operation).is_some()).collect();
+        // Where it matters little that it is called at all, what goes with its time is asked of the traces that call it.
+        let all = explained(&values, &calls) >= CALLED_EXPLAINS;
+        let within: Vec<bool> = calls.iter().map(|called| all || *called).collect();
+        let read = self.digests.iter().zip(&within);
+        let read: Vec<bool> = read.map(|(digest, within)| digest.lines_read && *within).collect();
         let line = upwards(operation, callers);
         let mut told = FxHashSet::default();
-        for with in goes_with(&values, &read, &line, self.postings, self.vocabulary) {
+        for with in goes_with(&values, &within, &read, &line, self.postings, self.vocabulary) {
             let of = self.vocabulary.named(with.fact.operation());
             match with.fact {
                 Fact::Attribute { key, value, .. } => {

@@ -88,16 +88,17 @@ pub(crate) struct GoesWith {
 const EXAMPLES: usize = 3;
 
 /// Facts of these operations that go with large values, those that explain most first. What holds of every call of its
-/// operation is none: how often that is called is told beside. Values are by row; operations that are
+/// operation is none: how often that is called is told beside. Values are by row, of which those `within` are looked at; operations that are
 /// named first go before others that explain as much.
 pub(crate) fn goes_with(
     values: &[f64],
+    within: &[bool],
     lines_read: &[bool],
     operations: &[u32],
     postings: &Postings,
     vocabulary: &Vocabulary,
 ) -> Vec<GoesWith> {
-    let all = Population::new(values, |_| true);
+    let all = Population::new(values, |row| within.get(row).copied().unwrap_or_default());
     let read = Population::new(values, |row| lines_read.get(row).copied().unwrap_or_default());
     let mut found: Vec<(usize, f64, GoesWith)> = Vec::new();
     let mut seen = FxHashSet::default();

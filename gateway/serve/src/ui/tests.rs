@@ -22,7 +22,8 @@ fn every_part_is_used_and_every_import_is_a_part() {
     for part in &parts {
         assert!(texts().any(|text| text.contains(&format!("/{part}"))), "{part}");
     }
-    let imported = texts().flat_map(|text| text.split(" from './").skip(1)).filter_map(|rest| rest.split('\'').next());
+    let imported =
+        texts().flat_map(|text| text.split(" from './").skip(1)).filter_map(|rest| rest.split('\'').next());
     for import in imported {
         assert!(parts.contains(&import), "{import}");
     }

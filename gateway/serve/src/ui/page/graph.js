@@ -29,19 +29,19 @@ export function graph({ nodes, edges }) {
     const [x1, y1, x2, y2] = [from.x + WIDTH, from.y + HEIGHT / 2, to.x, to.y + HEIGHT / 2];
     const bend = back ? 60 : (x2 - x1) / 2;
     const line = svg('path', { d: `M${x1},${y1} C${x1 + bend},${y1} ${x2 - bend},${y2} ${x2},${y2}`, class: edge.failed > 0 ? 'edge failed' : 'edge' },
-      svg('title', {}, `${edge.client} to ${edge.server}: ${rate(edge.rate)}, ${percent(edge.failed / Math.max(edge.calls, 1))} failed, p95 ${seconds(edge.client_latency ?? edge.server_latency)}`));
+      svg('title', {}, `${edge.client} to ${edge.server}: ${rate(edge.rate)}, ${percent(edge.failed / Math.max(edge.calls, 1))} failed, p95 ${slow(edge.client_latency ?? edge.server_latency)}`));
     line.setAttribute('stroke-width', String(1.2 + 4 * Math.sqrt(edge.rate / busiest)));
     return line;
   });
   const boxes = [...drawn].map(([name, node]) => {
     const { x, y } = place.get(name);
     const failing = node.errors > 0;
-    const told = KINDS[node.kind] ?? (node.rate === undefined ? '' : `${rate(node.rate)} · p95 ${seconds(node.latency)}`);
+    const told = KINDS[node.kind] ?? (node.rate === undefined ? '' : `${rate(node.rate)} · p95 ${slow(node.latency)}`);
     const box = svg('g', { class: `node ${node.kind}${failing ? ' failed' : ''}`, transform: `translate(${x},${y})` },
       svg('rect', { width: WIDTH, height: HEIGHT, rx: 6 }),
       svg('rect', { width: 5, height: HEIGHT, rx: 2, fill: node.kind === 'service' ? colour(node.name) : 'currentColor', 'fill-opacity': node.kind === 'service' ? 1 : 0.25 }),
       svg('text', { x: 14, y: 18, class: 'title' }, short(node.name)),
-      svg('text', { x: 14, y: 34 }, failing ? `${percent(node.errors / Math.max(node.calls, 1))} fail · p95 ${seconds(node.latency)}` : told),
+      svg('text', { x: 14, y: 34 }, failing ? `${percent(node.errors / Math.max(node.calls, 1))} fail · p95 ${slow(node.latency)}` : told),
       svg('title', {}, node.name));
     return node.kind === 'service' ? svg('a', { href: `#/service/${encodeURIComponent(node.name)}` }, box) : box;
   });
@@ -77,8 +77,8 @@ function layers(names, ends) {
   return columns;
 }
 
-function seconds(latency) {
-  return latency ? duration(latency.p95_seconds * 1e9) : '-';
+function slow(latency) {
+  return latency ? duration(Number(latency.p95_nano)) : '-';
 }
 
 function short(name) {

@@ -14,9 +14,9 @@ export async function overview(_, { seconds, signal }) {
       ['Service', (one) => named(one.name)],
       ['#Requests', (one) => rate(one.rate)],
       ['#Failed', failed],
-      ['#p50', (one) => at(one, 'p50_seconds')],
-      ['#p95', (one) => at(one, 'p95_seconds')],
-      ['#p99', (one) => at(one, 'p99_seconds')],
+      ['#p50', (one) => at(one, 'p50_nano')],
+      ['#p95', (one) => at(one, 'p95_nano')],
+      ['#p99', (one) => at(one, 'p99_nano')],
       ['#Operations', (one) => one.operations],
     ])),
     section('Who calls whom', graph(calls)),
@@ -35,7 +35,7 @@ function failed(one) {
 }
 
 function at(one, quantile) {
-  return one.latency ? duration(one.latency[quantile] * 1e9) : '-';
+  return one.latency ? duration(Number(one.latency[quantile])) : '-';
 }
 
 /** One service. */
@@ -53,8 +53,8 @@ export async function service([name = ''], { seconds, signal }) {
       ['Operation', (one) => [one.entry ? el('b', {}, one.name) : one.name, ' ', el('small', {}, one.kind)]],
       ['#Requests', (one) => rate(one.rate)],
       ['#Failed', failed],
-      ['#p50', (one) => at(one, 'p50_seconds')],
-      ['#p95', (one) => at(one, 'p95_seconds')],
+      ['#p50', (one) => at(one, 'p50_nano')],
+      ['#p95', (one) => at(one, 'p95_nano')],
       ['', (one) => el('a', { href: `#/variance/${encodeURIComponent(name)}/${encodeURIComponent(one.name)}` }, 'why does it vary?')],
     ])),
     section('Requests', joined.traces.length > 0 && table(joined.traces, requests)),

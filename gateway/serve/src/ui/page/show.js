@@ -95,11 +95,14 @@ export function counted(count, name) {
   return `${count.toLocaleString('en')} ${name}${count === 1 ? '' : 's'}`;
 }
 
-/** A colour of its own for each service, the same everywhere; readable on dark and on light. */
+/** Services in the order in which they were met. */
+const met = new Map();
+
+/** A colour of its own for each service, the same in all views of a visit; readable on dark and on light. */
 export function colour(service) {
-  let hash = 2166136261;
-  for (const letter of service) hash = Math.imul(hash ^ letter.codePointAt(0), 16777619);
-  return `hsl(${(hash >>> 0) % 360} 55% 52%)`;
+  if (!met.has(service)) met.set(service, met.size);
+  // The golden angle keeps any number of hues apart.
+  return `hsl(${(150 + met.get(service) * 137.508) % 360} 55% 52%)`;
 }
 
 /** A dot in a service's colour, and its name with a link. */
@@ -136,7 +139,7 @@ export function remarks(body) {
   const warnings = (body.warnings ?? []).map((text) => el('li', { class: 'warning' }, text));
   const all = [...warnings, ...absent];
   if (body.reason) all.unshift(el('li', {}, body.reason));
-  return all.length > 0 ? section('What is not here', el('ul', { class: 'remarks' }, all)) : null;
+  return all.length > 0 ? section(absent.length > 0 ? 'What is not here' : 'Worth knowing', el('ul', { class: 'remarks' }, all)) : null;
 }
 
 /** A bar of a share of 1. */

@@ -23,7 +23,7 @@ export async function trace([id = ''], { signal }) {
     section('Lines that only mention the id', body.mentions.map((log) => line(log, body))),
     section('Exemplars', body.exemplars.length > 0 && table(body.exemplars, [
       ['Metric', (one) => el('code', { title: selector(one.labels) }, one.metric)],
-      ['Service', (one) => one.labels.service_name ?? one.labels.job ?? ''],
+      ['Service', (one) => one.labels.service_name ?? one.labels.service ?? one.labels.job ?? ''],
       ['#Value', (one) => digits(one.value)],
       ['#After', (one) => duration(between(body.window.start_unix_nano, one.time_unix_nano))],
       ['From', (one) => `${one.source}${one.join.confidence < 1 ? `, ${one.join.rule} ${one.join.confidence}` : ''}`],
