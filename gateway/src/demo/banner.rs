@@ -32,6 +32,8 @@ pub fn banner(program: &str, at: Addresses, trace: TraceId) -> String {
         "\
 Trefoil runs at http://{main}, with a small shop that logs, traces and counts.
 
+In a browser: http://{main}/#/trace/{trace}
+
 One request through the shop, all of it:
   curl -s http://{main}/api/v1/traces/{trace}
   {program} trace {trace} --url http://{main}

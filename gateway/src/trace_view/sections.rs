@@ -164,19 +164,19 @@ pub(super) fn metrics(body: &Body<'_>, page: &mut Page) {
         let apart = told_apart(metric, metrics);
         let values: Vec<f64> = list(metric, "values").iter().map(sample).collect();
         let range = match spark::range(&values) {
-            Some((low, high)) if low == high => spark::short(low),
-            Some((low, high)) => format!("{}..{}", spark::short(low), spark::short(high)),
+            Some((low, high)) if low == high => format!("{} {}", spark::short(low), text(metric, "unit")),
+            Some((low, high)) => {
+                format!("{}..{} {}", spark::short(low), spark::short(high), text(metric, "unit"))
+            }
             None => "no samples".to_owned(),
         };
-        let unit = text(metric, "unit");
-        let range = if unit.is_empty() { range } else { format!("{range} {unit}") };
         row(
             &[
                 (Style::Name, &fit(&escape(first(&[text(metric, "metric"), "(no name)"])), names)),
                 (Style::Plain, &service_of(metric)),
-                (Style::Plain, &apart),
                 (Style::Good, &sparkline(&values)),
-                (Style::Plain, &range),
+                (Style::Plain, range.trim_end()),
+                (Style::Faint, &apart),
                 (Style::Doubtful, &join_note(metric)),
             ],
             page,
