@@ -316,10 +316,13 @@ async fn bytes_that_are_no_text_and_forms_that_are_too_long_are_refused() -> Res
         ensure!(["200", "400", "404"].contains(&status), "{path}: {answer:.300}");
     }
     let long = vec![b'a'; 4 << 20];
-    for path in ["/loki/api/v1/query_range", "/prometheus/api/v1/query"] {
+    for (path, expected) in [
+        ("/loki/api/v1/query_range", "expected 2 MiB at most"),
+        ("/prometheus/api/v1/query", "over 1048576 bytes"),
+    ] {
         let url = format!("http://{}{path}", scene.trefoil.main);
         let answer = scene.http.post(&url, &FORM, long.clone()).await?;
-        let told = answer.text().contains("expected 2 MiB at most");
+        let told = answer.text().contains(expected);
         ensure!(answer.status == 413 && told, "{path}: {} {:.200}", answer.status, answer.text());
     }
     scene.end().await
