@@ -35,7 +35,7 @@ impl Patient<'_> {
     }
 }
 
-/// Follows all links, starting from the trace with this id or, without one, from the newest that has log lines.
+/// Follows all links, starting from the trace with this id or, without one, from the newest.
 pub async fn examine(sources: &[DataSource], doorway: &Doorway, id: Option<&str>) -> Vec<Finding> {
     let patient = Patient { sources, doorway };
     let mut findings = Vec::new();

@@ -8,6 +8,10 @@ use super::sources::DataSource;
 
 /// Traces that are looked at for one that has log lines.
 const CANDIDATES: &str = "20";
+/// The service whose requests are those that the doctor itself and Grafana make: it writes no lines of them.
+const OWN: &str = "trefoil";
+/// Requests of others.
+const OF_OTHERS: &str = "{ kind = server && resource.service.name != \"trefoil\" }";
 
 /// One request.
 pub(super) struct Request {
@@ -26,24 +30,31 @@ impl Request {
     }
 }
 
-/// Finds the request to follow: the one that was asked for, or the newest of the first data source that shows any.
+/// Finds the request to follow: the one that was asked for, or the newest of the first data source that shows any, one of
+/// Trefoil's own only where there is no other.
 pub(super) async fn find(
     patient: &Patient<'_>,
-    id: Option<&str>,
+    asked: Option<&str>,
     answers: &impl Fn(&DataSource) -> bool,
 ) -> Result<Request, Finding> {
-    let mut tried = Vec::new();
+    let (mut tried, mut own) = (Vec::new(), None);
     for source in patient.sources.iter().filter(|source| answers(source)) {
-        let ids = match id {
+        let ids = match asked {
             Some(id) => vec![id.to_owned()],
             None => newest(patient, source).await,
         };
         for id in ids {
             match read(patient, source, &id).await {
+                Some(request) if asked.is_none() && request.tag("service.name") == Some(OWN) => {
+                    own.get_or_insert(request);
+                }
                 Some(request) => return Ok(request),
                 None => tried.push(format!("{id} in {}", source.uid)),
             }
         }
+    }
+    if let Some(own) = own {
+        return Ok(own);
     }
     let detail = match tried.as_slice() {
         [] => "no data source that shows traces has one".to_owned(),
@@ -63,12 +74,14 @@ async fn newest(patient: &Patient<'_>, source: &DataSource) -> Vec<String> {
     };
     match source.kind.as_str() {
         "tempo" => {
-            let found = ask("/api/search", &[("q", "{ kind = server }"), ("limit", CANDIDATES)]).await;
+            let found = ask("/api/search", &[("q", OF_OTHERS), ("limit", CANDIDATES)]).await;
             ids(&found["traces"], "traceID")
         }
         "jaeger" => {
             let services = ask("/api/services", &[]).await;
-            let Some(service) = services["data"][0].as_str() else { return Vec::new() };
+            let mut names = services["data"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let first = names.clone().next();
+            let Some(service) = names.find(|name| *name != OWN).or(first) else { return Vec::new() };
             let found = ask("/api/traces", &[("service", service), ("limit", CANDIDATES)]).await;
             ids(&found["data"], "traceID")
         }
