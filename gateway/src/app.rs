@@ -394,6 +394,8 @@ fn prometheus_options(settings: &config::Prometheus) -> PrometheusOptions {
     PrometheusOptions {
         timeout: settings.timeout,
         headers: settings.headers.clone(),
+        credentials: settings.credentials.clone(),
+        certificates: settings.certificates.clone(),
         ..PrometheusOptions::new(&settings.url)
     }
 }

@@ -8,14 +8,15 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which of our crates each crate may depend on. Data flows down this list; only the binary and the tests know all.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     ("parsers", &[]),
+    ("peers", &[]),
     ("kubernetes", &["parsers"]),
     ("store", &["parsers"]),
     ("tail", &["parsers"]),
-    ("receive", &["parsers", "kubernetes"]),
+    ("receive", &["parsers", "peers", "kubernetes"]),
     ("query", &["parsers", "store"]),
-    ("upstream", &["parsers", "store"]),
+    ("upstream", &["parsers", "peers", "store"]),
     ("correlate", &["parsers", "store", "query"]),
     ("dashboards", &[]),
     ("serve", &["parsers", "store", "query", "correlate", "dashboards"]),

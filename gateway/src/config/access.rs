@@ -106,8 +106,8 @@ pub(super) fn read(top: &mut Section, mistakes: &mut Mistakes) -> Option<Access>
 }
 
 fn token(mut section: Section, place: &Place, path: &str, mistakes: &mut Mistakes) -> Option<AccessToken> {
-    super::ship::one_of(&section, &["role", "roles"], mistakes);
-    super::ship::one_of(&section, &["sha256", "token_file"], mistakes);
+    super::known::one_of(&section, &["role", "roles"], mistakes);
+    super::known::one_of(&section, &["sha256", "token_file"], mistakes);
     let wrong = [["role", "roles"], ["sha256", "token_file"]];
     for keys in wrong.iter().filter(|keys| keys.iter().all(|key| section.peek(key).is_none())) {
         mistakes.push(place, path, format!("expected a `{}` or a `{}`", keys[0], keys[1]));

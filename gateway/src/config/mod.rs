@@ -5,6 +5,7 @@
 
 mod access;
 mod feeds;
+mod known;
 mod kubernetes;
 mod metrics_from_spans;
 mod node;
@@ -30,6 +31,7 @@ use correlate::{LabelMapping, WorkloadField};
 use parsers::derived::{Deriver, RuleSpec};
 use parsers::stage::relabel::RelabelConfig;
 use parsers::stage::{RedactConfig, StageConfig};
+use peers::{Certificates, Credentials};
 use store::{MAX_SERIES, OUT_OF_ORDER, SampleOptions, SamplingOptions};
 use upstream::ship::ShipOptions;
 
@@ -153,6 +155,10 @@ pub struct Prometheus {
     pub timeout: Duration,
     /// `upstream.prometheus.headers`
     pub headers: Vec<(String, String)>,
+    /// `upstream.prometheus.bearer_token`, `bearer_token_file`, `basic_auth`
+    pub credentials: Option<Credentials>,
+    /// `upstream.prometheus.ca_file`, `cert_file`, `key_file`
+    pub certificates: Certificates,
     /// `upstream.prometheus.labels`: for each workload field, the series labels that may carry it; a field that is given
     /// replaces the default row
     pub labels: LabelMapping,
@@ -403,6 +409,8 @@ fn upstream(mut section: Section, mistakes: &mut Mistakes) -> Option<Prometheus>
         let url = inner.value("url", values::url, mistakes);
         let timeout = inner.value("timeout", values::duration, mistakes).unwrap_or(PROMETHEUS_TIMEOUT);
         let headers = inner.pairs("headers", mistakes);
+        let certificates = known::certificates(&mut inner, mistakes);
+        let credentials = known::credentials(&mut inner, mistakes);
         let labels = label_mapping(inner.section("labels", mistakes), mistakes);
         inner.end(mistakes);
         if url.is_none() {
@@ -412,7 +420,7 @@ fn upstream(mut section: Section, mistakes: &mut Mistakes) -> Option<Prometheus>
                 "expected an http or https URL such as `http://prometheus:9090`",
             );
         }
-        Some(Prometheus { url: url?, timeout, headers, labels })
+        Some(Prometheus { url: url?, timeout, headers, credentials, certificates, labels })
     });
     section.end(mistakes);
     prometheus

@@ -217,7 +217,7 @@ fn elastic_apm(receive: &mut Section, mistakes: &mut Mistakes) -> ElasticApm {
         });
         entry.end(mistakes);
     }
-    super::ship::one_of(&section, &["secret_token", "secret_token_file"], mistakes);
+    super::known::one_of(&section, &["secret_token", "secret_token_file"], mistakes);
     let elastic_apm = ElasticApm {
         http: listener(&mut section, "http", ELASTIC_APM_HTTP, off, mistakes),
         secret_token: section.value("secret_token", values::text, mistakes),

@@ -4,10 +4,8 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use upstream::ship::{Credentials, Secret};
-
 use super::node::{Kind, Node, Place};
-use super::{Config, Receive};
+use super::{Config, Receive, known};
 
 /// Stands where a secret is.
 pub(super) const HIDDEN: &str = "(not shown)";
@@ -87,14 +85,8 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
             ship.in_flight_bytes
         )?;
         headers(out, "    ", &ship.headers)?;
-        if let Some(file) = &ship.ca_file {
-            writeln!(out, "    ca_file: {}", quoted(&file.display().to_string()))?;
-        }
-        if let Some((certificate, key)) = &ship.certificate {
-            writeln!(out, "    cert_file: {}", quoted(&certificate.display().to_string()))?;
-            writeln!(out, "    key_file: {}", quoted(&key.display().to_string()))?;
-        }
-        credentials(out, ship.credentials.as_ref())?;
+        known::render_certificates(out, "    ", &ship.certificates);
+        known::render_credentials(out, "    ", ship.credentials.as_ref());
     }
     receive(out, &config.receive)?;
     if let Some(options) = &config.sampling {
@@ -106,6 +98,8 @@ fn write_config(out: &mut String, config: &Config) -> std::fmt::Result {
         writeln!(out, "upstream:\n  prometheus:\n    url: {}", quoted(&shown(&prometheus.url)))?;
         writeln!(out, "    timeout: {}", duration(prometheus.timeout))?;
         headers(out, "    ", &prometheus.headers)?;
+        known::render_certificates(out, "    ", &prometheus.certificates);
+        known::render_credentials(out, "    ", prometheus.credentials.as_ref());
         writeln!(out, "    labels:")?;
         for (key, field) in super::WORKLOAD_FIELDS {
             writeln!(out, "      {key}: {}", list(prometheus.labels.names(field)))?;
@@ -193,28 +187,6 @@ pub(super) fn shown(url: &str) -> String {
         Some(url.into())
     });
     hidden.unwrap_or_else(|| url.to_owned())
-}
-
-fn credentials(out: &mut String, credentials: Option<&Credentials>) -> std::fmt::Result {
-    let secret = |secret: &Secret| match secret {
-        Secret::Text(_) => (String::new(), quoted(HIDDEN)),
-        Secret::File(file) => ("_file".to_owned(), quoted(&file.display().to_string())),
-    };
-    match credentials {
-        None => Ok(()),
-        Some(Credentials::Bearer(token)) => {
-            let (end, value) = secret(token);
-            writeln!(out, "    bearer_token{end}: {value}")
-        }
-        Some(Credentials::Basic { username, password }) => {
-            let (end, value) = secret(password);
-            writeln!(
-                out,
-                "    basic_auth:\n      username: {}\n      password{end}: {value}",
-                quoted(username)
-            )
-        }
-    }
 }
 
 /// Header values may be secrets: only their names are shown.

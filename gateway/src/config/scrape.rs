@@ -4,14 +4,12 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use receive::scrape::{
-    Credentials, DEFAULT_INTERVAL, DEFAULT_TIMEOUT, Group, Job, Kubernetes, ScrapeOptions, Secret, Tls,
-};
+use receive::scrape::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, Group, Job, Kubernetes, ScrapeOptions, Tls};
 
 use super::node::{Kind, Node};
 use super::reader::{Mistakes, Section, scalar};
-use super::render::{HIDDEN, duration, flow, list, quoted, shown};
-use super::{is_label_name, stages, values};
+use super::render::{duration, flow, list, quoted, shown};
+use super::{is_label_name, known, stages, values};
 
 /// What is scraped, and the rules as they were written.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -77,7 +75,7 @@ fn job(
         job.metrics_path = path;
     }
     job.params = params(section.take("params"), &section.path("params"), mistakes);
-    job.credentials = credentials(&mut section, mistakes);
+    job.credentials = known::credentials(&mut section, mistakes);
     job.tls = tls(section.section("tls", mistakes), mistakes);
     job.honor_labels = section.value("honor_labels", values::boolean, mistakes).unwrap_or(job.honor_labels);
     job.honor_timestamps =
@@ -168,31 +166,6 @@ fn tls(mut section: Section, mistakes: &mut Mistakes) -> Tls {
     };
     section.end(mistakes);
     tls
-}
-
-fn credentials(section: &mut Section, mistakes: &mut Mistakes) -> Option<Credentials> {
-    let secret = |text: Option<String>, file: Option<String>| {
-        file.map(|path| Secret::File(path.into())).or(text.map(Secret::Text))
-    };
-    super::ship::one_of(section, &["bearer_token", "bearer_token_file", "basic_auth"], mistakes);
-    let text = section.value("bearer_token", values::text, mistakes);
-    let file = section.value("bearer_token_file", values::text, mistakes);
-    let bearer = secret(text, file).map(Credentials::Bearer);
-    let path = section.path("basic_auth");
-    let place = section.peek("basic_auth").map(|node| node.place.clone());
-    let basic = place.zip(section.optional_section("basic_auth", mistakes)).and_then(|(place, mut basic)| {
-        super::ship::one_of(&basic, &["password", "password_file"], mistakes);
-        let username = basic.value("username", values::text, mistakes);
-        let text = basic.value("password", values::text, mistakes);
-        let file = basic.value("password_file", values::text, mistakes);
-        basic.end(mistakes);
-        let password = secret(text, file);
-        if username.is_none() || password.is_none() {
-            mistakes.push(&place, &path, "expected a `username` and a `password` or `password_file`");
-        }
-        Some(Credentials::Basic { username: username?, password: password? })
-    });
-    basic.or(bearer)
 }
 
 /// `{name: value}` or `{name: [value, value]}`.
@@ -310,22 +283,7 @@ fn render_job(job: &Job, written: &[(&'static str, String)], out: &mut String) -
             .collect();
         writeln!(out, "      params: {{{}}}", params.join(", "))?;
     }
-    let secret = |secret: &Secret| match secret {
-        Secret::Text(_) => (String::new(), quoted(HIDDEN)),
-        Secret::File(file) => ("_file".to_owned(), quoted(&file.display().to_string())),
-    };
-    match &job.credentials {
-        None => {}
-        Some(Credentials::Bearer(token)) => {
-            let (end, value) = secret(token);
-            writeln!(out, "      bearer_token{end}: {value}")?;
-        }
-        Some(Credentials::Basic { username, password }) => {
-            let (end, value) = secret(password);
-            let username = quoted(username);
-            writeln!(out, "      basic_auth: {{username: {username}, password{end}: {value}}}")?;
-        }
-    }
+    known::render_credentials(out, "      ", job.credentials.as_ref());
     if job.tls != Tls::default() {
         writeln!(out, "      tls: {}", rendered_tls(&job.tls))?;
     }

@@ -1,9 +1,8 @@
 //! The section `ship`: one server, in one of three protocols.
 
-use std::path::PathBuf;
+use upstream::ship::{Protocol, ShipOptions};
 
-use upstream::ship::{Credentials, Protocol, Secret, ShipOptions};
-
+use super::known;
 use super::reader::{Mistakes, Section};
 use super::values;
 
@@ -42,14 +41,7 @@ fn server(mut section: Section, protocol: Protocol, mistakes: &mut Mistakes) -> 
     if let Some(tenant) = section.value("tenant", values::text, mistakes) {
         options.headers.push((TENANT.to_owned(), tenant));
     }
-    options.ca_file = section.value("ca_file", values::text, mistakes).map(PathBuf::from);
-    let place = section.given("cert_file").or(section.given("key_file"));
-    let certificate = section.value("cert_file", values::text, mistakes).map(PathBuf::from);
-    let key = section.value("key_file", values::text, mistakes).map(PathBuf::from);
-    if let Some(place) = place.filter(|_| certificate.is_some() != key.is_some()) {
-        mistakes.push(&place, &section.path("cert_file"), "expected a `cert_file` and a `key_file`");
-    }
-    options.certificate = certificate.zip(key);
+    options.certificates = known::certificates(&mut section, mistakes);
     if let Some(timeout) = section.value("timeout", values::duration, mistakes) {
         options.timeout = timeout;
     }
@@ -59,21 +51,7 @@ fn server(mut section: Section, protocol: Protocol, mistakes: &mut Mistakes) -> 
     if let Some(bytes) = section.value("in_flight_bytes", in_flight_bytes, mistakes) {
         options.in_flight_bytes = bytes;
     }
-    one_of(&section, &["bearer_token", "bearer_token_file", "basic_auth"], mistakes);
-    let bearer = secret(&mut section, "bearer_token", "bearer_token_file", mistakes);
-    let path = section.path("basic_auth");
-    let place = section.peek("basic_auth").map(|node| node.place.clone());
-    let basic = place.zip(section.optional_section("basic_auth", mistakes)).and_then(|(place, mut basic)| {
-        one_of(&basic, &["password", "password_file"], mistakes);
-        let username = basic.value("username", values::text, mistakes);
-        let password = secret(&mut basic, "password", "password_file", mistakes);
-        basic.end(mistakes);
-        if username.is_none() || password.is_none() {
-            mistakes.push(&place, &path, "expected a `username` and a `password` or `password_file`");
-        }
-        Some(Credentials::Basic { username: username?, password: password? })
-    });
-    options.credentials = basic.or(bearer.map(Credentials::Bearer));
+    options.credentials = known::credentials(&mut section, mistakes);
     section.end(mistakes);
     url.map(|_| options)
 }
@@ -90,25 +68,4 @@ fn in_flight_bytes(text: &str) -> Result<u32, String> {
     bytes
         .and_then(|bytes| u32::try_from(bytes).ok())
         .ok_or_else(|| "a size from `1MiB` to `256MiB`".to_owned())
-}
-
-/// Only one of these may be given: none is passed over in silence.
-pub(super) fn one_of(section: &Section, keys: &[&str], mistakes: &mut Mistakes) {
-    let given = keys.iter().filter_map(|key| Some((key, section.peek(key)?)));
-    for (key, node) in given.skip(1) {
-        let expected = keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
-        let detail = format!("expected only one of {expected}; another one is given, too");
-        mistakes.push(&node.place, &section.path(key), detail);
-    }
-}
-
-fn secret(
-    section: &mut Section,
-    text: &'static str,
-    file: &'static str,
-    mistakes: &mut Mistakes,
-) -> Option<Secret> {
-    let text = section.value(text, values::text, mistakes).map(Secret::Text);
-    let file = section.value(file, values::text, mistakes).map(|path| Secret::File(path.into()));
-    file.or(text)
 }

@@ -1,6 +1,7 @@
 mod secrets;
 
-use upstream::ship::{Credentials, Protocol};
+use peers::Credentials;
+use upstream::ship::Protocol;
 
 use super::*;
 
@@ -138,7 +139,7 @@ fn what_check_config_prints_is_read_back_to_the_same() {
                 receive: {otlp: {tls: false}, zipkin: {tls: false}, jaeger: {tls: false}, elastic_apm: {tls: false}}\nstore: {dir: /d, retention: {logs: 90m}, sync: batch}\n\
                 collect: {files: [{path: '/x/*.log', pipeline_stages: [{match: {selector: '{a=\"b\"}', stages: [{drop: {expression: \"it's\"}}]}}, {metrics: {n: {type: Counter, config: {match_all: true, action: inc}}}}], relabel_configs: [{source_labels: [pod], target_label: p}]}], exclude: ['/x/y*'], node: n1, stdin: {labels: {job: x}, pipeline_stages: [{docker: {}}]}, journal: {path: /j, max_age: 12h, json: true, matches: [A=b], labels: {x: y}}, syslog: [{listen: 'udp://127.0.0.1:5', use_incoming_timestamp: true, max_message_bytes: 64KiB, idle_timeout: 1h, labels: {y: z}, relabel_configs: [{action: labeldrop, regex: x}]}, {listen: 'tcp://:6'}]}\n\
                 derive: {rules: [{name: \"it's\", regex: 'a=(?P<trace_id>\\w+)'}]}\nship: {trefoil: {url: 'http://t:8080', bearer_token_file: /token, timeout: 5s, cert_file: /sc, key_file: /sk}}\n\
-                upstream: {prometheus: {url: 'http://p:9090/prefix/', timeout: 500ms, labels: {service: [svc]}}}\n\
+                upstream: {prometheus: {url: 'http://p:9090/prefix/', timeout: 500ms, labels: {service: [svc]}, ca_file: /pca, cert_file: /pc, key_file: /pk, basic_auth: {username: \"u'\", password_file: /pp}}}\n\
                 scrape: {interval: 1m, jobs: [{job: \"it's\", targets: ['a:1', b], labels: {team: x}, interval: 5s, metrics_path: /m, scheme: https, params: {p: [x, y], q: z}, basic_auth: {username: u, password_file: /p}, tls: {ca_file: /ca, insecure_skip_verify: true}, honor_labels: true, honor_timestamps: false, sample_limit: 9, body_size_limit: 1MiB, relabel: [{source_labels: [__address__], target_label: a}], metric_relabel: [{action: labeldrop, regex: x}]}, {job: two, static: [{targets: ['c:1']}, {targets: ['d:1'], labels: {e: f}}], file_sd: ['/sd/*.json', /sd/x.yml], bearer_token_file: /t, kubernetes: {api: 'http://k:1', token_file: /kt, namespaces: [n], node: n1, selector: 'a=b', tls: {insecure_skip_verify: true}}}, {job: three, kubernetes: {}}]}\n";
     let config = load(text, "t.yaml", []).unwrap();
     let mut again =

@@ -1,11 +1,12 @@
 //! Promise: a gateway that is opened is protected: by TLS on every listener, by tokens that are good for what they are for, within
 //! their limits, and by telling nobody its secrets.
 
-mod authority;
+pub mod authority;
 mod limits;
 mod secrets;
 mod tls;
 mod tokens;
+mod upstream;
 
 use std::io::Write;
 use std::path::Path;
@@ -18,7 +19,7 @@ use tests::program::{Program, body};
 
 /// Tokens, made at random once and for all.
 const INGEST: &str = "trefoil_zb5eSggP9Qn1C7hVbXU0TzNgxVQ1mJXk3b8m1cV0ing";
-const READ: &str = "trefoil_zb5eSggP9Qn1C7hVbXU0TzNgxVQ1mJXk3b8m1cVread";
+pub const READ: &str = "trefoil_zb5eSggP9Qn1C7hVbXU0TzNgxVQ1mJXk3b8m1cVread";
 const ADMIN: &str = "trefoil_zb5eSggP9Qn1C7hVbXU0TzNgxVQ1mJXk3b8m1cadmin";
 const RED: &str = "trefoil_zb5eSggP9Qn1C7hVbXU0TzNgxVQ1mJXk3b8m1cV0red";
 
@@ -46,7 +47,7 @@ fn bearer(token: &str) -> String {
 }
 
 /// `access` with a token of each role and one of a tenant, and more.
-fn access(more: &str) -> Result<String> {
+pub fn access(more: &str) -> Result<String> {
     let tokens = [
         token("senders", "ingest", INGEST, "")?,
         token("grafana", "read", READ, "")?,
@@ -62,7 +63,7 @@ fn token(name: &str, roles: &str, token: &str, rest: &str) -> Result<String> {
 }
 
 /// A gateway with further sections and more that `server` says.
-async fn start(folder: &Path, sections: &str, server: &str) -> Result<Program> {
+pub async fn start(folder: &Path, sections: &str, server: &str) -> Result<Program> {
     let (data, logs) = (folder.join("data"), folder.join("none/*.log"));
     let sections = format!("store: {{dir: '{}'}}\n{sections}", data.display());
     Program::start_reached(&data, &logs, &sections, server).await

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use axum::body::Body;
 use parsers::exposition::Format;
+use peers::Credentials;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Certificate, Client, ClientBuilder, Response, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, Response, StatusCode, Url};
 
-use super::options::{Credentials, Tls};
+use super::options::Tls;
 use crate::body::Encoding;
 
 /// Exemplars exist only in OpenMetrics. As Prometheus with exemplar storage sends it, less the binary format.
@@ -36,10 +37,7 @@ pub(super) fn builder(tls: &Tls) -> Result<ClientBuilder, String> {
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
         .tls_danger_accept_invalid_certs(tls.insecure_skip_verify);
     if let Some(file) = &tls.ca_file {
-        let bad = |detail: String| format!("{}: {detail}", file.display());
-        let pem = std::fs::read(file).map_err(|error| bad(error.to_string()))?;
-        let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| bad(error.to_string()))?;
-        client = client.tls_certs_only(certificates);
+        client = client.tls_certs_only(peers::certificates(file).map_err(|fault| fault.to_string())?);
     }
     Ok(client)
 }
@@ -67,10 +65,7 @@ pub(super) async fn fetch(
         .header(TIMEOUT, timeout.as_secs_f64().to_string());
     request = match credentials {
         None => request,
-        Some(Credentials::Bearer(token)) => request.bearer_auth(token.read()?),
-        Some(Credentials::Basic { username, password }) => {
-            request.basic_auth(username, Some(password.read()?))
-        }
+        Some(credentials) => credentials.show(request).map_err(|fault| fault.to_string())?,
     };
     let response = request.send().await.map_err(|error| reason(&error))?;
     if response.status() != StatusCode::OK {

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::http::HeaderMap;
 use parsers::record::{Batch, MetricBatch};
+use peers::Credentials;
 use reqwest::Client;
 use rustc_hash::FxHasher;
 use tokio::sync::Semaphore;
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::fetch::{Fetched, fetch};
 use super::memory::Memory;
-use super::options::{Credentials, Job};
+use super::options::Job;
 use super::page::{Outcome, Page, Reading, end};
 use super::report::{Health, Scraping, count};
 use super::target::Target;

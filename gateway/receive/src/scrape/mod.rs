@@ -18,8 +18,8 @@ mod tests;
 
 pub use memory::MAX_REMEMBERED;
 pub use options::{
-    Credentials, DEFAULT_BODY_LIMIT, DEFAULT_INTERVAL, DEFAULT_PATH, DEFAULT_TIMEOUT, Group, Job, Kubernetes,
-    ScrapeOptions, Secret, Tls,
+    DEFAULT_BODY_LIMIT, DEFAULT_INTERVAL, DEFAULT_PATH, DEFAULT_TIMEOUT, Group, Job, Kubernetes,
+    ScrapeOptions, Tls,
 };
 pub use page::STALE;
 pub use report::{Counters, Health, Scraping, Snapshot, TargetReport};

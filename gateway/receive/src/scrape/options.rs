@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use parsers::stage::relabel::RelabelConfig;
+use peers::Credentials;
 
 /// Between two scrapes of a target: four points a minute, what most dashboards are made for.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(15);
@@ -126,48 +127,4 @@ impl std::fmt::Debug for Kubernetes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Kubernetes").field("namespaces", &self.namespaces).finish_non_exhaustive()
     }
-}
-
-/// What only the target and we know.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Secret {
-    /// The secret itself.
-    Text(String),
-    /// A file that holds it, read for every scrape, since tokens are renewed.
-    File(PathBuf),
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Text(_) => f.write_str("Text(..)"),
-            Self::File(file) => write!(f, "File({})", file.display()),
-        }
-    }
-}
-
-impl Secret {
-    /// The secret, or why it cannot be had.
-    pub(super) fn read(&self) -> Result<String, String> {
-        match self {
-            Self::Text(text) => Ok(text.clone()),
-            Self::File(file) => std::fs::read_to_string(file)
-                .map(|text| text.trim().to_owned())
-                .map_err(|error| format!("{}: {error}", file.display())),
-        }
-    }
-}
-
-/// How a target knows us.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Credentials {
-    /// `Authorization: Basic`
-    Basic {
-        /// Name.
-        username: String,
-        /// Password.
-        password: Secret,
-    },
-    /// `Authorization: Bearer`
-    Bearer(Secret),
 }

@@ -33,7 +33,7 @@ fn tokens_certificates_and_origins_are_checked_key_by_key() {
 }
 
 /// Every key that holds a secret, with `SECRET` in its place.
-const SECRETIVE: [&str; 11] = [
+const SECRETIVE: [&str; 13] = [
     "receive: {elastic_apm: {secret_token: SECRET}}",
     "receive: {elastic_apm: {api_keys: ['id:SECRET']}}",
     "ship: {loki: {url: 'http://l', bearer_token: SECRET}}",
@@ -42,6 +42,8 @@ const SECRETIVE: [&str; 11] = [
     "ship: {otlp: {url: 'http://l', headers: {Authorization: SECRET}}}",
     "upstream: {prometheus: {url: 'http://u:SECRET@p'}}",
     "upstream: {prometheus: {url: 'http://p', headers: {X-Key: SECRET}}}",
+    "upstream: {prometheus: {url: 'http://p', bearer_token: SECRET}}",
+    "upstream: {prometheus: {url: 'http://p', basic_auth: {username: u, password: SECRET}}}",
     "scrape: {jobs: [{job: a, targets: ['a:1'], bearer_token: SECRET}]}",
     "scrape: {jobs: [{job: a, targets: ['a:1'], basic_auth: {username: u, password: SECRET}}]}",
     "scrape: {jobs: [{job: a, kubernetes: {api: 'http://u:SECRET@k'}}]}",
@@ -71,6 +73,7 @@ fn no_mistake_repeats_a_secret() {
         "scrape: {jobs: [{job: a, targets: ['http://u:hush@a:1']}]}",
         "upstream: {prometheus: {url: 'ftp://u:hush@p'}}",
         "upstream: {prometheus: 'http://u:hush@p'}",
+        "upstream: {prometheus: {url: 'http://p', basic_auth: {username: u, password: hush, password_file: /p}}}",
     ];
     for text in wrong {
         let found = mistakes(text);

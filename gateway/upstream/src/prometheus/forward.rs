@@ -84,6 +84,7 @@ impl Prometheus {
         if method == Method::POST {
             request = request.body(body);
         }
+        request = request::known(&inner.name, inner.options.credentials.as_ref(), request)?;
         let server = inner.name.clone();
         let to_error = move |error: &reqwest::Error| {
             if error.is_timeout() {

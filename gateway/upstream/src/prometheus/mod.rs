@@ -54,9 +54,9 @@ impl Prometheus {
         }
         let client = reqwest::Client::builder()
             .default_headers(default_headers(&options)?)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| BuildError::Client(error.to_string()))?;
+            .redirect(reqwest::redirect::Policy::none());
+        let client = options.certificates.give(client)?;
+        let client = client.build().map_err(|error| BuildError::Client(error.to_string()))?;
         let base = options.url.trim_end_matches('/').to_owned();
         let host = url.host_str().unwrap_or_default();
         let name = match url.port() {

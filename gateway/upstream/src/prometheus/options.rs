@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use peers::{Certificates, Credentials};
+
 /// One query, its retries and their pauses together. An answer to a person waits for it.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Second and third attempts; what fails three times within a second is down.
@@ -20,7 +22,7 @@ pub const DEFAULT_TRACE_LABELS: [&str; 4] = ["trace_id", "traceID", "TraceID", "
 pub const DEFAULT_SPAN_LABELS: [&str; 4] = ["span_id", "spanID", "SpanID", "spanId"];
 
 /// Where a Prometheus (or Mimir, Thanos, VictoriaMetrics) is and how it is asked.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PrometheusOptions {
     /// Base address with any path prefix, such as `http://mimir:8080/prometheus`; `/api/v1/...` is appended.
     pub url: String,
@@ -36,14 +38,25 @@ pub struct PrometheusOptions {
     pub forward_limit: usize,
     /// A handed-on exchange from first to last byte.
     pub forward_timeout: Duration,
-    /// Headers sent with each request, such as `Authorization`.
+    /// Headers sent with each request.
     pub headers: Vec<(String, String)>,
+    /// How the server knows us.
+    pub credentials: Option<Credentials>,
+    /// Whom we trust, and by which certificate the server knows us.
+    pub certificates: Certificates,
     /// `X-Scope-OrgID` of Mimir, Cortex and Loki-like servers.
     pub tenant: Option<String>,
     /// Exemplar labels that hold a trace id, in order of preference.
     pub trace_labels: Vec<String>,
     /// Exemplar labels that hold a span id, in order of preference.
     pub span_labels: Vec<String>,
+}
+
+// A URL may hold a password, and headers may be secrets.
+impl std::fmt::Debug for PrometheusOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PrometheusOptions").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
 }
 
 impl PrometheusOptions {
@@ -59,6 +72,8 @@ impl PrometheusOptions {
             forward_limit: DEFAULT_FORWARD_LIMIT,
             forward_timeout: DEFAULT_FORWARD_TIMEOUT,
             headers: Vec::new(),
+            credentials: None,
+            certificates: Certificates::default(),
             tenant: None,
             trace_labels: owned(&DEFAULT_TRACE_LABELS),
             span_labels: owned(&DEFAULT_SPAN_LABELS),
@@ -83,6 +98,9 @@ pub enum BuildError {
         /// As configured; values may be secrets and are not shown.
         name: String,
     },
+    /// A file of certificates.
+    #[error(transparent)]
+    Certificates(#[from] peers::Fault),
     /// The TLS stack.
     #[error("HTTP client: {0}")]
     Client(String),

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use peers::Credentials;
 use store::read::ReadError;
 use tower::retry::{Policy, Retry};
 use tower::timeout::Timeout;
@@ -83,7 +84,13 @@ impl Asker {
         client: reqwest::Client,
         options: &PrometheusOptions,
     ) -> Self {
-        let exchange = Exchange { name: name.clone(), base, client, limit: options.body_limit };
+        let exchange = Exchange {
+            name: name.clone(),
+            base,
+            client,
+            credentials: options.credentials.clone(),
+            limit: options.body_limit,
+        };
         let retries = Retries { left: options.retries, backoff: FIRST_BACKOFF };
         let stack = Timeout::new(Retry::new(retries, exchange), options.timeout);
         Self { name, deadline: options.timeout, stack }
@@ -137,6 +144,7 @@ struct Exchange {
     name: String,
     base: String,
     client: reqwest::Client,
+    credentials: Option<Credentials>,
     limit: usize,
 }
 
@@ -170,6 +178,8 @@ impl Exchange {
             Some(tenants) => request.header(TENANT_HEADER, &**tenants),
             None => request,
         };
+        let request = known(&self.name, self.credentials.as_ref(), request);
+        let request = request.map_err(|error| Attempt { error, passing: false })?;
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         let body = self.body(response).await?;
@@ -199,6 +209,18 @@ impl Exchange {
     fn unreachable(&self, error: &reqwest::Error) -> Attempt {
         Attempt { error: unreachable(&self.name, error), passing: true }
     }
+}
+
+/// The request with our credentials. Without them it is not sent: the server would only refuse it.
+pub(super) fn known(
+    name: &str,
+    credentials: Option<&Credentials>,
+    request: reqwest::RequestBuilder,
+) -> Result<reqwest::RequestBuilder, ReadError> {
+    let Some(credentials) = credentials else { return Ok(request) };
+    credentials
+        .show(request)
+        .map_err(|fault| ReadError::Unreachable { server: name.to_owned(), detail: fault.to_string() })
 }
 
 /// What the connection said, down to its root, without the address: that may hold a password.

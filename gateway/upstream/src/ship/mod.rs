@@ -17,14 +17,13 @@ mod tests;
 
 use std::error::Error;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use parsers::record::{Batch, LogBatch, LogRow, Position, TENANT};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Certificate, Client, Identity, RequestBuilder, Url};
+use reqwest::{Client, RequestBuilder, Url};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use answer::Verdict;
@@ -32,7 +31,7 @@ use backoff::Backoff;
 use body::{Body, Room};
 
 pub use backoff::{Clock, Timer};
-pub use options::{Credentials, Protocol, Secret, ShipOptions};
+pub use options::{Protocol, ShipOptions};
 
 /// Time for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -81,14 +80,9 @@ pub enum BuildError {
     /// Not a header.
     #[error("`{0}` cannot be sent as a header")]
     Header(String),
-    /// Not certificates.
-    #[error("{}: no PEM certificates: {detail}", file.display())]
-    Certificates {
-        /// The file.
-        file: std::path::PathBuf,
-        /// What is wrong with it.
-        detail: String,
-    },
+    /// No certificates where some should be.
+    #[error(transparent)]
+    Certificates(#[from] peers::Fault),
     /// No HTTP client.
     #[error("no HTTP client: {0}")]
     Client(#[from] reqwest::Error),
@@ -147,15 +141,7 @@ impl Shipper {
             .timeout(options.timeout)
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none());
-        if let Some(file) = &options.ca_file {
-            let bad = |detail: String| BuildError::Certificates { file: file.clone(), detail };
-            let pem = std::fs::read(file).map_err(|error| bad(error.to_string()))?;
-            let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| bad(error.to_string()))?;
-            client = client.tls_certs_merge(certificates);
-        }
-        if let Some((certificate, key)) = &options.certificate {
-            client = client.identity(identity(certificate, key)?);
-        }
+        client = options.certificates.give(client)?;
         let mut bare = url.clone();
         // Only a URL that cannot have them refuses to lose them.
         let _ = bare.set_username("").and_then(|()| bare.set_password(None));
@@ -309,30 +295,9 @@ impl Shipper {
     fn known(&self, request: RequestBuilder) -> Result<RequestBuilder, String> {
         Ok(match &self.options.credentials {
             None => request,
-            Some(Credentials::Bearer(token)) => request.bearer_auth(token.read()?),
-            Some(Credentials::Basic { username, password }) => {
-                request.basic_auth(username, Some(password.read()?))
-            }
+            Some(credentials) => credentials.show(request).map_err(|fault| fault.to_string())?,
         })
     }
-}
-
-/// Our own certificate. Of a key, nothing is told but where it lies.
-fn identity(certificate: &Path, key: &Path) -> Result<Identity, BuildError> {
-    let read = |file: &Path| {
-        let bad = |error: std::io::Error| BuildError::Certificates {
-            file: file.to_owned(),
-            detail: error.to_string(),
-        };
-        std::fs::read(file).map_err(bad)
-    };
-    let mut pem = read(certificate)?;
-    pem.push(b'\n');
-    pem.extend(read(key)?);
-    Identity::from_pem(&pem).map_err(|_| BuildError::Certificates {
-        file: certificate.to_owned(),
-        detail: format!("no certificate with its key in {}", key.display()),
-    })
 }
 
 /// Puts both halves on the stack, the first on top.

@@ -1,8 +1,8 @@
 //! Where to ship to, and how.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
+use peers::{Certificates, Credentials};
 use reqwest::Url;
 
 use super::BuildError;
@@ -38,50 +38,6 @@ impl Protocol {
     }
 }
 
-/// What only the server and we know.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Secret {
-    /// The secret itself.
-    Text(String),
-    /// A file that holds it, read for every request, since tokens are renewed.
-    File(PathBuf),
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Text(_) => f.write_str("Text(..)"),
-            Self::File(file) => write!(f, "File({})", file.display()),
-        }
-    }
-}
-
-impl Secret {
-    /// The secret, or why it cannot be had.
-    pub(super) fn read(&self) -> Result<String, String> {
-        match self {
-            Self::Text(text) => Ok(text.clone()),
-            Self::File(file) => std::fs::read_to_string(file)
-                .map(|text| text.trim().to_owned())
-                .map_err(|error| format!("{}: {error}", file.display())),
-        }
-    }
-}
-
-/// How the server knows us.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Credentials {
-    /// `Authorization: Basic`
-    Basic {
-        /// Name.
-        username: String,
-        /// Password.
-        password: Secret,
-    },
-    /// `Authorization: Bearer`
-    Bearer(Secret),
-}
-
 /// Where to ship to, and how.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ShipOptions {
@@ -93,10 +49,8 @@ pub struct ShipOptions {
     pub headers: Vec<(String, String)>,
     /// How the server knows us.
     pub credentials: Option<Credentials>,
-    /// Certificates to trust besides the system's, in PEM.
-    pub ca_file: Option<PathBuf>,
-    /// Our own certificate and its key, in PEM, for servers that want one.
-    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// Whom we trust, and by which certificate the server knows us.
+    pub certificates: Certificates,
     /// For one request.
     pub timeout: Duration,
     /// Bytes of a request before compression. A single record that is larger goes alone.
@@ -120,8 +74,7 @@ impl ShipOptions {
             url: url.into(),
             headers: Vec::new(),
             credentials: None,
-            ca_file: None,
-            certificate: None,
+            certificates: Certificates::default(),
             timeout: DEFAULT_TIMEOUT,
             request_bytes: REQUEST_BYTES,
             in_flight_bytes: IN_FLIGHT_BYTES,

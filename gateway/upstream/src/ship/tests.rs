@@ -17,6 +17,7 @@ use parsers::otlp::walk_logs;
 use parsers::record::{
     ByteRange, FileId, Labels, LogRow, Position, Severity, Spelling, SpellingKind, push_pair,
 };
+use peers::{Credentials, Secret};
 use store::read::{Direction, LogRead, LogSelect, Window};
 use tokio::net::TcpListener;
 

@@ -10,6 +10,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use peers::{Credentials, Secret};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
