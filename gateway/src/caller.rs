@@ -48,6 +48,11 @@ impl Caller {
 }
 
 impl Known {
+    /// `GET` without any token.
+    pub fn get_unknown(&self, url: &str) -> RequestBuilder {
+        self.client.get(url)
+    }
+
     /// `GET`; with the token, if it is the gateway that is asked.
     pub fn get(&self, url: &str) -> RequestBuilder {
         let request = self.client.get(url);

@@ -377,9 +377,8 @@ fn examine(arguments: &doctor::Arguments) -> Result<(), Failure> {
                 (sources, doctor::Doorway::direct(client))
             }
             (None, None) => {
-                let target = dashboards::Target::new(dashboards::TargetKind::File, arguments.url.as_str());
-                let text = dashboards::datasources(&target).map_err(failed)?;
-                (doctor::of_provisioning(&text).map_err(failed)?, doctor::Doorway::direct(client))
+                let sources = doctor::of_gateway(&arguments.url).map_err(failed)?;
+                (sources, doctor::Doorway::direct(client))
             }
         };
         Ok::<_, Failure>(doctor::examine(&sources, &doorway, arguments.id.as_deref()).await)

@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use super::Patient;
+use super::links::TRACES;
 use super::report::Finding;
 use super::sources::DataSource;
 use super::traces;
+use super::{Patient, Target};
 
 /// How far back exemplars are looked for, s.
 const LOOK_BACK: u64 = 3600;
@@ -27,7 +28,9 @@ pub(super) async fn to_traces(patient: &Patient<'_>, source: &DataSource) -> Vec
     let parameters = [("query", HISTOGRAMS), ("start", &start), ("end", &end)];
     let answer = match patient.doorway.ask(source, "/api/v1/query_exemplars", &parameters).await {
         Ok(answer) => answer,
-        Err(error) => return vec![Finding::dead(source, LINK, error, "see what the server says")],
+        Err(error) => {
+            return vec![Finding::dead(source, LINK, error.to_string(), "see what the server says")];
+        }
     };
     let series = answer["data"].as_array().into_iter().flatten();
     let labels: Vec<&Value> = series
@@ -41,8 +44,14 @@ pub(super) async fn to_traces(patient: &Patient<'_>, source: &DataSource) -> Vec
     for destination in destinations {
         let (name, uid) = (text(destination, "name"), text(destination, "datasourceUid"));
         let Some(id) = labels.iter().rev().find_map(|labels| labels.get(name)?.as_str()) else { continue };
-        let Some(target) = patient.source(uid) else { continue };
         let link = format!("{LINK}, label `{name}`");
+        let target = match patient.target(&destination["datasourceUid"], TRACES) {
+            Target::To(target) => target,
+            Target::Told(why) => {
+                findings.push(Finding::skipped(source, &link, why));
+                continue;
+            }
+        };
         findings.push(match traces::opens(patient, target, id).await.remedy {
             None => Finding::alive(source, &link, format!("{id} opens in {uid}")),
             Some(remedy) => Finding::dead(source, &link, format!("{id} does not open in {uid}"), remedy),

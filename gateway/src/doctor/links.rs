@@ -6,9 +6,11 @@ use super::Patient;
 use super::report::Finding;
 use super::sources::DataSource;
 
+/// Plugins that show traces.
+pub(super) const TRACES: &[&str] = &["tempo", "jaeger", "zipkin"];
+
 /// Where a data source's settings name another one, and of which plugins that has to be.
 fn named(source: &DataSource) -> Vec<(String, String, &'static [&'static str])> {
-    const TRACES: &[&str] = &["tempo", "jaeger", "zipkin"];
     let mut found = Vec::new();
     let lists = [("derivedFields", TRACES), ("exemplarTraceIdDestinations", TRACES)];
     for (list, kinds) in lists {
@@ -62,6 +64,32 @@ pub(super) fn misnamed(patient: &Patient<'_>) -> Vec<Finding> {
                 Some(_) => {}
             }
         }
+        for (path, variable) in &source.lost {
+            findings.push(Finding::dead(
+                source,
+                path,
+                format!("Grafana takes {variable} for a variable of its environment and leaves it out"),
+                format!("double its `$` in the provisioning file: ${variable}"),
+            ));
+        }
+        let mut doubled = Vec::new();
+        with_doubled(&source.settings, "jsonData", &mut doubled);
+        for path in doubled {
+            findings.push(Finding::dead(
+                source,
+                &path,
+                "a doubled `$`, which only provisioning files have",
+                "write a single `$`: this data source was not read from a file",
+            ));
+        }
+        if TRACES.contains(&source.kind.as_str()) && source.settings["nodeGraph"]["enabled"] != true {
+            findings.push(Finding::dead(
+                source,
+                "node graph",
+                "is switched off, so a trace shows no graph of its services",
+                "set `nodeGraph: {enabled: true}`",
+            ));
+        }
         if source.settings.get("tracesToLogs").is_some() {
             findings.push(Finding::dead(
                 source,
@@ -72,6 +100,20 @@ pub(super) fn misnamed(patient: &Patient<'_>) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Where variables of links are written with two `$`.
+fn with_doubled(value: &Value, path: &str, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) if text.contains("$${") || text.contains("$$__") => found.push(path.to_owned()),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(n, item)| with_doubled(item, &format!("{path}[{n}]"), found));
+        }
+        Value::Object(entries) => {
+            entries.iter().for_each(|(key, value)| with_doubled(value, &format!("{path}.{key}"), found));
+        }
+        _ => {}
+    }
 }
 
 /// A list in words.

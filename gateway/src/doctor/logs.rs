@@ -2,52 +2,17 @@
 
 use serde_json::Value;
 
-use super::Patient;
-use super::links::or_none;
+use super::lines::{Line, everything, key_of, lines, of_request};
+use super::links::{TRACES, or_none};
 use super::report::Finding;
 use super::sources::DataSource;
 use super::traces::{self, Request};
+use super::{Patient, Target};
 
 /// Label values that are looked through for the name of a service.
 const LABELS_TRIED: usize = 30;
-
-/// A line with the labels and metadata that Grafana shows beside it.
-struct Line {
-    text: String,
-    fields: Vec<(String, String)>,
-}
-
-/// Lines that a query finds in the request's window.
-async fn lines(
-    patient: &Patient<'_>,
-    source: &DataSource,
-    query: &str,
-    request: &Request,
-) -> Result<Vec<Line>, String> {
-    let (start, end) = (request.window.0.to_string(), request.window.1.to_string());
-    let parameters = [("query", query), ("start", &start), ("end", &end), ("limit", "20")];
-    let answer = patient.doorway.ask(source, "/loki/api/v1/query_range", &parameters).await?;
-    let mut found = Vec::new();
-    for stream in answer["data"]["result"].as_array().into_iter().flatten() {
-        let fields = stream["stream"].as_object().into_iter().flatten();
-        let fields: Vec<(String, String)> =
-            fields.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
-        for value in stream["values"].as_array().into_iter().flatten() {
-            let text = value[1].as_str().unwrap_or_default().to_owned();
-            found.push(Line { text, fields: fields.clone() });
-        }
-    }
-    Ok(found)
-}
-
-/// A selector of every stream that this Loki would accept.
-async fn everything(patient: &Patient<'_>, source: &DataSource) -> Option<String> {
-    let labels = patient.doorway.ask(source, "/loki/api/v1/labels", &[]).await.ok()?;
-    let names: Vec<&str> = labels["data"].as_array()?.iter().filter_map(Value::as_str).collect();
-    let known = ["service_name", "namespace", "job", "container", "app"];
-    let name = known.into_iter().find(|name| names.contains(name)).or_else(|| names.first().copied())?;
-    Some(format!("{{{name}=~\".+\"}}"))
-}
+/// How far lines are looked for that no link finds: further than clocks are ever wrong but by time zones, ns.
+const HALF_A_DAY: u64 = 12 * 3_600_000_000_000;
 
 /// Whether the derived fields of a Loki lead from a line of the request to its trace.
 pub(super) async fn to_traces(patient: &Patient<'_>, source: &DataSource, request: &Request) -> Vec<Finding> {
@@ -56,15 +21,11 @@ pub(super) async fn to_traces(patient: &Patient<'_>, source: &DataSource, reques
         return vec![Finding::skipped(source, LINK, "there are no log streams")];
     };
     let id = &request.id;
-    let by_field = lines(patient, source, &format!("{streams} | trace_id=\"{id}\""), request).await;
-    let found = match by_field {
-        Ok(found) if found.is_empty() => {
-            lines(patient, source, &format!("{streams} |= \"{id}\""), request).await
-        }
-        other => other,
-    };
+    let found = of_request(patient, source, &streams, request).await;
     let line = match found {
-        Err(error) => return vec![Finding::dead(source, LINK, error, "see what the server says")],
+        Err(error) => {
+            return vec![Finding::dead(source, LINK, error.to_string(), "see what the server says")];
+        }
         Ok(found) => match found.into_iter().next() {
             Some(line) => line,
             None => return vec![Finding::skipped(source, LINK, format!("no line names {id}"))],
@@ -72,19 +33,43 @@ pub(super) async fn to_traces(patient: &Patient<'_>, source: &DataSource, reques
     };
     let fields = source.settings.get("derivedFields").and_then(Value::as_array);
     let mut findings = Vec::new();
-    let mut matched = false;
+    let mut told = false;
+    let by_label = fields
+        .into_iter()
+        .flatten()
+        .any(|field| field["matcherType"] == "label" && derived(field, &line).is_some());
     for field in fields.into_iter().flatten() {
-        let Some(value) = derived(field, &line) else { continue };
-        matched = true;
         let name = field["name"].as_str().unwrap_or_default();
         let link = format!("{LINK}, field `{name}`");
-        let Some(target) = field["datasourceUid"].as_str().and_then(|uid| patient.source(uid)) else {
-            continue;
-        };
-        if !["tempo", "jaeger", "zipkin"].contains(&target.kind.as_str()) {
-            // Told of above.
+        if let Some((detail, remedy)) = unusable(field) {
+            findings.push(Finding::dead(source, &link, detail, remedy));
+            told = true;
             continue;
         }
+        let Some(value) = derived(field, &line) else {
+            let is_label = field["matcherType"] == "label";
+            match key_of(&line, id).filter(|_| is_label && !by_label) {
+                Some(key) => {
+                    let detail = format!("matches no label of the line, which has the id under `{key}`");
+                    let remedy = format!("set its `matcherRegex` to ^{key}$");
+                    findings.push(Finding::dead(source, &link, detail, remedy));
+                    told = true;
+                }
+                None => {
+                    let detail = "matches nothing in the line that was looked at";
+                    findings.push(Finding::skipped(source, &link, detail));
+                }
+            }
+            continue;
+        };
+        told = true;
+        let target = match patient.target(&field["datasourceUid"], TRACES) {
+            Target::To(target) => target,
+            Target::Told(why) => {
+                findings.push(Finding::skipped(source, &link, why));
+                continue;
+            }
+        };
         let opened = traces::opens(patient, target, &value).await;
         findings.push(match opened.remedy {
             None => Finding::alive(source, &link, format!("{value} opens in {}", target.uid)),
@@ -93,10 +78,32 @@ pub(super) async fn to_traces(patient: &Patient<'_>, source: &DataSource, reques
             }
         });
     }
-    if !matched {
+    if !told {
         findings.push(unmatched(source, LINK, &line, id));
     }
     findings
+}
+
+/// Why a derived field can never lead anywhere, and what would.
+fn unusable(field: &Value) -> Option<(String, &'static str)> {
+    let regex = field["matcherRegex"].as_str().unwrap_or_default();
+    match regex::Regex::new(regex) {
+        Err(_) => return Some((format!("`{regex}` is no regular expression"), "correct its `matcherRegex`")),
+        Ok(parsed) if field["matcherType"] != "label" && parsed.captures_len() < 2 => {
+            let remedy = "put what is the id into a group: `matcherRegex: trace_id=(\\w+)`";
+            return Some((
+                format!("`{regex}` has no group, and the first one is what Grafana takes"),
+                remedy,
+            ));
+        }
+        Ok(_) => {}
+    }
+    let is_internal = field["datasourceUid"].as_str().is_some_and(|uid| !uid.is_empty());
+    if is_internal && !field["url"].as_str().unwrap_or_default().contains("${__value.raw}") {
+        let remedy = "set its `url` to ${__value.raw}, which a provisioning file writes $${__value.raw}";
+        return Some(("its `url`, which is the query, does not hold the id".to_owned(), remedy));
+    }
+    None
 }
 
 /// What a derived field takes from a line.
@@ -109,8 +116,7 @@ fn derived(field: &Value, line: &Line) -> Option<String> {
 }
 
 fn unmatched(source: &DataSource, link: &str, line: &Line, id: &str) -> Finding {
-    let key = line.fields.iter().find(|(_, value)| value == id).map(|(key, _)| key.as_str());
-    let remedy = match key {
+    let remedy = match key_of(line, id) {
         Some(key) => format!(
             "the id is under `{key}`: add a derived field with `matcherType: label` and `matcherRegex: ^{key}$`"
         ),
@@ -131,16 +137,11 @@ pub(super) async fn of_trace(patient: &Patient<'_>, source: &DataSource, request
             "generate it: trefoil provision grafana",
         );
     };
-    let Some(target) = link["datasourceUid"].as_str().and_then(|uid| patient.source(uid)) else {
-        return Finding::skipped(source, LINK, "its data source is told of above");
+    // Other servers of lines are asked in other languages, which are not known here.
+    let target = match patient.target(&link["datasourceUid"], &["loki"]) {
+        Target::To(target) => target,
+        Target::Told(why) => return Finding::skipped(source, LINK, why),
     };
-    if target.kind != "loki" {
-        return Finding::skipped(
-            source,
-            LINK,
-            format!("{} is asked in another language than LogQL", target.uid),
-        );
-    }
     let tags = tags(link, request);
     if tags.is_empty() {
         let known: Vec<&str> = request.tags.iter().map(|(key, _)| key.as_str()).collect();
@@ -161,13 +162,41 @@ pub(super) async fn of_trace(patient: &Patient<'_>, source: &DataSource, request
         None if link["filterByTraceID"] == true => format!("{selector} |= \"{id}\""),
         None => selector.clone(),
     };
-    match lines(patient, target, &query, request).await {
-        Err(error) => Finding::dead(source, LINK, error, "see what the server says of the query"),
+    let window = shifted(link, request.span);
+    match lines(patient, target, &query, window).await {
+        Err(error) => Finding::dead(source, LINK, error.to_string(), "see what the server says of the query"),
         Ok(found) if !found.is_empty() => {
             Finding::alive(source, LINK, format!("{query} finds {} lines", found.len()))
         }
         Ok(_) => why_nothing(patient, source, target, &tags, &query, request).await,
     }
+}
+
+/// The window that Grafana asks for beside a span: its own time, with the link's shifts. ns since 1970.
+fn shifted(link: &Value, (start, end): (u64, u64)) -> (u64, u64) {
+    let shift = |key: &str| link[key].as_str().and_then(nanos).unwrap_or_default();
+    let start = start.saturating_add_signed(shift("spanStartTimeShift"));
+    // The end itself is part of it.
+    (start, end.saturating_add_signed(shift("spanEndTimeShift")).saturating_add(1))
+}
+
+/// A shift such as `-5m`, in ns.
+fn nanos(text: &str) -> Option<i64> {
+    let (sign, text) = match text.trim().strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text.trim()),
+    };
+    let unit = text.find(|c: char| !c.is_ascii_digit())?;
+    let millis = match text.get(unit..)? {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    let count: i64 = text.get(..unit)?.parse().ok()?;
+    count.checked_mul(millis)?.checked_mul(1_000_000 * sign)
 }
 
 /// Labels with their values, as the link's `tags` map the span's attributes.
@@ -196,6 +225,19 @@ async fn why_nothing(
 ) -> Finding {
     const LINK: &str = "span to logs";
     let dead = |detail: String, remedy: String| Finding::dead(source, LINK, detail, remedy);
+    let around = (request.span.0.saturating_sub(HALF_A_DAY), request.span.1.saturating_add(HALF_A_DAY));
+    if let Ok(Some(line)) = lines(patient, target, query, around).await.map(|found| found.into_iter().next())
+    {
+        let (side, apart) = match line.time.checked_sub(request.span.0) {
+            Some(after) => ("after", after),
+            None => ("before", request.span.0 - line.time),
+        };
+        return dead(
+            format!("the lines are there, {:.0} s {side} the span began: outside what the link asks for", apart as f64 / 1e9),
+            "widen `spanStartTimeShift` and `spanEndTimeShift` (-5m and 5m do for most), and set the hosts' clocks by NTP"
+                .to_owned(),
+        );
+    }
     let labels = patient.doorway.ask(target, "/loki/api/v1/labels", &[]).await.unwrap_or_default();
     let names: Vec<&str> =
         labels["data"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -218,11 +260,10 @@ async fn why_nothing(
         }
     }
     let of_service =
-        lines(patient, target, &format!("{} |= \"{}\"", selector(tags), request.id), request).await;
+        lines(patient, target, &format!("{} |= \"{}\"", selector(tags), request.id), request.window()).await;
     match of_service.ok().and_then(|found| found.into_iter().next()) {
         Some(line) => {
-            let key = line.fields.iter().find(|(_, value)| *value == request.id).map(|(key, _)| key.as_str());
-            let remedy = match key {
+            let remedy = match key_of(&line, &request.id) {
                 Some(key) => {
                     format!("the id is under `{key}`: ask for it by that name in the link's `query`")
                 }

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::Patient;
+use super::ask::Trouble;
 use super::links::or_none;
 use super::report::Finding;
 use super::sources::DataSource;
 use super::traces::Request;
+use super::{Patient, Target};
 
 /// How alike two names of metrics have to be for one to be offered for the other.
 const ALIKE: f64 = 0.75;
@@ -22,7 +23,7 @@ async fn series(
     source: &DataSource,
     expression: &str,
     at: u64,
-) -> Result<usize, String> {
+) -> Result<usize, Trouble> {
     let at = at.to_string();
     let parameters = [("query", expression), ("time", at.as_str())];
     let answer = patient.doorway.ask(source, "/api/v1/query", &parameters).await?;
@@ -35,8 +36,9 @@ pub(super) async fn of_span(patient: &Patient<'_>, source: &DataSource, request:
     let Some(link) = source.settings.get("tracesToMetrics") else {
         return vec![Finding::skipped(source, LINK, "there is no `tracesToMetrics`")];
     };
-    let Some(target) = link["datasourceUid"].as_str().and_then(|uid| patient.source(uid)) else {
-        return vec![Finding::skipped(source, LINK, "its data source is told of above")];
+    let target = match patient.target(&link["datasourceUid"], &["prometheus"]) {
+        Target::To(target) => target,
+        Target::Told(why) => return vec![Finding::skipped(source, LINK, why)],
     };
     let tags: Vec<(String, String)> = link["tags"]
         .as_array()
@@ -60,9 +62,11 @@ pub(super) async fn of_span(patient: &Patient<'_>, source: &DataSource, request:
                 "histogram_quantile(0.5, sum(rate(traces_spanmetrics_latency_bucket{{service=\"{service}\"}}[5m])) by (le))"
             ),
         };
-        let now = request.window.1.min(now());
+        let now = (request.window().1 / 1_000_000_000).min(now());
         findings.push(match series(patient, target, &expression, now).await {
-            Err(error) => Finding::dead(source, &name, error, "see what the server says of the query"),
+            Err(error) => {
+                Finding::dead(source, &name, error.to_string(), "see what the server says of the query")
+            }
             Ok(0) => why_nothing(patient, source, target, &name, &expression, &tags).await,
             Ok(count) => Finding::alive(source, &name, format!("{count} series")),
         });
@@ -156,14 +160,15 @@ pub(super) async fn service_map(patient: &Patient<'_>, source: &DataSource) -> V
         let remedy = "set `serviceMap.datasourceUid` to a Prometheus that has traces_service_graph_* series";
         return vec![Finding::dead(source, LINK, "there is no `serviceMap`", remedy)];
     };
-    let Some(target) = link["datasourceUid"].as_str().and_then(|uid| patient.source(uid)) else {
-        return vec![Finding::skipped(source, LINK, "its data source is told of above")];
+    let target = match patient.target(&link["datasourceUid"], &["prometheus"]) {
+        Target::To(target) => target,
+        Target::Told(why) => return vec![Finding::skipped(source, LINK, why)],
     };
     let mut findings = Vec::new();
     for metric in MAP {
         let expression = format!("sum by (client, server) (rate({metric}[3600s]))");
         findings.push(match series(patient, target, &expression, now()).await {
-            Err(error) => Finding::dead(source, LINK, error, "see what the server says of the query"),
+            Err(error) => Finding::dead(source, LINK, error.to_string(), "see what the server says of the query"),
             Ok(0) => Finding::dead(
                 source,
                 LINK,

@@ -34,6 +34,11 @@ pub struct Finding {
     pub remedy: Option<String>,
 }
 
+/// A data source for people.
+pub(super) fn title(source: &DataSource) -> String {
+    format!("{} ({})", source.name, source.uid)
+}
+
 impl Finding {
     fn new(
         source: &DataSource,
@@ -42,8 +47,7 @@ impl Finding {
         detail: String,
         remedy: Option<String>,
     ) -> Self {
-        let datasource = format!("{} ({})", source.name, source.uid);
-        Self { datasource, link: link.to_owned(), outcome, detail, remedy }
+        Self { datasource: title(source), link: link.to_owned(), outcome, detail, remedy }
     }
 
     pub(super) fn alive(source: &DataSource, link: &str, detail: impl Into<String>) -> Self {

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::Patient;
 use super::report::Finding;
 use super::sources::DataSource;
+use super::{Patient, lines, links};
 
 /// Traces that are looked at for one that has log lines.
 const CANDIDATES: &str = "20";
@@ -12,6 +12,8 @@ const CANDIDATES: &str = "20";
 const OWN: &str = "trefoil";
 /// Requests of others.
 const OF_OTHERS: &str = "{ kind = server && resource.service.name != \"trefoil\" }";
+/// ns
+const MINUTE: u64 = 60_000_000_000;
 
 /// One request.
 pub(super) struct Request {
@@ -19,42 +21,59 @@ pub(super) struct Request {
     pub(super) id: String,
     /// Attributes of the resource of one of its spans, text ones.
     pub(super) tags: Vec<(String, String)>,
-    /// When it ran: s since 1970, its first and last moment.
-    pub(super) window: (u64, u64),
+    /// When the span ran whose attributes these are: ns since 1970.
+    pub(super) span: (u64, u64),
 }
 
 impl Request {
+    /// Round it: a minute before, for clocks that disagree; an hour after, since few requests are longer. ns since 1970.
+    pub(super) fn window(&self) -> (u64, u64) {
+        (self.span.0.saturating_sub(MINUTE), self.span.0.saturating_add(60 * MINUTE))
+    }
+
     /// The tag's value.
     pub(super) fn tag(&self, key: &str) -> Option<&str> {
         self.tags.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
     }
 }
 
-/// Finds the request to follow: the one that was asked for, or the newest of the first data source that shows any, one of
-/// Trefoil's own only where there is no other.
-pub(super) async fn find(
-    patient: &Patient<'_>,
-    asked: Option<&str>,
-    answers: &impl Fn(&DataSource) -> bool,
-) -> Result<Request, Finding> {
-    let (mut tried, mut own) = (Vec::new(), None);
-    for source in patient.sources.iter().filter(|source| answers(source)) {
+/// Finds the request to follow: the one that was asked for, or the newest of the first data source that shows any. One without
+/// log lines is taken where no other has any, and one of Trefoil's own where there is no other at all.
+pub(super) async fn find(patient: &Patient<'_>, asked: Option<&str>) -> Result<Request, Finding> {
+    let (mut tried, mut silent, mut own) = (Vec::new(), None, None);
+    let logs: Vec<&DataSource> =
+        patient.sources.iter().filter(|source| source.kind == "loki" && patient.answers(source)).collect();
+    for source in patient.sources.iter().filter(|source| patient.answers(source)) {
         let ids = match asked {
             Some(id) => vec![id.to_owned()],
             None => newest(patient, source).await,
         };
         for id in ids {
-            match read(patient, source, &id).await {
-                Some(request) if asked.is_none() && request.tag("service.name") == Some(OWN) => {
-                    own.get_or_insert(request);
-                }
-                Some(request) => return Ok(request),
-                None => tried.push(format!("{id} in {}", source.uid)),
+            let Some(request) = read(patient, source, &id).await else {
+                tried.push(format!("{id} in {}", source.uid));
+                continue;
+            };
+            if asked.is_none() && request.tag("service.name") == Some(OWN) {
+                own.get_or_insert(request);
+                continue;
             }
+            for loki in &logs {
+                if lines::has_lines(patient, loki, &request).await {
+                    return Ok(request);
+                }
+            }
+            silent.get_or_insert(request);
         }
     }
-    if let Some(own) = own {
-        return Ok(own);
+    if let Some(request) = silent.or(own) {
+        return Ok(request);
+    }
+    let shows = |source: &DataSource| links::TRACES.contains(&source.kind.as_str());
+    if !patient.sources.iter().any(|source| shows(source) && patient.answers(source)) {
+        return Err(Finding::nothing(
+            "no data source that shows traces answers".to_owned(),
+            "mend their servers first, then ask again",
+        ));
     }
     let detail = match tried.as_slice() {
         [] => "no data source that shows traces has one".to_owned(),
@@ -103,16 +122,15 @@ async fn read(patient: &Patient<'_>, source: &DataSource, id: &str) -> Option<Re
         _ => return None,
     };
     let answer = patient.doorway.ask(source, &path, &[]).await.ok()?;
-    let (tags, start) = match source.kind.as_str() {
+    let (tags, span) = match source.kind.as_str() {
         "tempo" => of_tempo(&answer),
         "jaeger" => of_jaeger(&answer),
         _ => of_zipkin(&answer),
     }?;
-    // A minute before, for clocks that disagree; an hour after, since few requests are longer.
-    Some(Request { id: id.to_owned(), tags, window: (start.saturating_sub(60), start + 3600) })
+    Some(Request { id: id.to_owned(), tags, span })
 }
 
-type Read = Option<(Vec<(String, String)>, u64)>;
+type Read = Option<(Vec<(String, String)>, (u64, u64))>;
 
 fn of_tempo(answer: &Value) -> Read {
     let trace = answer.get("trace").unwrap_or(answer);
@@ -122,8 +140,10 @@ fn of_tempo(answer: &Value) -> Read {
     let tags = tags.filter_map(|tag| {
         Some((tag["key"].as_str()?.to_owned(), tag["value"]["stringValue"].as_str()?.to_owned()))
     });
-    let start = group["scopeSpans"][0]["spans"][0]["startTimeUnixNano"].as_str()?.parse::<u64>().ok()?;
-    Some((tags.collect(), start / 1_000_000_000))
+    let span = &group["scopeSpans"][0]["spans"][0];
+    let time = |key: &str| span[key].as_str()?.parse::<u64>().ok();
+    let start = time("startTimeUnixNano")?;
+    Some((tags.collect(), (start, time("endTimeUnixNano").unwrap_or(start))))
 }
 
 fn of_jaeger(answer: &Value) -> Read {
@@ -135,13 +155,20 @@ fn of_jaeger(answer: &Value) -> Read {
         .filter_map(|tag| Some((tag["key"].as_str()?.to_owned(), tag["value"].as_str()?.to_owned())))
         .collect();
     tags.push(("service.name".to_owned(), process["serviceName"].as_str()?.to_owned()));
-    Some((tags, span["startTime"].as_u64()? / 1_000_000))
+    Some((tags, of_micros(&span["startTime"], &span["duration"])?))
 }
 
 fn of_zipkin(answer: &Value) -> Read {
     let span = answer.as_array()?.first()?;
     let service = span["localEndpoint"]["serviceName"].as_str()?;
-    Some((vec![("service.name".to_owned(), service.to_owned())], span["timestamp"].as_u64()? / 1_000_000))
+    let tags = vec![("service.name".to_owned(), service.to_owned())];
+    Some((tags, of_micros(&span["timestamp"], &span["duration"])?))
+}
+
+/// Start and end, ns, of a start and a duration in microseconds.
+fn of_micros(start: &Value, duration: &Value) -> Option<(u64, u64)> {
+    let start = start.as_u64()?.checked_mul(1000)?;
+    Some((start, start.saturating_add(duration.as_u64().unwrap_or_default().saturating_mul(1000))))
 }
 
 /// Whether a data source shows the trace with this id.

@@ -4,6 +4,7 @@
 mod browser;
 mod client;
 mod collector;
+mod demo;
 mod django;
 mod http;
 mod overload;
@@ -16,6 +17,7 @@ mod wait;
 pub use browser::shown;
 pub use client::{Said, built, client, clients, run};
 pub use collector::Collector;
+pub use demo::Demo;
 pub use django::{Django, Otlp, SERVICE as DJANGO_SERVICE};
 pub use http::{Answer, Http};
 pub use overload::{Overload, refusals, through_overload};
