@@ -61,7 +61,7 @@ pub(crate) fn dashboard() -> Dashboard {
                 "short",
                 vec![
                     Query::promql(total(MetricName::RefusedRequests, REASON), "requests: {{reason}}"),
-                    Query::promql(total(MetricName::RejectedRecords, REASON), "records: {{reason}}"),
+                    Query::promql(total(MetricName::RejectedRecords, SIGNAL), "records: {{signal}}"),
                 ],
             ),
             series("Answers", "reqps", one(total(MetricName::HttpRequests, SURFACE), "{{surface}}")),
@@ -80,7 +80,14 @@ pub(crate) fn dashboard() -> Dashboard {
                 ],
             )
             .about("Dots are exemplars: Trefoil's own traces of single answers."),
-            series("Stored", "bytes", one(sum(MetricName::StoreBytes, SIGNAL), "{{signal}}")),
+            series(
+                "Stored",
+                "bytes",
+                vec![
+                    Query::promql(sum(MetricName::StoreBytes, ""), "on disk"),
+                    Query::promql(sum(MetricName::StoreJournalBytes, ""), "of it, journal"),
+                ],
+            ),
         ],
     }
 }

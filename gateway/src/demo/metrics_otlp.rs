@@ -130,9 +130,9 @@ fn counter_point(key: &SeriesKey, histogram: &Histogram, start: u64, time: u64, 
 
 fn attributes(w: &mut Writer<'_>, field: u32, key: &SeriesKey) {
     let pairs = [
-        ("method", Value::Str(key.method.to_owned())),
-        ("route", Value::Str(key.route.to_owned())),
-        ("status", Value::Int(i64::from(key.status))),
+        ("http.request.method", Value::Str(key.method.to_owned())),
+        ("http.route", Value::Str(key.route.to_owned())),
+        ("http.response.status_code", Value::Int(i64::from(key.status))),
         ("version", Value::Str(key.pod.spec().version.to_owned())),
     ];
     for (name, value) in pairs {

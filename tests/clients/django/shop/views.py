@@ -3,6 +3,8 @@
 import logging
 import time
 
+from django.core.cache import cache
+from django.db import DatabaseError, connection
 from django.http import JsonResponse
 from opentelemetry import trace
 
@@ -31,3 +33,29 @@ def slow(request):
         total = sum(PRICES.values())
         log.info("total is %d", total)
     return JsonResponse({"total": total})
+
+
+def stock(request):
+    """Answers from the cache, which it fills from the database."""
+    left = cache.get("left")
+    if left is None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 7")
+            left = cursor.fetchone()[0]
+        cache.set("left", left)
+    return JsonResponse({"left": left})
+
+
+def broken(request):
+    """Fails in its own code."""
+    raise ValueError("no such article")
+
+
+def misread(request):
+    """Fails in the database, and bears it."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT price FROM nowhere")
+    except DatabaseError as error:
+        log.error("prices cannot be read: %s", error)
+    return JsonResponse({}, status=503)
