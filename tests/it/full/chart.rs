@@ -78,6 +78,7 @@ fn every_set_of_values_gives_objects_that_kubernetes_and_trefoil_take() -> Resul
         let objects = parsed(&text);
         pods_refer_only_to_what_exists(&objects, &ELSEWHERE);
         services_select_pods_that_have_their_ports(&objects);
+        policies_let_through_what_services_name(&objects);
         for map in objects.iter().filter(|object| object["kind"] == "ConfigMap") {
             for (file, text) in map["data"].as_object().into_iter().flatten() {
                 if name(map).ends_with("-config") {
@@ -87,6 +88,24 @@ fn every_set_of_values_gives_objects_that_kubernetes_and_trefoil_take() -> Resul
         }
     }
     Ok(())
+}
+
+/// That no policy shuts a port that a service of the same pods leads to.
+fn policies_let_through_what_services_name(objects: &[Value]) {
+    for policy in objects.iter().filter(|object| object["kind"] == "NetworkPolicy") {
+        let pods = &policy["spec"]["podSelector"]["matchLabels"];
+        let open: Vec<&Value> =
+            list(&policy["spec"], "ingress").iter().flat_map(|rule| list(rule, "ports")).collect();
+        let services = objects.iter().filter(|object| object["kind"] == "Service");
+        for service in services.filter(|service| service["spec"]["selector"] == *pods) {
+            for port in list(&service["spec"], "ports") {
+                let protocol = port["protocol"].as_str().unwrap_or("TCP");
+                let through =
+                    |open: &&Value| open["port"] == port["targetPort"] && open["protocol"] == protocol;
+                assert!(open.iter().any(|open| through(open)), "{} shuts {port}", name(policy));
+            }
+        }
+    }
 }
 
 /// Trefoil takes it, and the pod that mounts it has the ports that it opens.

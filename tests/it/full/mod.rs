@@ -5,6 +5,7 @@ use std::time::Duration;
 mod chart;
 mod collector;
 mod go_clients;
+mod image;
 mod retries;
 
 /// Collections a second apart and senders' pauses of seconds, on a machine that may be compiling.
