@@ -6,6 +6,10 @@ mod agent;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod boards;
+#[cfg(test)]
+mod chart_values;
+#[cfg(test)]
 mod collect_model;
 #[cfg(test)]
 mod corpus;
@@ -33,6 +37,8 @@ mod grammars;
 mod hostile_bodies;
 #[cfg(test)]
 mod hostile_queries;
+#[cfg(test)]
+mod image;
 #[cfg(test)]
 mod jaeger;
 #[cfg(test)]

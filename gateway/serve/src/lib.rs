@@ -57,6 +57,10 @@ pub trait Metrics: Send + Sync {
     fn text(&self) -> Option<String>;
 }
 
+/// Of a request that was let in because of the token that it showed.
+#[derive(Debug, Clone, Copy)]
+pub struct ByToken;
+
 /// What the surfaces answer from. A cheap clone.
 #[derive(Clone)]
 pub struct State {

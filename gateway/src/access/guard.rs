@@ -47,6 +47,7 @@ pub(crate) async fn let_in(State(guard): State<Guard>, mut request: Request, nex
     };
     // It has been looked at, and nothing behind has any use for it.
     request.headers_mut().remove(header::AUTHORIZATION);
+    request.extensions_mut().insert(serve::ByToken);
     if let Some(tenant) = &token.tenant {
         request.headers_mut().insert(TENANT, tenant.clone());
     }

@@ -170,6 +170,23 @@ fn spans(name: &str) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn data_sources_of_a_guarded_gateway_have_a_place_for_the_token_and_not_the_token() -> Result<()> {
+    const PLACE: &str = "httpHeaderValue1: 'Bearer $__env{TREFOIL_TOKEN}'";
+    let folder = tempfile::tempdir()?;
+    let http = Http::new()?;
+    for (sections, places) in [(access("")?, 5), (String::new(), 0)] {
+        let trefoil = start(folder.path(), &sections, "").await?;
+        let url = format!("http://{}/grafana/datasources.yaml", trefoil.main);
+        let answer = http.get_with(&url, &[("authorization", &bearer(READ))]).await?;
+        let text = answer.text();
+        ensure!(answer.status == 200 && text.matches(PLACE).count() == places, "{text}");
+        ensure!(text.matches("secureJsonData").count() == places && !text.contains(READ), "{text}");
+        trefoil.stop().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_of_a_tenant_sends_and_reads_as_that_one_only() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let http = Http::new()?;

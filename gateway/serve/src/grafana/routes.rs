@@ -1,14 +1,17 @@
 //! `/grafana/datasources.yaml`, `/grafana/dashboards` (the list) and `/grafana/dashboards/{file}`, made for the address that they are asked by, or for
 //! `server.external_url`.
 
-use axum::Router;
 use axum::extract::{Path, State as Extract};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use dashboards::{GeneratedFile, Target, TargetKind};
+use axum::{Extension, Router};
+use dashboards::{GeneratedFile, Target, TargetKind, Token};
 
-use crate::State;
+use crate::{ByToken, State};
+
+/// The variable of Grafana's environment that holds a token for this gateway, as commands of ours have it in theirs.
+const TOKEN_VARIABLE: &str = "TREFOIL_TOKEN";
 
 /// The routes of this surface.
 pub(crate) fn routes() -> Router<State> {
@@ -34,8 +37,14 @@ fn target(state: &State, headers: &HeaderMap) -> Target {
     Target::new(TargetKind::File, base_url)
 }
 
-async fn datasources(Extract(state): Extract<State>, headers: HeaderMap) -> Response {
-    match ::dashboards::datasources(&target(&state, &headers)) {
+async fn datasources(
+    Extract(state): Extract<State>,
+    guarded: Option<Extension<ByToken>>,
+    headers: HeaderMap,
+) -> Response {
+    // Grafana has to show a token, too; which one, only its own environment says.
+    let token = guarded.map(|_| Token::Environment(TOKEN_VARIABLE.to_owned()));
+    match ::dashboards::datasources(&Target { token, ..target(&state, &headers) }) {
         Ok(text) => ([(header::CONTENT_TYPE, "application/yaml")], text).into_response(),
         Err(misfit) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{misfit}\n")).into_response(),
     }
