@@ -285,3 +285,25 @@ async fn label_values(patient: &Patient<'_>, source: &DataSource, label: &str) -
     let values = answer.unwrap_or_default();
     values["data"].as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::shifted;
+
+    #[test]
+    fn windows_are_shifted_as_grafana_writes_it() {
+        const MINUTE: u64 = 60_000_000_000;
+        let span = (60 * MINUTE, 61 * MINUTE);
+        for (start, end, expected) in [
+            ("-5m", "5m", (55 * MINUTE, 66 * MINUTE)),
+            ("-1h", "100ms", (0, 61 * MINUTE + 100_000_000)),
+            ("-1d", "", (0, 61 * MINUTE)),
+            ("5x", "99999999999999999999h", (60 * MINUTE, 61 * MINUTE)),
+        ] {
+            let link = json!({"spanStartTimeShift": start, "spanEndTimeShift": end});
+            assert_eq!(shifted(&link, span), (expected.0, expected.1 + 1), "{start} {end}");
+        }
+    }
+}

@@ -102,7 +102,7 @@ fn policies_let_through_what_services_name(objects: &[Value]) {
                 let protocol = port["protocol"].as_str().unwrap_or("TCP");
                 let through =
                     |open: &&Value| open["port"] == port["targetPort"] && open["protocol"] == protocol;
-                assert!(open.iter().any(|open| through(open)), "{} shuts {port}", name(policy));
+                assert!(open.iter().any(through), "{} shuts {port}", name(policy));
             }
         }
     }
@@ -137,6 +137,8 @@ fn values_that_cannot_be_are_refused_with_their_reason() -> Result<()> {
         ("gateway: {enabled: false}", "the agent needs to be told where to ship"),
         ("gateway: {httpRoute: {enabled: true}}", "the Gateway that the route belongs to"),
         ("gateway: {config: {server: {listen: nowhere}}}", "listen"),
+        ("gateway: {config: {store: null}}", "store"),
+        ("agent: {config: {collect: {positions_dir: null}}}", "positions_dir"),
         ("image: {pullPolicy: Sometimes}", "pullPolicy"),
     ] {
         std::fs::write(&file, values)?;
