@@ -19,7 +19,7 @@ pub struct Arguments {
     /// `GRAFANA_PASSWORD` a person's.
     #[arg(long, value_name = "GRAFANA")]
     pub grafana: Option<String>,
-    /// The trace to start from (default: the newest that is none of Trefoil's own).
+    /// The trace to start from (default: the newest with log lines that is none of Trefoil's own).
     #[arg(long)]
     pub id: Option<String>,
     /// What was found as JSON.
