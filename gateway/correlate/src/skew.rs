@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use parsers::record::{Span, SpanKind, Workload};
+use parsers::record::{Span, SpanKind, Value, attribute};
 use rustc_hash::FxHashMap;
 
 use crate::ClockOffset;
@@ -42,22 +42,24 @@ impl Times {
 type Range = (i128, i128);
 
 /// Whose clock stamped a span: the most exact of host, pod and instance that it names, else its service.
-fn clock(span: &Span) -> String {
-    let workload = Workload::from_resource(&span.resource);
-    let named = workload.node.or(workload.host).or(workload.pod_uid).or(workload.pod).or(workload.instance);
-    named.unwrap_or_else(|| span.resource.service().to_owned())
+fn clock(span: &Span) -> &str {
+    let keys = ["k8s.node.name", "host.name", "k8s.pod.uid", "k8s.pod.name", "service.instance.id"];
+    let of = |key: &str| attribute(&span.resource.attributes, key).and_then(Value::as_str);
+    let named = keys.iter().find_map(|key| of(key).filter(|name| !name.is_empty()));
+    named.unwrap_or_else(|| span.resource.service())
 }
 
 /// Clocks by number, each once, with the number of each span's.
-fn clocks(spans: &[Span]) -> (Vec<String>, Vec<usize>) {
-    let mut names: Vec<String> = Vec::new();
-    let mut by_name: FxHashMap<String, usize> = FxHashMap::default();
+fn clocks(spans: &[Span]) -> (Vec<&str>, Vec<usize>) {
+    let mut names: Vec<&str> = Vec::new();
+    let mut by_name: FxHashMap<&str, usize> = FxHashMap::default();
     // Spans of one process share their resource, and what shares it need not be asked again.
     let mut by_resource: FxHashMap<*const parsers::record::Resource, usize> = FxHashMap::default();
     let of = spans.iter().map(|span| {
         *by_resource.entry(std::sync::Arc::as_ptr(&span.resource)).or_insert_with(|| {
-            *by_name.entry(clock(span)).or_insert_with_key(|name| {
-                names.push(name.clone());
+            let name = clock(span);
+            *by_name.entry(name).or_insert_with(|| {
+                names.push(name);
                 names.len() - 1
             })
         })
@@ -195,14 +197,14 @@ fn agreed(ranges: &[Range]) -> i128 {
     }
 }
 
-fn told(offsets: Vec<Option<Offset>>, names: &[String], times: &[Times], of: &[usize]) -> Vec<ClockOffset> {
+fn told(offsets: Vec<Option<Offset>>, names: &[&str], times: &[Times], of: &[usize]) -> Vec<ClockOffset> {
     let mut moved = vec![0u64; names.len()];
     for (time, clock) in times.iter().zip(of) {
         if let Some(count) = moved.get_mut(*clock).filter(|_| time.moved) {
             *count += 1;
         }
     }
-    let name = |clock: usize| names.get(clock).cloned().unwrap_or_default();
+    let name = |clock: usize| names.get(clock).copied().unwrap_or_default().to_owned();
     let mut list: Vec<ClockOffset> = offsets
         .into_iter()
         .zip(moved)

@@ -79,7 +79,7 @@ fn is_callee(span: &Span) -> bool {
 fn shape(spans: &[Span]) -> Shape {
     let mut by_id: FxHashMap<SpanId, Holders> = FxHashMap::default();
     for (index, span) in spans.iter().enumerate() {
-        by_id.entry(span.span_id).or_default().add(index, span);
+        by_id.entry(span.span_id).or_default().add(index, spans);
     }
     let mut parents = Vec::with_capacity(spans.len());
     let mut oddities = Vec::with_capacity(spans.len());
@@ -119,19 +119,29 @@ struct Holders {
     first: Option<usize>,
     caller: Option<usize>,
     callee: Option<usize>,
+    /// The first of each service, once there is a second with the id.
     by_service: FxHashMap<String, usize>,
 }
 
 impl Holders {
-    fn add(&mut self, index: usize, span: &Span) {
+    fn add(&mut self, index: usize, spans: &[Span]) {
+        let Some(span) = spans.get(index) else { return };
         self.count += 1;
-        self.first.get_or_insert(index);
+        let first = *self.first.get_or_insert(index);
         if is_callee(span) {
             self.callee.get_or_insert(index);
         } else if matches!(span.kind, SpanKind::Client | SpanKind::Producer) {
             self.caller.get_or_insert(index);
         }
-        self.by_service.entry(span.resource.service().to_owned()).or_insert(index);
+        if self.count > 1 {
+            // Most ids are one span's.
+            for index in [first, index] {
+                let service = spans.get(index).map(|span| span.resource.service()).unwrap_or_default();
+                if !self.by_service.contains_key(service) {
+                    self.by_service.insert(service.to_owned(), index);
+                }
+            }
+        }
     }
 
     /// The half of the child's own service made it, else the half that was called.

@@ -7,7 +7,7 @@ use parsers::record::Batch;
 use rustc_hash::FxHashMap;
 
 use crate::options::{SignalStats, Stats};
-use crate::read::{SpanStatistics, Window};
+use crate::read::{Signal, SpanStatistics, Window};
 use crate::segment::statistics::Collector;
 use crate::segment::{Service, Services};
 
@@ -96,7 +96,12 @@ pub struct Head {
     pub named: Arc<Mutex<Named>>,
     /// Records and their times: logs, spans, exemplars.
     held: [SignalStats; 3],
+    /// The same of each batch, in which what is near a time is looked for.
+    times: Vec<[SignalStats; 3]>,
 }
+
+/// A batch with the first and last instant of its records of one signal.
+pub type Timed = (Arc<Batch>, u64, u64);
 
 impl Head {
     /// Empty, over journals from this number on.
@@ -111,6 +116,7 @@ impl Head {
             counted: Arc::default(),
             named: Arc::default(),
             held: Default::default(),
+            times: Vec::new(),
         }
     }
 
@@ -118,10 +124,13 @@ impl Head {
     pub fn push(&mut self, batch: Arc<Batch>) {
         let entries = self.entries.len();
         let number = self.batches.len() as u32;
-        let [logs, traces, metrics] = &mut self.held;
+        let mut times: [SignalStats; 3] = Default::default();
+        let [logs, traces, metrics] = &mut times;
         batch.logs.rows.iter().for_each(|r| logs.add(1, r.time, r.time));
         batch.spans.rows.iter().for_each(|r| traces.add(1, r.start, r.end.max(r.start)));
         batch.metrics.exemplars.iter().for_each(|e| metrics.add(1, e.time, e.time));
+        self.held.iter_mut().zip(times).for_each(|(held, new)| held.merge(new));
+        self.times.push(times);
         for (row, r) in batch.logs.rows.iter().enumerate() {
             self.index(r.trace, number, row, Kind::Log);
         }
@@ -157,6 +166,19 @@ impl Head {
         }
         found.reverse();
         found
+    }
+
+    /// Batches with records of a signal that touch a window.
+    pub fn within(&self, signal: Signal, window: Window) -> impl Iterator<Item = Timed> {
+        self.batches.iter().zip(&self.times).filter_map(move |(batch, [logs, traces, metrics])| {
+            let times = match signal {
+                Signal::Logs => logs,
+                Signal::Traces => traces,
+                Signal::Metrics => metrics,
+            };
+            let (first, last) = times.oldest.zip(times.newest)?;
+            window.touches(first, last).then(|| (Arc::clone(batch), first, last))
+        })
     }
 
     /// Whether spans of it may touch a window.

@@ -11,13 +11,16 @@ use std::time::Duration;
 use parsers::record::{Exemplar, Labels, LogRecord, Series, Severity, Span, SpanId, TraceId};
 
 mod calls;
+mod error;
 mod hint;
 mod running;
 mod samples;
+mod several;
 mod span_view;
 mod view;
 
 pub use crate::calls::{Calls, Connection, EdgeCalls, OTHERS, OperationCalls, Sketch, USER};
+pub use error::ReadError;
 pub use hint::{AttributeScope, AttributeValue, AttributeValues, SpanHint, SpanStatistics};
 pub use samples::{SampleLimits, SampleRead, SeriesSamples, SeriesStatistics};
 pub(crate) use span_view::SpanBlock;
@@ -252,62 +255,6 @@ pub trait TraceVisitor {
     fn progress(&mut self, report: ScanReport, newest: u64) -> ControlFlow<()>;
 }
 
-/// A source failed.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ReadError {
-    /// The disk or the page cache.
-    #[error("the store could not be read: {0}")]
-    Io(Arc<std::io::Error>),
-    /// The other server did not answer in its time.
-    #[error("{server} did not answer within {after:?}")]
-    Timeout {
-        /// Which server.
-        server: String,
-        /// Its deadline.
-        after: Duration,
-    },
-    /// The other server could not be reached.
-    #[error("{server} cannot be reached: {detail}")]
-    Unreachable {
-        /// Which server.
-        server: String,
-        /// What the connection said.
-        detail: String,
-    },
-    /// The other server answered, but not with what its protocol says.
-    #[error("{server} answered {got}, expected {expected}")]
-    BadAnswer {
-        /// Which server.
-        server: String,
-        /// What came, shortened.
-        got: String,
-        /// What was expected.
-        expected: String,
-    },
-    /// The query itself was refused.
-    #[error("{server} refused the query: {detail}")]
-    Refused {
-        /// Which server.
-        server: String,
-        /// Its words.
-        detail: String,
-    },
-    /// More was asked for than may be held in memory at a time.
-    #[error("more than {limit} {what} are selected")]
-    TooMany {
-        /// `samples` or `series`.
-        what: &'static str,
-        /// How many there may be.
-        limit: u64,
-    },
-}
-
-impl From<std::io::Error> for ReadError {
-    fn from(error: std::io::Error) -> Self {
-        Self::Io(Arc::new(error))
-    }
-}
-
 /// Reads all signals by trace id.
 pub trait TraceRead: Send + Sync {
     /// Everything of one trace, by any spelling of its id: ids of 64 bits match the low half of longer ones and the other way
@@ -321,6 +268,21 @@ pub trait TraceRead: Send + Sync {
         spans.retain(|span| wanted.contains(&span.span_id));
         spans.truncate(limit);
         Ok(spans)
+    }
+
+    /// Visits log records of several traces, in no order, each with the place of its trace in the list. What lies together is
+    /// read once, so that this is much less than looking each of them up.
+    fn lines_of(&self, ids: &[TraceId], visit: &mut dyn FnMut(usize, &LogView<'_>)) -> Result<(), ReadError> {
+        several::lines(self, ids, visit)
+    }
+
+    /// As [`TraceRead::lines_of`], their spans; one that was received twice may come twice.
+    fn spans_of(
+        &self,
+        ids: &[TraceId],
+        visit: &mut dyn FnMut(usize, &SpanView<'_>),
+    ) -> Result<(), ReadError> {
+        several::spans(self, ids, visit)
     }
 
     /// The [`Fate::SampledOut`] of a trace, if that is what became of it: whoever names traces from other sources asks.

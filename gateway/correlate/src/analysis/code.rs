@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use parsers::record::LogRecord;
+use store::read::LogView;
 
 /// A place in the code.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -78,10 +78,10 @@ const NUMBERS: [&str; 4] = ["code_lineno", "code_line_number", "line", "lineno"]
 const FUNCTIONS: [&str; 4] = ["code_function", "code_function_name", "func", "function"];
 
 /// The place that a line says it was written at.
-pub(crate) fn of_line(record: &LogRecord) -> Option<CodePlace> {
-    let get = |names: &[&str]| {
-        let of = |name: &&str| record.metadata.iter().find(|(key, _)| key == name);
-        names.iter().find_map(of).map(|(_, value)| value.as_str())
+pub(crate) fn of_line<'a>(line: &LogView<'a>) -> Option<CodePlace> {
+    let get = |names: &[&str]| -> Option<&'a str> {
+        let of = |name: &&str| line.metadata().find(|(key, _)| key == name);
+        names.iter().find_map(of).map(|(_, value)| value)
     };
     let function = get(&FUNCTIONS).unwrap_or_default();
     if let Some(caller) = get(&CALLERS) {
@@ -98,7 +98,7 @@ pub(crate) fn of_line(record: &LogRecord) -> Option<CodePlace> {
             return Some(CodePlace { function: function.to_owned(), ..place });
         }
     }
-    in_text(&record.line)
+    in_text(line.line)
 }
 
 /// Bytes of a line in which a place is looked for: it stands near the front.

@@ -1,10 +1,11 @@
 //! What an analysis keeps of one trace: how much time each operation took, what failed, who called whom, and facts.
 
 use std::fmt::Write as _;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use parsers::record::{Resource, Scope, Span, SpanId, SpanKind, Status, StatusCode, TraceId, Value};
-use rustc_hash::{FxHashMap, FxHashSet};
+use parsers::record::{Resource, Scope, Span, Status, StatusCode, TraceId, Value};
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use store::read::{SpanView, ValueView};
 
 use super::code::CodeAttributes;
@@ -94,26 +95,19 @@ pub(crate) fn digest(
     views: &[SpanView<'_>],
     part: Part<'_>,
     by: Option<GroupBy<'_>>,
+    resources: &mut Resources,
     vocabulary: &mut Vocabulary,
 ) -> Option<Digest> {
     let trace = views.first()?.trace_id;
-    let mut resources = Resources::default();
-    let spans: Vec<Span> = views.iter().map(|view| light(view, &mut resources)).collect();
-    let mut by_span: FxHashMap<SpanKey, &SpanView<'_>> = FxHashMap::default();
-    for view in views {
-        by_span.entry((view.span_id, view.kind, view.start)).or_insert(view);
-    }
-    let nodes = tree::build(spans).nodes;
+    let light = |(place, view): (usize, &SpanView<'_>)| light(view, place, resources);
+    let nodes = tree::build(views.iter().enumerate().map(light).collect()).nodes;
+    let view_of = |node: &SpanNode| views.get(node.span.flags as usize);
     let root = match part {
         Part::Whole => critical::longest_root(&nodes)?,
         Part::Below(found) => {
-            let found: FxHashSet<SpanKey> = found
-                .iter()
-                .filter_map(|index| views.get(*index))
-                .map(|view| (view.span_id, view.kind, view.start))
-                .collect();
+            let found: FxHashSet<usize> = found.iter().copied().collect();
             // Parents stand before their children.
-            nodes.iter().position(|node| found.contains(&span_key(&node.span)))?
+            nodes.iter().position(|node| found.contains(&(node.span.flags as usize)))?
         }
     };
     let node = nodes.get(root)?;
@@ -128,8 +122,9 @@ pub(crate) fn digest(
         Part::Whole => 0,
         Part::Below(_) => root,
     };
+    let name = |node: &SpanNode| view_of(node).map(SpanView::name).unwrap_or_default();
     let operations: Vec<u32> =
-        nodes.iter().map(|node| vocabulary.operation(node.service(), &node.span.name)).collect();
+        nodes.iter().map(|node| vocabulary.operation(node.service(), &name(node))).collect();
     let inside = || nodes.iter().enumerate().take(end).skip(first);
     let operation = |index: usize| operations.get(index).copied();
 
@@ -161,13 +156,13 @@ pub(crate) fn digest(
         let caller = if index == root { None } else { node.parent.and_then(operation) };
         edges.push((caller, number));
         if facts.len() < MAX_TRACE_FACTS
-            && let Some(view) = by_span.get(&span_key(&node.span))
+            && let Some(view) = view_of(node)
         {
-            resources.facts(node, number, vocabulary, &mut facts);
+            resources.facts(&node.span.resource, number, vocabulary, &mut facts);
             span_facts(view, number, vocabulary, &mut facts);
         }
         if let Some(by) = by.filter(|by| by.service == node.service())
-            && let Some(view) = by_span.get(&span_key(&node.span))
+            && let Some(view) = view_of(node)
         {
             groups.extend(group(view, by.attribute, vocabulary));
         }
@@ -207,64 +202,79 @@ pub(crate) fn sort_once<T: Ord>(list: &mut Vec<T>) {
     list.dedup();
 }
 
-/// What tells a span of a trace from others: both halves of a Zipkin call have one id.
-type SpanKey = (SpanId, SpanKind, u64);
-
-fn span_key(span: &Span) -> SpanKey {
-    (span.span_id, span.kind, span.start)
-}
-
 fn failed(node: &SpanNode) -> bool {
     node.span.status.code == StatusCode::Error
 }
 
-/// Resources of one trace, each copied once, with what they say.
-#[derive(Default)]
-struct Resources {
-    /// By the address of the one that is lent, which stays where it is while the trace is looked at.
-    known: Vec<(usize, Arc<Resource>)>,
+/// Resources that are held at a time, and pairs of them with operations: there is one for each process that sends spans.
+const MAX_RESOURCES: usize = 4_096;
+
+/// Resources of all traces, each copied once, with what they say.
+#[derive(Debug, Default)]
+pub(crate) struct Resources {
+    /// By a hash of what they say.
+    known: FxHashMap<u64, Arc<Resource>>,
     scope: Arc<Scope>,
-    told: FxHashSet<(usize, u32)>,
+    /// Facts of a resource with an operation, by its address, at which it stays as long as it is held here.
+    told: FxHashMap<(usize, u32), (Arc<Resource>, Vec<u32>)>,
 }
 
 impl Resources {
     fn of(&mut self, view: &SpanView<'_>) -> Arc<Resource> {
         let resource = view.resource();
-        let address = std::ptr::from_ref(resource).addr();
-        if let Some((_, known)) = self.known.iter().find(|(known, _)| *known == address) {
+        let mut hasher = FxHasher::default();
+        for (name, value) in &resource.attributes {
+            name.hash(&mut hasher);
+            if let Value::Str(text) = value {
+                text.hash(&mut hasher);
+            }
+        }
+        let hash = hasher.finish();
+        if let Some(known) = self.known.get(&hash)
+            && **known == *resource
+        {
             return Arc::clone(known);
         }
+        if self.known.len() >= MAX_RESOURCES {
+            self.known.clear();
+        }
         let copy = Arc::new(resource.clone());
-        self.known.push((address, Arc::clone(&copy)));
+        self.known.insert(hash, Arc::clone(&copy));
         copy
     }
 
-    /// Facts of a node's resource, once for each operation.
-    fn facts(&mut self, node: &SpanNode, operation: u32, vocabulary: &mut Vocabulary, out: &mut Vec<u32>) {
-        let address = Arc::as_ptr(&node.span.resource).addr();
-        if !self.told.insert((address, operation)) {
-            return;
+    /// Facts of a span's resource.
+    fn facts(
+        &mut self,
+        resource: &Arc<Resource>,
+        operation: u32,
+        vocabulary: &mut Vocabulary,
+        out: &mut Vec<u32>,
+    ) {
+        if self.told.len() >= MAX_RESOURCES {
+            self.told.clear();
         }
-        for (name, value) in &node.span.resource.attributes {
-            if name == "service.name" {
-                continue;
-            }
-            let key = vocabulary.key(AttributeScope::Resource, name);
-            let fact = text(&value.into(), |text| vocabulary.attribute(operation, key, text));
-            out.extend(fact.flatten());
-        }
+        let (_, told) = self.told.entry((Arc::as_ptr(resource).addr(), operation)).or_insert_with(|| {
+            let named = resource.attributes.iter().filter(|(name, _)| name != "service.name");
+            let facts = named.filter_map(|(name, value)| {
+                let key = vocabulary.key(AttributeScope::Resource, name);
+                text(&value.into(), |text| vocabulary.attribute(operation, key, text)).flatten()
+            });
+            (Arc::clone(resource), facts.collect())
+        });
+        out.extend_from_slice(told);
     }
 }
 
-/// What the tree needs of a span.
-fn light(view: &SpanView<'_>, resources: &mut Resources) -> Span {
+/// What the tree needs of a span. The tree moves it, and its flags tell where it was.
+fn light(view: &SpanView<'_>, place: usize, resources: &mut Resources) -> Span {
     Span {
         trace_id: view.trace_id,
         span_id: view.span_id,
         parent_span_id: view.parent,
         trace_state: String::new(),
-        flags: 0,
-        name: view.name().into_owned(),
+        flags: place as u32,
+        name: String::new(),
         kind: view.kind,
         start: view.start,
         end: view.end,

@@ -1,16 +1,17 @@
 //! Log lines of chosen traces as facts: their patterns, and the places in the code that they name.
 //!
 //! Lines that name the trace, and, of services that write none such, those that their containers wrote while its spans ran, if they
-//! are more likely its own than another's. That takes much more reading, so that it is done for few traces; those for which it
-//! would have to be done and is not count as not read.
+//! are more likely its own than another's. The first are read for many traces at once; the others take much more reading, so that
+//! it is done for few traces; those for which it would have to be done and is not count as not read.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parsers::pattern::Miner;
-use parsers::record::{LogRecord, Span, SpanId, TraceId, Workload};
+use parsers::record::{Labels, SpanId, TraceId, Workload};
 use query::QueryError;
 use rustc_hash::{FxHashMap, FxHashSet};
-use store::read::{LogRead, Matcher, TraceRead, Window};
+use store::read::{LogRead, LogView, Matcher, SpanView, TraceRead, Window};
 
 use super::code;
 use super::digest::{Digest, sort_once};
@@ -19,6 +20,9 @@ use super::vocabulary::{Fact, Vocabulary};
 use crate::workload_time::{self, OfferLimits};
 use crate::{JoinedLog, tree};
 
+/// Traces whose lines are read together: so many that blocks are read for several, and not so many that the time of one reading
+/// is the time of a question.
+const TOGETHER: usize = 400;
 /// Traces for which lines without an id are looked for.
 const MAX_OFFERS: usize = 200;
 /// Longest time for that.
@@ -31,6 +35,8 @@ const OFFER_LINES: usize = 2_000;
 const OFFER_BYTES: u64 = 4 << 20;
 /// Spans that ran beside them.
 const OFFER_SPANS: usize = 1_000;
+/// Streams of which it is remembered whose they are.
+const MAX_STREAMS: usize = 4_096;
 
 /// Reads lines, each trace once.
 pub(crate) struct Lines<'a> {
@@ -44,12 +50,87 @@ pub(crate) struct Lines<'a> {
     without_ids: Option<&'a dyn LogRead>,
     offers: usize,
     offers_took: Duration,
+    services: Services,
     /// Whether a service writes lines at all.
-    writes: FxHashMap<String, bool>,
+    writes: FxHashMap<u32, bool>,
     /// Lines that were read.
     pub(crate) read: u64,
     /// Whether time ended before all that were asked for were read.
     pub(crate) cut: bool,
+}
+
+/// Services by number.
+#[derive(Default)]
+struct Services {
+    names: Vec<String>,
+    by_name: FxHashMap<String, u32>,
+    /// By the address of the labels, which stay where they are as long as they are held here.
+    by_stream: FxHashMap<usize, (Arc<Labels>, Option<u32>)>,
+}
+
+impl Services {
+    fn number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.by_name.get(name) {
+            return *number;
+        }
+        let number = self.names.len() as u32;
+        self.names.push(name.to_owned());
+        self.by_name.insert(name.to_owned(), number);
+        number
+    }
+
+    /// Whose stream it is.
+    fn of(&mut self, labels: &Arc<Labels>) -> Option<u32> {
+        let address = Arc::as_ptr(labels).addr();
+        if let Some((_, known)) = self.by_stream.get(&address) {
+            return *known;
+        }
+        if self.by_stream.len() >= MAX_STREAMS {
+            self.by_stream.clear();
+        }
+        let workload = Workload::from_labels(labels);
+        let number = workload.service.or(workload.container).map(|name| self.number(&name));
+        self.by_stream.insert(address, (Arc::clone(labels), number));
+        number
+    }
+
+    fn name(&self, number: u32) -> &str {
+        self.names.get(number as usize).map_or("", |name| name)
+    }
+}
+
+/// What lines need to know of a span.
+#[derive(Debug, Clone, Copy)]
+struct Ran {
+    id: SpanId,
+    service: u32,
+    /// `None` if no digest has it.
+    operation: Option<u32>,
+    start: u64,
+    end: u64,
+}
+
+impl Ran {
+    fn of(view: &SpanView<'_>, services: &mut Services, vocabulary: &Vocabulary) -> Self {
+        Self {
+            id: view.span_id,
+            service: services.number(view.service()),
+            operation: vocabulary.known_or_other(view.service(), &view.name()),
+            start: view.start,
+            end: view.end,
+        }
+    }
+}
+
+/// One trace while its lines are read.
+struct Reading {
+    root: u32,
+    /// By id, once all are there.
+    spans: Vec<Ran>,
+    lines: usize,
+    facts: Vec<u32>,
+    /// Services that wrote lines with its id.
+    told: Vec<u32>,
 }
 
 impl<'a> Lines<'a> {
@@ -69,36 +150,45 @@ impl<'a> Lines<'a> {
             without_ids,
             offers: 0,
             offers_took: Duration::ZERO,
+            services: Services::default(),
             writes: FxHashMap::default(),
             read: 0,
             cut: false,
         }
     }
 
-    /// Adds what the lines of a trace say to its facts.
-    pub(crate) fn add(&mut self, digest: &mut Digest, vocabulary: &mut Vocabulary) -> Result<(), QueryError> {
-        if digest.lines_read {
-            return Ok(());
-        }
-        if !self.known.contains_key(&digest.trace) {
-            if Instant::now() >= self.until {
-                self.cut = true;
-                return Ok(());
-            }
-            let mut records = self.traces.trace(digest.trace, self.records)?;
-            // Lines of services that are not below the root are of no use here.
-            let services: FxHashSet<String> =
-                digest.cells.iter().map(|cell| vocabulary.named(cell.operation).service).collect();
-            let known = match self.offered(digest.trace, &services, &records.spans, &records.logs)? {
-                Some(offered) => {
-                    records.logs.extend(offered);
-                    Some(self.facts(&records.spans, &records.logs, digest.root, vocabulary))
+    /// Adds what the lines of these traces, by index, say to their facts, the first ones first.
+    pub(crate) fn add(
+        &mut self,
+        digests: &mut [Digest],
+        chosen: &[usize],
+        vocabulary: &mut Vocabulary,
+    ) -> Result<(), QueryError> {
+        for chosen in chosen.chunks(TOGETHER) {
+            let of = chosen.iter().filter_map(|index| digests.get(*index));
+            let unknown: Vec<&Digest> = of.filter(|d| !self.known.contains_key(&d.trace)).collect();
+            if !unknown.is_empty() {
+                if Instant::now() >= self.until {
+                    self.cut = true;
+                    return Ok(());
                 }
-                None => None,
-            };
-            self.known.insert(digest.trace, known);
+                self.look_up(&unknown, vocabulary)?;
+            }
+            for index in chosen {
+                if let Some(digest) = digests.get_mut(*index) {
+                    self.tell(digest, vocabulary);
+                }
+            }
         }
-        let Some(facts) = self.known.get(&digest.trace).and_then(Option::as_deref) else { return Ok(()) };
+        Ok(())
+    }
+
+    /// Adds what is known of a trace's lines to its facts.
+    fn tell(&self, digest: &mut Digest, vocabulary: &Vocabulary) {
+        let Some(facts) = self.known.get(&digest.trace).and_then(Option::as_deref) else { return };
+        if digest.lines_read {
+            return;
+        }
         // Below a span there are only the operations that are below it.
         let inside = |number: &u32| {
             let fact = vocabulary.facts().get(*number as usize);
@@ -108,32 +198,108 @@ impl<'a> Lines<'a> {
         digest.facts.extend(inside);
         sort_once(&mut digest.facts);
         digest.lines_read = true;
+    }
+
+    fn look_up(&mut self, digests: &[&Digest], vocabulary: &mut Vocabulary) -> Result<(), QueryError> {
+        let ids: Vec<TraceId> = digests.iter().map(|digest| digest.trace).collect();
+        let new = |digest: &&Digest| Reading {
+            root: digest.root,
+            spans: Vec::with_capacity(digest.cells.len()),
+            lines: 0,
+            facts: Vec::new(),
+            told: Vec::new(),
+        };
+        let mut readings: Vec<Reading> = digests.iter().map(new).collect();
+        let (traces, most) = (self.traces, self.records);
+        traces.spans_of(&ids, &mut |place, view| {
+            if let Some(reading) = readings.get_mut(place).filter(|reading| reading.spans.len() < most) {
+                reading.spans.push(Ran::of(view, &mut self.services, vocabulary));
+            }
+        })?;
+        for reading in &mut readings {
+            reading.spans.sort_by_key(|span| (span.id, span.start));
+        }
+        traces.lines_of(&ids, &mut |place, view| {
+            if let Some(reading) = readings.get_mut(place).filter(|reading| reading.lines < most) {
+                self.line(reading, view, vocabulary);
+            }
+        })?;
+        for (digest, mut reading) in digests.iter().zip(readings) {
+            let all = self.add_offered(digest, &mut reading, vocabulary)?;
+            sort_once(&mut reading.facts);
+            self.known.insert(digest.trace, all.then_some(reading.facts));
+        }
         Ok(())
     }
 
-    /// Lines without an id that are probably the trace's own, where it takes them to know its lines; `None` if they would have to
-    /// be looked for and are not.
-    fn offered(
+    /// Takes a line that names its trace.
+    fn line(&mut self, reading: &mut Reading, view: &LogView<'_>, vocabulary: &mut Vocabulary) {
+        reading.lines += 1;
+        let service = self.services.of(view.labels);
+        if let Some(service) = service.filter(|service| !reading.told.contains(service)) {
+            reading.told.push(service);
+        }
+        self.facts(reading, view, view.span_id, service, vocabulary);
+    }
+
+    fn facts(
         &mut self,
-        trace: TraceId,
-        services: &FxHashSet<String>,
-        spans: &[Span],
-        logs: &[LogRecord],
-    ) -> Result<Option<Vec<LogRecord>>, QueryError> {
-        let Some(without_ids) = self.without_ids else { return Ok(Some(Vec::new())) };
-        let told: FxHashSet<String> = logs.iter().filter_map(service).collect();
+        reading: &mut Reading,
+        view: &LogView<'_>,
+        span: Option<SpanId>,
+        service: Option<u32>,
+        vocabulary: &mut Vocabulary,
+    ) {
+        self.read += 1;
+        let named = span.and_then(|id| {
+            let first = reading.spans.partition_point(|span| span.id < id);
+            reading.spans.get(first).filter(|span| span.id == id)
+        });
+        let operation = match named.or_else(|| around(&reading.spans, service?, view.time)) {
+            Some(span) => span.operation,
+            None => Some(reading.root),
+        };
+        let mined = self.miner.add(view.line);
+        let Some(operation) = operation.filter(|_| reading.facts.len() < MAX_TRACE_FACTS) else { return };
+        if let Some(mined) = mined {
+            let pattern = mined.pattern as u32;
+            reading.facts.extend(vocabulary.fact(Fact::Pattern { operation, pattern }));
+        }
+        if let Some(place) = code::of_line(view).and_then(|place| vocabulary.value(&place.to_string())) {
+            reading.facts.extend(vocabulary.fact(Fact::Code { operation, place, from_line: true }));
+        }
+    }
+
+    /// Adds lines without an id that are probably the trace's own, where it takes them to know its lines; tells whether its lines
+    /// are known now.
+    fn add_offered(
+        &mut self,
+        digest: &Digest,
+        reading: &mut Reading,
+        vocabulary: &mut Vocabulary,
+    ) -> Result<bool, QueryError> {
+        let Some(without_ids) = self.without_ids else { return Ok(true) };
+        // Lines of services that are not below the root are of no use here.
+        let services: FxHashSet<u32> = digest
+            .cells
+            .iter()
+            .map(|cell| self.services.number(vocabulary.service(cell.operation)))
+            .filter(|service| !reading.told.contains(service))
+            .collect();
         let mut wanted = false;
-        for service in services.iter().filter(|service| !told.contains(*service)) {
+        for service in services {
             wanted |= self.writes(service, without_ids)?;
         }
         if !wanted {
-            return Ok(Some(Vec::new()));
+            return Ok(true);
         }
         if self.offers >= MAX_OFFERS || self.offers_took >= OFFER_TIME {
-            return Ok(None);
+            return Ok(false);
         }
         self.offers += 1;
-        let (began, nodes) = (Instant::now(), tree::build(spans.to_vec()).nodes);
+        let began = Instant::now();
+        let spans = self.traces.trace(digest.trace, self.records)?.spans;
+        let nodes = tree::build(spans).nodes;
         let limits = OfferLimits {
             lines: OFFER_LINES,
             scanned_bytes: OFFER_BYTES,
@@ -142,58 +308,27 @@ impl<'a> Lines<'a> {
             min_confidence: OFFER_CONFIDENCE,
             ..OfferLimits::default()
         };
-        let offer = workload_time::offer(self.traces, without_ids, trace, &nodes, &[], &limits)?;
+        let offer = workload_time::offer(self.traces, without_ids, digest.trace, &nodes, &[], &limits)?;
         self.offers_took += began.elapsed();
-        // A line of a span names it from here on.
-        let own = |log: JoinedLog| LogRecord { span_id: log.span_id.or(log.record.span_id), ..log.record };
-        Ok(Some(offer.lines.into_iter().map(own).collect()))
+        for JoinedLog { record, span_id, .. } in offer.lines {
+            let (view, service) = (LogView::from(&record), self.services.of(&record.labels));
+            self.facts(reading, &view, span_id.or(record.span_id), service, vocabulary);
+        }
+        Ok(true)
     }
 
     /// Whether there are lines of a service at all.
-    fn writes(&mut self, service: &str, logs: &dyn LogRead) -> Result<bool, QueryError> {
-        if let Some(known) = self.writes.get(service) {
+    fn writes(&mut self, service: u32, logs: &dyn LogRead) -> Result<bool, QueryError> {
+        if let Some(known) = self.writes.get(&service) {
             return Ok(*known);
         }
+        let name = self.services.name(service).to_owned();
         let mut found = false;
         for label in ["service_name", "container", "app"] {
-            found = found || !logs.streams(&[Matcher::equal(label, service)], Window::ALL)?.is_empty();
+            found = found || !logs.streams(&[Matcher::equal(label, &*name)], Window::ALL)?.is_empty();
         }
-        self.writes.insert(service.to_owned(), found);
+        self.writes.insert(service, found);
         Ok(found)
-    }
-
-    fn facts(
-        &mut self,
-        spans: &[Span],
-        logs: &[LogRecord],
-        root: u32,
-        vocabulary: &mut Vocabulary,
-    ) -> Vec<u32> {
-        let mut by_id: FxHashMap<SpanId, &Span> = FxHashMap::default();
-        for span in spans {
-            by_id.entry(span.span_id).or_insert(span);
-        }
-        let mut facts = Vec::new();
-        for record in logs {
-            self.read += 1;
-            let named = record.span_id.and_then(|id| by_id.get(&id).copied());
-            let operation = match named.or_else(|| around(spans, record)) {
-                Some(span) => vocabulary.operation(span.resource.service(), &span.name),
-                None => root,
-            };
-            if let Some(mined) = self.miner.add(&record.line) {
-                let pattern = mined.pattern as u32;
-                facts.extend(vocabulary.fact(Fact::Pattern { operation, pattern }));
-            }
-            if let Some(place) = code::of_line(record).and_then(|place| vocabulary.value(&place.to_string()))
-            {
-                facts.extend(vocabulary.fact(Fact::Code { operation, place, from_line: true }));
-            }
-            if facts.len() >= MAX_TRACE_FACTS {
-                break;
-            }
-        }
-        facts
     }
 
     /// A pattern as LogQL's `|>` reads it.
@@ -203,15 +338,7 @@ impl<'a> Lines<'a> {
 }
 
 /// The shortest span of the line's service that the line lies in.
-fn around<'a>(spans: &'a [Span], record: &LogRecord) -> Option<&'a Span> {
-    let service = service(record)?;
-    let inside = |span: &&Span| {
-        span.resource.service() == service && span.start <= record.time && record.time <= span.end
-    };
-    spans.iter().filter(inside).min_by_key(|span| span.duration())
-}
-
-fn service(record: &LogRecord) -> Option<String> {
-    let workload = Workload::from_labels(&record.labels);
-    workload.service.or(workload.container)
+fn around(spans: &[Ran], service: u32, time: u64) -> Option<&Ran> {
+    let inside = |span: &&Ran| span.service == service && span.start <= time && time <= span.end;
+    spans.iter().filter(inside).min_by_key(|span| span.end.saturating_sub(span.start))
 }

@@ -8,7 +8,7 @@ use query::QueryError;
 use query::traceql::{self, Limits, Query, Visitor};
 use store::read::{SpanView, TraceRead, Window};
 
-use super::digest::{Digest, GroupBy, Part, digest};
+use super::digest::{Digest, GroupBy, Part, Resources, digest};
 use super::vocabulary::Vocabulary;
 
 /// What is looked for, and how much of it.
@@ -40,8 +40,15 @@ pub(crate) fn collect(
     wanted: &Wanted<'_>,
     vocabulary: &mut Vocabulary,
 ) -> Result<Sample, QueryError> {
-    let mut collecting =
-        Collecting { wanted, vocabulary, kept: BTreeMap::new(), passed: false, matched: 0, oversize: 0 };
+    let mut collecting = Collecting {
+        wanted,
+        vocabulary,
+        resources: Resources::default(),
+        kept: BTreeMap::new(),
+        passed: false,
+        matched: 0,
+        oversize: 0,
+    };
     let visited = traceql::visit(wanted.query, traces, wanted.window, wanted.limits, &mut collecting)?;
     let Collecting { kept, passed, matched, oversize, .. } = collecting;
     let mut sample = Sample { matched, ..Sample::default() };
@@ -105,6 +112,7 @@ pub(crate) fn place(trace: TraceId) -> u64 {
 struct Collecting<'a, 'w> {
     wanted: &'a Wanted<'w>,
     vocabulary: &'a mut Vocabulary,
+    resources: Resources,
     kept: BTreeMap<(u64, u128), Digest>,
     /// Whether any was left out for its place.
     passed: bool,
@@ -127,7 +135,7 @@ impl Visitor for Collecting<'_, '_> {
             return ControlFlow::Continue(());
         }
         let part = if self.wanted.below { Part::Below(found) } else { Part::Whole };
-        let Some(digest) = digest(spans, part, self.wanted.by, self.vocabulary) else {
+        let Some(digest) = digest(spans, part, self.wanted.by, &mut self.resources, self.vocabulary) else {
             return ControlFlow::Continue(());
         };
         self.matched += 1;

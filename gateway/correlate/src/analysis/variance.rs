@@ -51,11 +51,8 @@ impl Population<'_> {
             chosen.extend(others.by_ref().take(SLOW_PART - 1));
         }
         let mut seen = FxHashSet::default();
-        for row in chosen.into_iter().filter(|row| seen.insert(*row)).take(most) {
-            if let Some(digest) = self.digests.get_mut(row) {
-                lines.add(digest, self.vocabulary)?;
-            }
-        }
+        let chosen: Vec<usize> = chosen.into_iter().filter(|row| seen.insert(*row)).take(most).collect();
+        lines.add(self.digests, &chosen, self.vocabulary)?;
         Ok(self.digests.iter().filter(|digest| digest.lines_read).count())
     }
 }

@@ -100,6 +100,16 @@ impl Vocabulary {
         self.by_name.get(service)?.get(name).copied()
     }
 
+    /// As [`Vocabulary::known`]; what came when there were too many is one that was met, too.
+    pub(crate) fn known_or_other(&self, service: &str, name: &str) -> Option<u32> {
+        self.known(service, name).or_else(|| self.known(OTHER, OTHER))
+    }
+
+    /// Whose operation it is.
+    pub(crate) fn service(&self, operation: u32) -> &str {
+        self.operations.get(operation as usize).map_or(OTHER, |operation| &operation.service)
+    }
+
     pub(crate) fn named(&self, operation: u32) -> Operation {
         let other = || Operation { service: OTHER.to_owned(), operation: OTHER.to_owned() };
         self.operations.get(operation as usize).cloned().unwrap_or_else(other)
@@ -139,6 +149,12 @@ impl Vocabulary {
         Some(number)
     }
 
+    /// Number of a value that was met.
+    fn known_value(&self, text: &str) -> Option<u32> {
+        let text = text.get(..text.floor_char_boundary(MAX_VALUE)).unwrap_or(text);
+        self.by_value.get(text).copied()
+    }
+
     /// Number of a fact; `None` if there are too many.
     pub(crate) fn fact(&mut self, fact: Fact) -> Option<u32> {
         if let Some(number) = self.by_fact.get(&fact) {
@@ -163,7 +179,15 @@ impl Vocabulary {
 
     /// The fact that an operation has an attribute of this value.
     pub(crate) fn attribute(&mut self, operation: u32, key: u32, value: &str) -> Option<u32> {
-        let value = self.value(value)?;
+        let full = self.distinct.get(&(operation, key)).is_some_and(|count| *count >= DEFAULT_VALUE_LIMIT);
+        let value = if full { self.known_value(value) } else { self.value(value) };
+        let Some(value) = value else {
+            // Of one that has too many values no more are kept.
+            if full {
+                self.crowded.insert(key);
+            }
+            return None;
+        };
         self.fact(Fact::Attribute { operation, key, value })
     }
 

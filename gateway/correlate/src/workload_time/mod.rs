@@ -31,6 +31,9 @@ const MIN_MARGIN: u64 = 500_000_000;
 const MAX_MARGIN: u64 = 5_000_000_000;
 /// A trace that lasts longer is no request whose lines could be told from others, ns.
 const MAX_LENGTH: u64 = 600_000_000_000;
+/// Bytes of spans that are read to see what ran before and after the trace, too: ten blocks, two thousandths of a second. Where it
+/// takes more, the place is busy, and the time of the trace alone says enough.
+const ROUND_BYTES: u64 = 1 << 20;
 /// Join by request id: a proxy's id of 16 digits and more is as good as a trace id, but applications copy it on.
 const BY_REQUEST_ID: f64 = 0.98;
 
@@ -188,9 +191,9 @@ pub(crate) fn offer(
         return Ok(offer);
     }
     let mut window = window;
-    let mut requests = running::read(traces, &trace, &found.written, window, limits)?;
+    let round = OfferLimits { span_bytes: limits.span_bytes.min(ROUND_BYTES), ..limits.clone() };
+    let mut requests = running::read(traces, &trace, &found.written, window, &round)?;
     if !requests.complete {
-        // In a busy place the time of the trace alone says enough.
         window = Window { start: first, end: last.saturating_add(1) };
         requests = running::read(traces, &trace, &found.written, window, limits)?;
     }

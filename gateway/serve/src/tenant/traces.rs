@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use parsers::record::{Resource, Span, TENANT, TENANT_LABEL, TraceId, Value, attribute};
 use store::read::{
-    Detail, Fate, ReadError, RunningSelect, ScanReport, SpanHint, SpanSelect, SpanView, TraceRead,
+    Detail, Fate, LogView, ReadError, RunningSelect, ScanReport, SpanHint, SpanSelect, SpanView, TraceRead,
     TraceRecords, TraceSelect, TraceVisitor, Window,
 };
 
@@ -46,6 +46,27 @@ impl TraceRead for Of {
         let mut spans = self.inner.trace_spans(id, detail, limit)?;
         spans.retain(|span| self.has(&span.resource));
         Ok(spans)
+    }
+
+    fn lines_of(&self, ids: &[TraceId], visit: &mut dyn FnMut(usize, &LogView<'_>)) -> Result<(), ReadError> {
+        self.inner.lines_of(ids, &mut |place, view| {
+            let tenant = view.metadata().find(|(name, _)| *name == TENANT);
+            if self.tenants.have(tenant.map(|(_, tenant)| tenant)) {
+                visit(place, view);
+            }
+        })
+    }
+
+    fn spans_of(
+        &self,
+        ids: &[TraceId],
+        visit: &mut dyn FnMut(usize, &SpanView<'_>),
+    ) -> Result<(), ReadError> {
+        self.inner.spans_of(ids, &mut |place, view| {
+            if self.has(view.resource()) {
+                visit(place, view);
+            }
+        })
     }
 
     fn running(

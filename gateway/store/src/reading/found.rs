@@ -51,7 +51,9 @@ impl<'a> Found<'a> {
     }
 
     fn is_ours(&self, bits: u128, spelling: parsers::record::Spelling) -> bool {
-        TraceId::new(bits, spelling).is_some_and(|id| id.matches(self.id).is_some())
+        // Of a block few are, and their low halves tell already.
+        bits as u64 == self.id.low64()
+            && TraceId::new(bits, spelling).is_some_and(|id| id.matches(self.id).is_some())
     }
 
     /// Takes a row, if it is of the trace.

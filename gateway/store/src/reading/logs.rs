@@ -107,9 +107,9 @@ impl LogRead for Store {
     }
 
     fn streams(&self, matchers: &[Matcher], window: Window) -> Result<Vec<Arc<Labels>>, ReadError> {
-        let (batches, segments) = self.inner().snapshot();
+        let (batches, segments) = self.inner().snapshot_within(Signal::Logs, window);
         let mut streams = BTreeSet::new();
-        for batch in &batches {
+        for (batch, _, _) in &batches {
             let used: HashSet<u32> =
                 batch.logs.rows.iter().filter(|r| window.contains(r.time)).map(|r| r.stream).collect();
             streams.extend(used.iter().filter_map(|s| batch.logs.streams.get(*s as usize)).cloned());
@@ -221,7 +221,7 @@ impl<'a> Scan<'a> {
                 (Vec::new(), of_trace, segments)
             }
             None => {
-                let (batches, segments) = inner.snapshot();
+                let (batches, segments) = inner.snapshot_within(Signal::Logs, select.window);
                 (batches, Vec::new(), segments)
             }
         };
@@ -248,10 +248,10 @@ impl<'a> Scan<'a> {
                 }
             }
         }
-        for batch in batches.into_iter().filter(|b| !b.logs.rows.is_empty()) {
-            let times = || batch.logs.rows.iter().map(|r| r.time);
-            let (first, last) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
-            add(Part::Head(batch), first, last);
+        for (batch, first, last) in batches {
+            if batch.logs.streams.iter().any(|labels| wanted(select, labels)) {
+                add(Part::Head(batch), first, last);
+            }
         }
         for (batch, rows) in of_trace {
             let times = || rows.iter().filter_map(|row| batch.logs.rows.get(*row as usize)).map(|r| r.time);
@@ -277,7 +277,11 @@ impl<'a> Scan<'a> {
                 return Some((batch, rows));
             }
             Part::Block(segment, block) => {
-                let batch = segment.logs(block, |block| self.choose(block));
+                let times = segment.footer.blocks.get(block).map(|block| (block.first, block.last));
+                let within = times.is_some_and(|(first, last)| {
+                    self.select.window.contains(first) && self.select.window.contains(last)
+                });
+                let batch = segment.logs(block, |block| self.choose(block, within));
                 let batch = self.inner.whole_block(&segment, block, batch).map(Arc::new);
                 self.report.damaged_blocks += u64::from(batch.is_none());
                 (batch?, self.mask.as_ref().is_some_and(|mask| mask.is_over(&segment)))
@@ -287,8 +291,9 @@ impl<'a> Scan<'a> {
         Some((batch, rows))
     }
 
-    /// Those records of a block that may be wanted: to look at its text costs less than to put lines together.
-    fn choose(&mut self, block: LogBlock<'_>) -> Result<LogBatch, Damaged> {
+    /// Those records of a block that may be wanted: to look at its text costs less than to put lines together. `within` says that
+    /// all of them lie in the window.
+    fn choose(&mut self, block: LogBlock<'_>, within: bool) -> Result<LogBatch, Damaged> {
         let text = block.text();
         if self.certain.iter().any(|needle| needle.find(text).is_none()) {
             self.report.records += block.records() as u64;
@@ -303,10 +308,11 @@ impl<'a> Scan<'a> {
             .into_iter()
             .chain(spelled_out.map(|(_, low64)| *low64))
             .collect();
-        if traces.is_empty() {
+        if traces.is_empty() && within {
             return block.all();
         }
-        block.only(|row| traces.iter().all(|low64| row.trace as u64 == *low64))
+        let window = self.select.window;
+        block.only(|row| window.contains(row.time) && traces.iter().all(|low64| row.trace as u64 == *low64))
     }
 
     fn in_order(

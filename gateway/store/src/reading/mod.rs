@@ -10,6 +10,7 @@ mod running;
 mod samples;
 mod sections;
 mod services;
+mod several;
 mod statistics;
 mod traces;
 mod visit;
@@ -24,8 +25,8 @@ use std::sync::{Arc, PoisonError};
 use parsers::record::Batch;
 
 use crate::codec::Damaged;
-use crate::head::Kind;
-use crate::read::Signal;
+use crate::head::{Kind, Timed};
+use crate::read::{Signal, Window};
 use crate::sampling::{Mask, Sampling};
 use crate::segment::Segment;
 use crate::store::Inner;
@@ -43,6 +44,14 @@ impl Inner {
         let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
         let frozen = view.frozen.iter().flat_map(|h| h.batches.iter().cloned());
         (frozen.chain(view.active.batches.iter().cloned()).collect(), view.segments.clone())
+    }
+
+    /// As [`Self::snapshot`], with those batches only that have records of a signal near a window.
+    fn snapshot_within(&self, signal: Signal, window: Window) -> (Vec<Timed>, Vec<Arc<Segment>>) {
+        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+        let heads = view.frozen.iter().map(|head| &**head).chain([&view.active]);
+        let batches = heads.flat_map(|head| head.within(signal, window)).collect();
+        (batches, view.segments.clone())
     }
 
     /// As [`Self::snapshot`], with what is not sealed of one trace only: batches with their log records of it.

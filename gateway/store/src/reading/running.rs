@@ -20,8 +20,8 @@ pub(super) fn running(
 ) -> bool {
     let inner = store.inner();
     let mask = inner.mask();
-    let (batches, segments) = inner.snapshot();
-    for batch in batches {
+    let (batches, segments) = inner.snapshot_within(Signal::Traces, select.window);
+    for (batch, _, _) in batches {
         if of_batch(batch, select, mask.as_ref(), visit).is_break() {
             return false;
         }

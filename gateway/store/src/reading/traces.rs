@@ -11,12 +11,12 @@ use parsers::record::{Batch, Span, TraceId};
 use super::found::Found;
 use super::running::running;
 use super::visit::visit;
-use super::{services, statistics};
+use super::{services, several, statistics};
 use crate::calls::Calls;
 use crate::expired;
 use crate::read::{
-    Detail, Fate, ReadError, RunningSelect, ScanReport, Signal, SpanSelect, SpanStatistics, SpanView,
-    TraceRead, TraceRecords, TraceSelect, TraceVisitor, Window,
+    Detail, Fate, LogView, ReadError, RunningSelect, ScanReport, Signal, SpanSelect, SpanStatistics,
+    SpanView, TraceRead, TraceRecords, TraceSelect, TraceVisitor, Window,
 };
 use crate::segment::Segment;
 use crate::store::Store;
@@ -52,6 +52,20 @@ impl TraceRead for Store {
             return Ok(Vec::new());
         }
         Ok(gather_detail(self, id, limit, detail, |signal| signal == Signal::Traces).spans)
+    }
+
+    fn lines_of(&self, ids: &[TraceId], visit: &mut dyn FnMut(usize, &LogView<'_>)) -> Result<(), ReadError> {
+        several::lines(self, ids, visit);
+        Ok(())
+    }
+
+    fn spans_of(
+        &self,
+        ids: &[TraceId],
+        visit: &mut dyn FnMut(usize, &SpanView<'_>),
+    ) -> Result<(), ReadError> {
+        several::spans(self, ids, visit);
+        Ok(())
     }
 
     fn sampled_out(&self, id: TraceId) -> Option<Fate> {

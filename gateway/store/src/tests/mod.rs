@@ -10,6 +10,7 @@ mod retention;
 mod running;
 mod samples;
 mod sampling;
+mod several;
 mod statistics;
 mod texts;
 mod visiting;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use parsers::record::{Labels, Severity};
+use parsers::record::{Labels, LogRecord, Severity};
 use proptest::prelude::*;
 
 use super::*;
@@ -63,7 +63,7 @@ fn metadata_goes_before_the_text() {
         source: None,
         rule: None,
     };
-    let of = |pairs: &[(&str, &str)]| of_line(&metadata(pairs)).map(|place| place.to_string());
+    let of = |pairs: &[(&str, &str)]| of_line(&(&metadata(pairs)).into()).map(|place| place.to_string());
     assert_eq!(of(&[("caller", "a/b.go:9")]).as_deref(), Some("a/b.go:9"));
     assert_eq!(of(&[("file", "b.py"), ("lineno", "3"), ("func", "f")]).as_deref(), Some("b.py:3\u{1f}f"));
     assert_eq!(of(&[("source", "stdout")]).as_deref(), Some("other.go:1"));

@@ -183,10 +183,8 @@ impl Analyst {
         lines: &mut Lines<'_>,
         vocabulary: &mut Vocabulary,
     ) -> Result<(), QueryError> {
-        for digest in digests.iter_mut().take(self.options.log_trace_limit / 2) {
-            lines.add(digest, vocabulary)?;
-        }
-        Ok(())
+        let chosen: Vec<usize> = (0..digests.len()).take(self.options.log_trace_limit / 2).collect();
+        lines.add(digests, &chosen, vocabulary)
     }
 }
 
