@@ -9,6 +9,7 @@ use store::read::{LogRead, MetricRead, ReadError, TraceRead, TraceRecords};
 
 use crate::absent::{self, absence};
 use crate::metrics::{self, Findings};
+use crate::outline::{Outline, Outlines};
 use crate::{
     AbsentReason, AbsentSignal, Answer, ClockOffset, CorrelateOptions, ExemplarSource, LabelMapping, Page,
     critical, incomplete, mention, page, seen, spellings, tree, workload_time,
@@ -21,6 +22,8 @@ pub struct Correlator {
     logs: Option<Arc<dyn LogRead>>,
     metrics: Option<Arc<dyn MetricRead>>,
     options: Arc<CorrelateOptions>,
+    /// Of large traces, by what this store has of them.
+    outlines: Outlines,
 }
 
 impl Correlator {
@@ -30,7 +33,7 @@ impl Correlator {
         metrics: Option<Arc<dyn MetricRead>>,
         options: CorrelateOptions,
     ) -> Self {
-        Self { store, logs: None, metrics, options: Arc::new(options) }
+        Self { store, logs: None, metrics, options: Arc::new(options), outlines: Outlines::default() }
     }
 
     /// Offers log lines of `logs` that have no id, too.
@@ -59,7 +62,7 @@ impl Correlator {
     /// The same joins over other sources.
     #[must_use]
     pub fn over(&self, store: Arc<dyn TraceRead>, metrics: Option<Arc<dyn MetricRead>>) -> Self {
-        Self { store, metrics, ..self.clone() }
+        Self { store, metrics, outlines: Outlines::default(), ..self.clone() }
     }
 
     /// Everything known of one trace, or the first part of it. Never fails: what could not be read is among [`Answer::absent`].
@@ -70,8 +73,9 @@ impl Correlator {
     /// As [`Correlator::answer`], some part of it. Metrics and links are on the first.
     pub async fn part(&self, id: TraceId, page: Page) -> Answer {
         let (store, logs, options) = (Arc::clone(&self.store), self.logs.clone(), Arc::clone(&self.options));
+        let outlines = self.outlines.clone();
         let read = move || {
-            let mut answer = join_stored(id, &*store, &page, &options);
+            let mut answer = join_stored(id, &*store, logs.as_deref(), &page, &options, &outlines);
             look_further(id, &mut answer, &*store, logs.as_deref(), &page, &options);
             answer
         };
@@ -80,7 +84,7 @@ impl Correlator {
             Err(error) => {
                 tracing::error!(%error, "reading a trace broke off");
                 let error = ReadError::Io(Arc::new(std::io::Error::other("reading broke off")));
-                join(id, Err(error), None, &page, &self.options)
+                join(id, Err(error), None, &page, &self.options).0
             }
         };
         match &self.metrics {
@@ -113,8 +117,23 @@ impl Correlator {
     }
 }
 
-fn join_stored(id: TraceId, store: &dyn TraceRead, page: &Page, options: &CorrelateOptions) -> Answer {
-    join(id, store.trace(id, page.limit), Some(store), page, options)
+fn join_stored(
+    id: TraceId,
+    store: &dyn TraceRead,
+    logs: Option<&dyn LogRead>,
+    page: &Page,
+    options: &CorrelateOptions,
+    outlines: &Outlines,
+) -> Answer {
+    let known = outlines.get(id).filter(|_| page.offset > 0 && store.sampled_out(id).is_none());
+    if let Some(outline) = known {
+        return page::later(store, logs, id, &outline, page, options.link_limit);
+    }
+    let (answer, outline) = join(id, store.trace(id, page.limit), Some(store), page, options);
+    if let Some(outline) = outline {
+        outlines.keep(id, outline);
+    }
+    answer
 }
 
 fn join(
@@ -123,7 +142,7 @@ fn join(
     store: Option<&dyn TraceRead>,
     page: &Page,
     options: &CorrelateOptions,
-) -> Answer {
+) -> (Answer, Option<Outline>) {
     let mut warnings = Vec::new();
     let (mut records, mut absent) = match read {
         Ok(records) => {
@@ -189,11 +208,30 @@ fn join(
         (seen::window(&tree.nodes, &logs, &exemplars), seen::services(&tree.nodes, &logs));
     let mut critical_path = critical::path(&tree.nodes);
     let mut nodes = tree.nodes;
-    let (total_spans, mut next) = (nodes.len(), None);
+    let mut answer = Answer {
+        trace_id,
+        spellings,
+        window,
+        services,
+        critical_path: Vec::new(),
+        spans: Vec::new(),
+        total_spans: nodes.len(),
+        next: None,
+        logs: Vec::new(),
+        mentions: Vec::new(),
+        exemplars: Vec::new(),
+        metrics: Vec::new(),
+        links: Vec::new(),
+        clocks: tree.clocks,
+        absent,
+        warnings,
+    };
+    let mut outline = None;
     if let Some(store) = part {
+        outline = Some(Outline::new(answer.clone(), &nodes, &critical_path));
         match page::cut(store, id, &mut nodes, &mut logs, page) {
-            Ok(more) => next = more,
-            Err(error) => warnings.push(format!("spans could not be read whole: {error}")),
+            Ok(more) => answer.next = more,
+            Err(error) => answer.warnings.push(format!("spans could not be read whole: {error}")),
         }
         critical_path.retain_mut(|segment| {
             let place = segment.node.checked_sub(page.offset).filter(|place| *place < nodes.len());
@@ -203,34 +241,13 @@ fn join(
         if page.offset > 0 {
             exemplars.clear();
         }
-        warnings.push(format!(
-            "this is a part: {} of {total_spans} spans, from the one after {}, with the lines under them",
-            nodes.len(),
-            page.offset
-        ));
+        answer.warnings.push(page::told(nodes.len(), answer.total_spans, page.offset));
     }
     let (links, cut) = seen::links(trace_id, &nodes, options.link_limit);
     if cut > 0 {
-        warnings.push(format!("{cut} links to other traces are left out"));
+        answer.warnings.push(format!("{cut} links to other traces are left out"));
     }
-    Answer {
-        trace_id,
-        spellings,
-        window,
-        services,
-        critical_path,
-        spans: nodes,
-        total_spans,
-        next,
-        logs,
-        mentions: Vec::new(),
-        exemplars,
-        metrics: Vec::new(),
-        links,
-        clocks: tree.clocks,
-        absent,
-        warnings,
-    }
+    (Answer { critical_path, spans: nodes, logs, exemplars, links, ..answer }, outline)
 }
 
 /// By how much which host is off, for people.

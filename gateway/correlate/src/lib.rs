@@ -15,6 +15,7 @@ mod mapping;
 mod mention;
 mod metrics;
 mod options;
+mod outline;
 mod page;
 mod patterns;
 mod pivot;

@@ -2,11 +2,13 @@
 //! not grow with the trace.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 
-use parsers::record::{Span, SpanId, TraceId};
-use store::read::{Detail, ReadError, TraceRead};
+use parsers::record::{LogRecord, Span, SpanId, TraceId};
+use store::read::{Detail, Direction, LogRead, LogSelect, ReadError, TraceRead, Window};
 
-use crate::{JoinedLog, SpanNode};
+use crate::outline::Outline;
+use crate::{Answer, JoinedLog, SpanNode, seen};
 
 /// Spans of a page, unless asked otherwise: some megabytes, and more than any page of others draws.
 pub const DEFAULT_PAGE: usize = 5_000;
@@ -65,6 +67,18 @@ pub(crate) fn cut(
     for node in nodes.iter_mut() {
         node.parent = node.parent.and_then(|parent| parent.checked_sub(page.offset));
     }
+    let ids = fill(store, id, nodes, page)?;
+    logs.retain(|log| log.span_id.map_or(page.offset == 0, |id| ids.contains(&id)));
+    Ok((end < all).then_some(end))
+}
+
+/// Reads the page's spans whole; gives their ids.
+fn fill(
+    store: &dyn TraceRead,
+    id: TraceId,
+    nodes: &mut [SpanNode],
+    page: &Page,
+) -> Result<HashSet<SpanId>, ReadError> {
     let ids: HashSet<SpanId> = nodes.iter().map(|node| node.span.span_id).collect();
     // Halves of one call share an id, so there may be a few more.
     let mut spans = store.trace_spans(id, Detail::Only(&ids), page.limit.saturating_mul(2))?;
@@ -81,6 +95,74 @@ pub(crate) fn cut(
             node.span = whole.clone();
         }
     }
-    logs.retain(|log| log.span_id.map_or(page.offset == 0, |id| ids.contains(&id)));
-    Ok((end < all).then_some(end))
+    Ok(ids)
+}
+
+/// A part after the first of a trace whose outline is known.
+pub(crate) fn later(
+    store: &dyn TraceRead,
+    logs: Option<&dyn LogRead>,
+    id: TraceId,
+    outline: &Outline,
+    page: &Page,
+    links: usize,
+) -> Answer {
+    let mut answer = outline.common.clone();
+    let (all, first) = (outline.len(), page.offset.min(outline.len()));
+    let end = first.saturating_add(page.limit).min(all);
+    let mut nodes = outline.nodes(first, end);
+    answer.critical_path = outline.path(&nodes, first);
+    for node in &mut nodes {
+        node.parent = node.parent.and_then(|parent| parent.checked_sub(first));
+    }
+    match fill(store, id, &mut nodes, page) {
+        Ok(ids) => match lines(store, logs, id, &ids, page.limit) {
+            Ok(lines) => answer.logs = seen::logs(id, lines, &nodes),
+            Err(error) => answer.warnings.push(format!("lines could not be read: {error}")),
+        },
+        Err(error) => answer.warnings.push(format!("spans could not be read whole: {error}")),
+    }
+    answer.warnings.push(told(nodes.len(), all, first));
+    let (links, cut) = seen::links(answer.trace_id, &nodes, links);
+    if cut > 0 {
+        answer.warnings.push(format!("{cut} links to other traces are left out"));
+    }
+    Answer { spans: nodes, next: (end < all).then_some(end), links, ..answer }
+}
+
+/// Lines of these spans, at most so many.
+fn lines(
+    store: &dyn TraceRead,
+    logs: Option<&dyn LogRead>,
+    id: TraceId,
+    spans: &HashSet<SpanId>,
+    limit: usize,
+) -> Result<Vec<LogRecord>, ReadError> {
+    let is_theirs = |record: &LogRecord| record.span_id.is_some_and(|id| spans.contains(&id));
+    let Some(logs) = logs else {
+        let mut records = store.trace(id, limit)?.logs;
+        records.retain(is_theirs);
+        return Ok(records);
+    };
+    let select = LogSelect {
+        matchers: Vec::new(),
+        window: Window::ALL,
+        direction: Direction::Forward,
+        trace: Some(id),
+        contains: Vec::new(),
+        mentions: None,
+    };
+    let mut found = Vec::new();
+    logs.scan_logs(&select, &mut |record| {
+        if is_theirs(&record) {
+            found.push(record);
+        }
+        if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(found)
+}
+
+/// What a reader is told of a part.
+pub(crate) fn told(spans: usize, all: usize, offset: usize) -> String {
+    format!("this is a part: {spans} of {all} spans, from the one after {offset}, with the lines under them")
 }

@@ -85,6 +85,7 @@ async fn main() -> Result<()> {
     bench.logs().await?;
     bench.traces(&traces).await?;
     bench.joins(start).await?;
+    bench.analyses().await?;
     bench.names().await?;
     // What came in has been merged by now.
     bench.by_id(&logs.sample, ", later").await?;
@@ -271,6 +272,21 @@ impl Bench {
             Ok(())
         };
         self.latencies("look-up: 8 spans, 20 lines, 10 of them without id", "p99 5 ms", MANY, look_up).await
+    }
+
+    /// Questions over all spans, or all lines.
+    async fn analyses(&self) -> Result<()> {
+        let (start, end) = (self.window.0.to_string(), self.window.1.to_string());
+        for (path, budget) in [
+            ("/api/v1/service-graph", "100 ms"),
+            ("/api/v1/analysis/variance?service=frontend", "1 s"),
+            ("/api/v1/patterns", "1 s"),
+            ("/api/v1/patterns?service=frontend", "1 s"),
+        ] {
+            let ask = async || self.get(path, &[("start", &start), ("end", &end)]).await.map(|_| ());
+            self.cost(path, budget, ask).await?;
+        }
+        Ok(())
     }
 
     async fn names(&self) -> Result<()> {

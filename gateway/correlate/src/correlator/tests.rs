@@ -1,8 +1,9 @@
 use std::ops::ControlFlow;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use parsers::record::{Exemplar, Labels, LogRecord, Sample, Series, Severity, Span, SpanId};
-use store::read::{Fate, ScanReport, Signal, SpanSelect, Window};
+use store::read::{Detail, Fate, ScanReport, Signal, SpanSelect, Window};
 
 use super::*;
 use crate::{Absence, JoinRule};
@@ -233,6 +234,47 @@ async fn the_parts_of_a_trace_make_the_whole() {
     assert_eq!(lines, 2);
     path.sort_unstable();
     assert_eq!(path, whole.critical_path.iter().map(|s| (s.start, s.span_id)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn only_the_first_part_of_a_trace_reads_all_of_it() {
+    struct Read(Stored, Arc<Mutex<Vec<&'static str>>>);
+    impl TraceRead for Read {
+        fn trace(&self, id: TraceId, limit: usize) -> Result<TraceRecords, ReadError> {
+            self.1.lock().unwrap().push("records");
+            self.0.trace(id, limit)
+        }
+        fn trace_spans(&self, id: TraceId, detail: Detail<'_>, limit: usize) -> Result<Vec<Span>, ReadError> {
+            self.1.lock().unwrap().push(if matches!(detail, Detail::Only(_)) { "some" } else { "outline" });
+            self.0.trace_spans(id, detail, limit)
+        }
+        fn scan_traces(
+            &self,
+            _: &SpanSelect,
+            _: &mut dyn FnMut(Vec<Span>) -> ControlFlow<()>,
+        ) -> Result<ScanReport, ReadError> {
+            Ok(ScanReport::default())
+        }
+        fn services(&self, _: Window) -> Result<Vec<(String, Vec<String>)>, ReadError> {
+            Ok(Vec::new())
+        }
+    }
+    let spans: Vec<Span> = (1..=30).map(|n| span(n, n / 2)).collect();
+    let (reads, records) = (Arc::default(), TraceRecords { spans, ..TraceRecords::default() });
+    let store = Read(Stored(Ok(records)), Arc::clone(&reads));
+    let logs = Arc::new(crate::world::World::default());
+    let correlator = Correlator::new(Arc::new(store), None, CorrelateOptions::default()).with_logs(logs);
+    let part = async |offset| correlator.part(long(), Page { offset, limit: 10, ..Page::default() }).await;
+    assert_eq!(part(0).await.next, Some(10));
+    assert_eq!(*reads.lock().unwrap(), ["records", "outline", "some"]);
+    assert_eq!((part(10).await.next, part(20).await.next), (Some(20), None));
+    assert_eq!(reads.lock().unwrap()[3..], ["some", "some"]);
+    // Whoever begins again sees what came meanwhile.
+    part(0).await;
+    assert_eq!(reads.lock().unwrap()[5..], ["records", "outline", "some"]);
+    // Nor does it take from others: over another store nothing is known.
+    let other = correlator.over(Arc::new(Stored(Ok(TraceRecords::default()))), None);
+    assert!(other.part(long(), Page { offset: 10, limit: 10, ..Page::default() }).await.spans.is_empty());
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use parsers::otlp::PeerKind;
 use rustc_hash::FxHashMap;
 
-use super::sheet::{Edge, EdgeKey, Examples, Half, Operation, OperationKey, Sheet, Text};
+use super::sheet::{Edge, EdgeKey, Examples, Half, MAX_HALVES, Operation, OperationKey, Sheet, Text};
 use super::{Connection, Sketch};
 use crate::codec::{Damaged, Input, Output};
 
@@ -124,7 +124,9 @@ impl Sheet {
             };
             sheet.edges.insert(EdgeKey { minute, client, server, connection }, edge);
         }
-        for _ in 0..input.count()? {
+        let callers = input.count()?;
+        sheet.callers.reserve(callers.min(MAX_HALVES));
+        for _ in 0..callers {
             let half = half_in(&mut input, text)?;
             sheet.callers.insert(half.key, half);
         }

@@ -18,7 +18,7 @@ const MAX_NAMES: u32 = 1000;
 /// Names of all kinds that a sheet holds.
 const MAX_TEXTS: usize = 200_000;
 /// Halves that wait; more count as those that never find theirs.
-const MAX_HALVES: usize = 200_000;
+pub(super) const MAX_HALVES: usize = 200_000;
 
 /// A name of the sheet.
 pub(super) type Text = u32;
@@ -268,6 +268,20 @@ impl Sheet {
 
     /// Adds another sheet. Halves find theirs at [`Sheet::pair_up`].
     pub(crate) fn merge(&mut self, other: &Self) {
+        self.add(other, |_| true);
+    }
+
+    /// Puts sheets together of which no more will come: a caller that no callee of them waits for counts at once.
+    pub(crate) fn merge_all(&mut self, sheets: &[Arc<Self>]) {
+        let awaited: FxHashSet<u64> =
+            sheets.iter().flat_map(|sheet| sheet.callees.iter().map(|callee| callee.key)).collect();
+        for sheet in sheets {
+            self.add(sheet, |key| awaited.contains(&key));
+        }
+    }
+
+    /// Adds another sheet, with those of its callers that are to wait; others count.
+    fn add(&mut self, other: &Self, waits: impl Fn(u64) -> bool) {
         let map: Vec<Text> = other.texts.list().iter().map(|text| self.texts.of(text)).collect();
         let text = |text: Text| map.get(text as usize).copied().unwrap_or_default();
         for (key, operation) in &other.operations {
@@ -295,7 +309,11 @@ impl Sheet {
             ..*half
         };
         for (key, caller) in &other.callers {
-            self.callers.insert(*key, half(caller));
+            if waits(*key) {
+                self.callers.insert(*key, half(caller));
+            } else if !caller.paired {
+                self.settle_caller(&half(caller));
+            }
         }
         self.callees.extend(other.callees.iter().map(half));
         for (minute, count) in &other.unpaired {

@@ -101,19 +101,18 @@ impl Inner {
             let heads: Vec<_> = heads.map(|head| (head.journals.0, head.batches.clone())).collect();
             (heads, view.segments.clone())
         };
-        let mut all = Sheet::within(minutes);
+        let mut sheets = self.sheets.of_heads(&heads);
         let mut damaged_blocks = 0;
         let touched = |segment: &&Arc<Segment>| {
             segment.name.signal == Signal::Traces && near.touches(segment.footer.first, segment.footer.last)
         };
         for segment in segments.iter().filter(touched) {
             let (sheet, damaged) = self.sheet(segment);
-            all.merge(&sheet);
+            sheets.push(sheet);
             damaged_blocks += damaged;
         }
-        for sheet in self.sheets.of_heads(&heads) {
-            all.merge(&sheet);
-        }
+        let mut all = Sheet::within(minutes);
+        all.merge_all(&sheets);
         Calls { damaged_blocks, ..all.into_calls(window) }
     }
 }
