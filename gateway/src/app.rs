@@ -21,7 +21,7 @@ use receive::otlp::{Otlp, OtlpOptions};
 use receive::remote_write::RemoteWrite;
 use receive::scrape::ScrapeOptions;
 use receive::zipkin::Zipkin;
-use store::read::{MetricRead, ReadError};
+use store::read::{Matcher, MetricRead, ReadError, SampleLimits, SeriesSamples, Window};
 use store::{Keep, Patterns, Retention, Store, StoreOptions, SyncPolicy};
 use tokio::signal::unix::Signal;
 use tokio::sync::watch;
@@ -449,5 +449,15 @@ impl serve::Forward for Forwarding {
         *response.status_mut() = answer.status;
         *response.headers_mut() = answer.headers;
         Ok(response)
+    }
+
+    async fn samples(
+        &self,
+        matchers: &[Matcher],
+        window: Window,
+        limits: SampleLimits,
+        tenants: Option<&str>,
+    ) -> Result<Vec<SeriesSamples>, ReadError> {
+        self.0.for_tenants(tenants).samples(matchers, window, limits).await
     }
 }

@@ -1,16 +1,17 @@
 //! The answers where no metrics server is configured: PromQL over the samples that are stored, and what labels they have.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use query::promql::{Limits, PromError, evaluate_instant, evaluate_range, parse, parse_selector};
+use query::promql::{Limits, Outcome, PromError, evaluate_instant, evaluate_range, parse, parse_selector};
 use serde_json::{Value, json};
-use store::read::{Matcher, Window};
+use store::read::{Matcher, SampleRead, Window};
 
 use super::error::Failure;
 use super::request::time;
-use super::result;
+use super::{result, targets};
 use crate::State;
 use crate::parameters::{Parameters, now};
 
@@ -18,6 +19,8 @@ use crate::parameters::{Parameters, now};
 const MILLI: u64 = 1_000_000;
 /// Longest time for a query: it ends before the request does, so that the client sees why.
 const QUERY_TIME: Duration = Duration::from_secs(25);
+/// What is said of an answer that is not whole.
+pub(super) const CUT: &str = "results truncated due to limit";
 /// Label sets, names or values of one answer where the client sets no limit: as many as Grafana asks for by itself.
 const NAMES: usize = 40_000;
 
@@ -28,17 +31,11 @@ pub(super) async fn answer(state: State, path: &str, parameters: Parameters) -> 
     let body = match name.as_str() {
         "query" | "query_range" => {
             let range = name == "query_range";
-            reads
-                .run(
-                    move || {
-                        if range { over_range(&state, &parameters) } else { instant(&state, &parameters) }
-                    },
-                )
-                .await??
+            reads.run(move || evaluate(&*state.samples, range, &parameters, &Remarks::default())).await??
         }
         "rules" => data(&json!({ "groups": [] })),
         "alerts" => data(&json!({ "alerts": [] })),
-        "targets" => data(&json!({ "activeTargets": [], "droppedTargets": [] })),
+        "targets" => data(&targets::targets(&state.scraping.targets(), parameters.get("state"))),
         "status/tsdb" => {
             reads.run(move || data(&result::statistics(&state.samples.series_statistics()))).await?
         }
@@ -46,15 +43,29 @@ pub(super) async fn answer(state: State, path: &str, parameters: Parameters) -> 
             "version": env!("CARGO_PKG_VERSION"), "revision": "", "branch": "", "buildUser": "", "buildDate": "",
             "goVersion": "",
         })),
-        "labels" | "series" | "metadata" => {
-            reads.run(move || described(&state, &name, &parameters)).await??
-        }
-        _ if name.starts_with("label/") && name.ends_with("/values") => {
-            reads.run(move || described(&state, &name, &parameters)).await??
+        _ if describes(&name) => {
+            reads
+                .run(move || Ok::<_, Failure>(described(&*state.samples, &name, &parameters)?.body()))
+                .await??
         }
         _ => return Err(Failure::Unknown(format!("/api/v1/{name}"))),
     };
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// Remarks on a query that are not the evaluation's own.
+pub(super) type Remarks = Mutex<Vec<String>>;
+
+/// `query` or `query_range`.
+pub(super) fn evaluate(
+    samples: &dyn SampleRead,
+    range: bool,
+    parameters: &Parameters,
+    remarks: &Remarks,
+) -> Result<String, Failure> {
+    let mut outcome = if range { over_range(samples, parameters) } else { instant(samples, parameters) }?;
+    outcome.warnings.append(&mut remarks.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(result::outcome(&outcome))
 }
 
 fn data(value: &Value) -> String {
@@ -72,14 +83,13 @@ fn limits(parameters: &Parameters) -> Result<Limits, Failure> {
     Ok(Limits { timeout, ..Limits::default() })
 }
 
-fn instant(state: &State, parameters: &Parameters) -> Result<String, Failure> {
+fn instant(samples: &dyn SampleRead, parameters: &Parameters) -> Result<Outcome, Failure> {
     let at = time(parameters, "time")?.unwrap_or_else(now);
     let expr = parse(parameters.get("query").unwrap_or_default())?;
-    let outcome = evaluate_instant(&expr, &*state.samples, (at / MILLI) as i64, &limits(parameters)?)?;
-    Ok(result::outcome(&outcome))
+    Ok(evaluate_instant(&expr, samples, (at / MILLI) as i64, &limits(parameters)?)?)
 }
 
-fn over_range(state: &State, parameters: &Parameters) -> Result<String, Failure> {
+fn over_range(samples: &dyn SampleRead, parameters: &Parameters) -> Result<Outcome, Failure> {
     let needed = |name: &str| -> Result<u64, Failure> {
         time(parameters, name)?.ok_or_else(|| bad(name, "cannot parse \"\" to a valid timestamp"))
     };
@@ -89,12 +99,46 @@ fn over_range(state: &State, parameters: &Parameters) -> Result<String, Failure>
     let expr = parse(parameters.get("query").unwrap_or_default())?;
     let times = ((start / MILLI) as i64, (end / MILLI) as i64);
     let step = Duration::from_nanos(step);
-    let outcome = evaluate_range(&expr, &*state.samples, times, step, &limits(parameters)?)?;
-    Ok(result::outcome(&outcome))
+    Ok(evaluate_range(&expr, samples, times, step, &limits(parameters)?)?)
+}
+
+/// Whether a part of the interface lists what there is.
+pub(super) fn describes(name: &str) -> bool {
+    matches!(name, "labels" | "series" | "metadata")
+        || name.starts_with("label/") && name.ends_with("/values")
+}
+
+/// What there is: a list, or families by their names, and how many entries there may be.
+pub(super) struct Described {
+    /// `data` of the answer.
+    pub(super) data: Value,
+    /// Of `data`.
+    pub(super) limit: usize,
+}
+
+impl Described {
+    /// The whole body. A list that is too long is cut, and says so.
+    pub(super) fn body(mut self) -> String {
+        let list = self.data.as_array_mut();
+        let cut = list.is_some_and(|list| {
+            let cut = list.len() > self.limit;
+            list.truncate(self.limit);
+            cut
+        });
+        let mut body = json!({ "status": "success", "data": self.data });
+        if let (true, Some(fields)) = (cut, body.as_object_mut()) {
+            fields.insert("warnings".to_owned(), json!([CUT]));
+        }
+        body.to_string()
+    }
 }
 
 /// `labels`, `label/…/values`, `series` and `metadata`.
-fn described(state: &State, name: &str, parameters: &Parameters) -> Result<String, Failure> {
+pub(super) fn described(
+    samples: &dyn SampleRead,
+    name: &str,
+    parameters: &Parameters,
+) -> Result<Described, Failure> {
     let start = time(parameters, "start")?.unwrap_or(0);
     let end = time(parameters, "end")?.unwrap_or(u64::MAX);
     let window = Window { start, end: end.saturating_add(1) };
@@ -106,12 +150,11 @@ fn described(state: &State, name: &str, parameters: &Parameters) -> Result<Strin
         .map(parse_selector)
         .collect::<Result<_, PromError>>()
         .map_err(|error| bad("match[]", &error.to_string()))?;
-    let samples = &*state.samples;
     if name == "metadata" {
         let wanted = parameters.get("metric");
-        return Ok(data(&result::metadata(&samples.metadata()?, wanted, limit)));
+        return Ok(Described { data: result::metadata(&samples.metadata()?, wanted, limit), limit });
     }
-    let mut list: Vec<Value> = if name == "series" {
+    let list: Vec<Value> = if name == "series" {
         if selectors.is_empty() {
             return Err(Failure::Bad("no match[] parameter provided".to_owned()));
         }
@@ -124,13 +167,7 @@ fn described(state: &State, name: &str, parameters: &Parameters) -> Result<Strin
         let label = unescaped(&percent_decoded(label));
         samples.label_values(&label, &selectors, window)?.into_iter().map(Value::from).collect()
     };
-    let cut = list.len() > limit;
-    list.truncate(limit);
-    let mut body = json!({ "status": "success", "data": list });
-    if let (true, Some(fields)) = (cut, body.as_object_mut()) {
-        fields.insert("warnings".to_owned(), json!(["results truncated due to limit"]));
-    }
-    Ok(body.to_string())
+    Ok(Described { data: list.into(), limit })
 }
 
 /// A part of a path, as it was before it was put there.

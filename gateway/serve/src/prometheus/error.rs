@@ -84,6 +84,15 @@ impl IntoResponse for Failure {
             Self::Read(refused @ ReadError::Refused { .. }) => {
                 error(StatusCode::BAD_REQUEST, "bad_data", &refused.to_string())
             }
+            Self::Read(failure @ ReadError::Timeout { .. }) => {
+                error(StatusCode::GATEWAY_TIMEOUT, "unavailable", &failure.to_string())
+            }
+            Self::Read(failure @ (ReadError::Unreachable { .. } | ReadError::BadAnswer { .. })) => {
+                error(StatusCode::BAD_GATEWAY, "unavailable", &failure.to_string())
+            }
+            Self::Read(failure @ ReadError::TooMany { .. }) => {
+                error(StatusCode::UNPROCESSABLE_ENTITY, "execution", &failure.to_string())
+            }
             Self::Read(failure) => {
                 tracing::error!(error = %failure, "metrics could not be read");
                 error(StatusCode::INTERNAL_SERVER_ERROR, "internal", "what is stored could not be read")

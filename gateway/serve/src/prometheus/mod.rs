@@ -3,10 +3,13 @@
 
 mod embedded;
 mod error;
+mod federate;
+mod merged;
 mod request;
 mod response;
 mod result;
 mod routes;
+mod targets;
 #[cfg(test)]
 mod tests;
 

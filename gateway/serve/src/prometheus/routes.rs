@@ -11,10 +11,11 @@ use axum::routing::{any, get};
 
 use super::error::{Failure, error};
 use super::request::ExemplarRequest;
-use super::{embedded, response};
+use super::{embedded, federate, merged, response};
 use crate::State;
 use crate::parameters::Parameters;
 use crate::tenant::Extract;
+use store::read::{Matcher, ReadError, SampleLimits, SeriesSamples, Window};
 
 /// Query strings and forms are short; Grafana's longest are some kilobytes.
 const FORM_LIMIT: usize = 1 << 20;
@@ -30,6 +31,16 @@ pub trait Forward: Send + Sync {
         headers: &HeaderMap,
         body: Bytes,
     ) -> Result<Response, ForwardFailure>;
+
+    /// The samples of its series as they are, of these tenants where that is said: what a query is evaluated over here that
+    /// also asks for series that are stored here.
+    async fn samples(
+        &self,
+        matchers: &[Matcher],
+        window: Window,
+        limits: SampleLimits,
+        tenants: Option<&str>,
+    ) -> Result<Vec<SeriesSamples>, ReadError>;
 }
 
 /// Why nothing came back.
@@ -46,6 +57,8 @@ pub(crate) fn routes() -> Router<State> {
     Router::new()
         .route("/prometheus/api/v1/query_exemplars", get(exemplars).post(exemplars))
         .route("/prometheus/api/v1/{*rest}", any(handle))
+        .route("/prometheus/federate", get(federate::federate))
+        .route("/federate", get(federate::federate))
 }
 
 async fn exemplars(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, Failure> {
@@ -76,8 +89,5 @@ async fn handle(Extract(state): Extract<State>, request: Request) -> Response {
             Err(refused) => error(refused.status(), "bad_data", "the parameters could not be read"),
         };
     };
-    match server.forward(parts.method, inner, &parts.headers, body).await {
-        Ok(response) => response,
-        Err(failure) => error(failure.status, "unavailable", &failure.detail),
-    }
+    merged::answer(state, server, merged::Asked { parts: &parts, inner, body }).await
 }

@@ -24,7 +24,7 @@ async fn without_a_server_the_health_query_is_two_and_the_exemplar_probe_empty()
 }
 
 /// Three counters and a gauge, a sample a minute from 1000 s on.
-struct Samples;
+pub(super) struct Samples;
 
 impl SampleRead for Samples {
     fn select(
@@ -101,6 +101,11 @@ async fn without_a_server_what_is_stored_answers() {
             "metadata?metric=g",
             StatusCode::OK,
             r#"{"data":{"g":[{"help":"","type":"gauge","unit":""}]},"status":"success"}"#,
+        ),
+        (
+            "status/tsdb",
+            StatusCode::OK,
+            r#"{"data":{"headStats":{"maxSeries":0,"maxTime":0,"minTime":0,"numLabelPairs":0,"numSeries":0},"labelValueCountByLabelName":[],"memoryInBytesByLabelName":[],"seriesCountByLabelValuePair":[],"seriesCountByMetricName":[]},"status":"success"}"#,
         ),
         ("rules", StatusCode::OK, r#"{"data":{"groups":[]},"status":"success"}"#),
         (
@@ -181,6 +186,16 @@ impl Forward for Echo {
         let mut response = Response::new(Body::from(text));
         *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
         Ok(response)
+    }
+
+    async fn samples(
+        &self,
+        _: &[Matcher],
+        _: Window,
+        _: SampleLimits,
+        _: Option<&str>,
+    ) -> Result<Vec<SeriesSamples>, ReadError> {
+        Ok(Vec::new())
     }
 }
 

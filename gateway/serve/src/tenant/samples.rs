@@ -56,6 +56,10 @@ impl SampleRead for Of<dyn SampleRead> {
         Ok(found)
     }
 
+    fn any(&self, matchers: &[Matcher], window: Window) -> Result<bool, ReadError> {
+        self.inner.any(&self.narrowed(matchers), window)
+    }
+
     /// Families of which the tenants have series.
     fn metadata(&self) -> Result<Vec<MetricMeta>, ReadError> {
         let mut said = self.inner.metadata()?;

@@ -41,6 +41,11 @@ pub trait SampleRead: Send + Sync {
     /// Label sets of series with samples in the window that meet any of the selectors, sorted; no selector means all.
     fn label_sets(&self, selectors: &[Vec<Matcher>], window: Window) -> Result<Vec<Arc<Labels>>, ReadError>;
 
+    /// Whether a series meets all matchers, and may have samples in the window.
+    fn any(&self, matchers: &[Matcher], window: Window) -> Result<bool, ReadError> {
+        Ok(!self.label_sets(&[matchers.to_vec()], window)?.is_empty())
+    }
+
     /// What senders said about families, sorted by name, each statement once.
     fn metadata(&self) -> Result<Vec<MetricMeta>, ReadError>;
 

@@ -108,6 +108,11 @@ impl SampleRead for Store {
         Ok(sets.into_iter().collect())
     }
 
+    fn any(&self, matchers: &[Matcher], window: Window) -> Result<bool, ReadError> {
+        Ok(self.inner().samples.any(matchers, window)?
+            || !self.earlier_sets(&[matchers.to_vec()], window)?.is_empty())
+    }
+
     fn label_names(&self, selectors: &[Vec<Matcher>], window: Window) -> Result<Vec<String>, ReadError> {
         let sets = self.earlier_sets(selectors, window)?;
         let names = sets.iter().flat_map(|set| set.iter().map(|(name, _)| name.to_owned()));

@@ -208,6 +208,26 @@ impl Samples {
         )
     }
 
+    /// Whether a segment or a head that touches a window has a series that meets all matchers.
+    pub(crate) fn any(&self, matchers: &[Matcher], window: Window) -> Result<bool, ReadError> {
+        let found = std::cell::Cell::new(false);
+        self.each(
+            window,
+            |indexed| {
+                found.set(found.get() || !resolve(&indexed.postings(&self.pages), matchers)?.is_empty());
+                Ok(())
+            },
+            |head| {
+                if !found.get() {
+                    let numbers = resolve(&head.index, matchers)?;
+                    found.set(numbers.iter().any(|number| is_in(head, *number, window)));
+                }
+                Ok(())
+            },
+        )?;
+        Ok(found.get())
+    }
+
     /// Adds the label sets of series with samples in a window that meet any of the selectors.
     pub(crate) fn label_sets(
         &self,
@@ -283,6 +303,14 @@ impl Samples {
             },
             |head| {
                 let symbols = head.index.symbols();
+                let held = head.held();
+                let inside = |time: Option<u64>| time.is_none_or(|time| window.contains(time));
+                if selectors.is_empty() && inside(held.oldest) && inside(held.newest) {
+                    // Series without samples are those whose journalling failed: they are few, and will have some.
+                    let each = head.index.each_pair();
+                    add(&mut each.map(|(name, value, _)| (name, value)));
+                    return Ok(());
+                }
                 for number in resolve_any(&head.index, selectors)? {
                     if is_in(head, number, window) {
                         let pairs = head.index.pairs(number).iter();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use parsers::record::{Batch, Labels, MetricBatch, MetricKind, MetricMeta, SampleRow};
 use proptest::prelude::*;
 
-use crate::read::{Matcher, SampleLimits, SampleRead, Window};
+use crate::read::{MatchOp, Matcher, SampleLimits, SampleRead, Window};
 use crate::samples::{LeftOut, SampleOptions};
 use crate::{Keep, Retention, Store, StoreOptions};
 
@@ -129,7 +129,17 @@ proptest! {
         }
         let start = 20_000 * DAY - 2 * HOUR + from * 60_000_000_000;
         for window in [Window::ALL, Window { start, end: start + long * 60_000_000_000 }] {
-            for matchers in [vec![], vec![Matcher::equal("job", "j1")]] {
+            let regex = |name: &str, pattern: &str| {
+                Matcher { name: name.into(), op: MatchOp::Regex(regex::Regex::new(pattern).unwrap()) }
+            };
+            let unequal = |name: &str, value: &str| Matcher { name: name.into(), op: MatchOp::NotEqual(value.into()) };
+            for matchers in [
+                vec![],
+                vec![Matcher::equal("job", "j1")],
+                vec![unequal("job", "j0"), regex("__name__", "^m[12]$")],
+                vec![regex("job", "^(j0|)$"), unequal("no_such", "x")],
+                vec![Matcher::equal("__name__", "m1"), Matcher::equal("no_such", "")],
+            ] {
                 let wanted = |labels: &&Labels| matchers.iter().all(|m| m.matches(labels));
                 let naive: Found = expected.iter().filter(|(labels, _)| wanted(labels)).map(|(labels, samples)| {
                     (labels.clone(), samples.iter().filter(|(t, _)| window.contains(**t)).map(|(t, v)| (*t, *v)).collect::<Vec<_>>())

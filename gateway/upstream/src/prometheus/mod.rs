@@ -6,6 +6,7 @@ mod cache;
 mod decode;
 mod forward;
 mod options;
+mod raw;
 mod request;
 
 use std::sync::Arc;

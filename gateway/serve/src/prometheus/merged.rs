@@ -1,0 +1,276 @@
+//! The answers where a metrics server is configured, and samples are stored here as well. A query for series of that server alone
+//! is handed on; one for series that Trefoil makes, or another that asks for stored series too, is evaluated here, over the
+//! samples of both. Lists of what there is are put together.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{FromRequest, Request};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use parsers::record::{Labels, MetricMeta};
+use query::promql::parse;
+use serde_json::{Value, json};
+use store::read::{MatchOp, Matcher, ReadError, SampleLimits, SampleRead, SeriesSamples, Window};
+use tokio::runtime::Handle;
+
+use super::embedded::{CUT, Described, Remarks, described, describes, evaluate};
+use super::error::{Failure, error};
+use super::routes::{Forward, ForwardFailure};
+use crate::State;
+use crate::parameters::Parameters;
+use crate::tenant;
+
+/// Names that only Trefoil gives: no other server's series are looked for.
+const MADE: [&str; 2] = ["traces_spanmetrics_", "traces_service_graph_"];
+/// Bytes of a list that is read to be added to: what a server may answer at most.
+const LIST_LIMIT: usize = 64 << 20;
+
+/// What is asked of the server.
+pub(super) struct Asked<'a> {
+    pub(super) parts: &'a Parts,
+    /// Path and query, from `/api/v1/` on.
+    pub(super) inner: &'a str,
+    pub(super) body: Bytes,
+}
+
+impl Asked<'_> {
+    async fn parameters(&self) -> Option<Parameters> {
+        let request = Request::from_parts(self.parts.clone(), Body::from(self.body.clone()));
+        Parameters::from_request(request, &()).await.ok()
+    }
+
+    async fn forward(&self, server: &dyn Forward) -> Result<Response, ForwardFailure> {
+        let (method, headers) = (self.parts.method.clone(), &self.parts.headers);
+        server.forward(method, self.inner, headers, self.body.clone()).await
+    }
+}
+
+fn failed(failure: &ForwardFailure) -> Response {
+    error(failure.status, "unavailable", &failure.detail)
+}
+
+/// Answers what is asked of `/prometheus/api/v1/…`.
+pub(super) async fn answer(state: State, server: Arc<dyn Forward>, asked: Asked<'_>) -> Response {
+    let path = asked.inner.split('?').next().unwrap_or_default();
+    let name = path.strip_prefix("/api/v1/").unwrap_or_default().to_owned();
+    let ours = match name.as_str() {
+        "query" | "query_range" => queried(&state, &server, &asked, name == "query_range").await,
+        _ if describes(&name) => return listed(&state, &*server, &asked, name).await,
+        _ => None,
+    };
+    match ours {
+        Some(Ok(body)) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        Some(Err(failure)) => failure.into_response(),
+        None => asked.forward(&*server).await.unwrap_or_else(|failure| failed(&failure)),
+    }
+}
+
+/// Where the series of a selector are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Here alone.
+    Ours,
+    /// There alone.
+    Theirs,
+    /// Some are here, others may be there.
+    Both,
+}
+
+impl Place {
+    fn of(samples: &dyn SampleRead, matchers: &[Matcher]) -> Result<Self, ReadError> {
+        if !samples.any(matchers, Window::ALL)? {
+            return Ok(Self::Theirs);
+        }
+        let made = |name: &str| MADE.iter().any(|prefix| name.starts_with(prefix));
+        let is_made = matchers
+            .iter()
+            .any(|m| m.name == "__name__" && matches!(&m.op, MatchOp::Equal(name) if made(name)));
+        Ok(if is_made { Self::Ours } else { Self::Both })
+    }
+}
+
+/// The answer to a query; `None` if it is the server's to give, in its own words.
+async fn queried(
+    state: &State,
+    server: &Arc<dyn Forward>,
+    asked: &Asked<'_>,
+    range: bool,
+) -> Option<Result<String, Failure>> {
+    let parameters = asked.parameters().await?;
+    let selectors = parse(parameters.get("query").unwrap_or_default()).ok()?.selectors();
+    let tenants = asked.parts.headers.get(tenant::HEADER).and_then(|value| value.to_str().ok());
+    let source = Merged {
+        ours: Arc::clone(&state.samples),
+        theirs: Arc::clone(server),
+        tenants: tenants.map(str::to_owned),
+        runtime: Handle::current(),
+        remarks: Remarks::default(),
+    };
+    let evaluated = state.reads.run(move || {
+        let mut all_theirs = true;
+        for matchers in &selectors {
+            all_theirs &= Place::of(&*source.ours, matchers)? == Place::Theirs;
+        }
+        if all_theirs {
+            return Ok(None);
+        }
+        evaluate(&source, range, &parameters, &source.remarks).map(Some)
+    });
+    match evaluated.await {
+        Ok(answered) => answered.transpose(),
+        Err(error) => Some(Err(error.into())),
+    }
+}
+
+/// The samples of both. Reading waits for the server, so it belongs on a thread for blocking work.
+struct Merged {
+    ours: Arc<dyn SampleRead>,
+    theirs: Arc<dyn Forward>,
+    tenants: Option<String>,
+    runtime: Handle,
+    remarks: Remarks,
+}
+
+impl SampleRead for Merged {
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        window: Window,
+        limits: SampleLimits,
+    ) -> Result<Vec<SeriesSamples>, ReadError> {
+        let place = Place::of(&*self.ours, matchers)?;
+        let ours = match place {
+            Place::Theirs => Vec::new(),
+            Place::Ours | Place::Both => self.ours.select(matchers, window, limits)?,
+        };
+        if place == Place::Ours {
+            return Ok(ours);
+        }
+        let held: usize = ours.iter().map(|series| series.samples.len()).sum();
+        let left = SampleLimits {
+            series: limits.series.saturating_sub(ours.len()),
+            samples: limits.samples.saturating_sub(held as u64),
+        };
+        let asked = self.theirs.samples(matchers, window, left, self.tenants.as_deref());
+        let theirs = match self.runtime.block_on(asked) {
+            Ok(theirs) => theirs,
+            // What is here is an answer; what is missing of it is said.
+            Err(error) if place == Place::Both && !matches!(error, ReadError::TooMany { .. }) => {
+                let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+                let remark = format!("series that are stored here alone: {error}");
+                if !remarks.contains(&remark) {
+                    remarks.push(remark);
+                }
+                Vec::new()
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(together(ours, theirs))
+    }
+
+    fn label_sets(&self, selectors: &[Vec<Matcher>], window: Window) -> Result<Vec<Arc<Labels>>, ReadError> {
+        self.ours.label_sets(selectors, window)
+    }
+
+    fn metadata(&self) -> Result<Vec<MetricMeta>, ReadError> {
+        self.ours.metadata()
+    }
+}
+
+/// Series of both by their labels. Of two samples of one time ours stays.
+fn together(ours: Vec<SeriesSamples>, theirs: Vec<SeriesSamples>) -> Vec<SeriesSamples> {
+    let mut all: BTreeMap<Arc<Labels>, SeriesSamples> =
+        ours.into_iter().map(|series| (Arc::clone(&series.labels), series)).collect();
+    for mut series in theirs {
+        let known = all.entry(Arc::clone(&series.labels)).or_insert_with(|| SeriesSamples {
+            labels: Arc::clone(&series.labels),
+            ..SeriesSamples::default()
+        });
+        known.samples.append(&mut series.samples);
+        known.samples.sort_by_key(|sample| sample.time);
+        known.samples.dedup_by_key(|sample| sample.time);
+        known.histograms.append(&mut series.histograms);
+        known.histograms.sort_by_key(|(time, _)| *time);
+        known.histograms.dedup_by_key(|(time, _)| *time);
+    }
+    all.into_values().collect()
+}
+
+/// What there is on the server, with what is only here.
+async fn listed(state: &State, server: &dyn Forward, asked: &Asked<'_>, name: String) -> Response {
+    let theirs = asked.forward(server).await;
+    let Some(parameters) = asked.parameters().await else {
+        return theirs.unwrap_or_else(|failure| failed(&failure));
+    };
+    let samples = Arc::clone(&state.samples);
+    let ours = state.reads.run(move || described(&*samples, &name, &parameters)).await;
+    // What is wrong with a question is said by the server.
+    let Ok(Ok(ours)) = ours else { return theirs.unwrap_or_else(|failure| failed(&failure)) };
+    let nothing = ours.data.as_array().is_some_and(Vec::is_empty)
+        || ours.data.as_object().is_some_and(serde_json::Map::is_empty);
+    let theirs = match theirs {
+        Ok(theirs) => theirs,
+        Err(failure) if nothing => return failed(&failure),
+        Err(failure) => {
+            let remark = format!("what is stored here alone: {}", failure.detail);
+            let body = json!({ "status": "success", "data": ours.data, "warnings": [remark] });
+            return ([(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response();
+        }
+    };
+    if nothing || theirs.status() != StatusCode::OK {
+        return theirs;
+    }
+    let (mut parts, body) = theirs.into_parts();
+    #[expect(clippy::disallowed_methods, reason = "this is the bounded reader: the limit is ours")]
+    let Ok(body) = to_bytes(body, LIST_LIMIT).await else {
+        let detail = format!("the server's answer broke off, or is over {LIST_LIMIT} bytes");
+        return error(StatusCode::BAD_GATEWAY, "unavailable", &detail);
+    };
+    let added = serde_json::from_slice(&body).ok().and_then(|theirs| add(theirs, ours));
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, added.map_or(Body::from(body), Body::from))
+}
+
+/// An answer with what of ours it lacks; `None` if that is nothing, or it is no answer of this kind.
+fn add(mut theirs: Value, ours: Described) -> Option<String> {
+    let limit = ours.limit;
+    let mut cut = false;
+    match (theirs.get_mut("data")?, ours.data) {
+        (Value::Array(list), Value::Array(ours)) => {
+            let known: std::collections::HashSet<String> = list.iter().map(Value::to_string).collect();
+            let new: Vec<Value> = ours.into_iter().filter(|one| !known.contains(&one.to_string())).collect();
+            if new.is_empty() {
+                return None;
+            }
+            list.extend(new);
+            list.sort_by_cached_key(|one| one.as_str().map_or_else(|| one.to_string(), str::to_owned));
+            cut = list.len() > limit;
+            list.truncate(limit);
+        }
+        (Value::Object(families), Value::Object(ours)) => {
+            let before = families.len();
+            for (name, said) in ours {
+                if families.len() < limit {
+                    families.entry(name).or_insert(said);
+                }
+            }
+            if families.len() == before {
+                return None;
+            }
+        }
+        _ => return None,
+    }
+    if cut {
+        let warnings = theirs.as_object_mut()?.entry("warnings").or_insert_with(|| json!([]));
+        if let Some(list) = warnings.as_array_mut().filter(|list| !list.contains(&json!(CUT))) {
+            list.push(json!(CUT));
+        }
+    }
+    Some(theirs.to_string())
+}
+
+#[cfg(test)]
+mod tests;
