@@ -322,18 +322,26 @@ async fn series_that_are_stored_here_and_those_of_the_server_are_one_to_who_asks
         ensure!(numbers(&answer)? == [expected] && answer.get("warnings").is_none(), "{query}: {answer}");
     }
     let names = scene.get("label/__name__/values", &[]).await?.ok_json()?;
-    let names: Vec<&str> = names["data"].as_array().context("a list")?.iter().filter_map(Value::as_str).collect();
+    let names: Vec<&str> =
+        names["data"].as_array().context("a list")?.iter().filter_map(Value::as_str).collect();
     ensure!(names.is_sorted() && names.contains(&"queue_wait_seconds_sum"), "{names:?}");
     ensure!(names.contains(&"mail_delay_seconds_sum"), "{names:?}");
-    let series = scene.get("series", &[("match[]", "{__name__=~\".+_delay_seconds_sum|up\"}")]).await?.ok_json()?;
+    let series =
+        scene.get("series", &[("match[]", "{__name__=~\".+_delay_seconds_sum|up\"}")]).await?.ok_json()?;
     let jobs: Vec<&str> =
         series["data"].as_array().context("a list")?.iter().filter_map(|one| one["job"].as_str()).collect();
     ensure!(jobs == ["mailer", "checkout"] || jobs == ["checkout", "mailer"], "{series}");
-    let federated = Scene::url(&format!("http://{}", scene.trefoil.main), "", &[("match[]", "{job=\"mailer\"}")])?;
+    let federated =
+        Scene::url(&format!("http://{}", scene.trefoil.main), "", &[("match[]", "{job=\"mailer\"}")])?;
     let federated = federated.replace("/api/v1/", "/federate");
     let text = scene.http.get(&federated).await?.text();
     ensure!(text.contains("# TYPE mail_delay_seconds_count untyped\nmail_delay_seconds_count{"), "{text}");
-    let open = scene.http.get_with(&federated, &[("accept", "application/openmetrics-text;version=1.0.0")]).await?;
-    ensure!(open.text().ends_with("# EOF\n") && open.content_type.starts_with("application/openmetrics"), "{}", open.text());
+    let open =
+        scene.http.get_with(&federated, &[("accept", "application/openmetrics-text;version=1.0.0")]).await?;
+    ensure!(
+        open.text().ends_with("# EOF\n") && open.content_type.starts_with("application/openmetrics"),
+        "{}",
+        open.text()
+    );
     scene.trefoil.stop().await
 }

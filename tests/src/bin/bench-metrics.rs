@@ -271,7 +271,11 @@ async fn crowd(dir: &Path, many: usize, now: u64) -> Result<()> {
     let begun = Instant::now();
     let program = Program::start(dir, &dir.join("none/*.log")).await?;
     let (wall, resident) = (begun.elapsed().as_secs_f64(), resident_memory(program.id()?)?);
-    println!("  after kill -9   open in {wall:.2} s, {} MB resident", resident / 1_000_000);
+    let cpu = program.cpu_seconds()?;
+    println!(
+        "  after kill -9   open in {wall:.2} s, {cpu:.2} s of CPU, {} MB resident",
+        resident / 1_000_000
+    );
     program.stop().await
 }
 

@@ -109,8 +109,8 @@ async fn what_is_the_servers_alone_is_handed_on_and_what_is_not_is_evaluated_her
         assert_eq!(asked(false, path).await, (StatusCode::OK, "theirs".to_owned()), "{path}");
     }
     // Both have the series of job x; the samples that are stored here come first where there are two.
-    assert_eq!(result(false, "query?query=b_total&time=1060").await, pairs(&[("theirs", "7"), ("x", "60")]));
-    assert_eq!(result(false, "query?query=b_total&time=1035").await, pairs(&[("theirs", "7"), ("x", "7")]));
+    assert_eq!(result(false, "query?query=b_total&time=1060").await, pairs(&[("x", "60"), ("theirs", "7")]));
+    assert_eq!(result(false, "query?query=b_total&time=1035").await, pairs(&[("x", "7"), ("theirs", "7")]));
     assert_eq!(
         result(false, "query?query=g * on () group_left () sum(c_total)&time=1120").await,
         pairs(&[("\"z\"", "840")])
