@@ -240,6 +240,7 @@ impl Prometheus {
         if let Some(tenants) = &self.tenants {
             asked = asked.header(request::TENANT_HEADER, &**tenants);
         }
+        asked = request::known(&inner.name, inner.options.credentials.as_ref(), asked)?;
         let failed = |error: &reqwest::Error| {
             if error.is_timeout() {
                 ReadError::Timeout { server: inner.name.clone(), after: inner.options.forward_timeout }
