@@ -5,6 +5,9 @@ use store::read::{MatchOp, Matcher, Mention};
 
 use super::syntax::*;
 
+/// Any value but none.
+const ANY: &str = ".+";
+
 /// Matchers of all selectors of a query, in its order.
 pub(super) fn selectors(node: &Node) -> Vec<Vec<Matcher>> {
     match node {
@@ -26,6 +29,8 @@ pub(super) fn matchers(query: &LogQuery) -> Vec<Matcher> {
         let op = match &matcher.test {
             TextTest::Equal(value) => MatchOp::Equal(value.clone()),
             TextTest::NotEqual(value) => MatchOp::NotEqual(value.clone()),
+            // What selects everything by a label, as each first query does, is not worth a program.
+            TextTest::Matches(expression) if expression.text == ANY => MatchOp::NotEqual(String::new()),
             TextTest::Matches(expression) => MatchOp::Regex(expression.regex.clone()),
             TextTest::NotMatches(expression) => MatchOp::NotRegex(expression.regex.clone()),
         };
