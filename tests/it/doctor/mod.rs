@@ -19,6 +19,8 @@ use faults::FAULTS;
 const SOON: Duration = Duration::from_mins(2);
 
 fn doorway() -> Doorway {
+    // An error says that another test was first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     Doorway::direct(Caller::default().of("").unwrap())
 }
 
@@ -85,7 +87,6 @@ async fn nothing_is_dead_in_what_is_generated_and_each_planted_fault_is_found() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_request_to_follow_it_says_so() -> Result<()> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let nobody =
         of_provisioning("datasources: [{name: Loki, uid: loki, type: loki, url: 'http://127.0.0.1:1'}]")?;
     let found = dead(&nobody).await;

@@ -103,7 +103,6 @@ async fn a_missing_token_and_a_certificate_that_nobody_trusts_are_told_apart() -
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_is_wrong_is_told() -> Result<()> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let answer = || async {
         let date = jiff::Timestamp::now() - jiff::SignedDuration::try_from(WRONG).unwrap_or_default();
         let date = date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
