@@ -48,10 +48,12 @@ pub(super) async fn everything(patient: &Patient<'_>, source: &DataSource) -> Op
     Some(format!("{{{name}=~\".+\"}}"))
 }
 
-/// Whether a Loki has lines of the request.
+/// Whether a Loki has lines of the request that its own service wrote: those of another would say nothing of the links beside it.
 pub(super) async fn has_lines(patient: &Patient<'_>, source: &DataSource, request: &Request) -> bool {
     let Some(streams) = everything(patient, source).await else { return false };
-    of_request(patient, source, &streams, request).await.is_ok_and(|found| !found.is_empty())
+    let Some(service) = request.tag("service.name") else { return false };
+    let own = |line: &Line| line.fields.iter().any(|(_, value)| value == service);
+    of_request(patient, source, &streams, request).await.is_ok_and(|found| found.iter().any(own))
 }
 
 /// Lines of the request: those that have its id as a field, else those that have it in their text.

@@ -38,7 +38,7 @@ impl Request {
 }
 
 /// Finds the request to follow: the one that was asked for, or the newest of the first data source that shows any. One without
-/// log lines is taken where no other has any, and one of Trefoil's own where there is no other at all.
+/// log lines of its own service is taken where no other has any, and one of Trefoil's own where there is no other at all.
 pub(super) async fn find(patient: &Patient<'_>, asked: Option<&str>) -> Result<Request, Finding> {
     let (mut tried, mut silent, mut own) = (Vec::new(), None, None);
     let logs: Vec<&DataSource> =
