@@ -1,6 +1,8 @@
 //! The command line: one function a command, each a page at most.
 #![allow(clippy::print_stdout, reason = "this module is what a person at a terminal talks to")]
 
+mod ask;
+mod question;
 mod trace;
 
 use std::io::{BufRead, IsTerminal, Write};
@@ -15,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access;
 use crate::app::App;
-use crate::caller::Caller;
 use crate::config::{self, Config, LoadError};
 use crate::{demo, doctor, parse_view, provision, reload};
 
@@ -80,9 +81,6 @@ enum Command {
     Trace {
         /// The trace id, in any spelling.
         id: String,
-        /// The answer as JSON, unchanged.
-        #[arg(long)]
-        json: bool,
         /// Spans that are shown at once; of a trace with more, how to go on is told.
         #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u16).range(1..))]
         limit: u16,
@@ -92,13 +90,11 @@ enum Command {
         /// Log lines without an id are shown from this confidence on, 0 to 1.
         #[arg(long)]
         min_confidence: Option<f64>,
-        /// The gateway to ask.
-        #[arg(long, env = "TREFOIL_URL", default_value = "http://127.0.0.1:8080")]
-        url: String,
-        /// Who asks it.
         #[command(flatten)]
-        caller: Caller,
+        asked: ask::Asked,
     },
+    #[command(flatten)]
+    Question(Box<question::Command>),
     /// Make a token for `access.tokens`: the token itself, for whoever is to have it, and its hash, for the configuration.
     Token,
     /// Follow one real request through every link that Grafana would offer, and say which is dead and what would mend it.
@@ -156,12 +152,13 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Convert { from: Tool::Promtail, file } => convert_promtail(&file),
         Command::Token => token(),
         Command::Doctor(arguments) => examine(&arguments),
-        Command::Trace { id, json, limit, cursor, min_confidence, url, caller } => {
+        Command::Trace { id, limit, cursor, min_confidence, asked } => {
             let mut query = vec![("limit", limit.to_string()), ("mentions", "true".to_owned())];
             query.extend(cursor.map(|cursor| ("cursor", cursor)));
             query.extend(min_confidence.map(|least| ("min_confidence", least.to_string())));
-            trace::show(&id, json, &url, &query, &caller)
+            trace::show(&id, &query, &asked)
         }
+        Command::Question(question) => question.run(),
         Command::Provision { reader: Reader::Grafana(arguments) } => provision_grafana(&arguments),
     }
 }

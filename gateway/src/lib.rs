@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod agent;
+mod answer_view;
 mod apm_keys;
 pub mod app;
 pub mod caller;
@@ -31,6 +32,7 @@ mod sources;
 mod span_metrics;
 mod stalled;
 pub mod telemetry;
+mod terminal;
 pub mod tls;
-pub mod trace_view;
+mod trace_view;
 mod unread;

@@ -14,7 +14,7 @@ use parsers::derived::{Derived, Deriver, Verdict};
 use parsers::record::ProblemKind;
 use parsers::stage::{Entry, Pipeline};
 
-use crate::trace_view::escape;
+use crate::terminal::escape;
 use stages::Watching;
 
 /// Characters of a line's text that are shown: enough to know it again.

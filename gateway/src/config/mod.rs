@@ -20,7 +20,7 @@ mod ship;
 pub mod stages;
 #[cfg(test)]
 mod tests;
-mod values;
+pub(crate) mod values;
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use parsers::record::format_rfc3339;
 use parsers::stage::{Entry, Fields, Metric, Output, Step};
 
-use crate::trace_view::escape;
+use crate::terminal::escape;
 
 /// Collects what the stages say and the lines that come out.
 pub(super) struct Watching<'a> {

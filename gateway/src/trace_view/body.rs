@@ -1,8 +1,10 @@
-//! Tolerant reading of the answer: a missing key reads as empty, a number may stand as a number or as a string.
+//! The answer, and what is asked of it more than once.
 
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
+
+use crate::terminal::{at, duration, list, nanos, text};
 
 /// The answer, and what is asked of it more than once.
 pub(super) struct Body<'a> {
@@ -86,58 +88,6 @@ pub(super) fn span_end(span: &Value) -> Option<i128> {
     Some(span_start(span)?.saturating_add(nanos(span, "duration_nano").unwrap_or(0)))
 }
 
-/// The value under a key; null if there is none.
-pub(super) fn at<'a>(value: &'a Value, key: &str) -> &'a Value {
-    value.get(key).unwrap_or(&Value::Null)
-}
-
-/// The text under a key; empty if there is none.
-pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    at(value, key).as_str().unwrap_or_default()
-}
-
-/// The list under a key; empty if there is none.
-pub(super) fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    at(value, key).as_array().map(Vec::as_slice).unwrap_or_default()
-}
-
-/// The first of these texts that says something.
-pub(super) fn first<'a>(texts: &[&'a str]) -> &'a str {
-    texts.iter().find(|text| !text.is_empty()).copied().unwrap_or_default()
-}
-
-/// Nanoseconds under a key.
-pub(super) fn nanos(value: &Value, key: &str) -> Option<i128> {
-    whole(at(value, key))
-}
-
-/// A whole number, written as one or as text.
-pub(super) fn whole(value: &Value) -> Option<i128> {
-    match value {
-        Value::String(digits) => digits.parse().ok(),
-        Value::Number(number) => number
-            .as_u64()
-            .map(i128::from)
-            .or_else(|| number.as_i64().map(i128::from))
-            .or_else(|| number.as_f64().map(|float| float as i128)),
-        _ => None,
-    }
-}
-
-/// A sample's value, written as a number or as text; `NaN` where it is neither.
-pub(super) fn float(value: &Value) -> f64 {
-    match value {
-        Value::Number(number) => number.as_f64().unwrap_or(f64::NAN),
-        Value::String(digits) => digits.parse().unwrap_or(f64::NAN),
-        _ => f64::NAN,
-    }
-}
-
-/// A count and what is counted: `1 span`, `2 spans`.
-pub(super) fn counted(count: i128, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
-}
-
 /// Whether a log line has no id of its own, and is here since it is probably of this trace.
 pub(super) fn is_offered(log: &Value) -> bool {
     matches!(text(at(log, "join"), "rule"), "workload_time" | "access_log")
@@ -157,21 +107,5 @@ pub(super) fn join_note(entry: &Value) -> String {
         ("" | "trace_id", _) => String::new(),
         (rule, Some(confidence)) => format!("[{rule} {confidence:.2}{by}]"),
         (rule, None) => format!("[{rule}{by}]"),
-    }
-}
-
-/// Nanoseconds in the unit that fits them; digits beyond those shown are dropped.
-pub(super) fn duration(nanos: i128) -> String {
-    let sign = if nanos < 0 { "-" } else { "" };
-    let size = nanos.unsigned_abs();
-    let tenths = |unit: u128, name: &str| format!("{sign}{}.{}{name}", size / unit, size % unit * 10 / unit);
-    let (seconds, minutes) = (size / 1_000_000_000, size / 60_000_000_000);
-    match size {
-        0..1_000 => format!("{sign}{size}ns"),
-        1_000..1_000_000 => tenths(1_000, "µs"),
-        1_000_000..1_000_000_000 => tenths(1_000_000, "ms"),
-        1_000_000_000..60_000_000_000 => tenths(1_000_000_000, "s"),
-        60_000_000_000..3_600_000_000_000 => format!("{sign}{minutes}m{:02}s", seconds % 60),
-        _ => format!("{sign}{}h{:02}m", minutes / 60, minutes % 60),
     }
 }

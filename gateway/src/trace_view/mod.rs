@@ -4,9 +4,7 @@
 //! for the answer and finding out how wide the terminal is happen elsewhere.
 
 mod body;
-mod page;
 mod sections;
-mod spark;
 #[cfg(test)]
 mod tests;
 mod waterfall;
@@ -14,20 +12,8 @@ mod waterfall;
 use serde_json::Value;
 
 use body::Body;
-use page::Page;
-pub(crate) use page::escape;
 
-/// Narrower terminals are written to as if they were this wide: ids would not fit.
-pub const MIN_WIDTH: usize = 40;
-
-/// How to write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RenderOptions {
-    /// Columns; no line is longer. Less than [`MIN_WIDTH`] counts as that.
-    pub width: usize,
-    /// Whether colours may be used. Nothing is told by colour alone.
-    pub color: bool,
-}
+use crate::terminal::{MIN_WIDTH, Page, RenderOptions};
 
 /// The body of `GET /api/v1/traces/{id}` as text, with a newline after each line. Total: keys that are missing or of another
 /// kind are left out. Control characters in what services wrote are shown escaped.

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::body::{
-    Body, at, counted, duration, first, float, is_offered, join_note, list, nanos, text, whole,
-};
-use super::page::{Page, Style, columns, escape, fit};
-use super::spark::{self, sparkline};
+use super::body::{Body, is_offered, join_note};
 use super::waterfall::log_line;
+use crate::terminal::{
+    Page, Style, at, columns, counted, duration, escape, first, fit, float, list, nanos, range, short,
+    sparkline, text, whole,
+};
 
 /// Columns of a label in the header: the longest one and two blanks.
 const LABEL: usize = 10;
@@ -123,7 +123,7 @@ pub(super) fn exemplars(body: &Body<'_>, page: &mut Page) {
     for exemplar in exemplars {
         let (series, labels) = (at(exemplar, "series"), at(exemplar, "labels"));
         let metric = first(&[text(exemplar, "metric"), text(series, "__name__"), text(labels, "__name__")]);
-        let value = spark::short(float(at(exemplar, "value")));
+        let value = short(float(at(exemplar, "value")));
         let span = text(exemplar, "span_id");
         let span = if span.is_empty() { String::new() } else { format!("span {span}") };
         let source = text(exemplar, "source");
@@ -163,10 +163,10 @@ pub(super) fn metrics(body: &Body<'_>, page: &mut Page) {
     for metric in metrics {
         let apart = told_apart(metric, metrics);
         let values: Vec<f64> = list(metric, "values").iter().map(sample).collect();
-        let range = match spark::range(&values) {
-            Some((low, high)) if low == high => format!("{} {}", spark::short(low), text(metric, "unit")),
+        let range = match range(&values) {
+            Some((low, high)) if low == high => format!("{} {}", short(low), text(metric, "unit")),
             Some((low, high)) => {
-                format!("{}..{} {}", spark::short(low), spark::short(high), text(metric, "unit"))
+                format!("{}..{} {}", short(low), short(high), text(metric, "unit"))
             }
             None => "no samples".to_owned(),
         };

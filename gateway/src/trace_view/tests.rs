@@ -1,9 +1,7 @@
 use serde_json::{Value, json};
 
-use super::body::duration;
-use super::page::columns;
-use super::spark::{short, sparkline};
-use super::{MIN_WIDTH, RenderOptions, escape, render};
+use super::render;
+use crate::terminal::{MIN_WIDTH, RenderOptions, columns, duration, escape, short, sparkline};
 
 fn plain(answer: &Value, width: usize) -> String {
     render(answer, &RenderOptions { width, color: false })

@@ -4,10 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::body::{
-    Body, at, duration, first, is_offered, join_note, list, nanos, span_end, span_start, text,
-};
-use super::page::{Page, Style, escape, fit};
+use super::body::{Body, is_offered, join_note, span_end, span_start};
+use crate::terminal::{Page, Style, at, duration, escape, first, fit, list, nanos, text};
 
 /// Columns of a duration: `1000.0ms` never occurs, `-59m59s` and `999.9µs` do.
 const DURATION: usize = 8;

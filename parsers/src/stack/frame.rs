@@ -5,7 +5,7 @@ use super::{Language, unnumbered};
 /// Longest frame that is kept, in bytes.
 const MAX_FRAME: usize = 300;
 
-fn bounded(mut text: String) -> String {
+pub(super) fn bounded(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(MAX_FRAME));
     text
 }
@@ -19,10 +19,10 @@ pub(super) fn language(call: &str) -> Language {
     match place {
         Some(place) => {
             let known = ["Native Method", "Unknown Source", "<generated>"];
-            let file = place.split(':').next().unwrap_or_default();
-            let jvm = [".java", ".kt", ".scala", ".groovy", ".clj"];
-            if known.contains(&place) || jvm.iter().any(|end| file.ends_with(end)) {
+            if known.contains(&place) {
                 Language::Java
+            } else if let Some(language) = of_file(unplaced(place)) {
+                language
             } else if has_position(place) || place == "<anonymous>" || place == "native" {
                 Language::Node
             } else {
@@ -31,6 +31,41 @@ pub(super) fn language(call: &str) -> Language {
         }
         None if has_position(call) || call.starts_with("async ") => Language::Node,
         None => Language::DotNet,
+    }
+}
+
+/// Whose source a file is, by its ending.
+fn of_file(file: &str) -> Option<Language> {
+    Some(match file.rsplit_once('.')?.1 {
+        "java" | "kt" | "kts" | "scala" | "groovy" | "clj" => Language::Java,
+        "py" | "pyx" | "pyc" => Language::Python,
+        "go" => Language::Go,
+        "js" | "mjs" | "cjs" | "jsx" | "ts" | "mts" | "cts" | "tsx" => Language::Node,
+        "cs" | "vb" | "fs" | "cshtml" | "razor" => Language::DotNet,
+        "rb" | "erb" | "rake" | "ru" => Language::Ruby,
+        "php" | "phtml" => Language::Php,
+        "rs" => Language::Rust,
+        _ => return None,
+    })
+}
+
+/// A place without the numbers of its line and column.
+fn unplaced(place: &str) -> &str {
+    let number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let stripped = |place| match str::rsplit_once(place, ':') {
+        Some((rest, last)) if number(last) => rest,
+        _ => place,
+    };
+    stripped(stripped(place))
+}
+
+/// `Cart.total (shop/cart.py:42)`, as agents write what has no such form of its own.
+pub(super) fn placed(call: &str) -> String {
+    match call.trim_end().strip_suffix(')').and_then(|call| call.rsplit_once('(')) {
+        Some((function, place)) => {
+            bounded(format!("{} ({})", function.trim_end(), library_path(unplaced(place))))
+        }
+        None => bounded(call.to_owned()),
     }
 }
 
@@ -51,9 +86,9 @@ pub(super) fn python(line: &str) -> Option<String> {
 }
 
 /// From where a package begins, wherever it is installed.
-fn library_path(path: &str) -> &str {
+pub(super) fn library_path(path: &str) -> &str {
     let path = path.strip_prefix("file://").unwrap_or(path);
-    for folder in ["site-packages/", "dist-packages/", "node_modules/"] {
+    for folder in ["site-packages/", "dist-packages/", "node_modules/", "/gems/", "/vendor/"] {
         if let Some((_, inside)) = path.rsplit_once(folder) {
             return inside;
         }
@@ -70,7 +105,7 @@ pub(super) fn go(line: &str) -> Option<String> {
     if line.starts_with(['\t', ' ']) {
         return None;
     }
-    let (function, _) = line.rsplit_once('(')?;
+    let function = line.rsplit_once('(')?.0.trim_end();
     let own = ["runtime.", "runtime/debug."];
     if function == "panic" || own.iter().any(|start| function.starts_with(start)) || function.is_empty() {
         return None;
@@ -85,7 +120,7 @@ pub(super) fn go(line: &str) -> Option<String> {
 
 /// `java.base/java.util.ArrayList.forEach(ArrayList.java:1511)`
 pub(super) fn java(call: &str) -> String {
-    let call = call.split('(').next().unwrap_or_default();
+    let call = call.split('(').next().unwrap_or_default().trim_end();
     // `Bar$$Lambda$14/0x0000000800c03000.run`
     let whole = match call.split_once("$$Lambda") {
         Some((class, rest)) => {
@@ -132,18 +167,14 @@ pub(super) fn node(call: &str) -> String {
         Some((function, place)) => (function, place.trim_end_matches(')')),
         None => ("<anonymous>", call),
     };
-    let file = if has_position(place) {
-        place.rsplit_once(':').and_then(|(rest, _)| rest.rsplit_once(':')).map_or(place, |(file, _)| file)
-    } else {
-        place
-    };
+    let file = unplaced(place);
     bounded(format!("{function} ({})", library_path(file)))
 }
 
 /// `Shop.Orders.Handler.<Place>d__5.MoveNext() in /src/Handler.cs:line 42`
 pub(super) fn dotnet(call: &str) -> String {
     let function = call.split_once(" in ").map_or(call, |(function, _)| function);
-    let function = function.split('(').next().unwrap_or_default();
+    let function = function.split('(').next().unwrap_or_default().trim_end();
     let mut out = String::with_capacity(function.len());
     // What the compiler puts behind `<Place>` numbers the methods that it makes; so do back-ticks the parameters of types.
     let (mut skipping, mut brackets) = (false, 0u32);

@@ -2,9 +2,13 @@
 //! occurrences of one fault read alike. What differs between them is taken out: numbers of lines, addresses, numbers of lambdas
 //! and of classes made at run time.
 //!
-//! Java, Python, Go, Node and .NET are known. Which lines belong to one record is decided elsewhere.
+//! Java, Python, Go, Node, .NET, Ruby, PHP and Rust are known, each as its runtime writes it, and as agents do that write all of
+//! them alike (`at function (file:line)`), by the names of their files. Which lines belong to one record is decided elsewhere.
 
 mod frame;
+mod php;
+mod ruby;
+mod rust;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +40,12 @@ pub enum Language {
     Node,
     /// .NET.
     DotNet,
+    /// Ruby.
+    Ruby,
+    /// PHP.
+    Php,
+    /// Rust.
+    Rust,
 }
 
 impl Language {
@@ -47,6 +57,9 @@ impl Language {
             Self::Go => "go",
             Self::Node => "node",
             Self::DotNet => "dotnet",
+            Self::Ruby => "ruby",
+            Self::Php => "php",
+            Self::Rust => "rust",
         }
     }
 }
@@ -56,7 +69,7 @@ impl Language {
 pub struct Stack {
     /// Who wrote it.
     pub language: Language,
-    /// The exception's class; of Go `panic`, or `runtime error`. Empty where the text holds frames alone.
+    /// The exception's class; of Go and Rust `panic`, of Go also `runtime error`. Empty where the text holds frames alone.
     pub kind: String,
     /// What was said, shortened.
     pub message: String,
@@ -81,7 +94,9 @@ pub fn find(line: &[u8]) -> Option<Stack> {
 
 /// A cheap look before a close one.
 fn holds_frames(text: &[u8]) -> bool {
-    ["at ", "Traceback (", "goroutine "].iter().any(|words| memmem::find(text, words.as_bytes()).is_some())
+    ["at ", "Traceback (", "goroutine ", ruby::MARK, php::MARK]
+        .iter()
+        .any(|words| memmem::find(text, words.as_bytes()).is_some())
 }
 
 /// Texts in quotes that have line breaks in them.
@@ -146,10 +161,12 @@ pub fn parse(text: &str) -> Option<Stack> {
     if let Some(at) = text.rfind(TRACEBACK) {
         return text.get(at + TRACEBACK.len()..).and_then(python);
     }
-    if let Some(at) = text.find("goroutine ") {
-        return go(text, at);
-    }
-    at_frames(text)
+    let holds = |words: &str| memmem::find(text.as_bytes(), words.as_bytes());
+    let of_go = holds("goroutine ").and_then(|at| go(text, at));
+    let of_rust = || holds(rust::MARK).and_then(|_| rust::parse(text));
+    let of_php = || holds(php::MARK).and_then(|_| php::parse(text));
+    let of_ruby = || holds(ruby::MARK).and_then(|_| ruby::parse(text));
+    of_go.or_else(of_rust).or_else(of_php).or_else(|| at_frames(text)).or_else(of_ruby)
 }
 
 /// Frames, then the line that names the exception.
@@ -205,7 +222,7 @@ fn go(text: &str, goroutine: usize) -> Option<Stack> {
     (!frames.is_empty()).then_some(Stack { language: Language::Go, kind, message, cause: None, frames })
 }
 
-/// Java, Node and .NET write `at` before each frame.
+/// Java, Node and .NET write `at` before each frame, and so do agents of any language.
 fn at_frames(text: &str) -> Option<Stack> {
     let lines: Vec<&str> = text.lines().collect();
     let is_frame = |line: &&str| line.trim_start().starts_with("at ") && line.starts_with([' ', '\t']);
@@ -220,12 +237,15 @@ fn at_frames(text: &str) -> Option<Stack> {
             }
             break;
         };
-        let of = *language.get_or_insert_with(|| frame::language(call));
-        frames.push(match of {
-            Language::Java => frame::java(call),
-            Language::Node => frame::node(call),
-            _ => frame::dotnet(call),
-        });
+        match *language.get_or_insert_with(|| frame::language(call)) {
+            Language::Java => frames.push(frame::java(call)),
+            Language::Node => frames.push(frame::node(call)),
+            Language::DotNet => frames.push(frame::dotnet(call)),
+            Language::Go => frames.extend(frame::go(call)),
+            Language::Python | Language::Ruby | Language::Php | Language::Rust => {
+                frames.push(frame::placed(call));
+            }
+        }
         if frames.len() == MAX_FRAMES {
             break;
         }

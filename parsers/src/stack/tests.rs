@@ -116,10 +116,114 @@ fn each_languages_exception_and_functions_are_read_without_what_changes() {
 
 #[test]
 fn a_stack_that_is_escaped_in_a_field_is_the_same_one() {
-    for text in [JAVA, PYTHON, GO, NODE, DOTNET] {
+    for text in [JAVA, PYTHON, GO, NODE, DOTNET, RUBY, RAILS, PHP, RUST] {
         let field = serde_json::to_string(text).unwrap();
         let json = format!(r#"{{"level":"error","msg":"it \"failed\"","stack":{field},"n":1}}"#);
         assert_eq!(find(json.as_bytes()), find(text.as_bytes()), "{json}");
+    }
+}
+
+const RUBY: &str = "app/models/cart.rb:42:in 'Shop::Cart#total': no stock of 7 (Shop::OutOfStock)
+\tfrom app/controllers/orders_controller.rb:12:in 'block in OrdersController#create'
+\tfrom /usr/local/bundle/gems/rack-3.1.8/lib/rack/builder.rb:277:in 'call'
+\tfrom app/views/cart.html.erb:3:in '_app_views_cart_html_erb___2957_24080'";
+
+const RAILS: &str = "[d1f] ActiveRecord::RecordNotFound (Couldn't find Cart with id=7):
+
+app/models/cart.rb:9:in `find!'
+app/controllers/carts_controller.rb:5:in `show'";
+
+const PHP: &str = "PHP Fatal error:  Uncaught Shop\\OutOfStock: no stock of 7 in /app/src/Cart.php:42
+Stack trace:
+#0 /app/src/Api.php(12): Shop\\Cart->total(7, 'abc')
+#1 [internal function]: Shop\\Api->handle(Object(Request))
+#2 /app/vendor/slim/slim/App.php(199): call_user_func(Array)
+#3 {main}
+  thrown in /app/src/Cart.php on line 42";
+
+const RUST: &str = "thread 'worker-3' panicked at src/cart.rs:42:9:
+index out of bounds: the len is 3 but the index is 5
+stack backtrace:
+   0: rust_begin_unwind
+             at /rustc/9fc6b43/library/std/src/panicking.rs:665:5
+   1: core::panicking::panic_fmt
+   2: shop::cart::Cart::total::h0123456789abcdef
+             at ./src/cart.rs:42:9
+   3: <shop::api::Api as tower::Service>::call";
+
+#[test]
+fn ruby_php_and_rust_are_read_as_their_runtimes_write_them() {
+    let all = |text: &str| {
+        let stack = of(text);
+        (stack.language, stack.kind, stack.message, stack.frames.join(" | "))
+    };
+    let wanted = |language, kind: &str, message: &str, frames: &str| {
+        (language, kind.to_owned(), message.to_owned(), frames.to_owned())
+    };
+    assert_eq!(
+        all(RUBY),
+        wanted(
+            Language::Ruby,
+            "Shop::OutOfStock",
+            "no stock of 7",
+            "Shop::Cart#total (app/models/cart.rb) | \
+             block in OrdersController#create (app/controllers/orders_controller.rb) | \
+             call (rack-3.1.8/lib/rack/builder.rb) | _app_views_cart_html_erb (app/views/cart.html.erb)"
+        )
+    );
+    assert_eq!(
+        all(RAILS),
+        wanted(
+            Language::Ruby,
+            "ActiveRecord::RecordNotFound",
+            "Couldn't find Cart with id=7",
+            "find! (app/models/cart.rb) | show (app/controllers/carts_controller.rb)"
+        )
+    );
+    assert_eq!(
+        all(PHP),
+        wanted(
+            Language::Php,
+            "Shop\\OutOfStock",
+            "no stock of 7",
+            "Shop\\Cart->total (/app/src/Api.php) | Shop\\Api->handle | call_user_func (slim/slim/App.php) | {main}"
+        )
+    );
+    assert_eq!(
+        all(RUST),
+        wanted(
+            Language::Rust,
+            "panic",
+            "index out of bounds: the len is 3 but the index is 5",
+            "shop::cart::Cart::total | <shop::api::Api as tower::Service>::call"
+        )
+    );
+    let bare = parse("thread 'main' panicked at src/main.rs:2:5:\nno").unwrap();
+    assert_eq!((bare.frames, bare.message), (vec!["(src/main.rs)".to_owned()], "no".to_owned()));
+}
+
+#[test]
+fn what_agents_write_alike_is_told_apart_by_the_files() {
+    for (language, frame, kept) in [
+        (Language::Python, "buy (shop/views.py:3)", "buy (shop/views.py)"),
+        (
+            Language::Python,
+            "get (/usr/lib/python3.12/site-packages/django/base.py:181)",
+            "get (django/base.py)",
+        ),
+        (Language::Java, "com.shop.Cart.lambda$total$3 (Cart.java:42)", "com.shop.Cart.lambda$total"),
+        (Language::Java, "com.shop.Cart.total (Unknown Source)", "com.shop.Cart.total"),
+        (Language::Go, "main.(*Cart).Total.func1 (cart.go:12)", "main.(*Cart).Total.func"),
+        (Language::Node, "Cart.total (lib/cart.js:10)", "Cart.total (lib/cart.js)"),
+        (Language::Node, "Cart.total (src/cart.ts:10:5)", "Cart.total (src/cart.ts)"),
+        (Language::Ruby, "total (app/models/cart.rb:9)", "total (app/models/cart.rb)"),
+        (Language::Php, "Shop\\Cart.total (src/Cart.php:9)", "Shop\\Cart.total (src/Cart.php)"),
+        (Language::DotNet, "Shop.Orders.Place (Orders.cs:9)", "Shop.Orders.Place"),
+        (Language::DotNet, "Shop.Orders.Place()", "Shop.Orders.Place"),
+        (Language::Rust, "shop::cart::total (src/cart.rs:9)", "shop::cart::total (src/cart.rs)"),
+    ] {
+        let stack = parse(&format!("at {frame}\nat {frame}\n")).unwrap();
+        assert_eq!((stack.language, stack.frames), (language, vec![kept.to_owned(); 2]), "{frame}");
     }
 }
 
@@ -139,6 +243,9 @@ fn other_lines_hold_no_stack() {
         r#"{"msg":"look at\nthis"}"#,
         "\"main\" #1 prio=5\n\tat java.lang.Object.wait(Native Method)",
         "goroutine pool\nis empty",
+        "#0 0x00007f in main ()\n#1 {main}",
+        "12:in 'all': 7\nwords",
+        "the guard panicked at the gate\nand ran",
         "",
     ] {
         assert_eq!(find(line.as_bytes()), None, "{line:?}");
@@ -153,8 +260,8 @@ proptest! {
     }
 
     #[test]
-    fn pieces_of_stacks_in_any_order_are_read(pieces in prop::collection::vec((0usize..5, 0usize..400, 0usize..200), 0..8)) {
-        let all = [JAVA, PYTHON, GO, NODE, DOTNET];
+    fn pieces_of_stacks_in_any_order_are_read(pieces in prop::collection::vec((0usize..8, 0usize..400, 0usize..200), 0..8)) {
+        let all = [JAVA, PYTHON, GO, NODE, DOTNET, RUBY, PHP, RUST];
         let text: String = pieces.iter().map(|(which, from, len)| {
             all[*which].chars().skip(*from).take(*len).collect::<String>()
         }).collect();

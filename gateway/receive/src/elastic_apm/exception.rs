@@ -102,16 +102,28 @@ fn long(text: &str) -> String {
     text.chars().take(MAX_STACK).collect()
 }
 
-/// `function (file:line)`, a frame a line, the innermost first as agents send them.
+/// `function (file:line)`, a frame a line, the innermost first as agents send them. Where agents send the class or the package of
+/// a function by itself, it stands before it, as the language has it.
 fn stack(exception: &Fields<'_>) -> Option<String> {
     let frames = exception.get("stacktrace")?.as_array()?;
     let mut out = String::new();
     for frame in frames.iter().take(MAX_FRAMES) {
-        let text = |key: &str| frame.get(key).and_then(Json::as_str);
-        let file = text("filename").or_else(|| text("classname")).or_else(|| text("module")).unwrap_or("?");
+        let text = |key: &str| frame.get(key).and_then(Json::as_str).filter(|text| !text.is_empty());
+        let (file, function) = (text("filename"), text("function").unwrap_or("?"));
+        let package = text("module").filter(|_| file.is_some_and(|file| file.ends_with(".go")));
         let line =
             frame.get("lineno").and_then(Json::as_u64).map(|line| format!(":{line}")).unwrap_or_default();
-        let frame = format!("at {} ({file}{line})\n", text("function").unwrap_or("?"));
+        let frame = match (text("classname").or(package), file) {
+            (Some(class), Some(file)) => format!("at {class}.{function} ({file}{line})\n"),
+            // Packages of Java are written small, name spaces of .NET are not.
+            (Some(class), None) if class.starts_with(|c: char| c.is_lowercase()) => {
+                format!("at {class}.{function} (Unknown Source)\n")
+            }
+            (Some(class), None) => format!("at {class}.{function}()\n"),
+            (None, file) => {
+                format!("at {function} ({}{line})\n", file.or_else(|| text("module")).unwrap_or("?"))
+            }
+        };
         if out.len() + frame.len() > MAX_STACK {
             break;
         }

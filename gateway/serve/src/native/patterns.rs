@@ -108,9 +108,9 @@ struct ExampleBody {
 /// Exceptions of one type and stack.
 #[derive(Debug, Serialize, ToSchema)]
 struct ExceptionBody {
-    /// `java`, `python`, `go`, `node` or `dotnet`; null without a stack.
+    /// `java`, `python`, `go`, `node`, `dotnet`, `ruby`, `php` or `rust`; null without a stack.
     language: Option<&'static str>,
-    /// The exception's class; of Go `panic` or `runtime error`.
+    /// The exception's class; of Go and Rust `panic`, of Go also `runtime error`.
     #[serde(rename = "type")]
     kind: String,
     /// The class of the innermost cause, if it wraps another.

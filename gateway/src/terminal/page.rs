@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 /// How a piece of a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Style {
+pub(crate) enum Style {
     Plain,
     Heading,
     Faint,
@@ -29,34 +29,39 @@ impl Style {
 }
 
 /// What is written so far.
-pub(super) struct Page {
+pub(crate) struct Page {
     text: String,
     /// Columns, at least one.
-    pub width: usize,
+    pub(crate) width: usize,
     color: bool,
 }
 
 impl Page {
-    pub fn new(width: usize, color: bool) -> Self {
+    pub(crate) fn new(width: usize, color: bool) -> Self {
         Self { text: String::new(), width, color }
     }
 
-    pub fn into_text(self) -> String {
+    pub(crate) fn into_text(self) -> String {
         self.text
     }
 
-    pub fn blank(&mut self) {
+    /// How many lines there are.
+    pub(crate) fn lines(&self) -> usize {
+        self.text.matches('\n').count()
+    }
+
+    pub(crate) fn blank(&mut self) {
         self.text.push('\n');
     }
 
     /// A blank line and the name of what follows.
-    pub fn heading(&mut self, name: &str) {
+    pub(crate) fn heading(&mut self, name: &str) {
         self.blank();
         self.line(&[(Style::Heading, name)]);
     }
 
     /// One line of these pieces; what does not fit is cut and marked with `…`.
-    pub fn line(&mut self, pieces: &[(Style, &str)]) {
+    pub(crate) fn line(&mut self, pieces: &[(Style, &str)]) {
         let escaped: Vec<(Style, String)> =
             pieces.iter().map(|(style, text)| (*style, escape(text))).collect();
         let last = escaped.iter().rposition(|(_, text)| !text.trim_end().is_empty());
@@ -84,7 +89,7 @@ impl Page {
     }
 
     /// A text that may need several lines; all but the first begin with blanks as wide as `label`.
-    pub fn wrapped(&mut self, style: Style, label: &str, text: &str) {
+    pub(crate) fn wrapped(&mut self, style: Style, label: &str, text: &str) {
         let label = fit(&escape(label), columns(&escape(label)).min(self.width / 2));
         let indent = columns(&label);
         let room = self.width.saturating_sub(indent).max(1);
@@ -131,7 +136,7 @@ impl Page {
 }
 
 /// Text in exactly this many columns: cut and marked with `…`, or filled with blanks. It must be escaped already.
-pub(super) fn fit(text: &str, width: usize) -> String {
+pub(crate) fn fit(text: &str, width: usize) -> String {
     let whole = columns(text);
     let mut fitted = if whole <= width {
         text.to_owned()
@@ -160,7 +165,7 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 /// Columns that a text takes.
-pub(super) fn columns(text: &str) -> usize {
+pub(crate) fn columns(text: &str) -> usize {
     text.chars().map(wide).sum()
 }
 

@@ -1,12 +1,12 @@
 //! A series as one short row of bars.
 
 /// Cells at most: enough for a shape, little beside the names.
-pub(super) const CELLS: usize = 20;
+pub(crate) const CELLS: usize = 20;
 
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// One cell a value, or the highest of several where there are more than [`CELLS`]; a blank where none is finite.
-pub(super) fn sparkline(values: &[f64]) -> String {
+pub(crate) fn sparkline(values: &[f64]) -> String {
     let share = values.len().div_ceil(CELLS).max(1);
     let peaks: Vec<Option<f64>> = values
         .chunks(share)
@@ -26,13 +26,13 @@ pub(super) fn sparkline(values: &[f64]) -> String {
 }
 
 /// Lowest and highest finite value.
-pub(super) fn range(values: &[f64]) -> Option<(f64, f64)> {
+pub(crate) fn range(values: &[f64]) -> Option<(f64, f64)> {
     let finite = || values.iter().copied().filter(|v| v.is_finite());
     Some((finite().reduce(f64::min)?, finite().reduce(f64::max)?))
 }
 
 /// A value in few digits.
-pub(super) fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     let size = value.abs();
     if value == 0.0 || !value.is_finite() {
         format!("{value}")
