@@ -102,6 +102,11 @@ async fn a_request_that_names_a_tenant_reads_that_ones_records_on_every_surface(
         (format!("/api/v1/traces/{TRACE}"), "-name"),
         (format!("/api/v1/traces/{TRACE}"), "-line"),
         (format!("/api/v1/traces/{TRACE}"), "-shop"),
+        (format!("/api/v1/services?{window}"), "-shop"),
+        (format!("/api/v1/operations?{window}"), "-name"),
+        (format!("/api/v1/service-graph?{window}"), "-shop"),
+        (format!("/api/v1/patterns?{window}"), "-line"),
+        (format!("/api/v1/exemplars?query=traces_spanmetrics_latency_bucket&{window}"), "-shop"),
     ];
     for (path, shown) in &paths {
         for (asked, reds, blues) in [
@@ -113,7 +118,7 @@ async fn a_request_that_names_a_tenant_reads_that_ones_records_on_every_surface(
         ] {
             let headers: Vec<(&str, &str)> =
                 asked.map(|tenant| ("X-Scope-OrgID", tenant)).into_iter().collect();
-            tests::harness::until(path, std::time::Duration::from_secs(20), || async {
+            tests::harness::until(path, std::time::Duration::from_secs(40), || async {
                 let answer = http.get_with(&format!("{main}{path}"), &headers).await?;
                 let text = answer.text();
                 let found = (text.contains(&format!("red{shown}")), text.contains(&format!("blue{shown}")));
@@ -121,6 +126,42 @@ async fn a_request_that_names_a_tenant_reads_that_ones_records_on_every_surface(
                 Ok(())
             })
             .await?;
+        }
+    }
+    // As a parameter, too, but never beside another tenant's header.
+    let exemplars =
+        format!("{main}/api/v1/exemplars?query=traces_spanmetrics_latency_bucket&{window}&tenant=red");
+    let answer = http.get(&exemplars).await?;
+    ensure!(answer.text().contains("red-shop") && !answer.text().contains("blue-shop"), "{}", answer.text());
+    for (tenant, status) in [("red", 200), ("red|blue", 200), ("blue", 400)] {
+        let answer = http.get_with(&exemplars, &[("X-Scope-OrgID", tenant)]).await?;
+        ensure!(
+            answer.status == status && !answer.text().contains("blue-shop"),
+            "{tenant}: {}",
+            answer.text()
+        );
+    }
+    // What is computed from records knows those of the tenant only.
+    for (asked, traces) in [("red", 1), ("blue", 0)] {
+        let variance = format!("{main}/api/v1/analysis/variance?service=red-shop&{window}");
+        let answer = http.get_with(&variance, &[("X-Scope-OrgID", asked)]).await?.ok_json()?;
+        ensure!(answer["traces"] == traces, "{asked}: {answer}");
+        let compare =
+            format!("{main}/api/v1/analysis/compare?a=%7B%7D&b=%7Bname%3D%22red-name%22%7D&{window}");
+        let answer = http.get_with(&compare, &[("X-Scope-OrgID", asked)]).await?.ok_json()?;
+        ensure!(answer["a"]["traces"] == 1 && answer["b"]["traces"] == traces, "{asked}: {answer}");
+        let versions = format!("{main}/api/v1/analysis/versions?service=red-shop&by=service.name&{window}");
+        let answer = http.get_with(&versions, &[("X-Scope-OrgID", asked)]).await?.ok_json()?;
+        ensure!(answer["versions"].as_array().is_some_and(|all| all.len() == traces), "{asked}: {answer}");
+        for from in [format!("trace_id={TRACE}"), format!("service={asked}-shop&{window}")] {
+            let found =
+                http.get_with(&format!("{main}/api/v1/correlate?{from}"), &[("X-Scope-OrgID", asked)]);
+            let text = found.await?.text();
+            let other = if asked == "red" { "blue-" } else { "red-" };
+            ensure!(
+                text.contains(&format!("{asked}-shop")) && !text.contains(other),
+                "{asked} {from}: {text:.800}"
+            );
         }
     }
     let bad = http.get_with(&format!("{main}/loki/api/v1/labels"), &[("X-Scope-OrgID", "a b")]).await?;

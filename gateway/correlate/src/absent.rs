@@ -33,7 +33,10 @@ fn hint(signal: AbsentSignal, reason: AbsentReason) -> &'static str {
         (AbsentReason::Expired, _) => {
             "raise `store.retention` of this signal, or `store.max_bytes`, for traces to come"
         }
-        (AbsentReason::OutsideWindow, _) => "ask the metrics server itself for the time that you know",
+        (AbsentReason::OutsideWindow, AbsentSignal::Metrics | AbsentSignal::Exemplars) => {
+            "ask the metrics server itself for the time that you know"
+        }
+        (AbsentReason::OutsideWindow, _) => "ask for another time with `start` and `end`",
         (AbsentReason::SourceDown, _) => {
             "ask again when the source answers; `/readyz` and the log of Trefoil say what is wrong with it"
         }
@@ -43,6 +46,12 @@ fn hint(signal: AbsentSignal, reason: AbsentReason) -> &'static str {
         (AbsentReason::OtherSpelling, _) => "ask by the id that is shown",
         (AbsentReason::NotConfigured, _) => {
             "set `upstream.prometheus.url` to a Prometheus, Mimir, Thanos or VictoriaMetrics"
+        }
+        (AbsentReason::NoMatch, AbsentSignal::Spans) => {
+            "ask for a wider time; `GET /api/v1/services` says which services send spans, and when"
+        }
+        (AbsentReason::NoMatch, AbsentSignal::Logs) => {
+            "ask for a wider time; `GET /loki/api/v1/series` says which streams there are"
         }
         (AbsentReason::NoMatch, _) => {
             "see which labels the series of the service have, and map them: `upstream.prometheus.labels`, printed by \

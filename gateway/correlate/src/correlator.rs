@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use parsers::record::{Exemplar, TraceId};
+use parsers::record::{Exemplar, LogRecord, TENANT, TENANT_LABEL, TraceId, attribute};
 use rustc_hash::FxHashSet;
 use store::read::{LogRead, MetricRead, ReadError, TraceRead, TraceRecords};
 
@@ -11,8 +11,9 @@ use crate::absent::{self, absence};
 use crate::metrics::{self, Findings};
 use crate::outline::{Outline, Outlines};
 use crate::{
-    AbsentReason, AbsentSignal, Answer, ClockOffset, CorrelateOptions, ExemplarSource, LabelMapping, Page,
-    critical, incomplete, mention, page, seen, spellings, tree, workload_time,
+    AbsentReason, AbsentSignal, Answer, ClockOffset, CorrelateOptions, DEFAULT_PAGE, ExemplarSource,
+    JoinedLog, LabelMapping, OfferLimits, Page, SpanNode, critical, incomplete, mention, page, seen,
+    spellings, tree, workload_time,
 };
 
 /// Answers "what happened in this request?". A cheap clone.
@@ -70,6 +71,27 @@ impl Correlator {
         self.part(id, Page::default()).await
     }
 
+    /// How sure it is that a line without an id is of this trace, as the look-up of the trace has it; an error if that cannot be told
+    /// of this trace. Reads; not for the runtime's own threads.
+    pub(crate) fn join_of(
+        &self,
+        id: TraceId,
+        record: &LogRecord,
+    ) -> Result<Result<Option<JoinedLog>, CannotTell>, ReadError> {
+        let records = self.store.trace(id, DEFAULT_PAGE)?;
+        let Some(logs) = self.logs.as_deref().filter(|_| records.omitted == 0) else {
+            return Ok(Err(CannotTell));
+        };
+        let nodes = tree::build(records.spans).nodes;
+        let sure = seen::logs(id, records.logs, &nodes);
+        let limits = OfferLimits { min_confidence: 0.0, ..self.options.offer.clone() };
+        let offer = workload_time::offer(&*self.store, logs, id, &nodes, &sure, &limits)?;
+        let mut lines = offer.lines.into_iter();
+        let found = lines.find(|log| log.record.time == record.time && log.record.line == record.line);
+        // A warning says that not all was read.
+        Ok(if found.is_none() && !offer.warnings.is_empty() { Err(CannotTell) } else { Ok(found) })
+    }
+
     /// As [`Correlator::answer`], some part of it. Metrics and links are on the first.
     pub async fn part(&self, id: TraceId, page: Page) -> Answer {
         let (store, logs, options) = (Arc::clone(&self.store), self.logs.clone(), Arc::clone(&self.options));
@@ -99,6 +121,7 @@ impl Correlator {
                 let workloads = metrics::workloads(&answer.spans, &answer.logs);
                 let found =
                     metrics::ask(&**reader, answer.trace_id, &workloads, answer.window, &self.options).await;
+                let found = of_tenants(found, &answer.spans);
                 add_metrics(&mut answer, found, reader.name());
             }
             None => answer.absent.push(absence(
@@ -116,6 +139,9 @@ impl Correlator {
         answer
     }
 }
+
+/// Too much was written or ran beside the trace.
+pub(crate) struct CannotTell;
 
 fn join_stored(
     id: TraceId,
@@ -343,6 +369,14 @@ fn look_further(
 fn identity(exemplar: &Exemplar) -> (u64, Option<u128>, Option<String>) {
     let name = exemplar.series.get("__name__").map(str::to_owned);
     (exemplar.value.to_bits(), exemplar.trace_id.map(TraceId::bits), name)
+}
+
+/// Without series that say that they are of a tenant of which the trace has no span.
+fn of_tenants(mut found: Findings, spans: &[SpanNode]) -> Findings {
+    let tenants: FxHashSet<&str> =
+        spans.iter().filter_map(|node| attribute(&node.span.resource.attributes, TENANT)?.as_str()).collect();
+    found.links.retain(|link| link.labels.get(TENANT_LABEL).is_none_or(|tenant| tenants.contains(tenant)));
+    found
 }
 
 fn add_metrics(answer: &mut Answer, found: Findings, server: &str) {

@@ -61,7 +61,9 @@ fn findings(answer: &Value, most: usize, page: &mut Page) {
         if let Some(trace) = list(finding, "example_trace_ids").first().and_then(Value::as_str) {
             told.push(format!("trefoil trace {trace}"));
         }
-        page.line(&[(Style::Faint, &format!("{}{}", " ".repeat(16), told.join(", ")))]);
+        if !told.is_empty() {
+            page.line(&[(Style::Faint, &format!("{}{}", " ".repeat(16), told.join(", ")))]);
+        }
     }
     let omitted = nanos(answer, "omitted").unwrap_or(0);
     left_out(findings.len().min(most), findings.len(), omitted, "finding", page);

@@ -134,7 +134,7 @@ fn metrics(answer: &Value, most: usize, page: &mut Page) {
         return;
     }
     page.heading("Metrics");
-    let mut table = Table::new(&["metric", "service", ">", ">range", "rule"]);
+    let mut table = Table::new(&["metric", ">", ">range", "rule", "labels"]);
     for metric in metrics.iter().take(most) {
         let values = list(metric, "values").iter().map(|sample| float(sample.get(1).unwrap_or(&Value::Null)));
         let values: Vec<f64> = values.collect();
@@ -145,10 +145,10 @@ fn metrics(answer: &Value, most: usize, page: &mut Page) {
         };
         table.row(vec![
             Cell::new(Style::Name, text(metric, "metric")),
-            Cell::plain(text(metric, "service")),
             Cell::new(Style::Good, sparkline(&values)),
             Cell::plain(format!("{between} {}", text(metric, "unit")).trim_end()),
             rule(metric),
+            Cell::new(Style::Faint, selector(at(metric, "labels"))),
         ]);
     }
     table.draw(page);

@@ -33,7 +33,7 @@ pub(super) fn draw(answer: &Value, most: usize, page: &mut Page) {
 pub(super) fn origin(exemplar: &Value) -> String {
     let mut words = match text(exemplar, "origin") {
         "trefoil" => format!("{} of its step", first(&[text(exemplar, "representative"), "one"])),
-        _ => "sent by the application".to_owned(),
+        _ => "received".to_owned(),
     };
     if at(exemplar, "stored").as_bool() == Some(false) {
         words.push_str(", not stored");

@@ -1,5 +1,7 @@
 //! Shapes of log lines and exceptions: what is new and risen first, as the gateway has them.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::parts::{left_out, over};
@@ -47,7 +49,8 @@ pub(super) fn draw(answer: &Value, most: usize, page: &mut Page) {
     let traced = patterns.iter().take(most).enumerate().filter_map(|(place, pattern)| {
         Some((place + 1, list(pattern, "traces").first().map(|trace| text(trace, "trace_id"))?))
     });
-    let traced: Vec<_> = traced.take(TRACES).collect();
+    let mut seen = BTreeSet::new();
+    let traced: Vec<_> = traced.filter(|(_, trace)| seen.insert(*trace)).take(TRACES).collect();
     if !traced.is_empty() {
         page.heading("To look at");
     }
@@ -69,7 +72,9 @@ fn novelty(entry: &Value) -> Cell {
         "new" | "rising" => Style::Doubtful,
         _ => Style::Faint,
     };
-    Cell::new(style, text(entry, "novelty"))
+    // With nothing to compare with there is no news.
+    let word = Some(text(entry, "novelty")).filter(|word| *word != "unknown");
+    Cell::new(style, word.unwrap_or("-"))
 }
 
 fn exceptions(answer: &Value, most: usize, page: &mut Page) {

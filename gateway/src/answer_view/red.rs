@@ -145,16 +145,20 @@ pub(super) fn graph(answer: &Value, most: usize, page: &mut Page) {
     }
 }
 
-/// Traces of the worst calls.
+/// Traces of the worst calls, each once: of a failing call one that failed.
 fn next(edges: &[&Value], page: &mut Page) {
     const SHOWN: usize = 3;
-    let worst = edges.iter().filter_map(|edge| Some((edge, list(edge, "trace_ids").last()?.as_str()?)));
-    let worst: Vec<_> = worst.take(SHOWN).collect();
-    if !worst.is_empty() {
+    let mut shown: Vec<(&str, String)> = Vec::new();
+    for edge in edges {
+        let Some(trace) = list(edge, "trace_ids").last().and_then(Value::as_str) else { continue };
+        if shown.len() < SHOWN && shown.iter().all(|(known, _)| *known != trace) {
+            shown.push((trace, format!("  {} -> {}", text(edge, "client"), text(edge, "server"))));
+        }
+    }
+    if !shown.is_empty() {
         page.heading("To look at");
     }
-    for (edge, trace) in worst {
-        let calls = format!("  {} -> {}", text(edge, "client"), text(edge, "server"));
+    for (trace, calls) in shown {
         page.line(&[(Style::Plain, &format!("  trefoil trace {trace}")), (Style::Faint, &calls)]);
     }
 }

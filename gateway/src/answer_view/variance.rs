@@ -77,7 +77,7 @@ fn goes_with(one: &Value, page: &mut Page) {
     for code in list(one, "code").iter().take(TOLD) {
         let place = format!("{} {}", text(code, "location"), text(code, "function"));
         match at(code, "goes_with") {
-            Value::Null => page.wrapped(Style::Faint, "  code       seen here    ", place.trim()),
+            Value::Null => page.wrapped(Style::Faint, "  code       seen here      ", place.trim()),
             strength => told(strength, "code", place.trim(), page),
         }
     }
@@ -88,7 +88,7 @@ fn goes_with(one: &Value, page: &mut Page) {
 
 fn told(strength: &Value, what: &str, said: &str, page: &mut Page) {
     let explains = format!("explains {}", percent(number(strength, "explains")));
-    page.wrapped(Style::Name, &format!("  {what:<10} {explains:<13}"), said);
+    page.wrapped(Style::Name, &format!("  {what:<10} {explains:<15}"), said);
     let numbers = format!(
         "             {} with it ({}), {} without ({}); {}",
         time(strength, "mean_with_nano"),

@@ -224,9 +224,12 @@ impl Over {
             query.push(("start", start.max(0).to_string()));
             query.push(("end", now.as_nanosecond().to_string()));
         }
-        // Rates come busiest first: which are the worst is seen in all of them only.
-        let is_rate = matches!(question, Question::Services | Question::Operations | Question::ServiceGraph);
-        if !is_rate || self.asked.json {
+        // Rates come busiest first and exemplars newest first: which are the worst is seen in all of them only.
+        let sorted_here = matches!(
+            question,
+            Question::Services | Question::Operations | Question::ServiceGraph | Question::Exemplars
+        );
+        if !sorted_here || self.asked.json {
             query.push(("limit", self.limit.to_string()));
         }
         let most = usize::from(self.limit);

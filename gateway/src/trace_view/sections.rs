@@ -207,9 +207,11 @@ fn sample(sample: &Value) -> f64 {
 /// Where to go from here.
 pub(super) fn links(body: &Body<'_>, page: &mut Page) {
     let links = body.list("links");
-    if !links.is_empty() {
-        page.heading("Links");
+    // Of nothing they lead nowhere.
+    if links.is_empty() || body.is_empty() {
+        return;
     }
+    page.heading("Links");
     for link in links {
         let (trace, span) = (text(link, "trace_id"), text(link, "span_id"));
         let from = first(&[text(link, "from_span_id"), text(link, "from")]);

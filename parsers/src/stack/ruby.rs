@@ -18,7 +18,7 @@ pub(super) fn parse(text: &str) -> Option<Stack> {
         .collect();
     let own = head.1.strip_prefix(": ").and_then(|said| {
         let (said, class) = said.trim_end().strip_suffix(')')?.rsplit_once(" (")?;
-        is_class(class).then(|| (class, said))
+        is_class(class).then_some((class, said))
     });
     let above =
         || lines.get(first.saturating_sub(MAX_HEADER)..first)?.iter().rev().find_map(|line| header(line));
@@ -56,7 +56,7 @@ fn header(line: &str) -> Option<(&str, &str)> {
         let end = rest.find([' ', '(']).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
         if let Some(class) = word.strip_suffix(':') {
-            return is_class(class).then(|| (class, after.trim()));
+            return is_class(class).then_some((class, after.trim()));
         }
         let said = after.trim().strip_prefix('(')?.strip_suffix("):")?;
         is_class(word).then_some((word, said))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tests::harness::Http;
-use tests::program::Program;
+use tests::program::{Program, binary};
 use tests::shop::{Delivery, Line, Plan, Service, Span, Traffic, open};
 
 /// From the last request to the last record of a file, on a machine that may be compiling.
@@ -114,6 +114,15 @@ impl Scene {
         let (status, answer) = self.answer(path, question).await?;
         ensure!(status == 200, "{path} {question:?} was answered {status}: {answer}");
         Ok(answer)
+    }
+
+    /// What `trefoil` with these arguments, asking this gateway from a terminal of 120 columns, ends with and prints.
+    pub(super) async fn command(&self, arguments: &[&str]) -> Result<(Option<i32>, String, String)> {
+        let mut command = tokio::process::Command::new(binary()?);
+        command.args(arguments).env("TREFOIL_URL", format!("http://{}", self.trefoil.main));
+        let ended = command.env("COLUMNS", "120").output().await?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok((ended.status.code(), text(&ended.stdout), text(&ended.stderr)))
     }
 
     /// A question about the whole time.

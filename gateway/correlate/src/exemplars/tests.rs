@@ -1,7 +1,8 @@
 use std::ops::ControlFlow;
 
 use parsers::record::{
-    ExemplarOrigin, Resource, Scope, Series, Span, SpanId, SpanKind, Spelling, Status, Value,
+    ExemplarOrigin, Resource, Scope, Series, Span, SpanId, SpanKind, Spelling, Status, TENANT, TENANT_LABEL,
+    Value,
 };
 use store::read::{ScanReport, SpanSelect, TraceRecords};
 
@@ -203,6 +204,25 @@ async fn labels_that_a_span_contradicts_keep_it_out() {
         (&[("whatever", "x"), ("instance", "10.0.0.1:80")], 1),
     ] {
         assert_eq!(shown(&find(world(more), true).await.unwrap()).len(), expected, "{more:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_exemplar_is_made_across_tenants() {
+    let at = WINDOW.start + SECOND;
+    let of = |trace, tenant: Option<&str>| {
+        let mut span = span(trace, "shop", SpanKind::Server, at, 50 + trace, &[]);
+        let mut resource = (*span.resource).clone();
+        resource.attributes.extend(tenant.map(|name| (TENANT.to_owned(), Value::Str(name.to_owned()))));
+        span.resource = Arc::new(resource);
+        span
+    };
+    let spans = vec![of(1, Some("red")), of(2, Some("blue")), of(3, None)];
+    for (tenant, trace) in [("red", 1), ("blue", 2)] {
+        let series = buckets("shop", &[(TENANT_LABEL, tenant)]);
+        let found = find(World { series, spans: spans.clone(), ..World::default() }, true).await.unwrap();
+        let traces: Vec<u64> = shown(&found).iter().map(|(_, _, trace, _)| *trace).collect();
+        assert_eq!(traces, [trace], "{tenant}");
     }
 }
 

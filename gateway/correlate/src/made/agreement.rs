@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use parsers::record::{Labels, Span, SpanKind, StatusCode, Value, Workload, attribute};
+use parsers::record::{Labels, Span, SpanKind, StatusCode, TENANT, TENANT_LABEL, Value, Workload, attribute};
 
 use crate::{LabelMapping, WorkloadField};
 
@@ -43,7 +43,7 @@ impl Says {
     }
 }
 
-/// How many of the labels the span or its workload confirms, from 0 to 1; `None` if it contradicts one.
+/// How many of the labels the span or its workload confirms, from 0 to 1; `None` if it contradicts one, or is of another tenant.
 pub(super) fn describes(
     labels: &Labels,
     mapping: &LabelMapping,
@@ -60,8 +60,13 @@ pub(super) fn describes(
     if !side && !of_spans {
         return None;
     }
+    // Never across tenants; a series that is scraped, or another server's, may not say whose it is.
+    let tenant = attribute(&span.resource.attributes, TENANT).and_then(Value::as_str);
+    if labels.get(TENANT_LABEL).is_some_and(|of| Some(of) != tenant) {
+        return None;
+    }
     let (mut same, mut all) = (0u32, 0u32);
-    for (label, value) in labels.iter().filter(|(name, _)| *name != "__name__") {
+    for (label, value) in labels.iter().filter(|(name, _)| !["__name__", TENANT_LABEL].contains(name)) {
         let says = match label {
             "span_name" => Says::same(span.name == value),
             "span_kind" => Says::same(

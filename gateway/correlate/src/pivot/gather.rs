@@ -62,10 +62,8 @@ impl Gathered {
         candidates.retain(|candidate| self.tenant.lets_in(candidate.tenant.as_deref()));
         let count = candidates.len();
         for candidate in candidates {
-            let why = format!("{count} traces had a span of the line's workload open at its time");
-            let reason =
-                Reason::new("workload_time", candidate.confidence(count), why).by([candidate.agreed]);
-            self.add_seed(candidate.trace, Some(candidate.span), reason);
+            let (trace, span) = (candidate.trace, candidate.span);
+            self.add_seed(trace, Some(span), candidate.reason(count));
         }
     }
 

@@ -1,20 +1,24 @@
 //! A log line as the start: by the id that it carries, else by its workload and time.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Instant;
 
 use parsers::record::{LogRecord, SpanId, TraceId, Workload, format_rfc3339};
 use store::read::{
-    Direction, LogRead, LogSelect, Matcher, ReadError, ScanReport, SpanView, TraceRead, TraceSelect,
-    TraceVisitor, Window,
+    Direction, LogRead, LogSelect, Matcher, ReadError, ScanReport, SpanView, TraceSelect, TraceVisitor,
+    Window,
 };
 
 use super::gather::{Gathered, blocking};
 use super::queries;
 use super::{Pivot, Reason, Related, RelatedLog, RelatedWorkload, SCAN_TIME, SurfaceQuery};
 use crate::absent::absence;
-use crate::{AbsentReason, AbsentSignal};
+use crate::correlator::CannotTell;
+use crate::workload_time::Said;
+use crate::{AbsentReason, AbsentSignal, Correlator, Join, JoinRule};
 
 /// How far from the time that was asked for a line may be: clients round to seconds.
 const NEAR: u64 = 1_000_000_000;
@@ -27,7 +31,7 @@ const NEIGHBOURHOOD: u64 = 5_000_000_000;
 const STREAM_CONFIDENCE: f64 = 0.3;
 /// Spans that began longer before a line than this are not looked at.
 const LONGEST_SPAN: u64 = 600_000_000_000;
-/// Traces that a line without an id may belong to, in the answer.
+/// Traces that a line without an id may belong to, of which it is looked how sure that is.
 const MAX_CANDIDATES: usize = 20;
 /// The same service, but perhaps another pod.
 const SERVICE_ALONE: f64 = 0.5;
@@ -79,8 +83,9 @@ impl Pivot {
                     gathered.add_seed(id, line.span_id, reason);
                 }
                 None => {
-                    let (traces, workload, time) = (self.correlator.store(), workload.clone(), line.time);
-                    let candidates = blocking(move || candidates(&*traces, &workload, time)).await?;
+                    let (correlator, workload) = (Arc::clone(&self.correlator), workload.clone());
+                    let line = line.clone();
+                    let candidates = blocking(move || candidates(&correlator, &workload, &line)).await?;
                     gathered.add_candidates(candidates);
                 }
             }
@@ -175,32 +180,66 @@ pub(super) struct Candidate {
     pub(super) span: SpanId,
     start: u64,
     pub(super) tenant: Option<String>,
-    pub(super) agreed: &'static str,
+    agreed: &'static str,
+    /// How much line and span say alike.
+    alike: usize,
+    /// What the look-up of the trace has of the line; `None` if it cannot tell.
+    join: Option<Join>,
 }
 
 impl Candidate {
-    /// How sure it is among so many.
-    pub(super) fn confidence(&self, of: usize) -> f64 {
+    /// Why, and how sure it is among so many.
+    pub(super) fn reason(self, of: usize) -> Reason {
+        if let Some(join) = self.join {
+            let why = match join.rule {
+                JoinRule::AccessLog => "the line tells of a request of it",
+                _ => "the line was written while it ran, and is of the others that ran then less likely",
+            };
+            return Reason::new(join.rule.as_str(), join.confidence, why).by(join.agreed);
+        }
         let share = 1.0 / of.max(1) as f64;
-        if self.agreed == "service.name" { share * SERVICE_ALONE } else { share }
+        let confidence = if self.agreed == "service.name" { share * SERVICE_ALONE } else { share };
+        let why = format!("{of} traces had a span of the line's workload open at its time");
+        Reason::new("workload_time", confidence, why).by([self.agreed])
     }
 }
 
-/// Traces with a span of this workload that was open at that time: of each the innermost.
-fn candidates(traces: &dyn TraceRead, workload: &Workload, time: u64) -> Result<Vec<Candidate>, ReadError> {
-    let wanted =
-        |span: &SpanView<'_>| span.start <= time && time <= span.end && agreed(workload, span).is_some();
+/// Traces with a span of this workload that was open when the line was written, or when the request ran that it tells of: of each
+/// the one that says most of what the line says, or the innermost. Of the likeliest, the look-up of the trace says how sure it is.
+fn candidates(
+    correlator: &Correlator,
+    workload: &Workload,
+    line: &LogRecord,
+) -> Result<Vec<Candidate>, ReadError> {
+    let said = Said::of(line);
+    let wanted = |span: &SpanView<'_>| agreed(workload, span).is_some() && said.agrees(span).is_some();
     let select = TraceSelect {
-        window: Window { start: time.saturating_sub(LONGEST_SPAN), end: time.saturating_add(1) },
+        window: Window { start: said.earliest().saturating_sub(LONGEST_SPAN), end: said.ran.1 },
         service: None,
         contains: Vec::new(),
         hint: store::read::SpanHint::Anything,
         wanted: &wanted,
         whole: false,
     };
-    let mut open = Open { workload, time, began: Instant::now(), found: BTreeMap::new() };
-    traces.visit_traces(&select, &mut open)?;
-    Ok(open.found.into_values().collect())
+    let mut open = Open { workload, said: &said, began: Instant::now(), found: BTreeMap::new() };
+    correlator.store().visit_traces(&select, &mut open)?;
+    let mut found: Vec<Candidate> = open.found.into_values().collect();
+    found.sort_by_key(|candidate| Reverse((candidate.alike, candidate.start)));
+    let mut kept = Vec::with_capacity(found.len());
+    for (place, mut candidate) in found.into_iter().enumerate() {
+        if place < MAX_CANDIDATES && open.began.elapsed() < SCAN_TIME {
+            match correlator.join_of(candidate.trace, line)? {
+                Ok(Some(log)) => {
+                    candidate.span = log.span_id.unwrap_or(candidate.span);
+                    candidate.join = Some(log.join);
+                }
+                Ok(None) => continue,
+                Err(CannotTell) => {}
+            }
+        }
+        kept.push(candidate);
+    }
+    Ok(kept)
 }
 
 /// By which attribute a span is of the workload.
@@ -220,22 +259,24 @@ fn agreed(workload: &Workload, span: &SpanView<'_>) -> Option<&'static str> {
 
 struct Open<'a> {
     workload: &'a Workload,
-    time: u64,
+    said: &'a Said,
     began: Instant,
     found: BTreeMap<u128, Candidate>,
 }
 
 impl TraceVisitor for Open<'_> {
     fn trace(&mut self, spans: &[SpanView<'_>]) -> ControlFlow<()> {
-        for span in spans.iter().filter(|span| span.start <= self.time && self.time <= span.end) {
+        for span in spans {
             let Some(agreed) = agreed(self.workload, span) else { continue };
+            let Some(alike) = self.said.agrees(span) else { continue };
             let known = self.found.get(&span.trace_id.bits());
-            if known.is_some_and(|known| known.start >= span.start) {
+            if known.is_some_and(|known| (known.alike, known.start) >= (alike, span.start)) {
                 continue;
             }
             let tenant = super::tenant::of_resource(span.resource()).map(str::to_owned);
             let (trace, span_id, start) = (span.trace_id, span.span_id, span.start);
-            self.found.insert(trace.bits(), Candidate { trace, span: span_id, start, tenant, agreed });
+            let candidate = Candidate { trace, span: span_id, start, tenant, agreed, alike, join: None };
+            self.found.insert(trace.bits(), candidate);
         }
         let enough = self.found.len() >= MAX_CANDIDATES * 10;
         if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::options::{RedOptions, label_of};
 use super::samples;
-use super::tracks::{CALLS, DROPPED, Example, SPANS, Track, Tracks, UNPAIRED};
+use super::tracks::{CALLS, DROPPED, Example, MESSAGES, SPANS, Track, Tracks, UNPAIRED};
 use super::waiting::{Side, Waiting, key};
 
 /// Spans that ended longer ago are not counted: samples have the time at which they are written, and old spans would show in
@@ -252,6 +252,26 @@ impl SpanMetrics {
         let examples = [caller.example, callee.example];
         let ends = [&*caller.service, &callee.service, connection];
         self.edge(&callee.tenant, ends, failed, examples, now);
+        if caller.message && callee.message {
+            self.waited(&callee.tenant, ends, examples, now);
+        }
+    }
+
+    /// How long a message waited between the two; by clocks that disagree not less than nothing.
+    fn waited(
+        &mut self,
+        tenant: &str,
+        [client, server, connection]: [&str; 3],
+        [sent, taken]: [Example; 2],
+        now: u64,
+    ) {
+        let began = taken.time.saturating_sub(taken.nanos);
+        let example = Example { nanos: began.saturating_sub(sent.time), time: began, ..taken };
+        let seed = of_tenant(tenant) ^ std::ptr::from_ref(&MESSAGES) as u64;
+        let seed = xxh3_64_with_seed(client.as_bytes(), seed);
+        let key = xxh3_128_with_seed(server.as_bytes(), seed) | 1 << 127;
+        let labels = || edge_labels([client, server, connection], tenant);
+        self.tracks.with(&MESSAGES, key, now, labels, |track, bounds| track.observe(0, bounds, example));
     }
 
     /// A call of which the other side is known by this one only, if at all.
@@ -278,10 +298,7 @@ impl SpanMetrics {
         let seed = xxh3_64_with_seed(client.as_bytes(), of_tenant(tenant));
         let seed = xxh3_64_with_seed(connection.as_bytes(), seed);
         let key = xxh3_128_with_seed(server.as_bytes(), seed) | 1 << 127;
-        let labels = || {
-            let ends = [("client", client), ("server", server), ("connection_type", connection)];
-            Labels::new(ends.into_iter().chain([(TENANT_LABEL, tenant)]))
-        };
+        let labels = || edge_labels([client, server, connection], tenant);
         self.tracks.with(&CALLS, key, now, labels, |track, bounds| {
             track.count(0, 1);
             track.count(1, u64::from(failed));
@@ -327,6 +344,11 @@ impl SpanMetrics {
             waiting: self.waiting.len(),
         }
     }
+}
+
+fn edge_labels([client, server, connection]: [&str; 3], tenant: &str) -> Labels {
+    let ends = [("client", client), ("server", server), ("connection_type", connection)];
+    Labels::new(ends.into_iter().chain([(TENANT_LABEL, tenant)]))
 }
 
 /// Tells what is of one tenant from what is of another; 0 of none.

@@ -157,6 +157,17 @@ fn sides_of_calls_meet_in_either_order_and_the_lonely_are_told_after_a_while() {
         assert_eq!(of["traces_service_graph_unpaired_spans_total{server=lost}"], 1.0);
         assert_eq!(of["traces_service_graph_request_server_seconds_sum{client=front,server=shop}"], 0.08);
         assert_eq!(of["traces_service_graph_request_client_seconds_sum{client=front,server=shop}"], 0.09);
+        // Both ends of the message are known: it was sent at once, and taken five milliseconds before.
+        let waited = "traces_service_graph_request_messaging_system_seconds";
+        let mailer = "{client=shop,connection_type=messaging_system,server=mailer}";
+        assert_eq!(
+            (of[&format!("{waited}_count{mailer}")], of[&format!("{waited}_sum{mailer}")]),
+            (1.0, 0.0)
+        );
+        assert_eq!(
+            of.keys().filter(|name| name.starts_with(waited) && name.contains("server=shop")).count(),
+            0
+        );
         assert_eq!(metrics.stats().waiting, 0);
     }
 }

@@ -36,6 +36,14 @@ pub(super) static CALLS: Shape = Shape {
         ("traces_service_graph_request_server_seconds", "Durations of calls as callees see them in seconds"),
     ],
 };
+/// Messages from one service to another. Tempo counts these only where it is told to.
+pub(super) static MESSAGES: Shape = Shape {
+    counters: &[],
+    histograms: &[(
+        "traces_service_graph_request_messaging_system_seconds",
+        "Times from the end of sending a message to the begin of taking it in seconds",
+    )],
+};
 /// Halves of calls without the other.
 pub(super) static UNPAIRED: Shape = Shape {
     counters: &[(
@@ -51,7 +59,7 @@ pub(super) static DROPPED: Shape = Shape {
 };
 
 /// All of them, in the order in which they are shown.
-pub(super) static SHAPES: [&Shape; 4] = [&SPANS, &CALLS, &UNPAIRED, &DROPPED];
+pub(super) static SHAPES: [&Shape; 5] = [&SPANS, &CALLS, &MESSAGES, &UNPAIRED, &DROPPED];
 
 impl Shape {
     /// Series with so many bounds of buckets: those, the last one, sum and count.

@@ -128,7 +128,7 @@ fn selectors(trace: &OfTrace<'_>) -> Vec<Vec<Matcher>> {
 }
 
 /// First and last instant at which a line with this time may have been written: many loggers write milliseconds or seconds.
-fn written(time: u64) -> (u64, u64) {
+pub(super) fn written(time: u64) -> (u64, u64) {
     let grain = [1_000_000_000, 1_000_000].into_iter().find(|grain| time.is_multiple_of(*grain)).unwrap_or(1);
     (time, time.saturating_add(grain))
 }
@@ -250,7 +250,7 @@ impl LogVisit for Visitor<'_> {
 
 /// When the request of an access log ran, as far as its line says: its start, as `[2025-10-09T08:53:20.123Z]` or `start_time`,
 /// else some moment before the line was written.
-fn of_access(facts: &[Fact], written: (u64, u64)) -> (u64, u64) {
+pub(super) fn of_access(facts: &[Fact], written: (u64, u64)) -> (u64, u64) {
     let says = |fact: &&Fact| fact.kind == Kind::Bracket || matches!(&*fact.key, "start_time" | "startTime");
     let start = facts.iter().filter(says).find_map(|fact| parse_rfc3339(fact.value.as_bytes()));
     match start {

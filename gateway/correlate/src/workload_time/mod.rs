@@ -6,6 +6,7 @@
 
 mod facts;
 mod lines;
+mod of_line;
 mod origin;
 mod running;
 mod score;
@@ -18,6 +19,7 @@ use store::read::{LogRead, ReadError, TraceRead, Window};
 
 use self::facts::{Fact, Kind};
 use self::lines::{LATE_ACCESS_LOG, Untold, Written};
+pub(crate) use self::of_line::Said;
 use self::origin::{Fit, Origin};
 use self::running::Requests;
 use self::score::{Candidate, Scene, Score};

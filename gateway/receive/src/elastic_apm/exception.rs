@@ -110,7 +110,7 @@ fn stack(exception: &Fields<'_>) -> Option<String> {
     for frame in frames.iter().take(MAX_FRAMES) {
         let text = |key: &str| frame.get(key).and_then(Json::as_str).filter(|text| !text.is_empty());
         let (file, function) = (text("filename"), text("function").unwrap_or("?"));
-        let package = text("module").filter(|_| file.is_some_and(|file| file.ends_with(".go")));
+        let package = text("module").filter(|_| file.and_then(|file| file.rsplit('.').next()) == Some("go"));
         let line =
             frame.get("lineno").and_then(Json::as_u64).map(|line| format!(":{line}")).unwrap_or_default();
         let frame = match (text("classname").or(package), file) {

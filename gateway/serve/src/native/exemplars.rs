@@ -3,15 +3,17 @@
 use crate::tenant::Extract;
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use axum::response::Response;
 use correlate::{Absence, AbsentReason, AbsentSignal, ExemplarsFound, FoundExemplar};
+use parsers::record::ExemplarOrigin;
 use query::series_selectors::{self, Selector};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use store::read::TraceRead;
 use utoipa::ToSchema;
 
-use super::request::{Failure, Refusal, answer, limit, window};
+use super::request::{Failure, Refusal, Shared, answer, limit, window};
 use super::shape::{AbsenceBody, WindowBody, labels};
 use crate::parameters::{Parameters, now};
 use crate::{State, values};
@@ -47,7 +49,7 @@ pub(super) struct ExemplarBody {
     time_unix_nano: String,
     trace_id: Option<String>,
     span_id: Option<String>,
-    /// `application`, or `trefoil` for those that were made of spans.
+    /// `application`, or `trefoil` for those that were made of spans: for this answer, or with the series that are.
     origin: &'static str,
     /// Of those that were made: `highest`, `typical` or `error` of its step.
     representative: Option<&'static str>,
@@ -69,12 +71,12 @@ pub(super) struct ExemplarBody {
     path = "/api/v1/exemplars",
     params(
         ("query" = String, Query, description = "PromQL: a selector, or an expression whose selectors count"),
-        ("start" = Option<String>, Query, description = "RFC 3339, seconds or nanoseconds; an hour before `end` if not given"),
-        ("end" = Option<String>, Query, description = "Now if not given"),
         ("step" = Option<String>, Query, description = "Of each step the slowest, a typical and a failed request are shown; a \
             sixtieth of the window if not given"),
+        ("tenant" = Option<String>, Query, description = "Only of this tenant, among those that `X-Scope-OrgID` names; without either, \
+            those of all, and none is made of a span of another tenant than its series"),
         ("limit" = Option<usize>, Query, description = "Exemplars at most, the newest; 1000"),
-        ("fields" = Option<String>, Query, description = "Keys of the answer that are wanted, by commas"),
+        Shared,
     ),
     responses(
         (status = 200, description = "Exemplars, or why there are none", body = ExemplarsBody),
@@ -83,8 +85,13 @@ pub(super) struct ExemplarBody {
 )]
 pub(super) async fn exemplars(
     Extract(state): Extract<State>,
+    headers: HeaderMap,
     parameters: Parameters,
 ) -> Result<Response, Failure> {
+    let state = match parameters.get("tenant") {
+        Some(name) => state.of_one(name, &headers).map_err(Refusal::new)?,
+        None => state,
+    };
     Ok(answer(&parameters, &find(&state, &parameters).await?))
 }
 
@@ -159,7 +166,10 @@ pub(super) fn body(found: &FoundExemplar, traces: &dyn TraceRead) -> ExemplarBod
         time_unix_nano: exemplar.time.to_string(),
         trace_id: exemplar.trace_id.map(|id| id.to_string()),
         span_id: exemplar.span_id.map(|id| id.to_string()),
-        origin: if made.is_some() { "trefoil" } else { "application" },
+        origin: match exemplar.origin {
+            ExemplarOrigin::Application if made.is_none() => "application",
+            _ => "trefoil",
+        },
         representative: made.map(|made| made.of.as_str()),
         error: made.map(|made| made.error),
         duration_nano: made.map(|made| made.duration.to_string()),

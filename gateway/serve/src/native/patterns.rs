@@ -9,7 +9,7 @@ use serde::Serialize;
 use store::read::Window;
 use utoipa::ToSchema;
 
-use super::request::{Failure, Refusal, answer, limit, window};
+use super::request::{Failure, Refusal, Shared, answer, limit, window};
 use super::shape::AbsenceBody;
 use crate::State;
 use crate::parameters::{Malformed, Parameters, now};
@@ -145,13 +145,11 @@ struct ExceptionBody {
         ("service" = Option<String>, Query, description = "Lines of streams that name it (labels service_name, service, app, job, \
             container) or are of its pods; without it all lines are looked at"),
         ("labels" = Option<String>, Query, description = "A LogQL selector that streams must meet as well"),
-        ("start" = Option<String>, Query, description = "RFC 3339, seconds or nanoseconds; an hour before `end` if not given"),
-        ("end" = Option<String>, Query, description = "Now if not given"),
         ("against" = Option<String>, Query, description = "What to compare with: `START/END`, or a duration right before `start` \
             (`1h`); as long a time as the window right before it if not given"),
         ("tenant" = Option<String>, Query, description = "Only records of this tenant"),
         ("limit" = Option<usize>, Query, description = "Patterns, and exceptions, at most; 50"),
-        ("fields" = Option<String>, Query, description = "Keys of the answer that are wanted, by commas"),
+        Shared,
     ),
     responses(
         (status = 200, description = "Counted from the stored lines", body = PatternsBody),

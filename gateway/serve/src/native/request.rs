@@ -6,13 +6,26 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
 use store::read::{ReadError, Window};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::blocking::{NotRead, RETRY_AFTER};
 use crate::parameters::{Malformed, Parameters, SECOND};
 
 /// A question that names no window is about the last hour, as Grafana's is.
 pub(super) const DEFAULT_WINDOW: u64 = 3600 * SECOND;
+
+/// What every question about a time takes, as the description of this surface has it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes parameters, which are read one by one")]
+pub(super) struct Shared {
+    /// RFC 3339, seconds or nanoseconds; an hour before `end` if not given
+    start: Option<String>,
+    /// RFC 3339, seconds or nanoseconds; now if not given
+    end: Option<String>,
+    /// Keys of the answer's first level that are wanted, by commas; all if not given
+    fields: Option<String>,
+}
 
 /// Why a request was refused.
 #[derive(Debug, Serialize, ToSchema)]

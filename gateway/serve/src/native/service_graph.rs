@@ -122,10 +122,8 @@ impl From<GraphEdge> for Edge {
     get,
     path = "/api/v1/service-graph",
     params(
-        ("start" = Option<String>, Query, description = "RFC 3339, seconds or nanoseconds; an hour before `end` without it"),
-        ("end" = Option<String>, Query, description = "RFC 3339, seconds or nanoseconds; now without it"),
         ("limit" = Option<usize>, Query, description = "Nodes and edges each; 1000 without it, at most 10000"),
-        ("fields" = Option<String>, Query, description = "Keys of the answer, separated by commas"),
+        request::Shared,
     ),
     responses(
         (status = 200, description = "The graph; `absent` says why it is empty", body = ServiceGraphBody),

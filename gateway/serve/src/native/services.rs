@@ -236,10 +236,8 @@ async fn nothing(state: &State, window: Window, service: Option<&str>, calls: &C
     get,
     path = "/api/v1/services",
     params(
-        ("start" = Option<String>, Query, description = "RFC 3339, seconds or nanoseconds; an hour before `end` without it"),
-        ("end" = Option<String>, Query, description = "RFC 3339, seconds or nanoseconds; now without it"),
         ("limit" = Option<usize>, Query, description = "How many services; 1000 without it, at most 50000"),
-        ("fields" = Option<String>, Query, description = "Keys of the answer, separated by commas"),
+        request::Shared,
     ),
     responses(
         (status = 200, description = "Services; `absent` says why there are none", body = ServicesBody),
@@ -276,10 +274,8 @@ pub(super) async fn services(Extract(state): Extract<State>, parameters: Paramet
     path = "/api/v1/operations",
     params(
         ("service" = Option<String>, Query, description = "Only those of this service"),
-        ("start" = Option<String>, Query, description = "RFC 3339, seconds or nanoseconds; an hour before `end` without it"),
-        ("end" = Option<String>, Query, description = "RFC 3339, seconds or nanoseconds; now without it"),
         ("limit" = Option<usize>, Query, description = "How many operations; 1000 without it, at most 50000"),
-        ("fields" = Option<String>, Query, description = "Keys of the answer, separated by commas"),
+        request::Shared,
     ),
     responses(
         (status = 200, description = "Operations; `absent` says why there are none", body = OperationsBody),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use parsers::record::{Batch, TENANT, TENANT_LABEL};
 use query::promql;
@@ -146,14 +146,31 @@ fn refused(parts: &Parts, detail: &str) -> Response {
 }
 
 impl State {
+    /// With the records of this tenant only, which must be one of those that the request's head names, if it names any.
+    pub(crate) fn of_one(self, name: &str, head: &HeaderMap) -> Result<Self, String> {
+        let mut named = HeaderMap::new();
+        named.extend(HeaderValue::from_str(name).ok().map(|name| (HeaderName::from_static(HEADER), name)));
+        let one = Tenants::of(&named)?.filter(|one| one.only().is_some());
+        let one = one.ok_or_else(|| format!("bad tenant {name:?}: expected the name of one"))?;
+        match Tenants::of(head)? {
+            Some(tenants) if !tenants.have(Some(name.trim())) => {
+                Err(format!("tenant {name:?} is none of those that X-Scope-OrgID names"))
+            }
+            Some(tenants) if tenants.only().is_some() => Ok(self),
+            // Several were named, and each series says which of them it is of.
+            _ => Ok(self.of(&one)),
+        }
+    }
+
     /// With the records of these tenants only.
     fn of(self, tenants: &Tenants) -> Self {
         let traces = Arc::new(traces::Of { inner: self.traces, tenants: tenants.clone() });
         let logs = Arc::new(logs::Of { inner: self.logs, tenants: tenants.clone() });
         let samples = Arc::new(samples::Of { inner: self.samples, tenants: tenants.clone() });
         let stored = Arc::new(samples::Of { inner: self.exemplars.stored(), tenants: tenants.clone() });
-        let metrics = match &self.upstream {
-            Some(server) => server.of_tenants(&tenants.header()),
+        let upstream = self.upstream.as_ref().map(|server| server.of_tenants(&tenants.header()));
+        let metrics = match &upstream {
+            Some(server) => server.clone(),
             None => Some(Arc::new(correlate::StoredMetrics::new(samples.clone())) as Arc<dyn MetricRead>),
         };
         Self {
@@ -164,6 +181,7 @@ impl State {
             traces,
             logs,
             samples,
+            upstream: upstream.flatten(),
             patterns: Arc::new(Patterns { inner: self.patterns, tenants: tenants.clone() }),
             live: Arc::new(Arriving { inner: self.live, tenants: tenants.clone() }),
             ..self

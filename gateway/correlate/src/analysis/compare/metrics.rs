@@ -17,8 +17,8 @@ use store::read::{Matcher, MetricRead, ReadError, SampleLimits, SampleRead, Wind
 use super::answer::{Detail, Finding, FindingKind, Unit};
 use super::sets::Candidate;
 use crate::analysis::digest::Digest;
-use crate::analysis::options::MIN_TRACES;
-use crate::analysis::stats::values;
+use crate::analysis::options::{MIN_TRACES, SIGNIFICANCE};
+use crate::analysis::stats::{Tested, values};
 use crate::analysis::vocabulary::{AttributeScope, Fact, Operation, Vocabulary};
 use crate::{LabelMapping, WorkloadField};
 
@@ -48,6 +48,11 @@ const DEADLINE: Duration = Duration::from_secs(3);
 const FACTOR: f64 = 0.7;
 /// By how much of the larger mean a metric must differ to count in full.
 const FULL_CHANGE: f64 = 0.5;
+
+/// A difference is one pod's own if without its series less than this part of it is left...
+const OF_OTHERS: f64 = 0.5;
+/// ...which is looked at for so many of them.
+const MAX_PODS: usize = 50;
 
 /// Where metrics are read.
 #[derive(Clone)]
@@ -96,6 +101,8 @@ pub(crate) fn candidates(
 /// Values of a metric on one side, and the labels that all its series have.
 struct Taken {
     values: Vec<f64>,
+    /// Of which pod each of them is: label and value, where the series says so.
+    pods: Vec<Option<(String, String)>>,
     labels: Labels,
 }
 
@@ -109,11 +116,16 @@ fn candidate((name, service): &(String, String), a: &Taken, b: &Taken) -> Option
     let larger = mean_a.abs().max(mean_b.abs());
     let change = if larger > 0.0 { (mean_a - mean_b).abs() / larger } else { 0.0 };
     let of = if is_counter(name) { "the rate of " } else { "" };
-    let labels = a.labels.filtered(|label| a.labels.get(label) == b.labels.get(label));
+    let mut labels = a.labels.filtered(|label| a.labels.get(label) == b.labels.get(label));
+    let mut place = String::new();
+    if let Some((label, pod)) = only_pod(a, b, tested).filter(|(label, _)| labels.get(label).is_none()) {
+        place = format!(", in {pod}");
+        labels = labels.with(label.as_str(), pod.as_str());
+    }
     Some(Candidate {
         finding: Finding {
             kind: FindingKind::Metric,
-            what: format!("{of}{name} of {service} is {mean_a:.4} against {mean_b:.4}"),
+            what: format!("{of}{name} of {service} is {mean_a:.4} against {mean_b:.4}{place}"),
             operation: Operation { service: service.clone(), operation: String::new() },
             detail: Detail::Metric { name: name.clone(), labels: Arc::new(labels) },
             a: mean_a,
@@ -125,6 +137,25 @@ fn candidate((name, service): &(String, String), a: &Taken, b: &Taken) -> Option
         },
         tested,
     })
+}
+
+/// The one pod without whose series both sides are much alike.
+fn only_pod<'a>(a: &'a Taken, b: &'a Taken, tested: Tested) -> Option<&'a (String, String)> {
+    if tested.p > SIGNIFICANCE {
+        return None;
+    }
+    let pods: BTreeSet<&(String, String)> = a.pods.iter().chain(&b.pods).flatten().collect();
+    if pods.len() < 2 {
+        return None;
+    }
+    let without = |side: &Taken, pod: &(String, String)| -> Vec<f64> {
+        let of = side.values.iter().zip(&side.pods);
+        of.filter(|(_, of)| of.as_ref() != Some(pod)).map(|(value, _)| *value).collect()
+    };
+    let rest = |pod: &&(String, String)| values(&without(a, pod), &without(b, pod)).effect.abs();
+    let of = pods.into_iter().take(MAX_PODS).map(|pod| (rest(&pod), pod));
+    let (left, pod) = of.min_by(|one, other| one.0.total_cmp(&other.0))?;
+    (left < tested.effect.abs() * OF_OTHERS).then_some(pod)
 }
 
 /// Workloads as facts of the traces tell them; `None` without traces.
@@ -193,9 +224,12 @@ fn taken(
                 let key = (series.name.clone(), service.clone().unwrap_or_default());
                 let own = taken.entry(key).or_insert_with(|| Taken {
                     values: Vec::new(),
+                    pods: Vec::new(),
                     labels: series.labels.filtered(|label| label != "__name__"),
                 });
                 own.values.push(sample.value);
+                let named = |label: &String| Some((label.clone(), series.labels.get(label)?.to_owned()));
+                own.pods.push(mapping.names(WorkloadField::Pod).iter().find_map(named));
                 if own.labels.iter().any(|(label, value)| series.labels.get(label) != Some(value)) {
                     let common = |label: &str| own.labels.get(label) == series.labels.get(label);
                     own.labels = own.labels.filtered(common);

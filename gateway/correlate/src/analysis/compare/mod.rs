@@ -1,6 +1,7 @@
 //! What is different between two traces, two sets of traces, or versions of a service.
 
 mod answer;
+mod causes;
 mod metrics;
 mod pair;
 mod question;

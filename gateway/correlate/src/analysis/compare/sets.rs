@@ -97,6 +97,7 @@ impl Sets<'_> {
         }
         self.edges(&doing_a, &doing_b, &counts, &mut found);
         self.facts(&doing_a, &doing_b, &counts, &mut found);
+        self.put_behind_their_causes(&mut found);
         found
     }
 
@@ -364,7 +365,7 @@ impl Sets<'_> {
 /// Of all that was tested, what is sure and large enough, what matters most first; and how many there were before repeats of
 /// one attribute on several operations were dropped.
 pub(crate) fn ranked(candidates: Vec<Candidate>) -> Vec<Finding> {
-    let worth = corrected(&candidates.iter().map(|candidate| candidate.tested.p).collect::<Vec<_>>());
+    let worth = corrected_by_family(&candidates);
     let mut findings: Vec<Finding> = candidates
         .into_iter()
         .zip(worth)
@@ -392,6 +393,35 @@ pub(crate) fn ranked(candidates: Vec<Candidate>) -> Vec<Finding> {
         _ => true,
     });
     findings
+}
+
+/// Corrected for how much was tested of the same family. Where things run and what they use nearly always differs, and the more true
+/// differences there are, the more wrong ones the correction lets pass beside them: they are none of what the traces do.
+fn corrected_by_family(candidates: &[Candidate]) -> Vec<f64> {
+    let of_places = |candidate: &Candidate| {
+        let scope = match &candidate.finding.detail {
+            Detail::Attribute { scope, .. } => Some(*scope),
+            _ => None,
+        };
+        candidate.finding.kind == FindingKind::Metric || scope == Some(AttributeScope::Resource)
+    };
+    let mut worth = vec![1.0; candidates.len()];
+    for family in [false, true] {
+        let members: Vec<usize> = candidates
+            .iter()
+            .enumerate()
+            .filter(|(_, candidate)| of_places(candidate) == family)
+            .map(|(place, _)| place)
+            .collect();
+        let p = |place: &usize| candidates.get(*place).map_or(1.0, |candidate| candidate.tested.p);
+        let own = corrected(&members.iter().map(p).collect::<Vec<_>>());
+        for (place, p) in members.into_iter().zip(own) {
+            if let Some(slot) = worth.get_mut(place) {
+                *slot = p;
+            }
+        }
+    }
+    worth
 }
 
 fn key_of(finding: &Finding) -> &str {

@@ -78,10 +78,8 @@ fn needed(parameters: &Parameters, name: &str, what: &str) -> Asked<String> {
     params(
         ("service" = String, Query, description = "`service.name`"),
         ("operation" = Option<String>, Query, description = "Name of a span; without it, whatever enters the service"),
-        ("start" = Option<String>, Query, description = "RFC 3339, seconds or nanoseconds; an hour before `end` without it"),
-        ("end" = Option<String>, Query, description = "RFC 3339, seconds or nanoseconds; now without it"),
         ("limit" = Option<usize>, Query, description = "Contributors that are listed, 20 without it; `others` has the rest"),
-        ("fields" = Option<String>, Query, description = "Keys of the answer that are wanted, by commas"),
+        request::Shared,
     ),
     responses(
         (status = 200, description = "The variance, split; `reason` says why there are no contributors", body = VarianceBody),
@@ -118,14 +116,12 @@ pub(in crate::native) async fn variance(Extract(state): Extract<State>, paramete
     params(
         ("a" = String, Query, description = "TraceQL, or the id of a trace in any spelling"),
         ("b" = String, Query, description = "TraceQL if `a` is, an id if `a` is"),
-        ("start" = Option<String>, Query, description = "RFC 3339, seconds or nanoseconds; an hour before `end` without it"),
-        ("end" = Option<String>, Query, description = "RFC 3339, seconds or nanoseconds; now without it"),
         ("a_start" = Option<String>, Query, description = "The window of `a` alone, with `a_end`"),
         ("a_end" = Option<String>, Query, description = "As `a_start`"),
         ("b_start" = Option<String>, Query, description = "The window of `b` alone, with `b_end`"),
         ("b_end" = Option<String>, Query, description = "As `b_start`"),
         ("limit" = Option<usize>, Query, description = "Findings that are listed, 50 without it"),
-        ("fields" = Option<String>, Query, description = "Keys of the answer that are wanted, by commas"),
+        request::Shared,
     ),
     responses(
         (status = 200, description = "Findings, what matters most first; `reason` says why there are none", body = CompareBody),
@@ -176,10 +172,8 @@ pub(in crate::native) async fn compare(Extract(state): Extract<State>, parameter
         ("service" = String, Query, description = "`service.name`"),
         ("by" = Option<String>, Query, description = "The attribute that tells versions apart, of the resource or the span; \
             `service.version` without it"),
-        ("start" = Option<String>, Query, description = "RFC 3339, seconds or nanoseconds; an hour before `end` without it"),
-        ("end" = Option<String>, Query, description = "RFC 3339, seconds or nanoseconds; now without it"),
         ("limit" = Option<usize>, Query, description = "Findings that are listed of each version, 50 without it"),
-        ("fields" = Option<String>, Query, description = "Keys of the answer that are wanted, by commas"),
+        request::Shared,
     ),
     responses(
         (status = 200, description = "Versions, newest first; `reason` says why nothing is compared", body = VersionsBody),

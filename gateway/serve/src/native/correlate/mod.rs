@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use correlate::Pivot;
 
-use super::request::{Failure, Refusal, answer};
+use super::request::{Failure, Refusal, Shared, answer};
 use crate::State;
 use crate::parameters::{Parameters, now};
 use crate::tenant::Extract;
@@ -28,11 +28,9 @@ pub(super) use response::CorrelateBody;
         ("workload" = Option<String>, Query, description = "A Kubernetes workload as `namespace/pod` or `namespace/deployment`, with \
             `start` and `end`"),
         ("time" = Option<String>, Query, description = "RFC 3339, seconds or nanoseconds; of `labels` needed, of `metric` now if not given"),
-        ("start" = Option<String>, Query, description = "An hour before `end` if not given"),
-        ("end" = Option<String>, Query, description = "Now if not given"),
         ("tenant" = Option<String>, Query, description = "Only records of this tenant; else those of the tenant of what is asked about"),
         ("limit" = Option<usize>, Query, description = "Entries of each list at most; 20"),
-        ("fields" = Option<String>, Query, description = "Keys of the answer that are wanted, by commas"),
+        Shared,
     ),
     responses(
         (status = 200, description = "What belongs to it, each list with what is surest first", body = CorrelateBody),
