@@ -35,6 +35,8 @@ pub(crate) struct Digest {
     pub(crate) facts: Vec<u32>,
     /// Whether lines of the trace were read.
     pub(crate) lines_read: bool,
+    /// Its operations of which lines may be missing all the same, sorted: those without an id, which were not looked for.
+    pub(crate) unread: Vec<u32>,
     /// The value by which it is grouped, if it has just one.
     pub(crate) group: Group,
 }
@@ -68,6 +70,11 @@ pub(crate) struct Cell {
 }
 
 impl Digest {
+    /// Whether all lines of an operation were read.
+    pub(crate) fn lines_read_of(&self, operation: u32) -> bool {
+        self.lines_read && self.unread.binary_search(&operation).is_err()
+    }
+
     pub(crate) fn cell(&self, operation: u32) -> Option<&Cell> {
         let found = self.cells.binary_search_by_key(&operation, |cell| cell.operation).ok()?;
         self.cells.get(found)
@@ -189,6 +196,7 @@ pub(crate) fn digest(
         edges,
         facts,
         lines_read: false,
+        unread: Vec::new(),
         group: match groups.as_slice() {
             [] => Group::None,
             [one] => Group::One(*one),

@@ -38,13 +38,19 @@ const OFFER_SPANS: usize = 1_000;
 /// Streams of which it is remembered whose they are.
 const MAX_STREAMS: usize = 4_096;
 
+/// What is known of a trace.
+struct Known {
+    facts: Vec<u32>,
+    /// Services of which lines without an id were not looked for.
+    unread: Vec<u32>,
+}
+
 /// Reads lines, each trace once.
 pub(crate) struct Lines<'a> {
     traces: &'a dyn TraceRead,
     records: usize,
     miner: Miner,
-    /// `None` for a trace of which not all is known.
-    known: FxHashMap<TraceId, Option<Vec<u32>>>,
+    known: FxHashMap<TraceId, Known>,
     until: Instant,
     /// Where lines without an id are, and until when they are looked for.
     without_ids: Option<&'a dyn LogRead>,
@@ -185,10 +191,15 @@ impl<'a> Lines<'a> {
 
     /// Adds what is known of a trace's lines to its facts.
     fn tell(&self, digest: &mut Digest, vocabulary: &Vocabulary) {
-        let Some(facts) = self.known.get(&digest.trace).and_then(Option::as_deref) else { return };
+        let Some(Known { facts, unread }) = self.known.get(&digest.trace) else { return };
         if digest.lines_read {
             return;
         }
+        let is_unread = |operation: &u32| {
+            let service = self.services.by_name.get(vocabulary.service(*operation));
+            service.is_some_and(|service| unread.contains(service))
+        };
+        digest.unread = digest.cells.iter().map(|cell| cell.operation).filter(is_unread).collect();
         // Below a span there are only the operations that are below it.
         let inside = |number: &u32| {
             let fact = vocabulary.facts().get(*number as usize);
@@ -225,9 +236,9 @@ impl<'a> Lines<'a> {
             }
         })?;
         for (digest, mut reading) in digests.iter().zip(readings) {
-            let all = self.add_offered(digest, &mut reading, vocabulary)?;
+            let unread = self.add_offered(digest, &mut reading, vocabulary)?;
             sort_once(&mut reading.facts);
-            self.known.insert(digest.trace, all.then_some(reading.facts));
+            self.known.insert(digest.trace, Known { facts: reading.facts, unread });
         }
         Ok(())
     }
@@ -270,15 +281,15 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Adds lines without an id that are probably the trace's own, where it takes them to know its lines; tells whether its lines
-    /// are known now.
+    /// Adds lines without an id that are probably the trace's own, where it takes them to know its lines; tells of which services
+    /// they are not looked for.
     fn add_offered(
         &mut self,
         digest: &Digest,
         reading: &mut Reading,
         vocabulary: &mut Vocabulary,
-    ) -> Result<bool, QueryError> {
-        let Some(without_ids) = self.without_ids else { return Ok(true) };
+    ) -> Result<Vec<u32>, QueryError> {
+        let Some(without_ids) = self.without_ids else { return Ok(Vec::new()) };
         // Lines of services that are not below the root are of no use here.
         let services: FxHashSet<u32> = digest
             .cells
@@ -286,15 +297,14 @@ impl<'a> Lines<'a> {
             .map(|cell| self.services.number(vocabulary.service(cell.operation)))
             .filter(|service| !reading.told.contains(service))
             .collect();
-        let mut wanted = false;
+        let mut wanted = Vec::new();
         for service in services {
-            wanted |= self.writes(service, without_ids)?;
+            if self.writes(service, without_ids)? {
+                wanted.push(service);
+            }
         }
-        if !wanted {
-            return Ok(true);
-        }
-        if self.offers >= MAX_OFFERS || self.offers_took >= OFFER_TIME {
-            return Ok(false);
+        if wanted.is_empty() || self.offers >= MAX_OFFERS || self.offers_took >= OFFER_TIME {
+            return Ok(wanted);
         }
         self.offers += 1;
         let began = Instant::now();
@@ -314,7 +324,7 @@ impl<'a> Lines<'a> {
             let (view, service) = (LogView::from(&record), self.services.of(&record.labels));
             self.facts(reading, &view, span_id.or(record.span_id), service, vocabulary);
         }
-        Ok(true)
+        Ok(Vec::new())
     }
 
     /// Whether there are lines of a service at all.

@@ -13,25 +13,33 @@ pub(crate) struct Postings {
     by_operation: Vec<Vec<u32>>,
     /// Traces that have each operation.
     present: Vec<Present>,
+    /// Traces of which no line is missing, by row.
+    whole: Vec<bool>,
 }
 
 /// Traces that have an operation.
 #[derive(Debug, Clone, Copy, Default)]
 struct Present {
     traces: usize,
-    /// Those whose lines were read.
+    /// Those in which its lines were read.
     read: usize,
+    /// Whether there are others beside them, whose lines with an id were read.
+    partly: bool,
 }
 
 impl Postings {
     pub(crate) fn new<'a>(digests: impl Iterator<Item = &'a Digest>, vocabulary: &Vocabulary) -> Self {
         let mut by_fact = vec![Vec::new(); vocabulary.facts().len()];
         let mut present = vec![Present::default(); vocabulary.operations()];
+        let mut whole = Vec::new();
         for (row, digest) in digests.enumerate() {
+            whole.push(digest.lines_read && digest.unread.is_empty());
             for cell in &digest.cells {
                 if let Some(present) = present.get_mut(cell.operation as usize) {
                     present.traces += 1;
-                    present.read += usize::from(digest.lines_read);
+                    let read = digest.lines_read_of(cell.operation);
+                    present.read += usize::from(read);
+                    present.partly |= digest.lines_read && !read;
                 }
             }
             for fact in &digest.facts {
@@ -49,7 +57,7 @@ impl Postings {
                 facts.push(number as u32);
             }
         }
-        Self { by_fact, by_operation, present }
+        Self { by_fact, by_operation, present, whole }
     }
 
     /// Whether a fact holds wherever its operation is called: it says no more than that.
@@ -100,6 +108,9 @@ pub(crate) fn goes_with(
 ) -> Vec<GoesWith> {
     let all = Population::new(values, |row| within.get(row).copied().unwrap_or_default());
     let read = Population::new(values, |row| lines_read.get(row).copied().unwrap_or_default());
+    // Where some lines of an operation are missing, only traces without such tell of them.
+    let known = |row: usize| postings.whole.get(row).copied().unwrap_or_default();
+    let whole = Population::new(values, |row| known(row) && lines_read.get(row).copied().unwrap_or_default());
     let mut found: Vec<(usize, f64, GoesWith)> = Vec::new();
     let mut seen = FxHashSet::default();
     for (order, operation) in operations.iter().enumerate() {
@@ -108,7 +119,11 @@ pub(crate) fn goes_with(
             if postings.everywhere(*number, fact) {
                 continue;
             }
-            let population = if fact.of_lines() { &read } else { &all };
+            let population = match postings.present.get(fact.operation() as usize) {
+                _ if !fact.of_lines() => &all,
+                Some(present) if present.partly => &whole,
+                _ => &read,
+            };
             if let Some((p, with)) = population.test(fact, postings.rows(*number)) {
                 found.push((order, p, with));
             }

@@ -111,7 +111,7 @@ impl Sets<'_> {
                 doing.longest.push(cell.longest);
                 doing.traces.push(digest.trace);
                 doing.total += cell.own as f64;
-                doing.read += usize::from(digest.lines_read);
+                doing.read += usize::from(digest.lines_read_of(cell.operation));
                 if cell.error_origins > 0 {
                     doing.failing.push(digest.trace);
                 }

@@ -1,7 +1,9 @@
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use parsers::record::{Labels, LogRecord};
 use proptest::prelude::*;
-use store::read::Window;
+use store::read::{LogRead, LogSelect, Matcher, ReadError, ScanReport, Window};
 
 use crate::analysis::planted::{MS, Memory, shop};
 use crate::analysis::{AnalysisOptions, Analyst, Variance, VarianceQuestion};
@@ -49,6 +51,44 @@ fn what_holds_of_every_call_of_an_operation_explains_nothing() {
     let first = &answer.contributors[0];
     assert_eq!((&*first.operation.service, first.attributes.len()), ("reviews", 0), "{:?}", first.attributes);
     assert!(first.spans_slow > 2.0 * first.spans_fast);
+}
+
+/// Streams of the frontend, whose lines have no ids.
+struct FrontendWrites;
+
+impl LogRead for FrontendWrites {
+    fn scan_logs(
+        &self,
+        _: &LogSelect,
+        _: &mut dyn FnMut(LogRecord) -> ControlFlow<()>,
+    ) -> Result<ScanReport, ReadError> {
+        Ok(ScanReport::default())
+    }
+
+    fn streams(&self, matchers: &[Matcher], _: Window) -> Result<Vec<Arc<Labels>>, ReadError> {
+        let labels = Arc::new(Labels::new([("service_name", "frontend")]));
+        Ok(if matchers.iter().all(|matcher| matcher.matches(&labels)) { vec![labels] } else { Vec::new() })
+    }
+}
+
+#[test]
+fn lines_with_an_id_are_read_of_traces_of_which_those_without_are_not_looked_for() {
+    // More traces than lines without an id are looked for.
+    let memory = shop(1, 600, |request, dice| {
+        if request.customer == "acme" {
+            request.statement += (200 + dice.below(100)) * MS;
+            request.lines.push("slow query".to_owned());
+        }
+    });
+    let analyst = Analyst::new(Arc::new(memory), AnalysisOptions::default());
+    let analyst = analyst.with_logs(Arc::new(FrontendWrites));
+    let (service, operation) = ("frontend".to_owned(), Some("GET /cart".to_owned()));
+    let question = VarianceQuestion { service, operation, window: Window::ALL, limit: 10 };
+    let answer = analyst.variance(&question).unwrap();
+    assert_eq!(answer.line_traces, 600);
+    let pattern = &answer.contributors[0].patterns[0];
+    assert!(pattern.pattern.contains("slow query"), "{pattern:?}");
+    assert_eq!(pattern.strength.with + pattern.strength.without, 600, "{pattern:?}");
 }
 
 #[test]

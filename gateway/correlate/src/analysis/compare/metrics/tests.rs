@@ -79,6 +79,33 @@ fn a_metric_that_changed_with_the_traces_is_in_the_same_list() {
 }
 
 #[test]
+fn a_difference_that_is_one_pods_own_names_it() {
+    let pod = |name: &str| Some(("pod".to_owned(), name.to_owned()));
+    let side = |values: &[(f64, &str)]| Taken {
+        values: values.iter().map(|(value, _)| *value).collect(),
+        pods: values.iter().map(|(_, name)| pod(name)).collect(),
+        labels: Labels::new([("service", "cart")]),
+    };
+    // The slow ones ran on the pod that is short of CPU, and some others too.
+    let a: Vec<(f64, &str)> = (0..40)
+        .map(|n| if n % 4 == 0 { (f64::from(n % 3), "cart-2") } else { (9.0 + f64::from(n % 3), "cart-1") })
+        .collect();
+    let b: Vec<(f64, &str)> =
+        (0..40).map(|n| (f64::from(n % 3), if n % 2 == 0 { "cart-2" } else { "cart-3" })).collect();
+    let key = ("throttled_seconds_total".to_owned(), "cart".to_owned());
+    let found = candidate(&key, &side(&a), &side(&b)).unwrap().finding;
+    assert!(found.what.ends_with(", in cart-1"), "{}", found.what);
+    let Detail::Metric { labels, .. } = &found.detail else { panic!("{found:?}") };
+    assert_eq!((labels.get("pod"), labels.get("service")), (Some("cart-1"), Some("cart")));
+    // All of them alike.
+    let everywhere = |high: f64| -> Vec<(f64, &str)> {
+        (0..40).map(|n| (high + f64::from(n % 3), ["cart-1", "cart-2", "cart-3"][n as usize % 3])).collect()
+    };
+    let found = candidate(&key, &side(&everywhere(9.0)), &side(&everywhere(0.0))).unwrap().finding;
+    assert!(!found.what.contains(", in "), "{}", found.what);
+}
+
+#[test]
 fn counters_count_as_rates_and_what_begins_anew_is_passed_over() {
     let sample = |time: u64, value: f64| Sample { time: time * 1_000_000_000, value };
     let rated =
