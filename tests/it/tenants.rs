@@ -154,9 +154,8 @@ async fn a_request_that_names_a_tenant_reads_that_ones_records_on_every_surface(
         let answer = http.get_with(&versions, &[("X-Scope-OrgID", asked)]).await?.ok_json()?;
         ensure!(answer["versions"].as_array().is_some_and(|all| all.len() == traces), "{asked}: {answer}");
         for from in [format!("trace_id={TRACE}"), format!("service={asked}-shop&{window}")] {
-            let found =
-                http.get_with(&format!("{main}/api/v1/correlate?{from}"), &[("X-Scope-OrgID", asked)]);
-            let text = found.await?.text();
+            let url = format!("{main}/api/v1/correlate?{from}");
+            let text = http.get_with(&url, &[("X-Scope-OrgID", asked)]).await?.text();
             let other = if asked == "red" { "blue-" } else { "red-" };
             ensure!(
                 text.contains(&format!("{asked}-shop")) && !text.contains(other),
