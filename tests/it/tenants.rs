@@ -105,7 +105,6 @@ async fn a_request_that_names_a_tenant_reads_that_ones_records_on_every_surface(
         (format!("/api/v1/services?{window}"), "-shop"),
         (format!("/api/v1/operations?{window}"), "-name"),
         (format!("/api/v1/service-graph?{window}"), "-shop"),
-        (format!("/api/v1/patterns?{window}"), "-line"),
         (format!("/api/v1/exemplars?query=traces_spanmetrics_latency_bucket&{window}"), "-shop"),
     ];
     for (path, shown) in &paths {
@@ -153,8 +152,12 @@ async fn a_request_that_names_a_tenant_reads_that_ones_records_on_every_surface(
         let versions = format!("{main}/api/v1/analysis/versions?service=red-shop&by=service.name&{window}");
         let answer = http.get_with(&versions, &[("X-Scope-OrgID", asked)]).await?.ok_json()?;
         ensure!(answer["versions"].as_array().is_some_and(|all| all.len() == traces), "{asked}: {answer}");
-        for from in [format!("trace_id={TRACE}"), format!("service={asked}-shop&{window}")] {
-            let url = format!("{main}/api/v1/correlate?{from}");
+        for from in [
+            format!("correlate?trace_id={TRACE}"),
+            format!("correlate?service={asked}-shop&{window}"),
+            format!("patterns?service={asked}-shop&{window}"),
+        ] {
+            let url = format!("{main}/api/v1/{from}");
             let text = http.get_with(&url, &[("X-Scope-OrgID", asked)]).await?.text();
             let other = if asked == "red" { "blue-" } else { "red-" };
             ensure!(
