@@ -1,8 +1,9 @@
 //! Promise: what a Prometheus writes is stored as it was sent, and its exemplars lead from a trace to its series.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
+use parsers::otlp::Writer;
 use tests::harness::{Http, Prometheus, Scrape, until};
 use tests::program::Program;
 
@@ -68,5 +69,77 @@ async fn a_wrong_type_is_415_and_broken_bytes_are_400() -> Result<()> {
         ensure!(answer.status == status, "{media}: {} {}", answer.status, answer.text());
     }
     ensure!(http.get(&url).await?.status == 405);
+    trefoil.stop().await
+}
+
+/// A write of so many series of one metric from a number on, each told by its `user`, at a time in milliseconds.
+fn users(from: usize, count: usize, millis: u64) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    for user in from..from + count {
+        Writer::new(&mut out).message(1, |out| {
+            let user = user.to_string();
+            for (name, value) in [("__name__", "logins_total"), ("job", "shop"), ("user", user.as_str())] {
+                Writer::new(out).message(1, |out| {
+                    Writer::new(out).bytes(1, name.as_bytes());
+                    Writer::new(out).bytes(2, value.as_bytes());
+                });
+            }
+            Writer::new(out).message(2, |out| {
+                Writer::new(out).always_double(1, 1.0);
+                Writer::new(out).varint(2, millis);
+            });
+        });
+    }
+    Ok(snap::raw::Encoder::new().compress_vec(&out)?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_label_that_explodes_is_named_to_its_sender_and_known_series_go_on() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let data = folder.path().join("data");
+    let sections = format!(
+        "store: {{dir: '{}', max_series: 1000, out_of_order: 10m}}\nmetrics_from_spans: {{enabled: false}}\n",
+        data.display()
+    );
+    let trefoil = Program::start_configured(&data, &folder.path().join("none/*.log"), &sections).await?;
+    let http = Http::new()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as u64;
+    let url = format!("http://{}/api/v1/write", trefoil.main);
+    let write = async |body: Vec<u8>| {
+        let headers = [("content-type", "application/x-protobuf"), ("content-encoding", "snappy")];
+        http.post(&url, &headers, body).await
+    };
+    ensure!(write(users(0, 1000, now)?).await?.status == 204);
+    let refused = write(users(990, 20, now + 1)?).await?;
+    let text = refused.text();
+    ensure!(refused.status == 400 && text.starts_with("10 of the request"), "{} {text}", refused.status);
+    ensure!(
+        text.contains("store.max_series is 1000") && text.contains("user (1000), __name__ (1)"),
+        "{text}"
+    );
+    let late = write(users(0, 1, now - 11 * 60_000)?).await?;
+    ensure!(
+        late.status == 400 && late.text().contains("store.out_of_order"),
+        "{} {}",
+        late.status,
+        late.text()
+    );
+    ensure!(write(users(0, 1, now - 9 * 60_000)?).await?.status == 204);
+    let status =
+        http.get(&format!("http://{}/prometheus/api/v1/status/tsdb", trefoil.main)).await?.ok_json()?;
+    assert_eq!(status["data"]["headStats"]["numSeries"], 1000);
+    assert_eq!(
+        status["data"]["labelValueCountByLabelName"][0],
+        serde_json::json!({ "name": "user", "value": 1000 })
+    );
+    for (series, expected) in [
+        ("trefoil_store_series ", 1000.0),
+        ("trefoil_store_label_values{label=\"user\"}", 1000.0),
+        ("trefoil_store_refused_samples_total{reason=\"too_many_series\"}", 10.0),
+        ("trefoil_store_refused_samples_total{reason=\"late\"}", 1.0),
+        ("trefoil_rejected_records_total{protocol=\"remote_write\",signal=\"samples\"}", 11.0),
+    ] {
+        assert_eq!(trefoil.count(series).await?, expected, "{series}");
+    }
     trefoil.stop().await
 }

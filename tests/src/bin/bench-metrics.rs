@@ -1,7 +1,7 @@
 //! What samples cost: runs the real program, writes to it as a Prometheus does, and prints figures.
 //!
-//! `cargo run --release -p tests --bin bench-metrics [-- SERIES MANY]` (10,000 series for an hour and 1,000,000 for a minute unless
-//! given). The program is watched from outside: CPU time and memory are the kernel's accounting of its process, latencies are
+//! `cargo run --release -p tests --bin bench-metrics [-- SERIES MANY ROUNDS]` (10,000 series for an hour, and 1,000,000 with four
+//! samples each, unless given). The program is watched from outside: CPU time and memory are the kernel's accounting of its process, latencies are
 //! those of an HTTP client.
 #![allow(clippy::print_stdout, reason = "a program whose product is a table")]
 
@@ -19,8 +19,6 @@ const SENT: usize = 2_000;
 const INTERVAL: u64 = 15_000;
 /// Samples of a series within an hour.
 const HOUR: u64 = 240;
-/// Rounds of samples for many series.
-const ROUNDS: u64 = 4;
 /// How often each query is asked.
 const ASKED: usize = 100;
 /// How long the store may take to count what was written.
@@ -33,11 +31,12 @@ async fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let series = arguments.next().map_or(Ok(10_000), |n| n.parse()).context("SERIES is a number")?;
     let many = arguments.next().map_or(Ok(1_000_000), |n| n.parse()).context("MANY is a number")?;
+    let rounds = arguments.next().map_or(Ok(4), |n| n.parse()).context("ROUNDS is a number")?;
     let dir = tempfile::tempdir()?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as u64;
     written(&dir.path().join("typical"), series, now).await?;
     service_map(&dir.path().join("map"), now).await?;
-    crowd(&dir.path().join("many"), many, now).await
+    crowd(&dir.path().join("many"), many, rounds, now).await
 }
 
 /// Deterministic noise in `0..1`.
@@ -249,14 +248,14 @@ async fn asked(program: &Program, queries: &[String], now: u64) -> Result<()> {
     Ok(())
 }
 
-async fn crowd(dir: &Path, many: usize, now: u64) -> Result<()> {
+async fn crowd(dir: &Path, many: usize, rounds: u64, now: u64) -> Result<()> {
     let all: Vec<Labels> = (0..many).map(|number| labels("crowd", number)).collect();
     let mut program = Program::start(dir, &dir.join("none/*.log")).await?;
     let mut sender = Sender::to(&program);
     let before = program.cpu_seconds()?;
-    println!("\nmany series ({many} series, {ROUNDS} samples each)");
-    for round in 0..ROUNDS {
-        sender.rounds(&all, round..round + 1, now - ROUNDS * INTERVAL, counter).await?;
+    println!("\nmany series ({many} series, {rounds} samples each)");
+    for round in 0..rounds {
+        sender.rounds(&all, round..round + 1, now - rounds * INTERVAL, counter).await?;
         println!(
             "  round {round}         {} MB resident, {:.2} s of CPU",
             resident_memory(program.id()?)? / 1_000_000,

@@ -17,7 +17,7 @@ const MAX_FAMILIES: usize = 50_000;
 /// A head is sealed when its samples take this; a busy node's of an hour.
 const HEAD_BYTES: usize = 32 << 20;
 /// And this for each of its series, so that the labels of many do not take more room in a segment than their samples.
-const SERIES_BYTES: usize = 192;
+const SERIES_BYTES: usize = 448;
 /// An hour of samples is worth a segment, and is replayed in a second or two.
 const HEAD_AGE: Duration = Duration::from_hours(1);
 

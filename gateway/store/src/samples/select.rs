@@ -137,16 +137,21 @@ impl Samples {
             self.counters.damaged_blocks.fetch_add(1, Relaxed);
             tracing::error!(file = what, "damaged samples are passed over");
         };
-        for indexed in &segments {
+        let mut of_segment = |indexed: &Indexed| {
             let footer = &indexed.segment.footer;
-            if window.touches(footer.first, footer.last) {
-                match of_segment(indexed) {
-                    Err(Ended::Damaged) => tell(&indexed.segment.name.stem()),
-                    Err(Ended::Read(error)) => return Err(error),
-                    Ok(()) => {}
-                }
+            if !window.touches(footer.first, footer.last) {
+                return Ok(());
             }
-        }
+            match of_segment(indexed) {
+                Err(Ended::Damaged) => tell(&indexed.segment.name.stem()),
+                Err(Ended::Read(error)) => return Err(error),
+                Ok(()) => {}
+            }
+            Ok(())
+        };
+        segments.iter().try_for_each(|indexed| of_segment(indexed))?;
+        let sealed = segments.iter().map(|indexed| indexed.segment.name.last);
+        let seen = sealed.chain(frozen.iter().map(|head| head.journals.1)).max().unwrap_or(0);
         let mut of_head = |head: &Head| match of_head(head) {
             Err(Ended::Damaged) => {
                 tell("in memory");
@@ -159,7 +164,9 @@ impl Samples {
             of_head(head)?;
         }
         self.read(|view| {
-            // What was frozen meanwhile is no longer in the active head.
+            // What was frozen, or even sealed, meanwhile is no longer in the active head.
+            let mut new = view.segments.iter().filter(|indexed| indexed.segment.name.first > seen);
+            new.try_for_each(|indexed| of_segment(indexed))?;
             let meanwhile =
                 view.frozen.as_ref().filter(|now| frozen.as_ref().is_none_or(|then| !Arc::ptr_eq(now, then)));
             meanwhile.map_or(Ok(()), |head| of_head(head))?;
