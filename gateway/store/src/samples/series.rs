@@ -19,8 +19,9 @@ pub struct Held {
     /// Whether the head's newest journal says what its labels are.
     pub logged: bool,
     open: Vec<Sample>,
-    /// Chunks, each after its length.
-    closed: Output,
+    /// Chunks. None grows, so that a million series leave no holes in memory that the allocator would have to look through.
+    closed: Vec<Box<[u8]>>,
+    closed_bytes: usize,
     more: Option<Box<More>>,
 }
 
@@ -63,7 +64,8 @@ impl Default for Held {
             newest: 0,
             logged: false,
             open: Vec::new(),
-            closed: Output::default(),
+            closed: Vec::new(),
+            closed_bytes: 0,
             more: None,
         }
     }
@@ -132,7 +134,8 @@ impl Held {
     fn close_these(&mut self, samples: &[Sample]) {
         let mut chunk = Output::default();
         chunk::encode(samples, &mut chunk);
-        self.closed.bytes(chunk.as_bytes());
+        self.closed_bytes += chunk.as_bytes().len() + size_of::<Box<[u8]>>();
+        self.closed.push(chunk.as_bytes().into());
     }
 
     /// What its samples take in memory, histograms aside.
@@ -141,14 +144,13 @@ impl Held {
             .more
             .as_ref()
             .map_or(0, |more| size_of::<More>() + more.late.capacity() * size_of::<Sample>());
-        self.open.capacity() * size_of::<Sample>() + self.closed.as_bytes().len() + late
+        self.open.capacity() * size_of::<Sample>() + self.closed_bytes + late
     }
 
     /// Adds what it has in a window, in no order; what came first stands first among those of one time.
     pub fn read(&self, window: Window, into: &mut Whole) -> Result<(), Damaged> {
-        let mut input = Input::new(self.closed.as_bytes());
-        while input.left() > 0 {
-            let mut chunk = Input::new(input.bytes()?);
+        for chunk in &self.closed {
+            let mut chunk = Input::new(chunk);
             let header = Header::read(&mut chunk)?;
             if window.touches(header.first, header.last) {
                 chunk::samples(header, &mut chunk, &mut into.samples)?;
