@@ -1,4 +1,10 @@
-//! How much the regular expressions of one query may take: their text is short, what they are compiled to need not be.
+//! Regular expressions of queries: compiled once for all that ask with the same ones, as dashboards and look-ups do; and how
+//! much those of one query may take, since their text is short and what they are compiled to need not be.
+
+use std::sync::LazyLock;
+
+use moka::sync::Cache;
+use regex::{Error, Regex, RegexBuilder};
 
 /// The first expressions of a query may be large: a list of a thousand pods is.
 const LARGE: usize = 16;
@@ -8,6 +14,39 @@ pub(crate) const LARGE_PROGRAM: usize = 4 << 20;
 const PROGRAM: usize = 512 << 10;
 /// Expressions of one query.
 const MOST: usize = 128;
+
+/// Expressions that are kept for the next query.
+const KEPT: u64 = 128;
+/// Bytes of the program of each of those; what takes more is compiled each time.
+const KEPT_PROGRAM: usize = 64 << 10;
+
+static KNOWN: LazyLock<Cache<String, Regex>> = LazyLock::new(|| Cache::new(KEPT));
+
+/// An expression whose program may have so many bytes.
+pub(crate) fn compiled(pattern: &str, program: usize) -> Result<Regex, Error> {
+    if let Some(known) = KNOWN.get(pattern) {
+        return Ok(known);
+    }
+    let build = |program: usize| RegexBuilder::new(pattern).size_limit(program).build();
+    match build(program.min(KEPT_PROGRAM)) {
+        Ok(regex) => {
+            KNOWN.insert(pattern.to_owned(), regex.clone());
+            Ok(regex)
+        }
+        Err(Error::CompiledTooBig(_)) if program > KEPT_PROGRAM => build(program),
+        Err(error) => Err(error),
+    }
+}
+
+/// The same with what anchors it on both ends, as Prometheus has it; the dot matches newlines, too. It is complete by itself:
+/// `a)(b` does not become so by what is put round it.
+pub(crate) fn anchored(pattern: &str, program: usize) -> Result<Regex, Error> {
+    let whole = format!("^(?s:{pattern})$");
+    match KNOWN.get(&whole) {
+        Some(known) => Ok(known),
+        None => compiled(pattern, program).and_then(|_| compiled(&whole, program)),
+    }
+}
 
 /// Bytes that the program of the next expression may have, where a query has so many already. The error says that it may
 /// have no more.

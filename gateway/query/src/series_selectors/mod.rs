@@ -7,11 +7,10 @@
 mod tests;
 mod words;
 
-use regex::RegexBuilder;
 use store::read::{MatchOp, Matcher};
 
 use crate::QueryError;
-use crate::expressions::{allowed, shown};
+use crate::expressions::{allowed, anchored, shown};
 use words::{Word, Words};
 
 /// Selectors of one expression: a dashboard's longest have some ten.
@@ -113,8 +112,7 @@ fn selector(
             let mut regex = |words: &Words<'_>| {
                 let program = allowed(*expressions).map_err(|detail| words.error(detail))?;
                 *expressions += 1;
-                let built = RegexBuilder::new(&format!("^(?s:{value})$")).size_limit(program).build();
-                built.map_err(|error| {
+                anchored(&value, program).map_err(|error| {
                     // What the expression is, it quotes whole.
                     let error = error.to_string();
                     let reason = error.lines().last().unwrap_or_default();

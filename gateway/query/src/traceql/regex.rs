@@ -1,16 +1,12 @@
 //! Regular expressions of queries: of the whole value, in linear time, of bounded size.
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
-use crate::expressions::shown;
+use crate::expressions::{anchored, shown};
 
 /// Compiles, to a program of at most so many bytes; the error says what is wrong.
 pub(super) fn compile(pattern: &str, program: usize) -> Result<Regex, String> {
-    let build =
-        |pattern: &str| RegexBuilder::new(pattern).size_limit(program).dfa_size_limit(program).build();
-    // Complete by itself first: `a)|(b` must not become so by what is put round it.
-    let alone = if pattern.contains(')') { build(pattern).map(drop) } else { Ok(()) };
-    alone.and_then(|()| build(&format!("^(?s:{pattern})$"))).map_err(|error| {
+    anchored(pattern, program).map_err(|error| {
         let why = match error {
             regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
             // The last line says it; those before draw where.

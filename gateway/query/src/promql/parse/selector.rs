@@ -8,12 +8,9 @@ use crate::expressions;
 use crate::promql::ast::{LabelMatcher, MatchKind, Span};
 use crate::promql::labels::NAME;
 
-/// A pattern, anchored on both ends as Prometheus has it. The dot matches newlines, too.
+/// A pattern, anchored on both ends, or Prometheus' words for what is wrong with it.
 pub(crate) fn anchored(pattern: &str, program: usize) -> Result<regex::Regex, String> {
-    let build = |pattern: &str| regex::RegexBuilder::new(pattern).size_limit(program).build();
-    // Complete by itself first: `a)(b` must not become so by what is put round it.
-    let checked = build(pattern).and_then(|_| build(&format!("^(?s:{pattern})$")));
-    checked.map_err(|error| match error {
+    expressions::anchored(pattern, program).map_err(|error| match error {
         regex::Error::Syntax(text) => {
             let last = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
             format!("error parsing regexp: {last}: `{}`", expressions::shown(pattern))
