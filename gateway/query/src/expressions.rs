@@ -22,24 +22,26 @@ const KEPT_PROGRAM: usize = 64 << 10;
 
 static KNOWN: LazyLock<Cache<String, Regex>> = LazyLock::new(|| Cache::new(KEPT));
 
-/// An expression whose program may have so many bytes.
-pub(crate) fn compiled(pattern: &str, program: usize) -> Result<Regex, Error> {
-    if let Some(known) = KNOWN.get(pattern) {
+/// What is made of an expression, known by a text of its own, whose program may have so many bytes.
+pub(crate) fn kept<E>(
+    key: &str,
+    program: usize,
+    build: impl Fn(usize) -> Result<Regex, E>,
+) -> Result<Regex, E> {
+    if let Some(known) = KNOWN.get(key) {
         return Ok(known);
     }
-    let build = |program: usize| RegexBuilder::new(pattern).size_limit(program).build();
-    match build(program.min(KEPT_PROGRAM)) {
-        Ok(regex) => {
-            KNOWN.insert(pattern.to_owned(), regex.clone());
-            Ok(regex)
-        }
-        Err(Error::CompiledTooBig(_)) if program > KEPT_PROGRAM => build(program),
-        Err(error) => Err(error),
-    }
+    let Ok(regex) = build(program.min(KEPT_PROGRAM)) else { return build(program) };
+    KNOWN.insert(key.to_owned(), regex.clone());
+    Ok(regex)
 }
 
-/// The same with what anchors it on both ends, as Prometheus has it; the dot matches newlines, too. It is complete by itself:
-/// `a)(b` does not become so by what is put round it.
+fn compiled(pattern: &str, program: usize) -> Result<Regex, Error> {
+    kept(pattern, program, |program| RegexBuilder::new(pattern).size_limit(program).build())
+}
+
+/// An expression with what anchors it on both ends, as Prometheus has it; the dot matches newlines, too. It is complete by
+/// itself: `a)(b` does not become so by what is put round it.
 pub(crate) fn anchored(pattern: &str, program: usize) -> Result<Regex, Error> {
     let whole = format!("^(?s:{pattern})$");
     match KNOWN.get(&whole) {

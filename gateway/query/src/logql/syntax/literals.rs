@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use parsers::stage::compile_within;
 
+use crate::expressions;
+
 use super::ast::{Expression, IpRange, JsonPath, JsonStep, LinePattern};
 
 /// An expression, matched anywhere or on the whole text. A line break is any character where whole texts are matched, as
@@ -18,7 +20,10 @@ pub(super) fn expression(text: String, whole: bool, program: usize) -> Result<Ex
         alone(&text)?;
     }
     // An error is told in the words of what was written.
-    let regex = alone(&format!("^(?s:{text})$")).map_err(|error| alone(&text).err().unwrap_or(error))?;
+    let anchored = format!("^(?s:{text})$");
+    let regex =
+        expressions::kept(&format!("logql {text}"), program, |program| compile_within(&anchored, program))
+            .map_err(|error| alone(&text).err().unwrap_or(error))?;
     Ok(Expression { text, regex })
 }
 
