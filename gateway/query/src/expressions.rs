@@ -19,35 +19,46 @@ const MOST: usize = 128;
 const KEPT: u64 = 128;
 /// Bytes of the program of each of those; what takes more is compiled each time.
 const KEPT_PROGRAM: usize = 64 << 10;
+/// Bytes of the text of each of those: blanks and comments cost no program.
+const KEPT_TEXT: usize = 1 << 10;
 
-static KNOWN: LazyLock<Cache<String, Regex>> = LazyLock::new(|| Cache::new(KEPT));
+/// How an expression is read: the same text is not the same expression in each way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Reading {
+    /// As Prometheus and Tempo read it, on the whole text.
+    Anchored,
+    /// As Loki reads it, on the whole text.
+    LokiAnchored,
+}
 
-/// What is made of an expression, known by a text of its own, whose program may have so many bytes.
+static KNOWN: LazyLock<Cache<(Reading, String), Regex>> = LazyLock::new(|| Cache::new(KEPT));
+
+/// An expression whose program may have so many bytes: the one that was built of the same text before, else a new one.
 pub(crate) fn kept<E>(
-    key: &str,
+    reading: Reading,
+    text: &str,
     program: usize,
     build: impl Fn(usize) -> Result<Regex, E>,
 ) -> Result<Regex, E> {
-    if let Some(known) = KNOWN.get(key) {
+    if text.len() > KEPT_TEXT {
+        return build(program);
+    }
+    let key = (reading, text.to_owned());
+    if let Some(known) = KNOWN.get(&key) {
         return Ok(known);
     }
     let Ok(regex) = build(program.min(KEPT_PROGRAM)) else { return build(program) };
-    KNOWN.insert(key.to_owned(), regex.clone());
+    KNOWN.insert(key, regex.clone());
     Ok(regex)
-}
-
-fn compiled(pattern: &str, program: usize) -> Result<Regex, Error> {
-    kept(pattern, program, |program| RegexBuilder::new(pattern).size_limit(program).build())
 }
 
 /// An expression with what anchors it on both ends, as Prometheus has it; the dot matches newlines, too. It is complete by
 /// itself: `a)(b` does not become so by what is put round it.
 pub(crate) fn anchored(pattern: &str, program: usize) -> Result<Regex, Error> {
-    let whole = format!("^(?s:{pattern})$");
-    match KNOWN.get(&whole) {
-        Some(known) => Ok(known),
-        None => compiled(pattern, program).and_then(|_| compiled(&whole, program)),
-    }
+    kept(Reading::Anchored, pattern, program, |program| {
+        let build = |text: &str| RegexBuilder::new(text).size_limit(program).build();
+        build(pattern).and_then(|_| build(&format!("^(?s:{pattern})$")))
+    })
 }
 
 /// Bytes that the program of the next expression may have, where a query has so many already. The error says that it may
@@ -68,3 +79,6 @@ pub(crate) fn shown(pattern: &str) -> String {
     }
     shown
 }
+
+#[cfg(test)]
+mod tests;

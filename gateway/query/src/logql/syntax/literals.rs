@@ -4,9 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use parsers::stage::compile_within;
 
-use crate::expressions;
-
 use super::ast::{Expression, IpRange, JsonPath, JsonStep, LinePattern};
+use crate::expressions::{Reading, kept};
 
 /// An expression, matched anywhere or on the whole text. A line break is any character where whole texts are matched, as
 /// in Prometheus.
@@ -21,9 +20,9 @@ pub(super) fn expression(text: String, whole: bool, program: usize) -> Result<Ex
     }
     // An error is told in the words of what was written.
     let anchored = format!("^(?s:{text})$");
-    let regex =
-        expressions::kept(&format!("logql {text}"), program, |program| compile_within(&anchored, program))
-            .map_err(|error| alone(&text).err().unwrap_or(error))?;
+    let build = |program| compile_within(&anchored, program);
+    let regex = kept(Reading::LokiAnchored, &text, program, build)
+        .map_err(|error| alone(&text).err().unwrap_or(error))?;
     Ok(Expression { text, regex })
 }
 
