@@ -149,7 +149,20 @@ pub enum Refused {
     },
 }
 
+/// When to try again where the disk is in the way: somebody has to make room first.
+pub(crate) const RETRY_FULL: Duration = Duration::from_secs(10);
+
 impl Refused {
+    /// For a journal that could not be written.
+    pub(crate) fn unwritten(error: &std::io::Error) -> Self {
+        let (detail, retry_after) = (error.to_string(), RETRY_FULL);
+        if crate::disk::is_full(error) {
+            Self::Full { detail, retry_after }
+        } else {
+            Self::Failed { detail, retry_after }
+        }
+    }
+
     /// When to try again.
     pub fn retry_after(&self) -> Duration {
         match self {

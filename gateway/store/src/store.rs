@@ -18,7 +18,7 @@ use crate::journal::{self, Journal};
 use crate::merge;
 use crate::opening;
 use crate::opening::io_error;
-use crate::options::{Counters, OpenError, Refused, Stats, StoreOptions, SyncPolicy};
+use crate::options::{Counters, OpenError, RETRY_FULL, Refused, Stats, StoreOptions, SyncPolicy};
 use crate::positions::Positions;
 use crate::read::Signal;
 use crate::reading::{Listed, Sections, Sheets};
@@ -30,8 +30,6 @@ use crate::segment::Segment;
 
 /// Sealing 32 MiB takes about this long.
 const RETRY_BUSY: Duration = Duration::from_secs(1);
-/// Somebody has to make room first.
-const RETRY_FULL: Duration = Duration::from_secs(10);
 /// How old a look at the free space may be.
 const FREE_SPACE_CHECK: Duration = Duration::from_millis(500);
 /// Frozen heads that may wait; more would take memory without bound.
@@ -147,14 +145,7 @@ impl Inner {
             }
             self.check_free_space(&mut writing)?;
             let sync = self.options.sync == SyncPolicy::EveryBatch;
-            writing.journal.append(&record, sync).map_err(|error| {
-                let detail = error.to_string();
-                if disk::is_full(&error) {
-                    Refused::Full { detail, retry_after: RETRY_FULL }
-                } else {
-                    Refused::Failed { detail, retry_after: RETRY_FULL }
-                }
-            })?;
+            writing.journal.append(&record, sync).map_err(|error| Refused::unwritten(&error))?;
             writing.positions.apply(&fresh.positions);
             let c = &self.counters;
             c.batches.fetch_add(1, Relaxed);

@@ -29,7 +29,7 @@ use parsers::record::{Batch, ByteRange, ExemplarRow, MetricBatch};
 
 use crate::disk;
 use crate::journal::{self, Journal};
-use crate::options::{Counters, Refused, Stats, SyncPolicy};
+use crate::options::{Counters, RETRY_FULL, Refused, Stats, SyncPolicy};
 use crate::segment::Segment;
 use crate::store::lock;
 
@@ -45,8 +45,6 @@ use indexed::{Indexed, Pages};
 const FOLDER: &str = "samples";
 /// Sealing a head of a million series takes some of these.
 const RETRY: Duration = Duration::from_secs(1);
-/// Somebody has to make room first.
-const RETRY_FULL: Duration = Duration::from_secs(10);
 /// How old a look at the free space may be.
 const FREE_SPACE_CHECK: Duration = Duration::from_millis(500);
 /// How often it is said that there are too many series.
@@ -134,14 +132,7 @@ impl Samples {
         if !record.is_empty() {
             let packed = journal::record(&record.encode());
             let sync = self.sync == SyncPolicy::EveryBatch;
-            writing.journal.append(&packed, sync).map_err(|error| {
-                let detail = error.to_string();
-                if disk::is_full(&error) {
-                    Refused::Full { detail, retry_after: RETRY_FULL }
-                } else {
-                    Refused::Failed { detail, retry_after: RETRY_FULL }
-                }
-            })?;
+            writing.journal.append(&packed, sync).map_err(|error| Refused::unwritten(&error))?;
             self.counters.samples.fetch_add(record.rows.len() as u64, Relaxed);
             self.change(|view| view.active.apply(record));
         }
