@@ -1,16 +1,17 @@
 //! What one look-up costs: `cargo bench -p correlate --bench look_up [-- REQUESTS]` (50,000 unless given), each of 8 spans over four
 //! pods and 20 lines, half of them without an id, so that the store holds a million lines. Requests come as they do within an hour;
-//! those that are asked for are sealed, or still in the head. Told are wall times and the CPU time of all threads.
+//! those that are asked for are sealed, or still in the head; without and with metrics, of which each pod has ten and a thousand other
+//! services have a hundred each. Told are wall times and the CPU time of all threads.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program whose product is a table")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use correlate::{CorrelateOptions, Correlator};
+use correlate::{CorrelateOptions, Correlator, StoredMetrics};
 use parsers::otlp::SpanEncoder;
 use parsers::record::{
-    Batch, Labels, LogBatch, LogRow, Resource, Scope, Span, SpanId, SpanKind, Spelling, SpellingKind, Status,
-    TraceId, Value,
+    Batch, Labels, LogBatch, LogRow, MetricBatch, Resource, SampleRow, Scope, Span, SpanId, SpanKind,
+    Spelling, SpellingKind, Status, TraceId, Value,
 };
 use store::{Store, StoreOptions};
 
@@ -140,6 +141,34 @@ impl Shop {
     }
 }
 
+/// A scrape of all pods, and of other services.
+fn scrape(time: u64) -> Arc<Batch> {
+    let mut metrics = MetricBatch::default();
+    let others =
+        (0..1000).flat_map(|service| (0..100).map(move |number| (format!("other-{service}"), number)));
+    let own =
+        SERVICES.into_iter().flat_map(|service| (0..10).map(move |number| (service.to_owned(), number)));
+    for (service, number) in own.chain(others) {
+        let (pod, route) = (format!("{service}-7d9f5c6b4-x2x1z"), format!("/{number}"));
+        let name = match number % 10 {
+            0..5 => "http_server_request_duration_seconds_count".to_owned(),
+            5 => "container_cpu_usage_seconds_total".to_owned(),
+            other => format!("app_queue_{other}_{}", number / 10),
+        };
+        let labels =
+            [("__name__", name.as_str()), ("service_name", &service), ("pod", &pod), ("http_route", &route)];
+        let series = metrics.series.len() as u32;
+        metrics.series.push(Arc::new(Labels::new(labels)));
+        metrics.samples.push(SampleRow {
+            time,
+            value: (time / MS / 1000) as f64,
+            series,
+            ..SampleRow::default()
+        });
+    }
+    Arc::new(Batch { metrics, ..Batch::default() })
+}
+
 /// CPU time of all threads, in hundredths of a second.
 fn cpu() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
@@ -183,9 +212,21 @@ fn main() {
     let correlator =
         Correlator::new(store.clone(), None, CorrelateOptions::default()).with_logs(store.clone());
     let (sealed, recent) = shop.asked.split_at(requests as usize);
-    for round in 0..3 {
-        println!("round {round}");
-        ask("sealed", &correlator, sealed, &mut shop.dice);
-        ask("in the head", &correlator, recent, &mut shop.dice);
+    let rounds = |correlator: &Correlator, dice: &mut Dice| {
+        for round in 0..3 {
+            println!("round {round}");
+            ask("sealed", correlator, sealed, dice);
+            ask("in the head", correlator, recent, dice);
+        }
+    };
+    rounds(&correlator, &mut shop.dice);
+    for minute in 0..60 {
+        store.append(scrape(START + minute * HOUR / 60)).unwrap();
+        if minute == 50 {
+            store.seal().unwrap();
+        }
     }
+    println!("with metrics: {} samples", store.stats().metrics.records);
+    let metrics = Arc::new(StoredMetrics::new(store.clone()));
+    rounds(&correlator.over(store.clone(), Some(metrics)), &mut shop.dice);
 }

@@ -178,7 +178,8 @@ impl Asking<'_> {
         findings
     }
 
-    /// One selector a label name: known metric names of all the services and pods.
+    /// One selector a label name: known metric names of all the services and pods. Few labels have such values, which is found
+    /// out sooner than which names are known.
     fn selectors(&self, workloads: &[Workload]) -> Vec<String> {
         let names = self.options.metric_names.join("|");
         let mut selectors = Vec::new();
@@ -195,7 +196,7 @@ impl Asking<'_> {
             let values = values.into_iter().collect::<Vec<_>>().join("|");
             for label in self.options.mapping.names(field) {
                 let values = if label == "job" { format!("(.*/)?({values})") } else { values.clone() };
-                selectors.push(format!("{{__name__=~{},{label}=~{}}}", quote(&names), quote(&values)));
+                selectors.push(format!("{{{label}=~{},__name__=~{}}}", quote(&values), quote(&names)));
             }
         }
         selectors
@@ -244,18 +245,28 @@ impl Asking<'_> {
         }
         let points = self.options.point_limit.max(1) as u64;
         let step = Duration::from_secs((window.end - window.start).div_ceil(points * 1_000_000_000).max(1));
-        let asked = futures::stream::iter(groups).map(|(query, group)| async move {
-            let answer = self.within(self.reader.range(&query, window, step)).await;
-            (group, answer)
+        let together = self.reader.together().max(1);
+        let mut rest = groups.into_iter().peekable();
+        let mut chunks: Vec<Vec<(String, Vec<Candidate>)>> = Vec::new();
+        while rest.peek().is_some() {
+            chunks.push(rest.by_ref().take(together).collect());
+        }
+        let asked = futures::stream::iter(chunks).map(|groups| async move {
+            let queries: Vec<String> = groups.iter().map(|(query, _)| query.clone()).collect();
+            let answers = self.within(async { Ok(self.reader.ranges(&queries, window, step).await) }).await;
+            let answers = answers.unwrap_or_else(|error| vec![Err(error); queries.len()]);
+            (groups, answers)
         });
         let mut asked = asked.buffer_unordered(self.options.metric_concurrency.max(1));
         let mut failure = None;
-        while let Some((group, answer)) = asked.next().await {
-            let answer = answer.unwrap_or_else(|error| {
-                failure.get_or_insert(error);
-                Vec::new()
-            });
-            findings.links.extend(group.into_iter().map(|candidate| self.link(candidate, &answer)));
+        while let Some((groups, answers)) = asked.next().await {
+            for ((_, group), answer) in groups.iter().zip(answers) {
+                let answer = answer.unwrap_or_else(|error| {
+                    failure.get_or_insert(error);
+                    Vec::new()
+                });
+                findings.links.extend(group.iter().map(|candidate| self.link(candidate, &answer)));
+            }
         }
         if let Some(error) = failure {
             findings.absent.push(failed(AbsentSignal::Metrics, &error));
@@ -266,19 +277,11 @@ impl Asking<'_> {
         });
     }
 
-    fn link(&self, candidate: Candidate, answer: &[Series]) -> MetricLink {
-        let labels = candidate.labels;
+    fn link(&self, candidate: &Candidate, answer: &[Series]) -> MetricLink {
+        let labels = Arc::clone(&candidate.labels);
         let metric = labels.get("__name__").unwrap_or_default().to_owned();
-        let own = |series: &&Series| {
-            let unnamed = |labels: &Labels| {
-                labels
-                    .iter()
-                    .filter(|(n, _)| *n != "__name__")
-                    .map(|(n, v)| (n.to_owned(), v.to_owned()))
-                    .collect::<Vec<_>>()
-            };
-            unnamed(&series.labels) == unnamed(&labels)
-        };
+        let unnamed = |(name, _): &(&str, &str)| *name != "__name__";
+        let own = |series: &&Series| series.labels.iter().filter(unnamed).eq(labels.iter().filter(unnamed));
         let mut values = answer.iter().find(own).map(|series| series.samples.clone()).unwrap_or_default();
         values.truncate(self.options.point_limit);
         let all: Vec<String> = labels.iter().map(|(name, _)| name.to_owned()).collect();
@@ -287,10 +290,10 @@ impl Asking<'_> {
             query: query(&labels, all.iter()),
             unit: unit(&metric),
             metric,
-            service: candidate.service,
+            service: candidate.service.clone(),
             labels,
             values,
-            join: Join { rule: JoinRule::Labels, confidence, agreed: candidate.agreement.agreed },
+            join: Join { rule: JoinRule::Labels, confidence, agreed: candidate.agreement.agreed.clone() },
         }
     }
 }

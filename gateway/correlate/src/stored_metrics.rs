@@ -17,6 +17,8 @@ const MILLI: u64 = 1_000_000;
 const TIME: Duration = Duration::from_secs(5);
 /// Label sets of one answer: far more than a trace's workloads have.
 const SERIES: usize = 100_000;
+/// Expressions that are evaluated on one thread: those of one trace are some ten.
+const TOGETHER: usize = 64;
 
 /// A cheap clone.
 #[derive(Clone)]
@@ -32,20 +34,45 @@ impl StoredMetrics {
 
     async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&dyn SampleRead) -> Result<T, PromError> + Send + 'static,
+        read: impl FnOnce(&dyn SampleRead) -> T + Send + 'static,
     ) -> Result<T, ReadError> {
         let samples = Arc::clone(&self.samples);
-        match tokio::task::spawn_blocking(move || read(&*samples)).await {
-            Ok(Ok(found)) => Ok(found),
-            Ok(Err(PromError::Read(error))) => Err(error),
-            Ok(Err(PromError::Timeout)) => Err(ReadError::Timeout { server: NAME.to_owned(), after: TIME }),
-            Ok(Err(error)) => Err(ReadError::Refused { server: NAME.to_owned(), detail: error.to_string() }),
-            Err(error) => {
-                tracing::error!(%error, "reading samples broke off");
-                Err(ReadError::Io(Arc::new(std::io::Error::other("reading broke off"))))
-            }
-        }
+        tokio::task::spawn_blocking(move || read(&*samples)).await.map_err(|error| {
+            tracing::error!(%error, "reading samples broke off");
+            ReadError::Io(Arc::new(std::io::Error::other("reading broke off")))
+        })
     }
+}
+
+/// Errors as a server has them.
+fn told<T>(answer: Result<T, PromError>) -> Result<T, ReadError> {
+    answer.map_err(|error| match error {
+        PromError::Read(error) => error,
+        PromError::Timeout => ReadError::Timeout { server: NAME.to_owned(), after: TIME },
+        error => ReadError::Refused { server: NAME.to_owned(), detail: error.to_string() },
+    })
+}
+
+fn range(
+    samples: &dyn SampleRead,
+    expression: &str,
+    window: Window,
+    step: Duration,
+) -> Result<Vec<Series>, PromError> {
+    let (start, end) = (window.start / MILLI, window.end.saturating_sub(1) / MILLI);
+    let times = (start as i64, end.max(start) as i64);
+    let limits = Limits { timeout: TIME, ..Limits::default() };
+    let step = step.max(Duration::from_millis(1));
+    let outcome = evaluate_range(&parse(expression)?, samples, times, step, &limits)?;
+    let Data::Matrix(found) = outcome.data else { return Ok(Vec::new()) };
+    let series = found.into_iter().map(|one| {
+        let samples = one.points.iter().filter_map(|point| match &point.value {
+            Value::Float(value) => Some(Sample { time: point.time.max(0) as u64 * MILLI, value: *value }),
+            Value::Histogram(_) => None,
+        });
+        Series { samples: samples.collect(), labels: one.labels }
+    });
+    Ok(series.collect())
 }
 
 #[async_trait]
@@ -63,6 +90,7 @@ impl MetricRead for StoredMetrics {
             Ok(found.iter().take(SERIES).map(|labels| (**labels).clone()).collect())
         })
         .await
+        .and_then(told)
     }
 
     async fn range(
@@ -72,25 +100,28 @@ impl MetricRead for StoredMetrics {
         step: Duration,
     ) -> Result<Vec<Series>, ReadError> {
         let expression = expression.to_owned();
-        let (start, end) = (window.start / MILLI, window.end.saturating_sub(1) / MILLI);
-        let times = (start as i64, end.max(start) as i64);
-        self.read(move |samples| {
-            let limits = Limits { timeout: TIME, ..Limits::default() };
-            let step = step.max(Duration::from_millis(1));
-            let outcome = evaluate_range(&parse(&expression)?, samples, times, step, &limits)?;
-            let Data::Matrix(found) = outcome.data else { return Ok(Vec::new()) };
-            let series = found.into_iter().map(|one| {
-                let samples = one.points.iter().filter_map(|point| match &point.value {
-                    Value::Float(value) => {
-                        Some(Sample { time: point.time.max(0) as u64 * MILLI, value: *value })
-                    }
-                    Value::Histogram(_) => None,
-                });
-                Series { samples: samples.collect(), labels: one.labels }
-            });
-            Ok(series.collect())
-        })
-        .await
+        self.read(move |samples| range(samples, &expression, window, step)).await.and_then(told)
+    }
+
+    /// On one thread: to hand each of a dozen to another takes longer than to answer it.
+    async fn ranges(
+        &self,
+        expressions: &[String],
+        window: Window,
+        step: Duration,
+    ) -> Vec<Result<Vec<Series>, ReadError>> {
+        let (asked, expressions) = (expressions.len(), expressions.to_vec());
+        let all = move |samples: &dyn SampleRead| {
+            expressions.iter().map(|expression| range(samples, expression, window, step)).collect::<Vec<_>>()
+        };
+        match self.read(all).await {
+            Ok(answers) => answers.into_iter().map(told).collect(),
+            Err(error) => vec![Err(error); asked],
+        }
+    }
+
+    fn together(&self) -> usize {
+        TOGETHER
     }
 
     /// What is stored of them is read by trace and by series already.

@@ -452,6 +452,25 @@ pub trait MetricRead: Send + Sync {
     async fn range(&self, expression: &str, window: Window, step: Duration)
     -> Result<Vec<Series>, ReadError>;
 
+    /// As [`MetricRead::range`], several expressions one after the other; the answers are in their order.
+    async fn ranges(
+        &self,
+        expressions: &[String],
+        window: Window,
+        step: Duration,
+    ) -> Vec<Result<Vec<Series>, ReadError>> {
+        let mut answers = Vec::with_capacity(expressions.len());
+        for expression in expressions {
+            answers.push(self.range(expression, window, step).await);
+        }
+        answers
+    }
+
+    /// How many expressions are best asked for together: one, of a server that is asked by request.
+    fn together(&self) -> usize {
+        1
+    }
+
     /// Exemplars of the series that the expression selects.
     async fn exemplars(&self, expression: &str, window: Window) -> Result<Vec<Exemplar>, ReadError>;
 

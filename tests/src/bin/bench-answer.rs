@@ -1,8 +1,9 @@
 //! What answers cost: fills the real program with a generated corpus and asks it as Grafana's data sources do, next to a yardstick
 //! of the same run.
 //!
-//! `cargo run --release -p tests --bin bench-answer [-- LINES SPANS]` (1,000,000 and 400,000 unless given). One client; latencies are its own,
-//! CPU time is the kernel's accounting of the program. The yardstick Y is the CPU time of `zstd -1` over all lines.
+//! `cargo run --release -p tests --bin bench-answer [-- LINES SPANS [PART]]` (1,000,000 and 400,000 unless given, and all parts: `by_id`,
+//! `logs`, `traces`, `joins`, `analyses`, `names`). One client; latencies are its own, CPU time is the kernel's accounting of the
+//! program. The yardstick Y is the CPU time of `zstd -1` over all lines.
 #![allow(clippy::print_stdout, reason = "a program whose product is a table")]
 
 use std::path::Path;
@@ -68,6 +69,8 @@ async fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let lines: u64 = arguments.next().map_or(Ok(1_000_000), |n| n.parse()).context("LINES is a number")?;
     let spans: u64 = arguments.next().map_or(Ok(400_000), |n| n.parse()).context("SPANS is a number")?;
+    let part = arguments.next();
+    let wanted = |name: &str| part.as_deref().is_none_or(|part| part == name);
     let dir = tempfile::tempdir()?;
     let now = u64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos())?;
     let start = now - u64::try_from(AGE.as_nanos())?;
@@ -81,14 +84,28 @@ async fn main() -> Result<()> {
     let window = (start / 1_000_000_000 - 60, start / 1_000_000_000 + WINDOW);
     let bench = Bench { program, client: reqwest::Client::new(), yardstick, planted, window };
     let traces = corpus::span_bodies(spans, start).1.sample;
-    bench.by_id(&logs.sample, "").await?;
-    bench.logs().await?;
-    bench.traces(&traces).await?;
-    bench.joins(start).await?;
-    bench.analyses().await?;
-    bench.names().await?;
-    // What came in has been merged by now.
-    bench.by_id(&logs.sample, ", later").await?;
+    if wanted("by_id") {
+        bench.by_id(&logs.sample, "").await?;
+    }
+    if wanted("logs") {
+        bench.logs().await?;
+    }
+    if wanted("traces") {
+        bench.traces(&traces).await?;
+    }
+    if wanted("joins") {
+        bench.joins(start).await?;
+    }
+    if wanted("analyses") {
+        bench.analyses().await?;
+    }
+    if wanted("names") {
+        bench.names().await?;
+    }
+    if wanted("by_id") {
+        // What came in has been merged by now.
+        bench.by_id(&logs.sample, ", later").await?;
+    }
     println!("resident        {} MB at most", bench.program.peak_memory()? / 1_000_000);
     bench.program.stop().await
 }

@@ -72,7 +72,7 @@ impl Analyst {
             limits: self.limits(),
         };
         let Sample { mut digests, warnings, .. } = collect(&*self.traces, &wanted, &mut vocabulary)?;
-        let mut lines = self.lines();
+        let mut lines = self.lines(1);
         let mut population = Population { digests: &mut digests, vocabulary: &mut vocabulary };
         let line_traces = population.read_lines(&mut lines, self.options.log_trace_limit)?;
         let mut answer = Variance {
@@ -99,8 +99,9 @@ impl Analyst {
         Ok(answer)
     }
 
-    pub(super) fn lines(&self) -> Lines<'_> {
-        Lines::new(&*self.traces, self.logs.as_deref(), self.options.record_limit, self.options.time)
+    /// Lines of traces that come in so many parts.
+    pub(super) fn lines(&self, parts: usize) -> Lines<'_> {
+        Lines::new(&*self.traces, self.logs.as_deref(), self.options.record_limit, self.options.time, parts)
     }
 
     pub(super) fn limits(&self) -> Limits {

@@ -37,6 +37,8 @@ pub(crate) struct Digest {
     pub(crate) lines_read: bool,
     /// Its operations of which lines may be missing all the same, sorted: those without an id, which were not looked for.
     pub(crate) unread: Vec<u32>,
+    /// Whether there are no lines without an id but those that were looked for.
+    pub(crate) looked_for: bool,
     /// The value by which it is grouped, if it has just one.
     pub(crate) group: Group,
 }
@@ -197,6 +199,7 @@ pub(crate) fn digest(
         facts,
         lines_read: false,
         unread: Vec::new(),
+        looked_for: false,
         group: match groups.as_slice() {
             [] => Group::None,
             [one] => Group::One(*one),

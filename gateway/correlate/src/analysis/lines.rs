@@ -1,8 +1,8 @@
 //! Log lines of chosen traces as facts: their patterns, and the places in the code that they name.
 //!
-//! Lines that name the trace, and, of services that write none such, those that their containers wrote while its spans ran, if they
-//! are more likely its own than another's. The first are read for many traces at once; the others take much more reading, so that
-//! it is done for few traces; those for which it would have to be done and is not count as not read.
+//! Lines that name the trace, and those without an id that its containers wrote while its spans ran, if they are more likely its own
+//! than another's. The first are read for many traces at once; the others take much more reading, so that it is done for few traces;
+//! those for which it would have to be done and is not count as not read.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,6 +27,8 @@ const TOGETHER: usize = 400;
 const MAX_OFFERS: usize = 200;
 /// Longest time for that.
 const OFFER_TIME: Duration = Duration::from_millis(400);
+/// Where services write lines with ids, so many traces tell whether they write others, too.
+const TRIED: usize = 20;
 /// Such a line is taken for the trace's own from this on.
 const OFFER_CONFIDENCE: f64 = 0.5;
 /// What is read for the lines of one trace: less than where one trace is asked for.
@@ -41,8 +43,10 @@ const MAX_STREAMS: usize = 4_096;
 /// What is known of a trace.
 struct Known {
     facts: Vec<u32>,
-    /// Services of which lines without an id were not looked for.
+    /// Services that write no line with an id, of which those without were not looked for.
     unread: Vec<u32>,
+    /// Whether there are no lines without an id but those that were looked for.
+    looked_for: bool,
 }
 
 /// Reads lines, each trace once.
@@ -54,8 +58,12 @@ pub(crate) struct Lines<'a> {
     until: Instant,
     /// Where lines without an id are, and until when they are looked for.
     without_ids: Option<&'a dyn LogRead>,
+    /// The part of all traces, and of the time, that one adding may take for it.
+    parts: usize,
     offers: usize,
     offers_took: Duration,
+    /// Traces in which such lines were looked for beside those with an id; `None` once one was found.
+    in_vain: Option<usize>,
     services: Services,
     /// Whether a service writes lines at all.
     writes: FxHashMap<u32, bool>,
@@ -140,12 +148,13 @@ struct Reading {
 }
 
 impl<'a> Lines<'a> {
-    /// At most `records` of each trace, for this long in all.
+    /// At most `records` of each trace, for this long in all, which is so many times added.
     pub(crate) fn new(
         traces: &'a dyn TraceRead,
         without_ids: Option<&'a dyn LogRead>,
         records: usize,
         time: Duration,
+        parts: usize,
     ) -> Self {
         Self {
             traces,
@@ -154,8 +163,10 @@ impl<'a> Lines<'a> {
             known: FxHashMap::default(),
             until: Instant::now() + time,
             without_ids,
+            parts: parts.max(1),
             offers: 0,
             offers_took: Duration::ZERO,
+            in_vain: Some(0),
             services: Services::default(),
             writes: FxHashMap::default(),
             read: 0,
@@ -170,6 +181,7 @@ impl<'a> Lines<'a> {
         chosen: &[usize],
         vocabulary: &mut Vocabulary,
     ) -> Result<(), QueryError> {
+        (self.offers, self.offers_took) = (0, Duration::ZERO);
         for chosen in chosen.chunks(TOGETHER) {
             let of = chosen.iter().filter_map(|index| digests.get(*index));
             let unknown: Vec<&Digest> = of.filter(|d| !self.known.contains_key(&d.trace)).collect();
@@ -191,7 +203,7 @@ impl<'a> Lines<'a> {
 
     /// Adds what is known of a trace's lines to its facts.
     fn tell(&self, digest: &mut Digest, vocabulary: &Vocabulary) {
-        let Some(Known { facts, unread }) = self.known.get(&digest.trace) else { return };
+        let Some(Known { facts, unread, looked_for }) = self.known.get(&digest.trace) else { return };
         if digest.lines_read {
             return;
         }
@@ -208,6 +220,7 @@ impl<'a> Lines<'a> {
         let inside: Vec<u32> = facts.iter().copied().filter(inside).collect();
         digest.facts.extend(inside);
         sort_once(&mut digest.facts);
+        digest.looked_for = *looked_for;
         digest.lines_read = true;
     }
 
@@ -236,9 +249,9 @@ impl<'a> Lines<'a> {
             }
         })?;
         for (digest, mut reading) in digests.iter().zip(readings) {
-            let unread = self.add_offered(digest, &mut reading, vocabulary)?;
+            let (unread, looked_for) = self.add_offered(digest, &mut reading, vocabulary)?;
             sort_once(&mut reading.facts);
-            self.known.insert(digest.trace, Known { facts: reading.facts, unread });
+            self.known.insert(digest.trace, Known { facts: reading.facts, unread, looked_for });
         }
         Ok(())
     }
@@ -281,30 +294,32 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Adds lines without an id that are probably the trace's own, where it takes them to know its lines; tells of which services
-    /// they are not looked for.
+    /// Adds lines without an id that are probably the trace's own; tells of which services that write no others they are not looked
+    /// for, and whether there are none but those that were.
     fn add_offered(
         &mut self,
         digest: &Digest,
         reading: &mut Reading,
         vocabulary: &mut Vocabulary,
-    ) -> Result<Vec<u32>, QueryError> {
-        let Some(without_ids) = self.without_ids else { return Ok(Vec::new()) };
+    ) -> Result<(Vec<u32>, bool), QueryError> {
+        let Some(without_ids) = self.without_ids else { return Ok((Vec::new(), true)) };
         // Lines of services that are not below the root are of no use here.
-        let services: FxHashSet<u32> = digest
-            .cells
-            .iter()
-            .map(|cell| self.services.number(vocabulary.service(cell.operation)))
-            .filter(|service| !reading.told.contains(service))
-            .collect();
+        let numbers =
+            digest.cells.iter().map(|cell| self.services.number(vocabulary.service(cell.operation)));
+        let services: FxHashSet<u32> = numbers.collect();
         let mut wanted = Vec::new();
-        for service in services {
-            if self.writes(service, without_ids)? {
-                wanted.push(service);
+        for service in services.iter().filter(|service| !reading.told.contains(service)) {
+            if self.writes(*service, without_ids)? {
+                wanted.push(*service);
             }
         }
-        if wanted.is_empty() || self.offers >= MAX_OFFERS || self.offers_took >= OFFER_TIME {
-            return Ok(wanted);
+        let may_be_beside = self.in_vain.is_none_or(|traces| traces < TRIED)
+            && services.iter().any(|service| reading.told.contains(service));
+        if wanted.is_empty() && !may_be_beside {
+            return Ok((wanted, true));
+        }
+        if self.offers >= MAX_OFFERS / self.parts || self.offers_took >= OFFER_TIME / self.parts as u32 {
+            return Ok((wanted, false));
         }
         self.offers += 1;
         let began = Instant::now();
@@ -320,11 +335,24 @@ impl<'a> Lines<'a> {
         };
         let offer = workload_time::offer(self.traces, without_ids, digest.trace, &nodes, &[], &limits)?;
         self.offers_took += began.elapsed();
+        if offer.lines.is_empty() && !offer.warnings.is_empty() {
+            // There was too much to read.
+            return Ok((wanted, false));
+        }
+        let mut beside = false;
         for JoinedLog { record, span_id, .. } in offer.lines {
             let (view, service) = (LogView::from(&record), self.services.of(&record.labels));
+            beside |= service.is_some_and(|service| reading.told.contains(&service));
+            let known = reading.facts.len();
             self.facts(reading, &view, span_id.or(record.span_id), service, vocabulary);
+            let new = reading.facts.get(known..).unwrap_or_default();
+            new.iter().for_each(|fact| vocabulary.is_of_offer(*fact));
         }
-        Ok(Vec::new())
+        self.in_vain = match self.in_vain {
+            Some(traces) if !beside => Some(traces + usize::from(may_be_beside)),
+            _ => None,
+        };
+        Ok((Vec::new(), true))
     }
 
     /// Whether there are lines of a service at all.

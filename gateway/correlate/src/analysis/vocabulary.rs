@@ -74,6 +74,8 @@ pub(crate) struct Vocabulary {
     value_bytes: usize,
     facts: Vec<Fact>,
     by_fact: FxHashMap<Fact, u32>,
+    /// Facts that lines without an id told, too.
+    of_offers: FxHashSet<u32>,
     /// Different values by operation and key.
     distinct: FxHashMap<(u32, u32), usize>,
     /// Keys of which values were left out.
@@ -93,6 +95,16 @@ impl Vocabulary {
         self.operations.push(Operation { service: service.to_owned(), operation: name.to_owned() });
         self.by_name.entry(service.to_owned()).or_default().insert(name.to_owned(), number);
         number
+    }
+
+    /// Notes that a fact is told by a line that does not name its trace.
+    pub(crate) fn is_of_offer(&mut self, fact: u32) {
+        self.of_offers.insert(fact);
+    }
+
+    /// Whether a fact is known only of traces for which lines without an id were looked for.
+    pub(crate) fn takes_offers(&self, fact: u32) -> bool {
+        self.of_offers.contains(&fact)
     }
 
     /// Number of an operation that was met.

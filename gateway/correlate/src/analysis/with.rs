@@ -15,6 +15,8 @@ pub(crate) struct Postings {
     present: Vec<Present>,
     /// Traces of which no line is missing, by row.
     whole: Vec<bool>,
+    /// Those of which no line without an id is missing.
+    looked_for: Vec<bool>,
 }
 
 /// Traces that have an operation.
@@ -23,6 +25,8 @@ struct Present {
     traces: usize,
     /// Those in which its lines were read.
     read: usize,
+    /// Those in which lines without an id were looked for.
+    looked_for: usize,
     /// Whether there are others beside them, whose lines with an id were read.
     partly: bool,
 }
@@ -31,14 +35,16 @@ impl Postings {
     pub(crate) fn new<'a>(digests: impl Iterator<Item = &'a Digest>, vocabulary: &Vocabulary) -> Self {
         let mut by_fact = vec![Vec::new(); vocabulary.facts().len()];
         let mut present = vec![Present::default(); vocabulary.operations()];
-        let mut whole = Vec::new();
+        let (mut whole, mut looked_for) = (Vec::new(), Vec::new());
         for (row, digest) in digests.enumerate() {
             whole.push(digest.lines_read && digest.unread.is_empty());
+            looked_for.push(digest.lines_read && digest.looked_for);
             for cell in &digest.cells {
                 if let Some(present) = present.get_mut(cell.operation as usize) {
                     present.traces += 1;
                     let read = digest.lines_read_of(cell.operation);
                     present.read += usize::from(read);
+                    present.looked_for += usize::from(digest.lines_read && digest.looked_for);
                     present.partly |= digest.lines_read && !read;
                 }
             }
@@ -57,12 +63,16 @@ impl Postings {
                 facts.push(number as u32);
             }
         }
-        Self { by_fact, by_operation, present, whole }
+        Self { by_fact, by_operation, present, whole, looked_for }
     }
 
     /// Whether a fact holds wherever its operation is called: it says no more than that.
-    fn everywhere(&self, number: u32, fact: Fact) -> bool {
+    fn everywhere(&self, number: u32, fact: Fact, vocabulary: &Vocabulary) -> bool {
         let present = self.present.get(fact.operation() as usize).copied().unwrap_or_default();
+        if vocabulary.takes_offers(number) {
+            let known = |row: &&u32| is_set(&self.looked_for, **row as usize);
+            return self.rows(number).iter().filter(known).count() >= present.looked_for;
+        }
         self.rows(number).len() >= if fact.of_lines() { present.read } else { present.traces }
     }
 
@@ -106,21 +116,23 @@ pub(crate) fn goes_with(
     postings: &Postings,
     vocabulary: &Vocabulary,
 ) -> Vec<GoesWith> {
-    let all = Population::new(values, |row| within.get(row).copied().unwrap_or_default());
-    let read = Population::new(values, |row| lines_read.get(row).copied().unwrap_or_default());
+    let all = Population::new(values, |row| is_set(within, row));
+    let read = Population::new(values, |row| is_set(lines_read, row));
     // Where some lines of an operation are missing, only traces without such tell of them.
-    let known = |row: usize| postings.whole.get(row).copied().unwrap_or_default();
-    let whole = Population::new(values, |row| known(row) && lines_read.get(row).copied().unwrap_or_default());
+    let whole = Population::new(values, |row| is_set(&postings.whole, row) && is_set(lines_read, row));
+    // What lines without an id say is known where these were looked for.
+    let looked = Population::new(values, |row| is_set(&postings.looked_for, row) && is_set(lines_read, row));
     let mut found: Vec<(usize, f64, GoesWith)> = Vec::new();
     let mut seen = FxHashSet::default();
     for (order, operation) in operations.iter().enumerate() {
         for number in postings.of(*operation).iter().filter(|number| seen.insert(**number)) {
             let Some(fact) = vocabulary.facts().get(*number as usize).copied() else { continue };
-            if postings.everywhere(*number, fact) {
+            if postings.everywhere(*number, fact, vocabulary) {
                 continue;
             }
             let population = match postings.present.get(fact.operation() as usize) {
                 _ if !fact.of_lines() => &all,
+                _ if vocabulary.takes_offers(*number) => &looked,
                 Some(present) if present.partly => &whole,
                 _ => &read,
             };
@@ -147,6 +159,10 @@ pub(crate) fn goes_with(
             with
         })
         .collect()
+}
+
+fn is_set(list: &[bool], row: usize) -> bool {
+    list.get(row).copied().unwrap_or_default()
 }
 
 /// Traces for which facts of a kind are known.

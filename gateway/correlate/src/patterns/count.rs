@@ -10,7 +10,7 @@ use store::read::{
     Direction, LogSelect, LogView, LogVisit, ReadError, ScanReport, SpanSelect, TraceRead, Window,
 };
 
-use super::exceptions::{Groups, Seen};
+use super::exceptions::{self, Groups, Seen};
 use super::novelty::{expected, judge};
 use super::{Counted, ExampleTrace, FoundPattern, LogPatterns, PatternQuestion, Spent};
 use crate::streams::{self, Selection, quoted, service_of, tenant_of};
@@ -201,7 +201,7 @@ impl Counting<'_> {
             time: view.time,
             stored: false,
         });
-        if let Some(stack) = parsers::stack::find(view.line) {
+        if let Some(stack) = exceptions::of_line(view) {
             let service = service_of(&self.patterns.mapping, view.labels).unwrap_or_default();
             let seen = Seen { side: self.side, time: view.time, service, trace: example, in_span: false };
             self.exceptions.note(stack, &seen);

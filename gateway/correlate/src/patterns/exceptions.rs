@@ -7,7 +7,7 @@ use memchr::memmem::Finder;
 use parsers::record::{TENANT, Value, attribute};
 use parsers::stack::{Language, Stack};
 use rustc_hash::{FxHashMap, FxHashSet};
-use store::read::{ReadError, ScanReport, SpanView, TraceSelect, TraceVisitor};
+use store::read::{LogView, ReadError, ScanReport, SpanView, TraceSelect, TraceVisitor};
 
 use super::count::add_example;
 use super::novelty::{expected, judge};
@@ -21,6 +21,8 @@ const MAX_SERVICES: usize = 16;
 const MAX_OCCURRENCES: usize = 20_000;
 /// The event, and the start of its attributes' names.
 const EVENT: &str = "exception";
+/// Characters of a message that are kept.
+const MAX_MESSAGE: usize = 300;
 
 /// Exceptions of one type and stack.
 #[derive(Debug, Clone, PartialEq)]
@@ -253,6 +255,41 @@ pub(super) fn of_spans(
     Ok(groups)
 }
 
+/// What the attributes of an exception say of it; nothing without a type or a stack.
+fn told(kind: Option<&str>, message: Option<&str>, stack: Option<&str>) -> Option<Stack> {
+    let mut found = stack.and_then(parsers::stack::parse).unwrap_or_else(|| Stack {
+        language: Language::Java,
+        kind: String::new(),
+        message: String::new(),
+        cause: None,
+        frames: Vec::new(),
+    });
+    if let Some(kind) = kind.filter(|kind| !kind.is_empty()) {
+        kind.clone_into(&mut found.kind);
+    }
+    if let Some(message) = message {
+        found.message = message.chars().take(MAX_MESSAGE).collect();
+    }
+    (!found.kind.is_empty() || !found.frames.is_empty()).then_some(found)
+}
+
+/// The exception of a line, as its metadata tell it (OpenTelemetry's log records carry it there) or the text itself.
+pub(super) fn of_line(view: &LogView<'_>) -> Option<Stack> {
+    let (mut kind, mut message, mut stack) = (None, None, None);
+    for (key, value) in view.metadata() {
+        match key.strip_prefix(EVENT).and_then(|rest| rest.strip_prefix(['.', '_'])) {
+            Some("type") => kind = Some(value),
+            Some("message") => message = Some(value),
+            Some("stacktrace") => stack = Some(value),
+            _ => {}
+        }
+    }
+    match told(kind, message, stack) {
+        Some(whole) if !whole.frames.is_empty() => Some(whole),
+        without_stack => parsers::stack::find(view.line).or(without_stack),
+    }
+}
+
 struct Events<'a, 'q> {
     question: &'a PatternQuestion,
     spent: &'a Spent<'q>,
@@ -278,23 +315,11 @@ impl TraceVisitor for Events<'_, '_> {
             }
             for event in span.events.iter().filter(|event| event.name == EVENT) {
                 let said = |key: &str| attribute(&event.attributes, key).and_then(Value::as_str);
-                let stack = said("exception.stacktrace").and_then(parsers::stack::parse);
-                let mut stack = stack.unwrap_or_else(|| Stack {
-                    language: Language::Java,
-                    kind: String::new(),
-                    message: String::new(),
-                    cause: None,
-                    frames: Vec::new(),
-                });
-                if let Some(kind) = said("exception.type").filter(|kind| !kind.is_empty()) {
-                    kind.clone_into(&mut stack.kind);
-                }
-                if let Some(message) = said("exception.message") {
-                    stack.message = message.chars().take(MAX_MESSAGE).collect();
-                }
-                if stack.kind.is_empty() && stack.frames.is_empty() {
+                let Some(stack) =
+                    told(said("exception.type"), said("exception.message"), said("exception.stacktrace"))
+                else {
                     continue;
-                }
+                };
                 let trace = ExampleTrace {
                     trace_id: span.trace_id,
                     span_id: Some(span.span_id),
@@ -318,6 +343,3 @@ impl TraceVisitor for Events<'_, '_> {
         ControlFlow::Break(())
     }
 }
-
-/// Characters of a message that are kept.
-const MAX_MESSAGE: usize = 300;

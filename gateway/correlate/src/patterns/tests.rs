@@ -87,6 +87,42 @@ fn an_exception_in_a_line_and_in_its_span_counts_once() {
 }
 
 #[test]
+fn exceptions_in_metadata_are_of_the_groups_of_those_in_lines() {
+    let stack = |id: u64| {
+        format!(
+            "java.lang.IllegalStateException: cart {id} is empty\n\tat com.shop.Cart.total(Cart.java:{id})"
+        )
+    };
+    let said = |pairs: &[(&str, String)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
+    let kind = || "java.lang.IllegalStateException".to_owned();
+    let mut world = World::default();
+    for n in 1..=3u64 {
+        let time = NOW.start + n * SECOND;
+        let told = |text: &str, metadata| parsers::record::LogRecord {
+            metadata,
+            ..line(time, SHOP, Severity::Error, text, n)
+        };
+        world.logs.push(told(&format!("failed\n{}", stack(n)), Vec::new()));
+        world.logs.push(told("failed", said(&[("exception_stacktrace", stack(n + 10))])));
+        let pairs = [("exception.type", kind()), ("exception.message", "of a cart".to_owned())];
+        let with_stack: Vec<_> =
+            pairs.iter().cloned().chain([("exception.stacktrace", stack(n + 20))]).collect();
+        world.logs.push(told("failed", said(&with_stack)));
+        // A stack stands in the text, and only its type and message beside.
+        world.logs.push(told(&stack(n + 30), said(&pairs)));
+        world.logs.push(told("failed", said(&[("exception.type", "TimeoutError".to_owned())])));
+    }
+    let report = find(world, &question());
+    let groups: Vec<_> = report
+        .exceptions
+        .iter()
+        .map(|group| (group.kind.as_str(), group.frames.len(), group.in_logs))
+        .collect();
+    assert_eq!(groups, [("TimeoutError", 0, 3), ("java.lang.IllegalStateException", 1, 12)]);
+    assert_eq!((report.exceptions[1].count, report.exceptions[1].traces.len()), (3, 3), "each span has one");
+}
+
+#[test]
 fn a_bound_that_is_met_is_told_and_rates_are_of_what_was_counted() {
     let world = World { logs: usual(BEFORE).chain(usual(NOW)).collect(), ..World::default() };
     let report = find(world, &PatternQuestion { bytes: 20_000, ..question() });

@@ -153,7 +153,7 @@ impl Analyst {
         let (mut first, mut second) = (read(a, asked.a_window)?, read(b, asked.b_window)?);
         let mut given = traceql::attributes(a)?;
         given.extend(traceql::attributes(b)?);
-        let mut lines = self.lines();
+        let mut lines = self.lines(2);
         self.read_lines(&mut first.digests, &mut lines, &mut vocabulary)?;
         self.read_lines(&mut second.digests, &mut lines, &mut vocabulary)?;
         let sets = Sets {

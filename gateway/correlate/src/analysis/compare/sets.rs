@@ -84,6 +84,8 @@ struct Doing {
     failing: Vec<TraceId>,
     /// Traces whose lines were read.
     read: usize,
+    /// Traces in which lines without an id were looked for, too.
+    looked_for: usize,
 }
 
 impl Sets<'_> {
@@ -112,6 +114,7 @@ impl Sets<'_> {
                 doing.traces.push(digest.trace);
                 doing.total += cell.own as f64;
                 doing.read += usize::from(digest.lines_read_of(cell.operation));
+                doing.looked_for += usize::from(digest.lines_read && digest.looked_for);
                 if cell.error_origins > 0 {
                     doing.failing.push(digest.trace);
                 }
@@ -277,7 +280,8 @@ impl Sets<'_> {
         let hold = |digests: &[Digest]| {
             let mut hold: Vec<(u32, [Option<TraceId>; EXAMPLES])> = vec![(0, [None; EXAMPLES]); facts.len()];
             for digest in digests {
-                for fact in &digest.facts {
+                let known = |fact: &&u32| digest.looked_for || !self.vocabulary.takes_offers(**fact);
+                for fact in digest.facts.iter().filter(known) {
                     if let Some((count, examples)) = hold.get_mut(*fact as usize) {
                         if let Some(place) = examples.get_mut(*count as usize) {
                             *place = Some(digest.trace);
@@ -289,11 +293,16 @@ impl Sets<'_> {
             hold
         };
         let (hold_a, hold_b) = (hold(self.a), hold(self.b));
-        for ((fact, a), b) in facts.iter().zip(&hold_a).zip(&hold_b) {
+        for (number, ((fact, a), b)) in (0..).zip(facts.iter().zip(&hold_a).zip(&hold_b)) {
             let (with_a, with_b) = (a.0 as usize, b.0 as usize);
             let operation = fact.operation() as usize;
             let (Some(of_a), Some(of_b)) = (doing_a.get(operation), doing_b.get(operation)) else { continue };
-            let size = |doing: &Doing| if fact.of_lines() { doing.read } else { doing.own.len() };
+            let takes_offers = self.vocabulary.takes_offers(number);
+            let size = |doing: &Doing| match fact.of_lines() {
+                true if takes_offers => doing.looked_for,
+                true => doing.read,
+                false => doing.own.len(),
+            };
             let (all_a, all_b) = (size(of_a), size(of_b));
             let everywhere = with_a == all_a && with_b == all_b;
             if all_a < MIN_TRACES || all_b < MIN_TRACES || with_a + with_b < MIN_SUPPORT || everywhere {

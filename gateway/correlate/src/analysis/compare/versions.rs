@@ -147,7 +147,7 @@ impl Analyst {
             answer.reason = Some(format!("all traces are of {name}: there is nothing to compare it with"));
             return Ok(answer);
         }
-        let mut lines = self.lines();
+        let mut lines = self.lines(1 + groups.len().min(MAX_COMPARED));
         self.read_lines(&mut baseline, &mut lines, &mut vocabulary)?;
         if groups.len() > MAX_COMPARED {
             answer.warnings.push(format!("of {} other versions {MAX_COMPARED} are compared", groups.len()));

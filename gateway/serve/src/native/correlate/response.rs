@@ -41,7 +41,7 @@ pub(in super::super) struct CorrelateBody {
 /// Why a record is here.
 #[derive(Debug, Serialize, ToSchema)]
 struct ReasonBody {
-    /// `trace_id`, `low64`, `span_id`, `span_link`, `exemplar`, `workload_time`, `labels` or `stream`.
+    /// `trace_id`, `low64`, `span_id`, `span_link`, `exemplar`, `workload_time`, `access_log`, `labels` or `stream`.
     rule: &'static str,
     /// 0 to 1.
     confidence: f64,

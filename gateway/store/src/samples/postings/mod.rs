@@ -1,5 +1,6 @@
 //! Which series have a label of a value, and which meet a list of matchers: sorted lists of numbers, wherever they lie.
 
+mod alternatives;
 #[cfg(test)]
 mod tests;
 
@@ -77,6 +78,15 @@ fn meets(matcher: &Matcher, value: &str) -> bool {
 /// Series of the values of a matcher's label that meet it, or of those that do not.
 fn of_values(index: &dyn Postings, matcher: &Matcher, meeting: bool) -> Result<Vec<u32>, Damaged> {
     let mut lists = Vec::new();
+    if let MatchOp::Regex(regex) = &matcher.op
+        && meeting
+        && let Some(values) = alternatives::alternatives(regex)
+    {
+        for value in values {
+            lists.push(index.with(&matcher.name, &value)?.into_owned());
+        }
+        return Ok(union(lists));
+    }
     let wanted = |value: &str| meets(matcher, value) == meeting;
     index.each(&matcher.name, &wanted, &mut |numbers| lists.push(numbers.to_vec()))?;
     Ok(union(lists))

@@ -21,10 +21,16 @@ fn matcher() -> impl Strategy<Value = Matcher> {
         Just("(a|)"),
         Just("[ab]?"),
         Just("dd|"),
-        Just("b.")
+        Just("b."),
+        Just("a|bb|dd|a"),
+        Just("(b|cc)"),
+        Just("(a)(b)"),
+        Just(r"a|\w"),
+        Just(r"a\-|b"),
     ];
-    ("[a-d]", 0u8..4, text, pattern).prop_map(|(name, op, value, pattern)| {
-        let regex = || Regex::new(&format!("^(?:{pattern})$")).unwrap();
+    ("[a-d]", 0u8..8, text, pattern).prop_map(|(name, op, value, pattern)| {
+        let (op, flag) = (op % 4, if op < 4 { "s" } else { "" });
+        let regex = || Regex::new(&format!("^(?{flag}:{pattern})$")).unwrap();
         let op = match op {
             0 => MatchOp::Equal(value),
             1 => MatchOp::NotEqual(value),
@@ -67,4 +73,21 @@ proptest! {
         });
         prop_assert_eq!(resolve_any(&index, &selectors).unwrap(), any);
     }
+}
+
+#[test]
+fn a_list_of_values_is_known_as_such_and_nothing_else_is() {
+    let values = |pattern: &str| {
+        let regex = Regex::new(&format!("^(?s:{pattern})$")).unwrap();
+        alternatives::alternatives(&regex)
+    };
+    let list = |values: &[&str]| Some(values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>());
+    assert_eq!(values("cart"), list(&["cart"]));
+    assert_eq!(values(r"(shop/cart|a\.b\\c)"), list(&["shop/cart", r"a.b\c"]));
+    for pattern in
+        ["a.", "(a|b)(c|d)", r"\d|a", r"a\b", r"\<a", "a{2}", "[ab]", "(?i)a", "(.*/)?(a|b)", "^a$"]
+    {
+        assert_eq!(values(pattern), None, "{pattern}");
+    }
+    assert_eq!(alternatives::alternatives(&Regex::new("a|b").unwrap()), None, "it is not anchored");
 }
