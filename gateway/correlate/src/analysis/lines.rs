@@ -346,7 +346,9 @@ impl<'a> Lines<'a> {
             let known = reading.facts.len();
             self.facts(reading, &view, span_id.or(record.span_id), service, vocabulary);
             let new = reading.facts.get(known..).unwrap_or_default();
-            new.iter().for_each(|fact| vocabulary.is_of_offer(*fact));
+            for fact in new {
+                vocabulary.is_of_offer(*fact);
+            }
         }
         self.in_vain = match self.in_vain {
             Some(traces) if !beside => Some(traces + usize::from(may_be_beside)),
