@@ -64,21 +64,6 @@ async fn a_lock_is_named_with_the_line_of_code_that_waits_for_it() -> Result<()>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_line_without_an_id_is_named_beside_lines_that_have_one() -> Result<()> {
-    each_seed("printer", async |seed| {
-        let scene = Scene::of(Plan::new(seed, Fault::Printer)).await?;
-        let question = [("service", "checkout"), ("operation", "POST /orders")];
-        let first = largest(&scene, &question, ("shipping", "POST /parcels")).await?;
-        let pattern = list(&first, "patterns")?.first().context("no pattern")?;
-        ensure!(pattern["pattern"] == "label printer warmed up again", "{}", short(&first));
-        let code = list(&first, "code")?.first().context("no place in the code")?;
-        ensure!(code["file"] == "labels.go" && code["line"] == 88, "{}", short(&first));
-        scene.close().await
-    })
-    .await
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_for_whom_all_is_slow_is_named() -> Result<()> {
     each_seed("slow tenant, variance", async |seed| {
         let scene = Scene::of(Plan::new(seed, Fault::SlowTenant)).await?;
