@@ -275,8 +275,11 @@ fn demo(path: Option<&Path>) -> Result<(), Failure> {
         // The shop speaks OTLP, and whoever looks at the demo may well have a Zipkin or a Jaeger running.
         config.receive = config.receive.on_fewest_ports();
     }
+    let own_target = folder.path().join("trefoil.yml");
+    demo::scrape_itself(&mut config.scrape.options, &own_target);
     runtime()?.block_on(async {
         let running = App::start(config).await.map_err(failed)?;
+        demo::name_itself(&own_target, running.main).map_err(failed)?;
         let metrics = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
         let at = demo::Addresses {
             main: running.main,

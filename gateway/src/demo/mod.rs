@@ -3,11 +3,13 @@
 //!
 //! A request is planned with exact times first (`plan`, `journey`), then played: at its moment each line goes to a log
 //! file (`log_files`), each span to an exporter (`exporter`), each measurement to the metrics (`metrics`,
-//! `metrics_otlp`). Starting the gateway beside it is not done here.
+//! `metrics_otlp`). Starting the gateway beside it is not done here, but it is told
+//! to scrape itself (`itself`).
 
 mod arrivals;
 mod banner;
 mod exporter;
+mod itself;
 mod journey;
 mod log_files;
 mod log_lines;
@@ -38,6 +40,7 @@ use tokio_util::task::TaskTracker;
 
 pub use banner::{Addresses, banner};
 pub use exporter::SendError;
+pub(crate) use itself::{name_itself, scrape_itself};
 
 use arrivals::Arrivals;
 use exporter::Gateway;

@@ -12,6 +12,8 @@ use super::{Patient, Target};
 const LOOK_BACK: u64 = 3600;
 /// Selectors that are asked for exemplars: all histograms, by the name that they have in every client library.
 const HISTOGRAMS: &str = "{__name__=~\".+_bucket\"}";
+/// How the names of Trefoil's own metrics begin.
+const OWN: &str = "trefoil_";
 
 /// Whether an exemplar of this Prometheus leads to its trace.
 pub(super) async fn to_traces(patient: &Patient<'_>, source: &DataSource) -> Vec<Finding> {
@@ -32,8 +34,11 @@ pub(super) async fn to_traces(patient: &Patient<'_>, source: &DataSource) -> Vec
             return vec![Finding::dead(source, LINK, error.to_string(), "see what the server says")];
         }
     };
-    let series = answer["data"].as_array().into_iter().flatten();
+    let mut series: Vec<&Value> = answer["data"].as_array().into_iter().flatten().collect();
+    // The last ones are tried first: an application's before those of Trefoil's own requests, of which this is one.
+    series.sort_by_key(|series| !is_own(series));
     let labels: Vec<&Value> = series
+        .iter()
         .flat_map(|series| series["exemplars"].as_array().into_iter().flatten())
         .map(|exemplar| &exemplar["labels"])
         .collect();
@@ -74,6 +79,11 @@ pub(super) async fn to_traces(patient: &Patient<'_>, source: &DataSource) -> Vec
         findings.push(Finding::dead(source, LINK, "no exemplar has a label that is named there", remedy));
     }
     findings
+}
+
+/// Whether a series is about Trefoil itself.
+fn is_own(series: &Value) -> bool {
+    series.get("seriesLabels").is_some_and(|labels| text(labels, "__name__").starts_with(OWN))
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {

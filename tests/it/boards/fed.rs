@@ -34,24 +34,19 @@ impl Fed {
     pub(super) async fn start() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let pages = pages().await?;
-        let named = |job: &str| folder.path().join(format!("{job}.yml"));
+        let named = folder.path().join("django.yml");
         let scrape = format!(
             "scrape:\n  interval: 1s\n  jobs:\n\
-             \x20   - {{job: trefoil, file_sd: ['{}']}}\n\
              \x20   - {{job: istio, targets: ['{pages}'], metrics_path: /istio}}\n\
              \x20   - {{job: kubelet, targets: ['{pages}'], metrics_path: /kubernetes, honor_labels: true}}\n\
              \x20   - {{job: {DJANGO}, file_sd: ['{}']}}\n",
-            named("trefoil").display(),
-            named(DJANGO).display()
+            named.display()
         );
         let demo = Demo::start(&scrape).await?;
         let pods = demo.pods()?;
         let otlp = Otlp::Http(demo.url.clone());
         let django = Django::start(&folder.path().join("django"), &pods, otlp).await?;
-        let own = demo.url.trim_start_matches("http://");
-        for (job, address) in [("trefoil", own), (DJANGO, &django.address)] {
-            std::fs::write(named(job), format!("- {{targets: ['{address}']}}\n"))?;
-        }
+        std::fs::write(&named, format!("- {{targets: ['{}']}}\n", django.address))?;
         proxy_lines(&pods)?;
         Ok(Self { demo, django, _folder: folder, laps: AtomicU64::new(0) })
     }
