@@ -1,10 +1,12 @@
 //! Promise: the Helm chart gives valid objects for every set of values that is shipped with it, Trefoil takes the configurations
 //! in them, and the plain manifests are what it renders.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use dashboards::{Target, TargetKind, Token};
 use gateway::config::load;
 use serde_json::Value;
 
@@ -12,8 +14,10 @@ use crate::manifests::{
     list, name, parsed, pods_refer_only_to_what_exists, ports, services_select_pods_that_have_their_ports,
 };
 
-/// Kinds that come with other projects: the validator has no schemas of them.
+/// Kinds that come with other projects: their schemas are in their definitions.
 const FOREIGN: [&str; 3] = ["HTTPRoute", "PodMonitor", "ServiceMonitor"];
+/// Kinds of Grafana's operator, which the dashboards and data sources can be resources of.
+const OPERATORS: [&str; 2] = ["GrafanaDashboard", "GrafanaDatasource"];
 /// What the values files name that is in the cluster already.
 const ELSEWHERE: [&str; 5] = ["log-reader", "ca", "trefoil-tls", "trefoil-tokens", "trefoil-agent-token"];
 
@@ -66,8 +70,44 @@ fn validate(text: &str) -> Result<()> {
     Ok(())
 }
 
+/// Validates objects of other projects' kinds; which kinds there were.
+fn validate_foreign(text: &str) -> Result<BTreeSet<String>> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("objects.yaml");
+    std::fs::write(&file, text)?;
+    let tools = root().join("tests/clients/kubernetes");
+    let mut validator = Command::new(root().join(".venv/kubernetes/bin/python"));
+    validator.arg(tools.join("validate_custom.py")).arg(tools.join("built/crds")).arg(&file);
+    let output = validator.output()?;
+    let said = String::from_utf8(output.stdout)? + &String::from_utf8(output.stderr)?;
+    ensure!(output.status.success(), "{said}");
+    let kinds = said.lines().filter_map(|line| line.strip_prefix("ok ")?.split(' ').next());
+    Ok(kinds.map(str::to_owned).collect())
+}
+
+#[test]
+fn what_grafanas_operator_is_given_holds_to_its_definitions() -> Result<()> {
+    let instances = ("dashboards".to_owned(), "grafana".to_owned());
+    let kind = TargetKind::Operator { namespace: "monitoring".to_owned(), instances };
+    let secret = Token::Secret { name: "trefoil-token".to_owned(), key: "token".to_owned() };
+    let target =
+        Target { token: Some(secret), correlations: true, ..Target::new(kind, "http://trefoil:8080") };
+    let datasources = dashboards::datasources(&target)?;
+    let boards = dashboards::dashboards(&target);
+    let texts: Vec<&str> = std::iter::once(datasources.as_str())
+        .chain(boards.iter().map(|file| file.contents.as_str()))
+        .collect();
+    let kinds = validate_foreign(&texts.join("\n---\n"))?;
+    ensure!(kinds == OPERATORS.map(str::to_owned).into(), "{kinds:?}");
+    let misspelt = "{apiVersion: monitoring.coreos.com/v1, kind: PodMonitor, metadata: {name: m}, \
+                    spec: {selector: {}, podMetricsEndpoints: [{prot: http}]}}";
+    ensure!(validate_foreign(misspelt).is_err_and(|said| said.to_string().contains("'prot' was unexpected")));
+    Ok(())
+}
+
 #[test]
 fn every_set_of_values_gives_objects_that_kubernetes_and_trefoil_take() -> Result<()> {
+    let mut foreign = BTreeSet::new();
     for file in values()? {
         let given: Vec<&Path> = file.iter().map(PathBuf::as_path).collect();
         let (fine, said) = chart("lint", &given)?;
@@ -75,6 +115,7 @@ fn every_set_of_values_gives_objects_that_kubernetes_and_trefoil_take() -> Resul
         let (fine, text) = chart("template", &given)?;
         ensure!(fine, "{given:?}: {text}");
         validate(&text).with_context(|| format!("{given:?}"))?;
+        foreign.extend(validate_foreign(&text).with_context(|| format!("{given:?}"))?);
         let objects = parsed(&text);
         pods_refer_only_to_what_exists(&objects, &ELSEWHERE);
         services_select_pods_that_have_their_ports(&objects);
@@ -87,6 +128,7 @@ fn every_set_of_values_gives_objects_that_kubernetes_and_trefoil_take() -> Resul
             }
         }
     }
+    ensure!(foreign == FOREIGN.map(str::to_owned).into(), "no values file has all of them: {foreign:?}");
     Ok(())
 }
 
