@@ -179,7 +179,7 @@ impl Agent {
             &mut registry,
             vec![
                 sources::tail(Arc::clone(&tailed)),
-                sources::kubernetes(pods.as_ref()),
+                sources::kubernetes(pods.iter().map(|pods| pods.watched())),
                 sources::shipper(Arc::clone(&shipped)),
                 sources::reloads(Arc::clone(&reloads)),
                 sources::access(Arc::clone(&access)),

@@ -193,7 +193,9 @@ impl App {
             tasks.spawn(counting);
         }
         let sink = Arc::new(StoreSink::new(store.clone(), feed));
-        let intake = Intake::new(sink.clone(), Arc::clone(&received), Some(newest_deriver));
+        let senders = senders(&config, &shutdown);
+        let intake = Intake::new(sink.clone(), Arc::clone(&received), Some(newest_deriver))
+            .knowing(senders.clone().map(|pods| pods as Arc<dyn receive::Senders>));
         let otlp = Otlp::new(&intake, OtlpOptions { max_body: config.receive.otlp.max_body_bytes as usize });
         let zipkin = Zipkin::new(&intake, config.receive.zipkin.max_body_bytes as usize);
         let jaeger = Jaeger::new(&intake, config.receive.jaeger.max_body_bytes as usize);
@@ -224,7 +226,7 @@ impl App {
             &mut registry,
             vec![
                 sources::tail(Arc::clone(&tailed)),
-                sources::kubernetes(pods.as_ref()),
+                sources::kubernetes(pods.iter().map(|pods| pods.watched()).chain(senders)),
                 sources::receivers(received),
                 sources::scrapes(Arc::clone(&scraping)),
                 sources::store(store.clone()),
@@ -355,6 +357,12 @@ fn store_options(config: &Config) -> StoreOptions {
         samples: settings.samples,
         ..StoreOptions::new(&settings.dir)
     }
+}
+
+/// The pods of the cluster, where it is asked which of them send.
+fn senders(config: &Config, shutdown: &CancellationToken) -> Option<Arc<kubernetes::Pods>> {
+    let watch = config.collect.kubernetes.watch_senders(config.receive.pods)?;
+    Some(kubernetes::Pods::watch(watch, shutdown.clone()))
 }
 
 /// What to tail and how, by an agent of this name; `serve` and `agent` do it alike. An error names the rules at fault;

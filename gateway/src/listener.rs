@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{ConnectInfo, Request};
 use axum::middleware::from_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -130,8 +130,8 @@ impl Listener {
                 accepted = self.socket.accept() => accepted,
                 () = shutdown.cancelled() => break,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -140,7 +140,8 @@ impl Listener {
             };
             let _ = stream.set_nodelay(true);
             let stream = Stalling::new(stream, WRITE_TIMEOUT);
-            let talk = Talk { builder: builder.clone(), router: router.clone(), watcher: graceful.watcher() };
+            let (builder, router) = (builder.clone(), router.clone());
+            let talk = Talk { peer, builder, router, watcher: graceful.watcher() };
             let acceptor = self.certificates.as_ref().map(|certificates| certificates.acceptor());
             let shutdown = shutdown.clone();
             tokio::spawn(async move {
@@ -173,6 +174,7 @@ impl Listener {
 
 /// What is said on one connection.
 struct Talk {
+    peer: SocketAddr,
     builder: Builder<TokioExecutor>,
     router: Router,
     watcher: Watcher,
@@ -185,8 +187,10 @@ impl Talk {
     {
         let heard = Arc::new(AtomicBool::new(false));
         let mark = Arc::clone(&heard);
-        let service = self.router.map_request(move |request: Request<_>| {
+        let peer = ConnectInfo(self.peer);
+        let service = self.router.map_request(move |mut request: Request<_>| {
             mark.store(true, Ordering::Relaxed);
+            request.extensions_mut().insert(peer);
             request
         });
         let connection = self

@@ -27,9 +27,9 @@ impl NodePods {
         Some(Arc::new(Self { pods: Pods::watch(watch, shutdown.clone()), said: Mutex::default() }))
     }
 
-    /// What is known.
-    pub fn pods(&self) -> &Pods {
-        &self.pods
+    /// What is watched.
+    pub fn watched(&self) -> Arc<Pods> {
+        Arc::clone(&self.pods)
     }
 
     fn say(&self, pod: &Pod) {
@@ -78,22 +78,8 @@ fn notes(pod: &Pod, container: &str, zone: Option<&str>) -> Notes {
     };
     label("service_name", &pod.service);
     label("app", &pod.app);
-    let mut metadata = |name: String, value: &str| notes.metadata.push((name, value.to_owned()));
-    if let Some(owner) = &pod.owner {
-        metadata(format!("k8s_{}_name", sanitised(&owner.kind.to_ascii_lowercase())), &owner.name);
-        if let Some(job) = &owner.job {
-            metadata("k8s_job_name".to_owned(), job);
-        }
-    }
-    if let Some(version) = &pod.version {
-        metadata("service_version".to_owned(), version);
-    }
-    if !pod.node.is_empty() {
-        metadata("k8s_node_name".to_owned(), &pod.node);
-    }
-    if let Some(zone) = zone {
-        metadata("cloud_availability_zone".to_owned(), zone);
-    }
+    notes.metadata.extend(pod.attributes().into_iter().map(|(name, value)| (sanitised(&name), value)));
+    notes.metadata.extend(zone.map(|zone| ("cloud_availability_zone".to_owned(), zone.to_owned())));
     let mut discovered = |name: String, value: &str| notes.discovered.push((name, value.to_owned()));
     discovered("__meta_kubernetes_pod_node_name".to_owned(), &pod.node);
     if let Some(owner) = &pod.owner {
@@ -102,9 +88,7 @@ fn notes(pod: &Pod, container: &str, zone: Option<&str>) -> Notes {
     }
     for (kind, pairs) in [("label", &pod.labels), ("annotation", &pod.annotations)] {
         for (key, value) in pairs {
-            let key = sanitised(key);
-            notes.metadata.push((format!("k8s_pod_{kind}_{key}"), value.clone()));
-            notes.discovered.push((format!("__meta_kubernetes_pod_{kind}_{key}"), value.clone()));
+            discovered(format!("__meta_kubernetes_pod_{kind}_{}", sanitised(key)), value);
         }
     }
     notes

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dashboards::metric_names::{KIND, LABEL, MetricName, OUTCOME, PROTOCOL, REASON, RULE, SIGNAL, STATE};
+use kubernetes::Pods;
 use receive::Protocol;
 use receive::scrape::Scraping;
 use store::{SamplingStats, Store};
 
-use crate::pods::NodePods;
 use crate::reload;
 use crate::span_metrics::Counted;
 use crate::telemetry::{Readings, Source};
@@ -66,15 +66,20 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
 }
 
-/// The watch of the node's pods, where there is one.
-pub fn kubernetes(pods: Option<&Arc<NodePods>>) -> Source {
-    let pods = pods.cloned();
+/// The watches of pods, where there is one.
+pub fn kubernetes(watched: impl IntoIterator<Item = Arc<Pods>>) -> Source {
+    let watched: Vec<Arc<Pods>> = watched.into_iter().collect();
     Box::new(move |out| {
-        let Some(pods) = &pods else { return };
-        let counters = &pods.pods().counters;
-        out.put(MetricName::KubernetesPods, pods.pods().known() as u64);
-        out.put(MetricName::KubernetesReached, u64::from(counters.reached.load(Ordering::Relaxed)));
-        out.put(MetricName::KubernetesFailures, get(&counters.failures));
+        if watched.is_empty() {
+            return;
+        }
+        let counters = || watched.iter().map(|pods| &pods.counters);
+        // Those of a node are some of the cluster's.
+        let known = watched.iter().map(|pods| pods.known()).max().unwrap_or_default();
+        let reached = counters().all(|counters| counters.reached.load(Ordering::Relaxed));
+        out.put(MetricName::KubernetesPods, known as u64);
+        out.put(MetricName::KubernetesReached, u64::from(reached));
+        out.put(MetricName::KubernetesFailures, counters().map(|counters| get(&counters.failures)).sum());
     })
 }
 

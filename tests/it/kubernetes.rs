@@ -1,5 +1,5 @@
-//! Promise: what a cluster's API tells of pods goes with their log lines, their annotations change how they are read while they
-//! run, and an API that forbids, forgets, breaks off or is away never stops a line.
+//! Promise: what a cluster's API tells of pods goes with their log lines and with the spans and records that they send, their
+//! annotations change how they are read while they run, and an API that forbids, forgets, breaks off or is away never stops a line.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -35,7 +35,8 @@ struct Cluster {
 
 async fn pods(State(cluster): State<Arc<Cluster>>, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
-    if *cluster.forbidden.lock().unwrap() || !query.contains("spec.nodeName%3Dnode-7") {
+    let of_another_node = query.contains("spec.nodeName") && !query.contains("spec.nodeName%3Dnode-7");
+    if *cluster.forbidden.lock().unwrap() || of_another_node {
         let status =
             json!({"kind": "Status", "message": "pods is forbidden", "reason": "Forbidden", "code": 403});
         return (StatusCode::FORBIDDEN, status.to_string()).into_response();
@@ -100,7 +101,9 @@ fn cart(annotations: Value) -> Value {
             "annotations": annotations,
             "ownerReferences": [{"kind": "ReplicaSet", "name": "cart-6d5f8c9b7d", "controller": true}]
         },
-        "spec": {"nodeName": "node-7", "containers": [{"name": "web"}, {"name": "proxy"}]}
+        "spec": {"nodeName": "node-7", "containers": [{"name": "web"}, {"name": "proxy"}]},
+        // From where this test sends.
+        "status": {"phase": "Running", "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}
     })
 }
 
@@ -277,5 +280,84 @@ async fn an_agent_ships_on_while_the_api_forbids_and_enriches_when_it_allows() -
     ensure!(last["labels"]["service_name"] == "cart", "{last}");
     ensure!(last["metadata"]["k8s_deployment_name"] == "cart", "{last}");
     ensure!(agent.stop()?.success(), "{}", agent.last_words());
+    gateway.stop().await
+}
+
+/// Sends a span and two log records that say nothing of a pod.
+async fn send_all(http: &Http, gateway: &Program, number: u64, headers: &[(&str, &str)]) -> Result<()> {
+    let resource = json!({"attributes": [{"key": "service.name", "value": {"stringValue": "cart"}}]});
+    let now = jiff::Timestamp::now().as_nanosecond().to_string();
+    let span = json!({"traceId": TRACE, "spanId": format!("{number:016x}"), "name": "GET /cart", "kind": 2,
+        "startTimeUnixNano": now, "endTimeUnixNano": now});
+    let record =
+        json!({"traceId": TRACE, "timeUnixNano": now, "body": {"stringValue": format!("otlp {number}")}});
+    let spans = json!({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]});
+    let records = json!({"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": [record]}]}]});
+    let line = format!("trace_id={TRACE} pushed {number}");
+    let pushed = json!({"streams": [{"stream": {"service_name": "cart"}, "values": [[now, line]]}]});
+    let headers = [&[("content-type", "application/json")], headers].concat();
+    for (address, path, body) in [
+        (gateway.otlp_http, "/v1/traces", spans),
+        (gateway.otlp_http, "/v1/logs", records),
+        (gateway.main, "/loki/api/v1/push", pushed),
+    ] {
+        let answer =
+            http.post(&format!("http://{address}{path}"), &headers, body.to_string().into_bytes()).await?;
+        ensure!(answer.status < 300, "{path}: {} {}", answer.status, answer.text());
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_pod_sends_carries_what_the_api_says_of_the_senders_address() -> Result<()> {
+    let (folder, http, cluster) = (tempfile::tempdir()?, Http::new()?, Cluster::start().await?);
+    let data = folder.path().join("data");
+    let store = format!("store: {{dir: '{}'}}\n", data.display());
+    let collect = format!("files: [], kubernetes: {{labels: [tier], api: {{url: '{}'}}}}", cluster.url);
+    let gateway = Program::start_collecting(&data, &collect, &store).await?;
+    let main = gateway.main.to_string();
+    // Nothing is known yet, and nobody waits.
+    send_all(&http, &gateway, 1, &[]).await?;
+    cluster.put(cart(json!({})));
+    until("the pod", SOON, || async {
+        cluster.send("MODIFIED", &cart(json!({})));
+        ensure!(metric(&http, &main, "trefoil_kubernetes_pods ").await? == 1.0);
+        Ok(())
+    })
+    .await?;
+    send_all(&http, &gateway, 2, &[]).await?;
+    send_all(&http, &gateway, 3, &[("x-forwarded-for", "10.1.0.7")]).await?;
+    // The API is gone, what it said is not.
+    *cluster.forbidden.lock().unwrap() = true;
+    until("an API that forbids", SOON, || async {
+        cluster.send("ERROR", &json!({"kind": "Status", "code": 410, "reason": "Expired"}));
+        ensure!(metric(&http, &main, "trefoil_kubernetes_reached ").await? == 0.0);
+        Ok(())
+    })
+    .await?;
+    send_all(&http, &gateway, 4, &[]).await?;
+
+    let answer = http.get(&format!("http://{main}/api/v1/traces/{TRACE}")).await?.ok_json()?;
+    let (spans, logs) =
+        (answer["spans"].as_array().context("spans")?, answer["logs"].as_array().context("logs")?);
+    ensure!(spans.len() == 4 && logs.len() == 8, "{answer:#}");
+    for span in spans {
+        let of_pod = ["0000000000000002", "0000000000000004"].iter().any(|id| span["span_id"] == *id);
+        let resource = &span["resource"];
+        ensure!(resource["k8s.pod.name"].is_string() == of_pod, "{span}");
+        if of_pod {
+            ensure!(resource["k8s.pod.name"] == "cart-6d5f8c9b7d-x2x4z", "{resource}");
+            ensure!(resource["k8s.deployment.name"] == "cart" && resource["service.version"] == "1.4.0");
+            ensure!(resource["k8s.pod.label.tier"] == "front" && resource["k8s.node.name"] == "node-7");
+            ensure!(resource["trefoil.pod_by"] == "connection", "{resource}");
+        }
+    }
+    for log in logs {
+        let line = log["line"].as_str().context("a line")?;
+        let of_pod = line.ends_with('2') || line.ends_with('4');
+        ensure!((log["labels"]["pod"] == "cart-6d5f8c9b7d-x2x4z") == of_pod, "{log}");
+        ensure!((log["metadata"]["k8s_deployment_name"] == "cart") == of_pod, "{log}");
+        ensure!((log["metadata"]["pod_uid"] == CART) == of_pod, "{log}");
+    }
     gateway.stop().await
 }

@@ -1,7 +1,7 @@
 //! What the API of a Kubernetes cluster says: asked over plain HTTPS, since of its hundreds of calls two are needed.
 //!
 //! [`follow`] lists objects of a kind and then watches them, whatever happens to the API; [`Api`] is one request. [`Pods`] is what
-//! is known of the pods of a node beside the paths of their logs: who owns them, their labels, what their annotations wish.
+//! is known of the pods of a node or of a cluster: who owns them, their labels, their addresses, what their annotations wish.
 //! What a log line or a target makes of it is the business of those who ask.
 
 mod api;

@@ -1,6 +1,7 @@
 //! What a pod says of itself, and what of that is kept.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::Deserialize;
 
@@ -11,6 +12,8 @@ use crate::wishes::{self, Wishes};
 
 /// Bytes of a value that are kept: labels have 63, annotations may have a quarter of a megabyte.
 const MAX_VALUE: usize = 1024;
+/// Bytes of a host's name, to which the kubelet cuts that of a pod.
+const MAX_HOST: usize = 63;
 /// Labels and annotations that are kept of one pod, each.
 const MAX_KEPT: usize = 64;
 /// By this the kubelet names the folders of a static pod, whose object in the API has another UID.
@@ -60,6 +63,38 @@ pub struct Pod {
     pub annotations: Vec<(String, String)>,
     /// What its `trefoil.io/` annotations want.
     pub wishes: Wishes,
+    /// Its own addresses, while it runs: one that shares those of its node has none, and one that has ended may see its address
+    /// at another one.
+    pub addresses: Vec<IpAddr>,
+    /// What its processes take for the host's name, if that is not its own.
+    pub hostname: Option<String>,
+}
+
+impl Pod {
+    /// What is said of it beside its identity, by the names of OpenTelemetry's attributes: the workload, the version, the node, and
+    /// the labels and annotations that are allowed.
+    pub fn attributes(&self) -> Vec<(String, String)> {
+        let mut said = Vec::new();
+        if let Some(owner) = &self.owner {
+            said.push((format!("k8s.{}.name", owner.kind.to_ascii_lowercase()), owner.name.clone()));
+            said.extend(owner.job.clone().map(|job| ("k8s.job.name".to_owned(), job)));
+        }
+        said.extend(self.version.clone().map(|version| ("service.version".to_owned(), version)));
+        if !self.node.is_empty() {
+            said.push(("k8s.node.name".to_owned(), self.node.clone()));
+        }
+        for (kind, pairs) in [("label", &self.labels), ("annotation", &self.annotations)] {
+            said.extend(pairs.iter().map(|(key, value)| (format!("k8s.pod.{kind}.{key}"), value.clone())));
+        }
+        said
+    }
+
+    /// Whether its processes take this for the host's name: whole, or with a domain.
+    pub fn is_host(&self, name: &str) -> bool {
+        let own = self.hostname.as_ref().unwrap_or(&self.name);
+        let own = own.get(..own.floor_char_boundary(MAX_HOST)).unwrap_or_default();
+        name.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
 }
 
 /// As much of the object as is looked at.
@@ -69,6 +104,37 @@ pub(crate) struct PodObject {
     pub metadata: Metadata,
     #[serde(deserialize_with = "or_default")]
     spec: Spec,
+    #[serde(deserialize_with = "or_default")]
+    status: Status,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Status {
+    #[serde(deserialize_with = "or_default")]
+    phase: String,
+    #[serde(rename = "podIP", deserialize_with = "or_default")]
+    pod_ip: String,
+    #[serde(rename = "podIPs", deserialize_with = "or_default")]
+    pod_ips: Vec<PodIp>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct PodIp {
+    ip: String,
+}
+
+impl Status {
+    fn addresses(&self) -> Vec<IpAddr> {
+        if matches!(self.phase.as_str(), "Succeeded" | "Failed") {
+            return Vec::new();
+        }
+        let all = std::iter::once(&self.pod_ip).chain(self.pod_ips.iter().map(|one| &one.ip));
+        let mut addresses: Vec<IpAddr> = all.filter_map(|text| text.parse().ok()).collect();
+        addresses.dedup();
+        addresses
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -104,6 +170,10 @@ struct Spec {
     #[serde(deserialize_with = "or_default")]
     node_name: String,
     #[serde(deserialize_with = "or_default")]
+    host_network: bool,
+    #[serde(deserialize_with = "or_default")]
+    hostname: String,
+    #[serde(deserialize_with = "or_default")]
     containers: Vec<Container>,
     #[serde(deserialize_with = "or_default")]
     init_containers: Vec<Container>,
@@ -126,7 +196,7 @@ impl Object for PodObject {
 impl PodObject {
     /// What is kept of it.
     pub fn kept(self, selection: &Selection) -> Pod {
-        let Self { metadata, spec } = self;
+        let Self { metadata, spec, status } = self;
         let label =
             |name: &str| metadata.labels.get(name).map(String::as_str).filter(|value| !value.is_empty());
         let annotation =
@@ -148,6 +218,8 @@ impl PodObject {
             wishes: wishes::read(&containers, annotation),
             labels: allowed(&selection.labels, &metadata.labels),
             annotations: allowed(&selection.annotations, &metadata.annotations),
+            addresses: if spec.host_network { Vec::new() } else { status.addresses() },
+            hostname: Some(spec.hostname).filter(|name| !name.is_empty()),
             node: spec.node_name,
             namespace: metadata.namespace,
             name: metadata.name,

@@ -1,7 +1,9 @@
-//! What is known of the pods of a node, for whoever reads their logs. Deleted ones are remembered for a while: their last lines
-//! are still to be read. Whatever becomes of the API, what is known stays, and nobody waits for it.
+//! What is known of the pods of a node, for whoever reads their logs, or of all of a cluster, for whoever is sent something by
+//! them. Deleted ones are remembered for a while: their last lines are still to be read. Whatever becomes of the API, what is known
+//! stays, and nobody waits for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
@@ -15,8 +17,10 @@ use crate::pod::{Pod, PodObject, Selection};
 
 /// How long a deleted pod is remembered: longer than its files stay after it.
 const REMEMBERED: Duration = Duration::from_mins(10);
-/// Pods that are known at once, those that are deleted among them: several times what a kubelet runs.
-const MAX_PODS: usize = 2_000;
+/// Pods of a node that are known at once, those that are deleted among them: several times what a kubelet runs.
+const MAX_OF_NODE: usize = 2_000;
+/// Pods of a cluster that are known at once: about 20 MB.
+const MAX_OF_CLUSTER: usize = 20_000;
 /// Between looks for the files of a service account, which may come late.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
@@ -25,8 +29,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 pub struct Watch {
     /// The API.
     pub access: Access,
-    /// The node whose pods these are.
-    pub node: String,
+    /// The node whose pods these are; without one, they are those of the whole cluster.
+    pub node: Option<String>,
     /// Labels and annotations that are kept.
     pub selection: Selection,
 }
@@ -51,7 +55,7 @@ pub enum Told {
     Nothing,
 }
 
-/// The pods of a node. Cheap to ask.
+/// The pods of a node or of a cluster. Cheap to ask.
 #[derive(Debug)]
 pub struct Pods {
     selection: Selection,
@@ -64,6 +68,10 @@ pub struct Pods {
 #[derive(Debug, Default)]
 struct Table {
     by_uid: HashMap<String, Entry>,
+    /// Keys of [`Table::by_uid`].
+    by_address: HashMap<IpAddr, String>,
+    /// How many are known at once.
+    most: usize,
     zone: Option<Arc<str>>,
     trouble: Option<String>,
 }
@@ -74,10 +82,16 @@ struct Entry {
     deleted: Option<Instant>,
 }
 
+impl Watch {
+    fn most(&self) -> usize {
+        if self.node.is_some() { MAX_OF_NODE } else { MAX_OF_CLUSTER }
+    }
+}
+
 impl Pods {
-    /// Watches the pods of a node until the shutdown.
+    /// Watches until the shutdown.
     pub fn watch(watch: Watch, shutdown: CancellationToken) -> Arc<Self> {
-        let pods = Arc::new(Self::new(watch.selection.clone()));
+        let pods = Arc::new(Self::new(watch.selection.clone(), watch.most()));
         let known = Arc::clone(&pods);
         tokio::spawn(async move {
             tokio::select! {
@@ -88,9 +102,10 @@ impl Pods {
         pods
     }
 
-    fn new(selection: Selection) -> Self {
+    fn new(selection: Selection, most: usize) -> Self {
         let counters = Counters { reached: AtomicBool::new(true), ..Counters::default() };
-        Self { selection, table: RwLock::default(), revision: AtomicU64::new(0), counters }
+        let table = RwLock::new(Table { most, ..Table::default() });
+        Self { selection, table, revision: AtomicU64::new(0), counters }
     }
 
     async fn keep(&self, watch: &Watch) {
@@ -101,14 +116,16 @@ impl Pods {
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         };
+        let of_node = watch.node.iter().map(|node| ("fieldSelector", format!("spec.nodeName={node}")));
         let kind = Kind {
             path: "/api/v1/pods".to_owned(),
-            filters: vec![("fieldSelector", format!("spec.nodeName={}", watch.node))],
+            filters: of_node.collect(),
             cached: true,
-            most: MAX_PODS,
+            most: watch.most(),
         };
         let zone = async {
-            let zone = zone(&api, &watch.node).await;
+            let Some(node) = &watch.node else { return };
+            let zone = zone(&api, node).await;
             self.change(|table| {
                 table.zone = zone.map(Arc::from);
                 table.zone.is_some()
@@ -143,6 +160,17 @@ impl Pods {
         }
     }
 
+    /// The pod of this UID, if it is known.
+    pub fn of_uid(&self, uid: &str) -> Option<Arc<Pod>> {
+        self.read().by_uid.get(uid).map(|entry| Arc::clone(&entry.pod))
+    }
+
+    /// The pod that has this address now, for itself alone.
+    pub fn of_address(&self, address: IpAddr) -> Option<Arc<Pod>> {
+        let table = self.read();
+        table.by_uid.get(table.by_address.get(&address)?).map(|entry| Arc::clone(&entry.pod))
+    }
+
     /// The zone of the node, if it is in one.
     pub fn zone(&self) -> Option<Arc<str>> {
         self.read().zone.clone()
@@ -169,38 +197,62 @@ impl Pods {
 impl Table {
     /// Whether that was news.
     fn put(&mut self, pod: Pod, now: Instant) -> bool {
-        let key = pod.static_hash.as_ref().unwrap_or(&pod.uid);
-        if let Some(entry) = self.by_uid.get_mut(key) {
-            entry.deleted = None;
+        let key = key(&pod).to_owned();
+        if let Some(entry) = self.by_uid.get_mut(&key) {
+            let again = entry.deleted.take().is_some();
             let news = *entry.pod != pod;
-            if news {
-                entry.pod = Arc::new(pod);
+            if news || again {
+                let before = std::mem::replace(&mut entry.pod, Arc::new(pod));
+                let after = Arc::clone(&entry.pod);
+                self.leave(&key, &before.addresses);
+                self.settle(&key, &after.addresses);
             }
             return news;
         }
-        self.forget(now);
-        if self.by_uid.len() >= MAX_PODS {
+        if self.by_uid.len() >= self.most {
+            self.forget(now);
+        }
+        if self.by_uid.len() >= self.most {
             return false;
         }
-        let key = key.clone();
+        self.settle(&key, &pod.addresses);
         self.by_uid.insert(key, Entry { pod: Arc::new(pod), deleted: None });
         true
     }
 
-    fn remove(&mut self, pod: &Pod, now: Instant) {
-        let key = pod.static_hash.as_ref().unwrap_or(&pod.uid);
+    fn remove(&mut self, key: &str, now: Instant) {
         if let Some(entry) = self.by_uid.get_mut(key) {
             entry.deleted.get_or_insert(now);
+            let pod = Arc::clone(&entry.pod);
+            self.leave(key, &pod.addresses);
         }
-        self.forget(now);
+    }
+
+    /// Addresses are this pod's from now on, whose ever they were.
+    fn settle(&mut self, key: &str, addresses: &[IpAddr]) {
+        self.by_address.extend(addresses.iter().map(|address| (*address, key.to_owned())));
+    }
+
+    /// Addresses are this pod's no more; another one may have them already.
+    fn leave(&mut self, key: &str, addresses: &[IpAddr]) {
+        for address in addresses {
+            if self.by_address.get(address).is_some_and(|owner| owner == key) {
+                self.by_address.remove(address);
+            }
+        }
     }
 
     /// Lets go of those that were deleted long ago, and of any deleted ones where there are too many.
     fn forget(&mut self, now: Instant) {
-        let crowded = self.by_uid.len() >= MAX_PODS;
+        let crowded = self.by_uid.len() >= self.most;
         let old = |since: Instant| crowded || now.saturating_duration_since(since) > REMEMBERED;
         self.by_uid.retain(|_, entry| !entry.deleted.is_some_and(old));
     }
+}
+
+/// By what a pod is known: its UID, which is a hash for a static one.
+fn key(pod: &Pod) -> &str {
+    pod.static_hash.as_ref().unwrap_or(&pod.uid)
 }
 
 impl Follower<PodObject> for Pods {
@@ -212,10 +264,10 @@ impl Follower<PodObject> for Pods {
         let now = Instant::now();
         let pods: Vec<Pod> = objects.into_iter().map(|object| object.kept(&self.selection)).collect();
         self.change(|table| {
-            for entry in table.by_uid.values_mut() {
-                if !pods.iter().any(|pod| pod.uid == entry.pod.uid) {
-                    entry.deleted.get_or_insert(now);
-                }
+            let there: HashSet<&str> = pods.iter().map(key).collect();
+            let gone = table.by_uid.keys().filter(|known| !there.contains(known.as_str()));
+            for gone in gone.cloned().collect::<Vec<_>>() {
+                table.remove(&gone, now);
             }
             let mut news = false;
             for pod in pods {
@@ -233,7 +285,9 @@ impl Follower<PodObject> for Pods {
     fn removed(&self, object: PodObject) {
         let pod = object.kept(&self.selection);
         self.change(|table| {
-            table.remove(&pod, Instant::now());
+            let now = Instant::now();
+            table.remove(key(&pod), now);
+            table.forget(now);
             false
         });
     }
@@ -254,9 +308,9 @@ impl Follower<PodObject> for Pods {
             false
         });
         match (trouble, said) {
-            (Some(trouble), before) if before.as_deref() != Some(trouble) => tracing::warn!(
-                "pods cannot be asked for; logs are read on, with what was known before: {trouble}"
-            ),
+            (Some(trouble), before) if before.as_deref() != Some(trouble) => {
+                tracing::warn!("pods cannot be asked for; all goes on with what was known before: {trouble}");
+            }
             (None, Some(_)) => tracing::info!("pods are told again"),
             _ => {}
         }

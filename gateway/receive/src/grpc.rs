@@ -48,7 +48,7 @@ pub(crate) async fn read(door: &Door, request: Request) -> Result<Wire, Status> 
             return Err(Status::unimplemented(text));
         }
     };
-    let read = door.read_framed(&parts.headers, body, Encoding::Identity, PREFIX).await;
+    let read = door.read_framed(&parts, body, Encoding::Identity, PREFIX).await;
     let mut wire = read.map_err(|trouble| status(&trouble))?;
     if unframe(&mut wire.body).map_err(|trouble| status(&trouble))? {
         if encoding == Encoding::Identity {

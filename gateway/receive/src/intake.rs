@@ -1,11 +1,12 @@
 //! The way of every body: read within the bounds, decompressed, decoded off the runtime's threads if it is large, handed to
 //! the sink, counted. What the bytes mean is each protocol's own.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
-use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use parsers::derived::Deriver;
 use parsers::record::Batch;
 use tokio::sync::watch;
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 use crate::body::{self, Encoding};
 use crate::counters::{Counters, Protocol, ProtocolCounters, count};
 use crate::limits::{Budget, MAX_IN_FLIGHT, RETRY_AFTER, Reservation};
+use crate::sender::{self, Senders};
 use crate::tenant::Tenant;
 use crate::trouble::Trouble;
 use crate::{LeftOut, Refusal, Sink};
@@ -27,6 +29,7 @@ const MAX_INLINE_COMPRESSED: usize = 8 * 1024;
 #[derive(Clone)]
 pub struct Intake {
     shared: Arc<Shared>,
+    senders: Option<Arc<dyn Senders>>,
 }
 
 struct Shared {
@@ -56,12 +59,18 @@ impl Intake {
     ) -> Self {
         let budget = Budget::new(max_in_flight);
         let deriver = deriver.unwrap_or_else(|| watch::channel(Arc::default()).1);
-        Self { shared: Arc::new(Shared { sink, counters, deriver, budget }) }
+        Self { shared: Arc::new(Shared { sink, counters, deriver, budget }), senders: None }
+    }
+
+    /// Knows pods: spans and log records that do not say all of the pod that sent them are told it.
+    #[must_use]
+    pub fn knowing(self, senders: Option<Arc<dyn Senders>>) -> Self {
+        Self { senders, ..self }
     }
 
     /// The way in for one protocol, whose bodies have at most `max_body` bytes, on the wire and decompressed.
     pub(crate) fn door(&self, protocol: Protocol, max_body: usize) -> Door {
-        Door { shared: Arc::clone(&self.shared), protocol, max_body }
+        Door { shared: Arc::clone(&self.shared), senders: self.senders.clone(), protocol, max_body }
     }
 }
 
@@ -69,6 +78,7 @@ impl Intake {
 #[derive(Clone)]
 pub(crate) struct Door {
     shared: Arc<Shared>,
+    senders: Option<Arc<dyn Senders>>,
     protocol: Protocol,
     max_body: usize,
 }
@@ -77,8 +87,23 @@ pub(crate) struct Door {
 pub(crate) struct Wire {
     pub body: Vec<u8>,
     pub encoding: Encoding,
-    pub tenant: Option<Tenant>,
+    pub origin: Origin,
     pub held: Reservation,
+}
+
+/// Who sends, as a request's head and its connection tell.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Origin {
+    /// Whose it is.
+    pub tenant: Option<Tenant>,
+    /// From where, unless somebody has handed it on.
+    pub address: Option<IpAddr>,
+}
+
+impl Origin {
+    pub(crate) fn of(head: &Parts) -> Result<Self, Trouble> {
+        Ok(Self { tenant: Tenant::of(&head.headers)?, address: sender::address(head) })
+    }
 }
 
 /// What a decoder may use besides the bytes.
@@ -89,6 +114,21 @@ pub(crate) struct Circumstances {
     pub deriver: Arc<Deriver>,
     /// Who sends it, if that was said.
     pub tenant: Option<Tenant>,
+    address: Option<IpAddr>,
+    senders: Option<Arc<dyn Senders>>,
+}
+
+impl Circumstances {
+    /// Notes with records who sent them: the tenant, and what is known of the pod. Log records have their tenant since they became
+    /// rows.
+    pub(crate) fn mark(&self, batch: &mut Batch) {
+        if let Some(tenant) = &self.tenant {
+            tenant.mark(batch);
+        }
+        if let Some(senders) = &self.senders {
+            sender::mark(batch, &**senders, self.address);
+        }
+    }
 }
 
 /// Records that a decoder left out, one by one.
@@ -128,34 +168,41 @@ impl Door {
         self.shared.budget.reservation()
     }
 
-    /// What a decoder may use, at this moment, for this tenant.
-    pub(crate) fn circumstances(&self, tenant: Option<Tenant>) -> Circumstances {
+    /// What a decoder may use, at this moment, for this sender.
+    pub(crate) fn circumstances(&self, origin: Origin) -> Circumstances {
         let arrival = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
-        Circumstances { arrival, deriver: Arc::clone(&self.shared.deriver.borrow()), tenant }
+        let Origin { tenant, address } = origin;
+        let deriver = Arc::clone(&self.shared.deriver.borrow());
+        Circumstances { arrival, deriver, tenant, address, senders: self.senders.clone() }
     }
 
     /// Reads the body of a request with this head.
-    pub(crate) async fn read(
-        &self,
-        headers: &HeaderMap,
-        body: Body,
-        encoding: Encoding,
-    ) -> Result<Wire, Trouble> {
-        self.read_framed(headers, body, encoding, 0).await
+    pub(crate) async fn read(&self, head: &Parts, body: Body, encoding: Encoding) -> Result<Wire, Trouble> {
+        self.read_framed(head, body, encoding, 0).await
     }
 
     /// Reads a body that may have so many bytes of framing besides.
     pub(crate) async fn read_framed(
         &self,
-        headers: &HeaderMap,
+        head: &Parts,
         body: Body,
         encoding: Encoding,
         framing: usize,
     ) -> Result<Wire, Trouble> {
-        let tenant = Tenant::of(headers)?;
+        self.read_from(Origin::of(head)?, body, encoding, framing).await
+    }
+
+    /// Reads a body from this sender.
+    pub(crate) async fn read_from(
+        &self,
+        origin: Origin,
+        body: Body,
+        encoding: Encoding,
+        framing: usize,
+    ) -> Result<Wire, Trouble> {
         let mut held = self.reservation();
         let read = body::read(body, self.max_body.saturating_add(framing), &mut held).await;
-        Ok(Wire { body: read.inspect_err(|trouble| self.noted(trouble))?, encoding, tenant, held })
+        Ok(Wire { body: read.inspect_err(|trouble| self.noted(trouble))?, encoding, origin, held })
     }
 
     /// Counts a request that is turned away.
@@ -252,7 +299,7 @@ impl Door {
         wire: Wire,
         decode: impl FnOnce(Vec<u8>, &Circumstances) -> Result<Decoded<T>, Trouble>,
     ) -> (Result<(usize, Decoded<T>), Trouble>, Reservation) {
-        let Wire { body, encoding, tenant, mut held } = wire;
+        let Wire { body, encoding, origin, mut held } = wire;
         let digest = |held: &mut Reservation| {
             let body = body::decompress(body, encoding, self.max_body, held)?;
             let bytes = body.len();
@@ -260,11 +307,9 @@ impl Door {
             if !held.settle(bytes) {
                 return Err(Trouble::busy());
             }
-            let circumstances = self.circumstances(tenant);
+            let circumstances = self.circumstances(origin);
             let mut decoded = decode(body, &circumstances)?;
-            if let Some(tenant) = &circumstances.tenant {
-                tenant.mark(&mut decoded.batch);
-            }
+            circumstances.mark(&mut decoded.batch);
             // Rows of tiny records are several times their bytes on the wire.
             if !held.settle(decoded.batch.size()) {
                 return Err(Trouble::busy());

@@ -21,6 +21,7 @@ pub mod otlp;
 mod reasons;
 pub mod remote_write;
 pub mod scrape;
+mod sender;
 mod span_intake;
 mod tenant;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use counters::{Counters, Protocol, ProtocolCounters, SignalCounters};
 pub use grpc::refusal as grpc_refusal;
 pub use intake::Intake;
 pub use limits::{MAX_BODY, MAX_IN_FLIGHT};
+pub use sender::Senders;
 
 /// Why a sink does not take a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

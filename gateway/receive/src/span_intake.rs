@@ -1,13 +1,14 @@
 //! Bodies of span protocols other than OTLP on their way through the door: translated, and their answers.
 
 use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use parsers::record::Batch;
 
 use crate::body::Encoding;
 use crate::counters::Counters;
-use crate::intake::{Circumstances, Decoded, Door, Rejected, Wire};
+use crate::intake::{Circumstances, Decoded, Door, Origin, Rejected, Wire};
 use crate::translated::{LeftOut, Translated};
 use crate::trouble::Trouble;
 
@@ -35,13 +36,8 @@ impl SpanIntake {
     }
 
     /// Reads the body of a request with this head.
-    pub(crate) async fn read(
-        &self,
-        headers: &HeaderMap,
-        body: Body,
-        encoding: Encoding,
-    ) -> Result<Wire, Trouble> {
-        self.door.read(headers, body, encoding).await
+    pub(crate) async fn read(&self, head: &Parts, body: Body, encoding: Encoding) -> Result<Wire, Trouble> {
+        self.door.read(head, body, encoding).await
     }
 
     /// Takes a body. An error if all spans in it are bad; what was left out beside good ones is returned.
@@ -51,7 +47,7 @@ impl SpanIntake {
 
     /// For spans that are read piece by piece.
     pub(crate) fn begin(&self) -> Translated {
-        Translated::new(self.door.circumstances(None).arrival)
+        Translated::new(self.door.circumstances(Origin::default()).arrival)
     }
 
     /// Takes what was read so, of so many bytes.

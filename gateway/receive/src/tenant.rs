@@ -54,7 +54,7 @@ impl Tenant {
     /// Notes the tenant with spans, as an attribute of their resource, and with samples, as a label. Log records have it among
     /// their metadata since they became rows.
     pub(crate) fn mark(&self, batch: &mut Batch) {
-        add_to_resources(&mut batch.spans, TENANT, &self.0);
+        add_to_resources(&mut batch.spans, |_| vec![(TENANT.to_owned(), self.0.to_string())]);
         let name: Arc<str> = TENANT_LABEL.into();
         for series in &mut batch.metrics.series {
             *series = Arc::new(series.with(Arc::clone(&name), Arc::clone(&self.0)));

@@ -25,8 +25,18 @@ impl Kubernetes {
     /// What to watch on this node, if anything.
     pub fn watch(&self, node: Option<&str>) -> Option<Watch> {
         let node = node?.to_owned();
-        let wanted = self.enabled.unwrap_or_else(|| self.access.is_there());
-        wanted.then(|| Watch { access: self.access.clone(), node, selection: self.selection.clone() })
+        self.enabled.unwrap_or_else(|| self.access.is_there()).then(|| self.pods(Some(node)))
+    }
+
+    /// What to watch of the whole cluster for what pods send, if anything: as `receive.pods` says, or wherever there is somebody
+    /// to ask and pods may be asked for at all.
+    pub fn watch_senders(&self, wanted: Option<bool>) -> Option<Watch> {
+        let wanted = wanted.unwrap_or_else(|| self.enabled != Some(false) && self.access.is_there());
+        wanted.then(|| self.pods(None))
+    }
+
+    fn pods(&self, node: Option<String>) -> Watch {
+        Watch { access: self.access.clone(), node, selection: self.selection.clone() }
     }
 
     pub(super) fn render(&self, out: &mut String) {
@@ -74,7 +84,7 @@ pub(super) fn read(collect: &mut Section, node: Option<&str>, mistakes: &mut Mis
     kubernetes
 }
 
-fn enabled(text: &str) -> Result<Option<bool>, String> {
+pub(super) fn enabled(text: &str) -> Result<Option<bool>, String> {
     match text {
         "auto" => Ok(None),
         _ => values::boolean(text).map(Some).map_err(|expected| format!("`auto`, {expected}")),

@@ -25,6 +25,8 @@ pub struct Receive {
     pub loki_push: MainPort,
     /// `receive.remote_write`
     pub remote_write: MainPort,
+    /// `receive.pods`: whether the cluster's API is asked which pods send; `None` is `auto`
+    pub pods: Option<bool>,
 }
 
 /// The Elastic APM receiver. Its paths are on the main port in any case.
@@ -158,6 +160,7 @@ pub(super) fn read(mut section: Section, mistakes: &mut Mistakes) -> Receive {
         elastic_apm: elastic_apm(&mut section, mistakes),
         loki_push: main_port(section.section("loki_push", mistakes), mistakes),
         remote_write: main_port(section.section("remote_write", mistakes), mistakes),
+        pods: section.value("pods", super::kubernetes::enabled, mistakes).flatten(),
     };
     section.end(mistakes);
     receive

@@ -164,7 +164,7 @@ fn receive(out: &mut String, receive: &Receive) -> std::fmt::Result {
     for (key, receiver) in [("loki_push", &receive.loki_push), ("remote_write", &receive.remote_write)] {
         writeln!(out, "  {key}:\n    max_body_bytes: {}", receiver.max_body_bytes)?;
     }
-    Ok(())
+    writeln!(out, "  pods: {}", receive.pods.map_or("auto".to_owned(), |pods| pods.to_string()))
 }
 
 /// A tree in one line.

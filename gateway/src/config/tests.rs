@@ -406,6 +406,27 @@ fn elastic_apms_tokens_keys_and_settings_are_read_and_secrets_are_not_shown() {
 }
 
 #[test]
+fn senders_are_looked_for_where_there_is_somebody_to_ask_unless_that_is_not_wanted() {
+    let watch = |text: &str| {
+        let config = load(text, "t.yaml", []).unwrap();
+        let read_back = load(&render(&config), "t.yaml", []).unwrap();
+        assert_eq!(read_back.receive.pods, config.receive.pods);
+        config.collect.kubernetes.watch_senders(config.receive.pods)
+    };
+    let api = "api: {url: 'https://api:6443'}";
+    let given = watch(&format!("collect: {{kubernetes: {{labels: [app], {api}}}}}")).unwrap();
+    assert_eq!((given.node, given.selection.labels), (None, vec!["app".to_owned()]));
+    assert_eq!(watch(&format!("collect: {{kubernetes: {{enabled: false, {api}}}}}")), None);
+    assert_eq!(watch(&format!("{{receive: {{pods: false}}, collect: {{kubernetes: {{{api}}}}}}}")), None);
+    assert_eq!(watch("{}"), None);
+    assert!(watch("receive: {pods: true}").is_some());
+    assert_eq!(
+        mistakes("receive: {pods: maybe}\n"),
+        ["t.yaml:1: receive.pods: expected `auto`, `true` or `false`, came `maybe`"]
+    );
+}
+
+#[test]
 fn pods_are_watched_where_the_node_is_known_and_there_is_somebody_to_ask() {
     let watch = |collect: &str| {
         let config = load(&format!("collect: {{{collect}}}"), "t.yaml", []).unwrap();
@@ -415,7 +436,7 @@ fn pods_are_watched_where_the_node_is_known_and_there_is_somebody_to_ask() {
     };
     let api = "api: {url: 'https://api:6443', token_file: /t, ca_file: /c}";
     let given = watch(&format!("node: n1, kubernetes: {{labels: [app, 'a.b/*'], {api}}}")).unwrap();
-    assert_eq!((given.node.as_str(), given.access.url.as_deref()), ("n1", Some("https://api:6443")));
+    assert_eq!((given.node.as_deref(), given.access.url.as_deref()), (Some("n1"), Some("https://api:6443")));
     assert_eq!(given.selection.labels, ["app", "a.b/*"]);
     assert_eq!(watch(&format!("node: n1, kubernetes: {{enabled: false, {api}}}")), None);
     assert_eq!(watch(&format!("kubernetes: {{{api}}}")), None);

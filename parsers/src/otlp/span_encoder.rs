@@ -102,21 +102,25 @@ impl SpanEncoder {
     }
 }
 
-/// Gives every resource of a batch one attribute more, before those that it has. A resource is written anew behind the sender's
-/// bytes; there are at most [`MAX_RECORDS`] of them.
-pub fn add_to_resources(spans: &mut SpanBatch, key: &str, value: &str) {
-    let attributes = vec![(key.to_owned(), Value::Str(value.to_owned()))];
-    let mut attribute = Vec::new();
-    encode_resource(&Resource { attributes }, &mut attribute);
+/// Gives resources of a batch more attributes, before those that they have: what `more` says for each one's message. One of them is
+/// written anew behind the sender's bytes; there are at most [`MAX_RECORDS`] of them.
+pub fn add_to_resources(spans: &mut SpanBatch, mut more: impl FnMut(&[u8]) -> Vec<(String, String)>) {
     let SpanBatch { bytes, resources, .. } = spans;
     for resource in resources {
+        let added = more(resource.payload.of(bytes));
+        if added.is_empty() {
+            continue;
+        }
+        let attributes = added.into_iter().map(|(key, value)| (key, Value::Str(value))).collect();
+        let mut added = Vec::new();
+        encode_resource(&Resource { attributes }, &mut added);
         let own = resource.payload.start as usize..resource.payload.end as usize;
         // Ranges count in 32 bits; a batch as large as that is one that no receiver lets in.
-        if bytes.len() + attribute.len() + own.len() > u32::MAX as usize || own.end > bytes.len() {
+        if bytes.len() + added.len() + own.len() > u32::MAX as usize || own.end > bytes.len() {
             return;
         }
         resource.payload = put(bytes, |out| {
-            out.extend_from_slice(&attribute);
+            out.extend_from_slice(&added);
             out.extend_from_within(own);
         });
     }

@@ -72,6 +72,10 @@ impl Drop for Cluster {
 
 impl Cluster {
     async fn start(lists: Vec<Value>) -> Self {
+        Self::watching(Some("n1"), lists).await
+    }
+
+    async fn watching(of_node: Option<&str>, lists: Vec<Value>) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (sender, watches) = mpsc::unbounded_channel();
         let api = Arc::new(Api {
@@ -92,7 +96,7 @@ impl Cluster {
         let access =
             Access { url: Some(url), token_file: Some(folder.path().join("token")), ..Access::default() };
         let stop = CancellationToken::new();
-        let watch = Watch { access, node: "n1".to_owned(), selection: Selection::default() };
+        let watch = Watch { access, node: of_node.map(str::to_owned), selection: Selection::default() };
         Self { api, watches, pods: Pods::watch(watch, stop.clone()), folder, stop }
     }
 
@@ -237,4 +241,39 @@ async fn a_node_that_may_not_be_asked_for_costs_the_zone_alone() {
     *cluster.api.zone.lock().unwrap() = None;
     let _watch = cluster.watch().await;
     cluster.knows("a", "cart").await;
+}
+
+/// A pod that has got its address.
+fn at(mut pod: Value, address: &str, phase: &str) -> Value {
+    pod["status"] = json!({"phase": phase, "podIP": address, "podIPs": [{"ip": address}, {"ip": "fd00::7"}]});
+    pod
+}
+
+#[tokio::test]
+async fn an_address_is_that_of_the_pod_that_has_it_now_for_itself_alone() {
+    let mut on_host = at(pod("h", "proxy", "1"), "10.0.0.1", "Running");
+    on_host["spec"]["hostNetwork"] = json!(true);
+    let ended = at(pod("e", "job", "1"), "10.1.0.4", "Succeeded");
+    let running = at(pod("a", "cart", "1"), "10.1.0.4", "Running");
+    let mut cluster = Cluster::watching(None, vec![list(&[running, ended, on_host], "")]).await;
+    let watch = cluster.watch().await;
+    let app = |cluster: &Cluster, address: &str| {
+        cluster.pods.of_address(address.parse().unwrap()).and_then(|pod| pod.app.clone())
+    };
+    cluster.knows("h", "proxy").await;
+    assert_eq!(app(&cluster, "10.1.0.4").as_deref(), Some("cart"));
+    assert_eq!(app(&cluster, "fd00::7").as_deref(), Some("cart"));
+    assert_eq!(app(&cluster, "10.0.0.1"), None, "its node's");
+    let asked = cluster.api.asked.lock().unwrap().clone();
+    assert!(asked.iter().all(|it| !it.contains("fieldSelector")), "{asked:?}");
+
+    send(&watch, "MODIFIED", &at(pod("a", "cart", "11"), "10.1.0.9", "Running"));
+    cluster.until(|cluster| app(cluster, "10.1.0.9").is_some() && app(cluster, "10.1.0.4").is_none()).await;
+    // The next one has it before the last one is told to be gone.
+    send(&watch, "ADDED", &at(pod("b", "web", "12"), "10.1.0.9", "Running"));
+    cluster.until(|cluster| app(cluster, "10.1.0.9").as_deref() == Some("web")).await;
+    send(&watch, "DELETED", &at(pod("a", "cart", "13"), "10.1.0.9", "Running"));
+    cluster.until(|cluster| cluster.pods.known() == 3).await;
+    assert_eq!(app(&cluster, "10.1.0.9").as_deref(), Some("web"));
+    assert_eq!(cluster.pods.of_uid("a").and_then(|pod| pod.app.clone()).as_deref(), Some("cart"));
 }

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use super::answer;
 use crate::body::Encoding;
-use crate::intake::Door;
+use crate::intake::{Door, Origin};
+use crate::tenant::Tenant;
 
 /// Settings of the agents of some services.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -126,7 +127,9 @@ fn of_query(uri: &Uri) -> Result<Asked, String> {
 }
 
 async fn of_body(door: &Door, headers: &HeaderMap, body: Body) -> Result<Asked, String> {
-    let read = door.read(headers, body, Encoding::Identity).await;
+    let tenant = Tenant::of(headers).map_err(|trouble| trouble.to_string())?;
+    let origin = Origin { tenant, address: None };
+    let read = door.read_from(origin, body, Encoding::Identity, 0).await;
     let wire = read.map_err(|trouble| trouble.to_string())?;
     let value: Value =
         serde_json::from_slice(&wire.body).map_err(|error| format!("the body is no JSON: {error}"))?;

@@ -12,7 +12,6 @@ use super::metadata::{self, Sender};
 use super::{metricset, spans};
 use crate::intake::{Circumstances, Rejected};
 use crate::log_rows::{LogRows, Named, Stream};
-use crate::tenant::Tenant;
 
 /// Attributes of the resource that each log record has as metadata, by the names that tailed lines have.
 const SHARED: [(&str, &str); 5] = [
@@ -48,8 +47,7 @@ pub(super) struct Taken {
 
 /// Records of one request in the making.
 pub(super) struct Decoder<'d> {
-    arrival: u64,
-    tenant: Option<&'d Tenant>,
+    at: &'d Circumstances,
     sender: Option<Sender>,
     /// Kept until they are taken, so that errors find their spans.
     spans: Vec<Span>,
@@ -65,8 +63,7 @@ pub(super) struct Decoder<'d> {
 impl<'d> Decoder<'d> {
     pub(super) fn new(at: &'d Circumstances) -> Self {
         Self {
-            arrival: at.arrival,
-            tenant: at.tenant.as_ref(),
+            at,
             sender: None,
             spans: Vec::new(),
             thrown: Vec::new(),
@@ -103,7 +100,7 @@ impl<'d> Decoder<'d> {
             self.sender = Some(metadata::read(event).map_err(fault)?);
             return Ok(());
         };
-        let arrival = self.arrival;
+        let arrival = self.at.arrival;
         match kind.as_str() {
             "transaction" => match spans::transaction(event, sender, arrival) {
                 Ok(span) => self.spans.push(span),
@@ -213,9 +210,7 @@ impl<'d> Decoder<'d> {
             metrics: std::mem::take(&mut self.metrics),
             ..Batch::default()
         };
-        if let Some(tenant) = self.tenant {
-            tenant.mark(&mut batch);
-        }
+        self.at.mark(&mut batch);
         Taken {
             batch,
             rejected: std::mem::take(&mut self.rejected),

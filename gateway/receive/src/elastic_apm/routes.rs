@@ -11,7 +11,7 @@ use axum::routing::{any, get};
 use super::answer::{self, Report};
 use super::{Inner, agents, stream};
 use crate::headers::value;
-use crate::tenant::Tenant;
+use crate::intake::Origin;
 
 /// The version of Elastic's own server that agents are told, which some of them behave by. From 8.0 on they would not send
 /// unsampled transactions, and log lines would name traces that nobody has; this is the last line before it.
@@ -67,9 +67,9 @@ async fn events(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     let headers = &parts.headers;
     let refused = |text: &str| Some(Report::only(StatusCode::BAD_REQUEST, text).answer(headers, false));
     let media = value(headers, header::CONTENT_TYPE);
-    let (tenant, bad_tenant) = match Tenant::of(headers) {
-        Ok(tenant) => (tenant, None),
-        Err(trouble) => (None, refused(&trouble.to_string())),
+    let (origin, bad_tenant) = match Origin::of(&parts) {
+        Ok(origin) => (origin, None),
+        Err(trouble) => (Origin::default(), refused(&trouble.to_string())),
     };
     let refusal = if parts.method != Method::POST {
         refused("only POST requests are supported")
@@ -86,6 +86,6 @@ async fn events(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     }
     let query = parts.uri.query().unwrap_or_default();
     let verbose = query.split('&').any(|pair| pair.split('=').next() == Some("verbose"));
-    let at = inner.door.circumstances(tenant);
+    let at = inner.door.circumstances(origin);
     stream::run(&inner.door, &at, body).await.answer(headers, verbose)
 }

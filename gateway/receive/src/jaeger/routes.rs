@@ -45,7 +45,7 @@ async fn traces(State(intake): State<SpanIntake>, request: Request) -> Response 
     }
     let taken = async {
         let encoding = encoding(&value(&parts.headers, header::CONTENT_ENCODING))?;
-        intake.take(intake.read(&parts.headers, body, encoding).await?, decode).await
+        intake.take(intake.read(&parts, body, encoding).await?, decode).await
     };
     match taken.await {
         Ok(left_out) => accepted(&left_out),

@@ -56,7 +56,7 @@ async fn take(door: &Door, request: Request) -> Result<Outcome, Trouble> {
     }
     let as_json = media == JSON;
     let encoding = encoding(as_json, &parts.headers)?;
-    let wire = door.read(&parts.headers, body, encoding).await?;
+    let wire = door.read(&parts, body, encoding).await?;
     // Snappy within another compression; the other one alone is undone on the way here.
     let (packed, max) = (!as_json && encoding != Encoding::Snappy, door.max_body());
     door.take(wire, move |mut body, at| {

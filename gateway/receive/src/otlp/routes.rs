@@ -75,7 +75,7 @@ async fn handle(
         }
     };
     let (parts, body) = request.into_parts();
-    let wire = otlp.door.read(&parts.headers, body, encoding).await?;
+    let wire = otlp.door.read(&parts, body, encoding).await?;
     otlp.take(signal, as_json, wire).await
 }
 

@@ -36,7 +36,7 @@ async fn write(State(door): State<Door>, request: Request) -> Response {
     };
     let taken = async {
         let (parts, body) = request.into_parts();
-        let wire = door.read(&parts.headers, body, Encoding::Snappy).await?;
+        let wire = door.read(&parts, body, Encoding::Snappy).await?;
         door.take_telling(wire, move |body, at| {
             let mut written = Written::new(at);
             match version {

@@ -5,7 +5,6 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::http::HeaderMap;
 use parsers::record::{Batch, MetricBatch};
 use peers::Credentials;
 use reqwest::Client;
@@ -20,7 +19,7 @@ use super::options::Job;
 use super::page::{Outcome, Page, Reading, end};
 use super::report::{Health, Scraping, count};
 use super::target::Target;
-use crate::intake::{Decoded, Door, Rejected, Wire};
+use crate::intake::{Decoded, Door, Origin, Rejected, Wire};
 use crate::trouble::Trouble;
 
 /// Families are told again after this: those of a day of metrics are dropped with it.
@@ -173,13 +172,13 @@ impl Lapper {
         let mut fetched = fetched.map_err(Missed::Failed)?;
         let body = std::mem::take(&mut fetched.body);
         let wire =
-            self.door.read(&HeaderMap::new(), body, fetched.encoding).await.map_err(
-                |trouble| match trouble {
+            self.door.read_from(Origin::default(), body, fetched.encoding, 0).await.map_err(|trouble| {
+                match trouble {
                     Trouble::Unavailable { .. } => Missed::Busy,
                     Trouble::TooLarge(_) => Missed::Failed(format!("{trouble} (`body_size_limit`)")),
                     Trouble::Malformed(failure) => Missed::Failed(failure),
-                },
-            )?;
+                }
+            })?;
         Ok((wire, fetched))
     }
 

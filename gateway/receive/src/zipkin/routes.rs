@@ -73,7 +73,7 @@ async fn spans(intake: SpanIntake, version: Version, request: Request) -> Respon
 async fn take(intake: &SpanIntake, version: Version, request: Request) -> Result<LeftOut, Trouble> {
     let (parts, body) = request.into_parts();
     let encoding = encoding(&value(&parts.headers, header::CONTENT_ENCODING))?;
-    let wire = intake.read(&parts.headers, body, encoding).await?;
+    let wire = intake.read(&parts, body, encoding).await?;
     let decode = decoder(version, &value(&parts.headers, header::CONTENT_TYPE));
     intake.take(wire, decode).await
 }

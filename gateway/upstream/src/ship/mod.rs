@@ -137,6 +137,7 @@ impl Shipper {
             map.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?, value);
         }
         let mut client = Client::builder()
+            .user_agent(concat!("Trefoil/", env!("CARGO_PKG_VERSION")))
             .default_headers(map)
             .timeout(options.timeout)
             .connect_timeout(CONNECT_TIMEOUT)
