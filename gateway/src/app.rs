@@ -45,7 +45,9 @@ use crate::renewed::Renewed;
 use crate::scraped::Scraped;
 use crate::sinks::StoreSink;
 use crate::tls::{Certificates, TlsError};
-use crate::{exposed, pattern_feed, promtail_positions, reload, sources, span_metrics, telemetry};
+use crate::{
+    exposed, line_metrics, pattern_feed, promtail_positions, reload, sources, span_metrics, telemetry,
+};
 
 /// Who reads the files, in positions that the store keeps: the program itself.
 const LOCAL_AGENT: &str = "local";
@@ -192,6 +194,8 @@ impl App {
         if let Some(counting) = counting {
             tasks.spawn(counting);
         }
+        let every = config.metrics_from_spans.interval;
+        tasks.spawn(line_metrics::keep_writing(Arc::clone(&tailed), every, store.clone(), shutdown.clone()));
         let sink = Arc::new(StoreSink::new(store.clone(), feed));
         let senders = senders(&config, &shutdown);
         let intake = Intake::new(sink.clone(), Arc::clone(&received), Some(newest_deriver))

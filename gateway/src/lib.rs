@@ -16,6 +16,7 @@ pub mod doctor;
 mod exposed;
 pub mod feeds;
 mod front;
+mod line_metrics;
 pub mod listener;
 mod own_spans;
 pub mod parse_view;

@@ -48,6 +48,8 @@ mod join;
 #[cfg(test)]
 mod kubernetes;
 #[cfg(test)]
+mod line_metrics;
+#[cfg(test)]
 mod loki_push;
 #[cfg(test)]
 mod loki_surface;
