@@ -108,7 +108,11 @@ pub fn store(store: Store) -> Source {
         for (label, values) in store.values_by_label(LABELS) {
             out.with(MetricName::StoreLabelValues, vec![(LABEL, label)], values as f64);
         }
-        let reasons = [("late", &counters.late_samples), ("too_many_series", &counters.unlisted_samples)];
+        let reasons = [
+            ("late", &counters.late_samples),
+            ("too_many_series", &counters.unlisted_samples),
+            ("duplicate_timestamp", &counters.conflicting_samples),
+        ];
         for (reason, counter) in reasons {
             out.with(MetricName::StoreRefusedSamples, vec![(REASON, reason.to_owned())], get(counter) as f64);
         }

@@ -74,6 +74,10 @@ async fn a_wrong_type_is_415_and_broken_bytes_are_400() -> Result<()> {
 
 /// A write of so many series of one metric from a number on, each told by its `user`, at a time in milliseconds.
 fn users(from: usize, count: usize, millis: u64) -> Result<Vec<u8>> {
+    valued(from, count, millis, 1.0)
+}
+
+fn valued(from: usize, count: usize, millis: u64, value: f64) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     for user in from..from + count {
         Writer::new(&mut out).message(1, |out| {
@@ -85,7 +89,7 @@ fn users(from: usize, count: usize, millis: u64) -> Result<Vec<u8>> {
                 });
             }
             Writer::new(out).message(2, |out| {
-                Writer::new(out).always_double(1, 1.0);
+                Writer::new(out).always_double(1, value);
                 Writer::new(out).varint(2, millis);
             });
         });
@@ -125,6 +129,22 @@ async fn a_label_that_explodes_is_named_to_its_sender_and_known_series_go_on() -
         late.text()
     );
     ensure!(write(users(0, 1, now - 9 * 60_000)?).await?.status == 204);
+    // The same again is nothing new; another value of the same time is refused, as Prometheus has it, and the rest is kept.
+    ensure!(write(users(5, 1, now)?).await?.status == 204);
+    let mut both = snap::raw::Decoder::new().decompress_vec(&valued(5, 1, now, 2.0)?)?;
+    both.extend(snap::raw::Decoder::new().decompress_vec(&valued(6, 1, now + 5, 2.0)?)?);
+    let contradicts = write(snap::raw::Encoder::new().compress_vec(&both)?).await?;
+    let text = contradicts.text();
+    ensure!(
+        contradicts.status == 400 && text.starts_with("1 of the request"),
+        "{} {text}",
+        contradicts.status
+    );
+    ensure!(text.contains("duplicate sample for timestamp") && text.contains("user=\"5\""), "{text}");
+    let query =
+        format!("http://{}/prometheus/api/v1/query?query=sum(logins_total{{user=~%225|6%22}})", trefoil.main);
+    let sum = http.get(&format!("{query}&time={:.3}", (now + 10) as f64 / 1e3)).await?.ok_json()?;
+    assert_eq!(sum["data"]["result"][0]["value"][1], "3", "1 of one, 2 of the other: {sum}");
     let status =
         http.get(&format!("http://{}/prometheus/api/v1/status/tsdb", trefoil.main)).await?.ok_json()?;
     assert_eq!(status["data"]["headStats"]["numSeries"], 1000);
@@ -137,7 +157,8 @@ async fn a_label_that_explodes_is_named_to_its_sender_and_known_series_go_on() -
         ("trefoil_store_label_values{label=\"user\"}", 1000.0),
         ("trefoil_store_refused_samples_total{reason=\"too_many_series\"}", 10.0),
         ("trefoil_store_refused_samples_total{reason=\"late\"}", 1.0),
-        ("trefoil_rejected_records_total{protocol=\"remote_write\",signal=\"samples\"}", 11.0),
+        ("trefoil_store_refused_samples_total{reason=\"duplicate_timestamp\"}", 1.0),
+        ("trefoil_rejected_records_total{protocol=\"remote_write\",signal=\"samples\"}", 12.0),
     ] {
         assert_eq!(trefoil.count(series).await?, expected, "{series}");
     }

@@ -237,7 +237,7 @@ impl MetricName {
                 Counter,
                 None,
                 &[REASON],
-                "Samples that are not kept: too late, or of a new series when there are too many",
+                "Samples that are not kept: too late, of a new series when there are too many, or another value of a time",
             ),
             Self::StoreSeals => row("store_seals", Counter, None, &[], "Heads sealed into segments"),
             Self::StoreMerges => {

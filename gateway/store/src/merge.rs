@@ -40,11 +40,8 @@ pub fn merge_once(inner: &Inner, passed_over: &mut FxHashSet<Name>) -> bool {
     let Some(group) = choose(&segments, |s| passed_over.contains(&s.name) || unswept(s)) else {
         return false;
     };
-    match segment::merge(&inner.segments(), &group, &Dropped::default()) {
-        Ok((name, _)) => match replace(inner, &group, name) {
-            Ok(()) => return true,
-            Err(error) => failed(inner, &error),
-        },
+    match merge_group(inner, &group) {
+        Ok(()) => return true,
         Err(MergeError::Damaged(name)) => {
             tracing::error!(segment = name.stem(), "the segment has damaged parts and is not merged");
             passed_over.insert(name);
@@ -53,6 +50,30 @@ pub fn merge_once(inner: &Inner, passed_over: &mut FxHashSet<Name>) -> bool {
         Err(MergeError::Io(error)) => failed(inner, &error),
     }
     false
+}
+
+/// Lets one segment take the place of a group of one signal and day.
+pub fn merge_group(inner: &Inner, group: &[Arc<Segment>]) -> Result<(), MergeError> {
+    move_samples(inner, group)?;
+    let (name, _) = segment::merge(&inner.segments(), group, &Dropped::default())?;
+    Ok(replace(inner, group, name)?)
+}
+
+/// Moves samples that earlier versions wrote into blocks of metrics to where samples are kept by series, since a merge leaves them
+/// out. They are on the disk there when this returns; where a crash leaves some in both places, they count once.
+pub fn move_samples(inner: &Inner, group: &[Arc<Segment>]) -> Result<(), MergeError> {
+    let mut any = false;
+    for segment in group.iter().filter(|segment| segment.may_have_samples()) {
+        for number in 0..segment.footer.blocks.len() {
+            let block = segment.block(number).map_err(|_| MergeError::Damaged(segment.name))?;
+            inner.samples.move_in(&block.metrics).map_err(io::Error::other)?;
+            any = true;
+        }
+    }
+    if any {
+        inner.samples.sync()?;
+    }
+    Ok(())
 }
 
 fn failed(inner: &Inner, error: &io::Error) {

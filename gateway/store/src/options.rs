@@ -188,6 +188,8 @@ pub struct Counters {
     pub late_samples: AtomicU64,
     /// Samples refused since their series would have been new, and there are too many.
     pub unlisted_samples: AtomicU64,
+    /// Samples refused since their series has another value at that time.
+    pub conflicting_samples: AtomicU64,
     /// Samples passed over since they are here already.
     pub repeated_samples: AtomicU64,
     /// Exemplars taken.

@@ -6,20 +6,12 @@ use std::sync::Arc;
 
 use parsers::record::{Labels, MetricBatch, MetricMeta, Sample};
 
-use crate::read::{
-    Matcher, ReadError, SampleLimits, SampleRead, SeriesSamples, SeriesStatistics, Signal, Window,
-};
+use crate::read::{Matcher, ReadError, SampleLimits, SampleRead, SeriesSamples, SeriesStatistics, Window};
 use crate::samples::{Gathered, Whole};
-use crate::segment::{Section, Segment};
 use crate::store::Store;
 
 fn meets(labels: &Labels, matchers: &[Matcher]) -> bool {
     matchers.iter().all(|matcher| matcher.matches(labels))
-}
-
-/// Whether an earlier version may have written samples into a segment.
-fn has_samples(segment: &Segment) -> bool {
-    segment.name.signal == Signal::Metrics && segment.part(Section::NoSamples, 0).is_none()
 }
 
 impl Store {
@@ -31,7 +23,7 @@ impl Store {
     ) -> Result<(), ReadError> {
         let inner = self.inner();
         let (_, segments) = inner.snapshot();
-        for segment in segments.iter().filter(|segment| has_samples(segment)) {
+        for segment in segments.iter().filter(|segment| segment.may_have_samples()) {
             for (number, block) in segment.footer.blocks.iter().enumerate() {
                 if window.touches(block.first, block.last)
                     && let Some(batch) = inner.block(segment, number)
@@ -148,7 +140,7 @@ impl SampleRead for Store {
         };
         let inner = self.inner();
         // What is said stands in a segment's first block.
-        for segment in inner.snapshot().1.iter().filter(|segment| has_samples(segment)) {
+        for segment in inner.snapshot().1.iter().filter(|segment| segment.may_have_samples()) {
             let first = (!segment.footer.blocks.is_empty()).then(|| inner.block(segment, 0)).flatten();
             first.into_iter().flat_map(|batch| batch.metrics.families).for_each(&mut add);
         }

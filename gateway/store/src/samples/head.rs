@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use parsers::record::{MetricBatch, MetricMeta, Sample};
+use parsers::record::{MetricMeta, Sample};
 use rustc_hash::FxHashMap;
 
 use super::index::Index;
-use super::limits::{LeftOut, SampleOptions};
 use super::record::{Record, Row};
+use super::room::Room;
 use super::series::Held;
 use crate::options::SignalStats;
 
@@ -21,10 +21,8 @@ const SERIES_BYTES: usize = 448;
 /// An hour of samples is worth a segment, and is replayed in a second or two.
 const HEAD_AGE: Duration = Duration::from_hours(1);
 
-/// A series of a batch before it is looked up.
-const UNKNOWN: u32 = u32::MAX;
-/// A series that is not taken.
-const REFUSED: u32 = u32::MAX - 1;
+/// A series that no readable record names.
+const UNNAMED: u32 = u32::MAX;
 
 /// One head: active, or frozen and waiting to be sealed.
 #[derive(Debug)]
@@ -35,6 +33,8 @@ pub struct Head {
     pub index: Index,
     /// What it holds of each of them.
     pub series: Vec<Held>,
+    /// Where the samples are.
+    pub room: Room,
     families: BTreeMap<String, Vec<MetricMeta>>,
     said: usize,
     /// Bytes of the samples alone.
@@ -50,6 +50,7 @@ impl Head {
             journals: (journal, journal),
             index: Index::default(),
             series: Vec::new(),
+            room: Room::default(),
             families: BTreeMap::new(),
             said: 0,
             sample_bytes: 0,
@@ -58,63 +59,14 @@ impl Head {
         }
     }
 
-    /// What of a batch is new here, as it is journalled, and what of it is not taken. New series are in the index from now on,
-    /// without samples.
-    pub fn plan(&mut self, batch: &MetricBatch, options: &SampleOptions) -> (Record, LeftOut) {
-        let mut left_out = LeftOut::default();
-        let mut record = Record { rows: Vec::with_capacity(batch.samples.len()), ..Record::default() };
-        let window = options.out_of_order.as_nanos() as u64;
-        let mut places = vec![UNKNOWN; batch.series.len()];
-        for row in &batch.samples {
-            let Some(place) = places.get_mut(row.series as usize) else { continue };
-            if *place == UNKNOWN {
-                *place = self.place(batch, row.series as usize, options.max_series, &mut record);
-            }
-            let series = *place;
-            let Some(held) = self.series.get_mut(series as usize) else {
-                left_out.over_limit += 1;
-                continue;
-            };
-            if !held.is_empty() && row.time.saturating_add(window) < held.newest {
-                left_out.late += 1;
-                continue;
-            }
-            let histogram = !row.histogram.is_empty();
-            if held.repeats(row.time, histogram) {
-                left_out.repeats += 1;
-                continue;
-            }
-            held.expect(row.time);
-            if histogram {
-                record.histograms.push((record.rows.len() as u32, row.histogram.of(&batch.meta).to_vec()));
-            }
-            record.rows.push(Row { series, time: row.time, value: row.value });
-        }
-        let mut free = MAX_FAMILIES.saturating_sub(self.said);
-        for family in &batch.families {
-            if free > 0 && !self.families.get(&family.name).is_some_and(|known| known.contains(family)) {
-                record.families.push(family.clone());
-                free -= 1;
-            }
-        }
-        (record, left_out)
+    /// How many more families it takes note of.
+    pub fn room_for_families(&self) -> usize {
+        MAX_FAMILIES.saturating_sub(self.said)
     }
 
-    /// The number of a batch's series here; [`REFUSED`] if there are too many already.
-    fn place(&mut self, batch: &MetricBatch, series: usize, max_series: usize, record: &mut Record) -> u32 {
-        let Some(labels) = batch.series.get(series) else { return REFUSED };
-        let number = match self.index.find(labels) {
-            (_, Some(number)) => number,
-            (hash, None) if self.index.len() < max_series => {
-                self.series.push(Held::default());
-                self.index.add(labels, hash)
-            }
-            _ => return REFUSED,
-        };
-        if self.series.get(number as usize).is_some_and(|held| !held.logged) {
-            record.new.push((number, std::sync::Arc::clone(labels)));
-        }
-        number
+    /// Whether this was said of a family before.
+    pub fn knows_family(&self, family: &MetricMeta) -> bool {
+        self.families.get(&family.name).is_some_and(|known| known.contains(family))
     }
 
     /// Takes what was journalled; its samples are found from now on.
@@ -140,8 +92,8 @@ impl Head {
         }
         let mut lost = 0;
         let rows = record.rows.into_iter().map(|row| {
-            let series = numbers.get(&row.series).copied().unwrap_or(REFUSED);
-            lost += u64::from(series == REFUSED);
+            let series = numbers.get(&row.series).copied().unwrap_or(UNNAMED);
+            lost += u64::from(series == UNNAMED);
             Row { series, ..row }
         });
         let rows: Vec<Row> = rows.collect();
@@ -158,7 +110,7 @@ impl Head {
             self.held.add(1, row.time, row.time);
             self.sample_bytes += match histogram {
                 Some((_, body)) => held.push_histogram(row.time, &body),
-                None => held.push(Sample { time: row.time, value: row.value }),
+                None => held.push(Sample { time: row.time, value: row.value }, &mut self.room),
             };
         }
         for family in families {

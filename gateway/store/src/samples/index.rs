@@ -110,6 +110,15 @@ impl Index {
         series
     }
 
+    /// All series, each with the hash of its labels.
+    pub fn each_hash(&self) -> impl Iterator<Item = (u64, u32)> {
+        let before =
+            |series: &u32| self.before.get(*series as usize).copied().filter(|series| *series != NONE);
+        self.by_hash.iter().flat_map(move |(hash, newest)| {
+            std::iter::successors(Some(*newest), before).map(|series| (*hash, series))
+        })
+    }
+
     /// What it takes in memory.
     pub fn bytes(&self) -> usize {
         // A pair and its place in a list; hash, chain and end of a series.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use parsers::record::Labels;
+
 use super::head::Head;
 
 /// Each series takes up to a kilobyte of memory while it is written to, so that these take one gigabyte: what a machine that is
@@ -38,14 +40,26 @@ pub struct LeftOut {
     pub over_limit: u64,
     /// Samples that are here already; nobody needs to be told.
     pub repeats: u64,
+    /// Samples of a series and time of which another value is here.
+    pub conflicts: u64,
+    pub(super) first_conflict: Option<Conflict>,
     /// Why, for people; empty if all is kept or here already.
     pub reason: String,
+}
+
+/// One of the samples whose series has another value at their time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Conflict {
+    /// Number of the series in its head.
+    pub series: u32,
+    /// When, nanoseconds.
+    pub time: u64,
 }
 
 impl LeftOut {
     /// Samples that the sender had better know of.
     pub fn refused(&self) -> u64 {
-        self.late + self.over_limit
+        self.late + self.over_limit + self.conflicts
     }
 
     pub(super) fn explain(&mut self, head: &Head, options: &SampleOptions) {
@@ -59,8 +73,24 @@ impl LeftOut {
         if self.over_limit > 0 {
             reasons.push(format!("{} samples of new series: {}", self.over_limit, too_many(head, options)));
         }
+        if let Some(first) = self.first_conflict {
+            // In Prometheus' words, which people look for.
+            reasons.push(format!(
+                "{} samples: duplicate sample for timestamp, the series has another value at that time, such as {} at {} ms",
+                self.conflicts,
+                selector(&head.index.labels(first.series)),
+                first.time / 1_000_000
+            ));
+        }
         self.reason = reasons.join("; ");
     }
+}
+
+/// A series as a query names it.
+fn selector(labels: &Labels) -> String {
+    let pairs = labels.iter().filter(|(name, _)| *name != "__name__");
+    let pairs: Vec<String> = pairs.map(|(name, value)| format!("{name}={value:?}")).collect();
+    format!("{}{{{}}}", labels.get("__name__").unwrap_or_default(), pairs.join(", "))
 }
 
 /// Which labels have most values, in words.

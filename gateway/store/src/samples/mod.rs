@@ -2,13 +2,16 @@
 //! store's common journal and head; samples are told from repeats by their times, so that neither needs to wait for the other.
 
 mod chunk;
+mod earlier;
 mod head;
 mod index;
 mod indexed;
 mod limits;
 mod opening;
+mod plan;
 mod postings;
 mod record;
+mod room;
 mod seal;
 mod select;
 mod series;
@@ -25,7 +28,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use parsers::record::{Batch, ByteRange, ExemplarRow, MetricBatch};
+use parsers::record::{Batch, ByteRange, ExemplarRow, MetricBatch, SampleRow};
 
 use crate::disk;
 use crate::journal::{self, Journal};
@@ -38,8 +41,11 @@ pub(crate) use select::Gathered;
 pub(crate) use series::Whole;
 pub(crate) use work::{forget, run, segments_of};
 
+use earlier::{Before, Newest, Sealed};
 use head::Head;
 use indexed::{Indexed, Pages};
+use plan::Plan;
+use record::Record;
 
 /// Folder of the segments; their journals lie in one below it.
 const FOLDER: &str = "samples";
@@ -49,6 +55,9 @@ const RETRY: Duration = Duration::from_secs(1);
 const FREE_SPACE_CHECK: Duration = Duration::from_millis(500);
 /// How often it is said that there are too many series.
 const TELL_EVERY: Duration = Duration::from_mins(1);
+
+/// What was taken once is taken again.
+const ALL: SampleOptions = SampleOptions { max_series: usize::MAX, out_of_order: Duration::MAX };
 
 /// All samples.
 #[derive(Debug)]
@@ -84,6 +93,8 @@ struct View {
     frozen: Option<Arc<Head>>,
     /// In order of the journals that they cover.
     segments: Vec<Arc<Indexed>>,
+    /// What was newest when the last head was sealed.
+    sealed: Arc<Sealed>,
 }
 
 impl Samples {
@@ -101,7 +112,7 @@ impl Samples {
 
     /// Takes the samples of a batch, and what it says of families. On return they are with the operating system (or on the disk,
     /// as the policy says), and found by every read. Those that are not kept are counted, for the sender to be told.
-    fn append(&self, batch: &MetricBatch) -> Result<LeftOut, Refused> {
+    fn append(&self, batch: &MetricBatch, options: &SampleOptions) -> Result<LeftOut, Refused> {
         let mut writing = lock(&self.writing);
         let crowded = |samples: &Self| samples.read(|view| view.frozen.is_some() && view.active.is_full());
         if crowded(self) {
@@ -112,7 +123,7 @@ impl Samples {
             }
         }
         self.check_free_space(&mut writing)?;
-        let left_out = self.take(&mut writing, batch, &self.options)?;
+        let left_out = self.take(&mut writing, batch, options)?;
         if self.read(|view| view.active.is_full()) {
             // What keeps the head from being frozen is met by the background thread, too.
             if let Err(error) = self.freeze(&mut writing) {
@@ -128,7 +139,7 @@ impl Samples {
         batch: &MetricBatch,
         options: &SampleOptions,
     ) -> Result<LeftOut, Refused> {
-        let (record, mut left_out) = self.change(|view| view.active.plan(batch, options));
+        let (record, mut left_out) = self.plan(batch, options);
         if !record.is_empty() {
             let packed = journal::record(&record.encode());
             let sync = self.sync == SyncPolicy::EveryBatch;
@@ -139,6 +150,7 @@ impl Samples {
         self.counters.late_samples.fetch_add(left_out.late, Relaxed);
         self.counters.unlisted_samples.fetch_add(left_out.over_limit, Relaxed);
         self.counters.repeated_samples.fetch_add(left_out.repeats, Relaxed);
+        self.counters.conflicting_samples.fetch_add(left_out.conflicts, Relaxed);
         if left_out.refused() > 0 {
             self.read(|view| left_out.explain(&view.active, options));
             if left_out.over_limit > 0 && writing.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
@@ -149,12 +161,33 @@ impl Samples {
         Ok(left_out)
     }
 
+    /// What of a batch is new, as it is journalled, and what of it is not taken.
+    fn plan(&self, batch: &MetricBatch, options: &SampleOptions) -> (Record, LeftOut) {
+        let mut plan = Plan::new(batch, options);
+        self.change(|view| {
+            let View { active, frozen, sealed, .. } = view;
+            plan.first(active, Before { frozen: frozen.as_deref(), sealed: &**sealed });
+        });
+        if !plan.deferred.is_empty() {
+            // Only one plans at a time, but what was before is read while others read.
+            let (frozen, segments) = self.read(|view| (view.frozen.clone(), view.segments.clone()));
+            let find = |(number, row): (u32, &SampleRow)| {
+                let labels = batch.series.get(row.series as usize)?;
+                let newest = Newest::find(labels, row.time, frozen.as_deref(), &segments, &self.pages);
+                Some((number, newest))
+            };
+            let found = plan.to_look_up().filter_map(find).collect();
+            self.change(|view| plan.then(&mut view.active, &found));
+        }
+        (plan.record, plan.left_out)
+    }
+
     /// Takes the samples out of a batch, and gives the rest of it.
     pub(crate) fn part_from(&self, batch: Arc<Batch>) -> Result<(LeftOut, Arc<Batch>), Refused> {
         if !has_part(&batch.metrics) {
             return Ok((LeftOut::default(), batch));
         }
-        let left_out = self.append(&batch.metrics)?;
+        let left_out = self.append(&batch.metrics, &self.options)?;
         let rest = without_samples(Arc::unwrap_or_clone(batch));
         if rest.is_empty() {
             self.counters.batches.fetch_add(1, Relaxed);
@@ -167,9 +200,13 @@ impl Samples {
         if !has_part(&batch.metrics) {
             return Ok(batch);
         }
-        let options = SampleOptions { max_series: usize::MAX, out_of_order: Duration::MAX };
-        self.take(&mut lock(&self.writing), &batch.metrics, &options)?;
+        self.take(&mut lock(&self.writing), &batch.metrics, &ALL)?;
         Ok(without_samples(batch))
+    }
+
+    /// Takes the samples of a block that an earlier version wrote.
+    pub(crate) fn move_in(&self, metrics: &MetricBatch) -> Result<(), Refused> {
+        if has_part(metrics) { self.append(metrics, &ALL).map(|_| ()) } else { Ok(()) }
     }
 
     fn check_free_space(&self, writing: &mut Writing) -> Result<(), Refused> {

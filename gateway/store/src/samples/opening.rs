@@ -11,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, RwLock};
 
 use rustc_hash::FxHashMap;
 
+use super::earlier::Sealed;
 use super::head::Head;
 use super::indexed::{Indexed, Pages};
 use super::record::Record;
@@ -36,6 +37,7 @@ impl Samples {
         let unfinished = |name: &Name| (name.first..=name.last).all(|number| present.contains(&number));
         let segments = open_segments(&dir, unfinished, counters)?;
         let sealed = segments.iter().map(|segment| segment.name.last).max().unwrap_or(0);
+        let newest = segments.iter().map(|segment| segment.footer.last).max().unwrap_or(0);
         let segments = segments.into_iter().map(|segment| Arc::new(Indexed::open(segment, counters)));
         let segments = segments.collect();
 
@@ -73,7 +75,12 @@ impl Samples {
             counters: Arc::clone(counters),
             writing: Mutex::new(Writing { journal, unsynced: Vec::new(), free: None, told: None }),
             room: Condvar::new(),
-            view: RwLock::new(View { active, frozen: None, segments }),
+            view: RwLock::new(View {
+                active,
+                frozen: None,
+                segments,
+                sealed: Arc::new(Sealed::until(newest)),
+            }),
             maintenance: Mutex::new(()),
             pages: Pages::default(),
         })

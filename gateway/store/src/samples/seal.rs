@@ -32,7 +32,7 @@ fn days(head: &Head) -> Result<Vec<u64>, Damaged> {
         days.insert(last);
         if last > first + 1 {
             let mut whole = Whole::default();
-            held.read(Window::ALL, &mut whole)?;
+            held.read(&head.room, Window::ALL, &mut whole)?;
             days.extend(whole.samples.iter().map(|sample| sample.time / DAY));
             days.extend(whole.histograms.iter().map(|(time, _)| time / DAY));
         }
@@ -65,7 +65,7 @@ pub fn seal(dir: &Path, head: &Head) -> io::Result<Vec<Name>> {
                 continue;
             }
             let mut whole = Whole::default();
-            held.read(window, &mut whole).map_err(damaged)?;
+            held.read(&head.room, window, &mut whole).map_err(damaged)?;
             whole.samples.retain(|sample| window.contains(sample.time));
             whole.settle();
             let text = |symbol: u32| head.index.symbols().text(symbol);

@@ -207,7 +207,7 @@ impl Samples {
                         continue;
                     }
                     let mut whole = Whole::default();
-                    held.read(window, &mut whole)?;
+                    held.read(&head.room, window, &mut whole)?;
                     take(Arc::new(head.index.labels(number)), whole)?;
                 }
                 Ok(())

@@ -1,13 +1,21 @@
 //! What a head holds of one series: the newest samples as they are, older ones in chunks, late ones and histograms apart.
 
-use parsers::record::Sample;
+use parsers::record::{NativeHistogram, Sample};
 
 use super::chunk::{self, Header};
+use super::room::{At, OPEN, Room};
 use crate::codec::{Damaged, Input, Output};
 use crate::read::Window;
 
-/// Samples that are held as they are before they become a chunk: a quarter of a kilobyte for each of a million series.
-const OPEN: usize = 16;
+/// What stands for a place of open samples that was not taken.
+const NO_PLACE: u32 = u32::MAX;
+/// The newest sample of earlier heads was not asked for.
+pub const UNASKED: u64 = u64::MAX;
+/// Chunks that are looked through for a sample of one time: hours of a usual interval. What is older is told from a repeat when it
+/// is read.
+const LOOKED_THROUGH: usize = 64;
+/// Histograms that are.
+const HISTOGRAMS_LOOKED_THROUGH: usize = 256;
 
 /// Samples of one series that are not in a segment.
 #[derive(Debug)]
@@ -16,13 +24,16 @@ pub struct Held {
     pub oldest: u64,
     /// Newest sample.
     pub newest: u64,
+    /// The newest sample that was there before this head; 0 if there was none, or if it does not matter since `newest` is newer.
+    pub earlier: u64,
+    /// The chunk that was closed last; each leads to the one before.
+    closed: At,
+    more: Option<Box<More>>,
+    closed_bytes: u32,
+    place: u32,
+    open: u8,
     /// Whether the head's newest journal says what its labels are.
     pub logged: bool,
-    open: Vec<Sample>,
-    /// Chunks. None grows, so that a million series leave no holes in memory that the allocator would have to look through.
-    closed: Vec<Box<[u8]>>,
-    closed_bytes: usize,
-    more: Option<Box<More>>,
 }
 
 /// What few series have.
@@ -43,6 +54,32 @@ pub struct Whole {
     pub histograms: Vec<(u64, Box<[u8]>)>,
 }
 
+/// The value of a sample.
+#[derive(Debug, Clone, Copy)]
+pub enum Value<'a> {
+    /// A number.
+    Number(f64),
+    /// A histogram in its sender's bytes.
+    Histogram(&'a [u8]),
+}
+
+impl Value<'_> {
+    /// Whether both are the same, to the bit.
+    pub fn is(self, other: Value<'_>) -> bool {
+        match (self, other) {
+            (Self::Number(a), Value::Number(b)) => a.to_bits() == b.to_bits(),
+            (Self::Histogram(a), Value::Histogram(b)) => a == b || same(a, b).unwrap_or(false),
+            _ => false,
+        }
+    }
+}
+
+/// Whether two histograms say the same in other bytes.
+fn same(a: &[u8], b: &[u8]) -> Option<bool> {
+    let read = |bytes| NativeHistogram::decode(bytes).ok().flatten();
+    Some(read(a)? == read(b)?)
+}
+
 impl Whole {
     /// Brings it into order. Of two of one time the one that stands first stays.
     pub fn settle(&mut self) {
@@ -55,6 +92,14 @@ impl Whole {
             self.histograms.dedup_by_key(|(time, _)| *time);
         }
     }
+
+    /// The value of this time that stands first.
+    pub fn at(&self, time: u64) -> Option<Value<'_>> {
+        let number = self.samples.iter().find(|sample| sample.time == time);
+        let number = number.map(|sample| Value::Number(sample.value));
+        let histogram = || self.histograms.iter().find(|(at, _)| *at == time);
+        number.or_else(|| histogram().map(|(_, body)| Value::Histogram(body)))
+    }
 }
 
 impl Default for Held {
@@ -62,11 +107,13 @@ impl Default for Held {
         Self {
             oldest: u64::MAX,
             newest: 0,
-            logged: false,
-            open: Vec::new(),
-            closed: Vec::new(),
-            closed_bytes: 0,
+            earlier: UNASKED,
+            closed: 0,
             more: None,
+            closed_bytes: 0,
+            place: NO_PLACE,
+            open: 0,
+            logged: false,
         }
     }
 }
@@ -77,13 +124,48 @@ impl Held {
         self.oldest > self.newest
     }
 
-    /// Whether what has this time is among the newest: a repeat.
-    pub fn repeats(&self, time: u64, histogram: bool) -> bool {
-        if histogram {
-            let newest = self.more.as_ref().and_then(|more| more.histograms.last());
-            return newest.is_some_and(|(newest, _)| *newest == time);
+    /// The newest sample, here or earlier, as far as it was asked for.
+    pub fn newest_of_all(&self) -> u64 {
+        if self.earlier == UNASKED { self.newest } else { self.newest.max(self.earlier) }
+    }
+
+    fn open<'a>(&self, room: &'a Room) -> &'a [Sample] {
+        room.open(self.place).get(..usize::from(self.open)).unwrap_or_default()
+    }
+
+    /// Gives what it has of this time to a judge, and what that says; `None` if nothing is found.
+    pub fn at<T>(&self, time: u64, room: &Room, judge: impl FnOnce(Value<'_>) -> T) -> Option<T> {
+        let newest = self.open(room).iter().rev().take_while(|sample| sample.time >= time);
+        let late = self.more.iter().flat_map(|more| more.late.iter());
+        if let Some(found) = newest.chain(late).find(|sample| sample.time == time) {
+            return Some(judge(Value::Number(found.value)));
         }
-        self.open.iter().rev().take_while(|sample| sample.time >= time).any(|sample| sample.time == time)
+        let histograms = self.more.iter().flat_map(|more| more.histograms.iter().rev());
+        let found = histograms.take(HISTOGRAMS_LOOKED_THROUGH).find(|(at, _)| *at == time);
+        if let Some((_, body)) = found {
+            return Some(judge(Value::Histogram(body)));
+        }
+        let mut samples = Vec::new();
+        for mut chunk in self.chunks(room).take(LOOKED_THROUGH) {
+            let header = Header::read(&mut chunk).ok()?;
+            if (header.first..=header.last).contains(&time) {
+                chunk::samples(header, &mut chunk, &mut samples).ok()?;
+                if let Some(found) = samples.drain(..).find(|sample| sample.time == time) {
+                    return Some(judge(Value::Number(found.value)));
+                }
+            }
+        }
+        None
+    }
+
+    /// Chunks, the newest first.
+    fn chunks<'a>(&self, room: &'a Room) -> impl Iterator<Item = Input<'a>> {
+        let mut at = self.closed;
+        std::iter::from_fn(move || {
+            let (before, chunk) = room.chunk(at)?;
+            at = before;
+            Some(chunk)
+        })
     }
 
     /// Notes a time that a sample is about to have.
@@ -93,17 +175,24 @@ impl Held {
     }
 
     /// Takes a number; gives the bytes that it took.
-    pub fn push(&mut self, sample: Sample) -> usize {
+    pub fn push(&mut self, sample: Sample, room: &mut Room) -> usize {
         let before = self.bytes();
         self.expect(sample.time);
-        if self.open.last().is_none_or(|last| last.time < sample.time) {
-            if self.open.len() >= OPEN {
-                self.close();
+        if self.open(room).last().is_none_or(|last| last.time < sample.time) {
+            if usize::from(self.open) >= OPEN {
+                let open: [Sample; OPEN] = std::array::from_fn(|at| {
+                    self.open(room).get(at).copied().unwrap_or(Sample { time: 0, value: 0.0 })
+                });
+                self.close(&open, room);
+                self.open = 0;
             }
-            if self.open.capacity() == 0 {
-                self.open.reserve_exact(4);
+            if self.place == NO_PLACE {
+                self.place = room.place();
             }
-            self.open.push(sample);
+            if let Some(place) = room.open_mut(self.place).get_mut(usize::from(self.open)) {
+                *place = sample;
+                self.open += 1;
+            }
         } else {
             let late = &mut self.more.get_or_insert_default().late;
             late.push(sample);
@@ -111,7 +200,7 @@ impl Held {
                 let mut late = std::mem::take(late);
                 late.sort_by_key(|sample| sample.time);
                 late.dedup_by_key(|sample| sample.time);
-                self.close_these(&late);
+                self.close(&late, room);
             }
         }
         self.bytes().saturating_sub(before)
@@ -124,18 +213,11 @@ impl Held {
         body.len() + 40
     }
 
-    fn close(&mut self) {
-        let open = std::mem::take(&mut self.open);
-        self.close_these(&open);
-        self.open = open;
-        self.open.clear();
-    }
-
-    fn close_these(&mut self, samples: &[Sample]) {
+    fn close(&mut self, samples: &[Sample], room: &mut Room) {
         let mut chunk = Output::default();
         chunk::encode(samples, &mut chunk);
-        self.closed_bytes += chunk.as_bytes().len() + size_of::<Box<[u8]>>();
-        self.closed.push(chunk.as_bytes().into());
+        self.closed = room.keep(self.closed, chunk.as_bytes());
+        self.closed_bytes = self.closed_bytes.saturating_add(chunk.as_bytes().len() as u32);
     }
 
     /// What its samples take in memory, histograms aside.
@@ -144,19 +226,21 @@ impl Held {
             .more
             .as_ref()
             .map_or(0, |more| size_of::<More>() + more.late.capacity() * size_of::<Sample>());
-        self.open.capacity() * size_of::<Sample>() + self.closed_bytes + late
+        let open = if self.place == NO_PLACE { 0 } else { OPEN * size_of::<Sample>() };
+        open + self.closed_bytes as usize + late
     }
 
     /// Adds what it has in a window, in no order; what came first stands first among those of one time.
-    pub fn read(&self, window: Window, into: &mut Whole) -> Result<(), Damaged> {
-        for chunk in &self.closed {
-            let mut chunk = Input::new(chunk);
+    pub fn read(&self, room: &Room, window: Window, into: &mut Whole) -> Result<(), Damaged> {
+        let mut chunks: Vec<Input<'_>> = self.chunks(room).collect();
+        chunks.reverse();
+        for mut chunk in chunks {
             let header = Header::read(&mut chunk)?;
             if window.touches(header.first, header.last) {
                 chunk::samples(header, &mut chunk, &mut into.samples)?;
             }
         }
-        into.samples.extend_from_slice(&self.open);
+        into.samples.extend_from_slice(self.open(room));
         if let Some(more) = &self.more {
             into.samples.extend_from_slice(&more.late);
             let inside = more.histograms.iter().filter(|(time, _)| window.contains(*time));

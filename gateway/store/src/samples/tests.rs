@@ -1,5 +1,7 @@
 //! Samples give the same answers in memory, after a crash, sealed and merged; what is refused is counted and explained.
 
+mod judged;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

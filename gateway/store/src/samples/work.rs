@@ -81,9 +81,11 @@ impl Samples {
         let Some(head) = self.read(|view| view.frozen.clone()) else { return Ok(()) };
         let names = seal::seal(&self.dir, &head)?;
         let segments = names.into_iter().map(|name| opened(self, name)).collect::<io::Result<Vec<_>>>()?;
+        let sealed = Arc::new(self.read(|view| Arc::clone(&view.sealed)).then(&head));
         self.change(|view| {
             view.segments.extend(segments);
             view.frozen = None;
+            view.sealed = sealed;
         });
         self.room.notify_all();
         for number in head.journals.0..=head.journals.1 {

@@ -13,7 +13,7 @@ use super::Sampling;
 use super::frontier::{self, Frontier};
 use super::log::Decision;
 use super::sheet::Tombstone;
-use crate::merge::{MAX_BYTES, replace};
+use crate::merge::{MAX_BYTES, move_samples, replace};
 use crate::segment::{Dropped, MergeError, Name, Removed, Segment, merge};
 use crate::store::{Inner, lock};
 
@@ -145,6 +145,7 @@ fn sweep_group(inner: &Inner, group: &[Arc<Segment>], dropped: &Dropped) -> Resu
     if !touched {
         return Ok(());
     }
+    move_samples(inner, group)?;
     let (name, Removed { logs, spans, exemplars }) = merge(&inner.segments(), group, dropped)?;
     replace(inner, group, name)?;
     let c = &inner.counters;

@@ -5,8 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use parsers::record::{
-    ByteRange, ExemplarRow, Labels, LogBatch, LogRow, MetricBatch, MetricMeta, ResourceRow, SampleRow,
-    SpanBatch, SpanRow,
+    ByteRange, ExemplarRow, Labels, LogBatch, LogRow, MetricBatch, ResourceRow, SpanBatch, SpanRow,
 };
 use rustc_hash::{FxHashMap, FxHasher};
 
@@ -223,40 +222,18 @@ impl SpanFill {
     }
 }
 
-/// A block of samples, then blocks of exemplars; what is known of the metrics goes with the first.
+/// Blocks of exemplars.
+#[derive(Default)]
 pub struct MetricFill {
     block: MetricBatch,
 }
 
 impl MetricFill {
-    /// Empty, with what is known of the metrics.
-    pub fn new(mut families: Vec<MetricMeta>) -> Self {
-        families.sort_by(|a, b| a.name.cmp(&b.name));
-        families.dedup();
-        Self { block: MetricBatch { families, ..MetricBatch::default() } }
-    }
-
     fn series(&mut self, labels: &Arc<Labels>) -> u32 {
         if self.block.series.last() != Some(labels) {
             self.block.series.push(Arc::clone(labels));
         }
         self.block.series.len() as u32 - 1
-    }
-
-    /// Takes a sample whose histogram, if it has one, is a range of `meta`; writes the block when it is full. Samples come in
-    /// order of series and time.
-    pub fn sample(
-        &mut self,
-        labels: &Arc<Labels>,
-        sample: &SampleRow,
-        meta: &[u8],
-        writer: &mut Writer,
-    ) -> io::Result<()> {
-        let series = self.series(labels);
-        let histogram = copy(&mut self.block.meta, sample.histogram.of(meta));
-        self.block.samples.push(SampleRow { series, histogram, ..*sample });
-        let full = self.block.samples.len() >= BLOCK_SAMPLES || self.block.meta.len() >= BLOCK_BYTES;
-        if full { self.write(writer) } else { Ok(()) }
     }
 
     /// Takes an exemplar whose labels are a range of `meta`; writes the block when it is full.
@@ -275,13 +252,13 @@ impl MetricFill {
 
     /// Writes what there is.
     pub fn write(&mut self, writer: &mut Writer) -> io::Result<()> {
-        if self.block.samples.is_empty() && self.block.exemplars.is_empty() {
+        if self.block.exemplars.is_empty() {
             return Ok(());
         }
         let block = std::mem::take(&mut self.block);
         let mut out = Output::with_capacity(block.size());
         encode_metrics(&block, &mut out);
-        let times = block.samples.iter().map(|s| s.time).chain(block.exemplars.iter().map(|e| e.time));
-        writer.block(&out, 0, times.map(|t| (t, t)), block.exemplars.iter().map(|e| e.trace))
+        let times = block.exemplars.iter().map(|e| (e.time, e.time));
+        writer.block(&out, 0, times, block.exemplars.iter().map(|e| e.trace))
     }
 }

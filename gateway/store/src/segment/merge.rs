@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use parsers::record::{Batch, Labels, LogRow, MetricMeta, SampleRow};
+use parsers::record::{Batch, Labels, LogRow};
 use rustc_hash::FxHashSet;
 
 use super::calls::{calls_of_all, write_calls};
@@ -278,37 +278,10 @@ fn spans(segments: &[Arc<Segment>], dropped: &Dropped, writer: &mut Writer) -> R
     Ok(removed)
 }
 
-/// What earlier versions knew of the metrics lies in the first block.
-fn families(segments: &[Arc<Segment>]) -> Result<Vec<MetricMeta>, MergeError> {
-    let mut families = Vec::new();
-    for segment in segments.iter().filter(|s| !s.footer.blocks.is_empty()) {
-        families.extend(segment.block(0).map_err(damaged(segment))?.metrics.families);
-    }
-    Ok(families)
-}
-
-fn sample<'a>(cursor: &'a Cursor<'_>) -> Option<(&'a Arc<Labels>, &'a SampleRow)> {
-    let metrics = &cursor.batch.metrics;
-    let sample = metrics.samples.get(cursor.row)?;
-    Some((metrics.series.get(sample.series as usize)?, sample))
-}
-
+/// Exemplars. Samples that earlier versions wrote are left out: they have been moved elsewhere.
 fn metrics(segments: &[Arc<Segment>], dropped: &Dropped, writer: &mut Writer) -> Result<u64, MergeError> {
     let mut removed = 0;
-    let mut fill = MetricFill::new(families(segments)?);
-    in_order(
-        segments,
-        |b| b.metrics.samples.len(),
-        |a, b| match (sample(a), sample(b)) {
-            (Some(a), Some(b)) => (a.0, a.1.time) < (b.0, b.1.time),
-            _ => false,
-        },
-        |c| match sample(c) {
-            Some((labels, sample)) => fill.sample(labels, sample, &c.batch.metrics.meta, writer),
-            None => Ok(()),
-        },
-    )?;
-    fill.write(writer)?;
+    let mut fill = MetricFill::default();
     for segment in segments {
         for number in 0..segment.footer.blocks.len() {
             let batch = segment.block(number).map_err(damaged(segment))?.metrics;
@@ -323,7 +296,7 @@ fn metrics(segments: &[Arc<Segment>], dropped: &Dropped, writer: &mut Writer) ->
         }
     }
     fill.write(writer)?;
-    if segments.iter().all(|segment| segment.part(Section::NoSamples, 0).is_some()) && !writer.is_empty() {
+    if !writer.is_empty() {
         writer.section(Section::NoSamples, &Output::default())?;
     }
     Ok(removed)

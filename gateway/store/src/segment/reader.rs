@@ -95,6 +95,11 @@ impl Segment {
         Ok(Batch { logs: choose(LogBlock::read(&mut Input::new(&body))?)?, ..Batch::default() })
     }
 
+    /// Whether an earlier version may have written samples into it.
+    pub fn may_have_samples(&self) -> bool {
+        self.name.signal == Signal::Metrics && self.part(Section::NoSamples, 0).is_none()
+    }
+
     /// Where a part of a section lies; `None` if the segment has not so many.
     pub fn part(&self, section: Section, part: usize) -> Option<Extent> {
         let mut parts = self.footer.sections.iter().filter(|(number, _)| *number == section as u32);

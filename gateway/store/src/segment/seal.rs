@@ -134,7 +134,7 @@ fn spans(batches: &[Arc<Batch>], rows: &Rows, writer: &mut Writer) -> io::Result
 }
 
 fn exemplars(batches: &[Arc<Batch>], rows: &Rows, writer: &mut Writer) -> io::Result<()> {
-    let mut fill = MetricFill::new(Vec::new());
+    let mut fill = MetricFill::default();
     for &(b, r) in rows {
         let Some(batch) = batches.get(b as usize).map(|b| &b.metrics) else { continue };
         let Some(row) = batch.exemplars.get(r as usize) else { continue };

@@ -2,7 +2,8 @@
 //! the directory of the newest version anew, for a change of the format that goes with a new version number.
 
 use super::*;
-use crate::read::{SampleLimits, SampleRead};
+use crate::merge;
+use crate::read::{SampleLimits, SampleRead, SeriesSamples};
 
 use crate::read::Signal;
 use crate::segment::Section;
@@ -18,6 +19,9 @@ fn write(to: &Path) {
     store.append(Arc::new(Batch { logs: old, ..Batch::default() })).unwrap();
     store.seal().unwrap();
     crate::retention::enforce(store.inner(), DAY).unwrap();
+    drop(store);
+    // What follows stays, however long it takes.
+    let store = open(to);
     store.append(batch(0, 20)).unwrap();
     store.seal().unwrap();
     store.append(batch(20, 20)).unwrap();
@@ -56,6 +60,43 @@ fn version_1_is_read() {
 #[test]
 fn version_2_is_read() {
     is_read(NEWEST);
+}
+
+#[test]
+fn samples_of_version_1_are_in_the_newest_form_when_their_segments_are_merged() {
+    let dir = tempfile::tempdir().unwrap();
+    let [path, crashed] = ["now", "crashed"].map(|name| dir.path().join(name));
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/v1"), &path);
+    let store = open(&path);
+    let all = |store: &Store| {
+        let limits = SampleLimits { series: 10, samples: 100_000 };
+        let of = |found: Vec<SeriesSamples>| -> Vec<_> {
+            found.into_iter().map(|s| (s.labels, s.samples, s.histograms)).collect()
+        };
+        (of(store.select(&[], Window::ALL, limits).unwrap()), store.metadata().unwrap(), expect(store, 40))
+    };
+    let old = |store: &Store| -> Vec<_> {
+        let segments = store.inner().view.read().unwrap().segments.clone();
+        segments.into_iter().filter(|segment| segment.may_have_samples()).collect()
+    };
+    let before = all(&store);
+    let group = old(&store);
+    assert_eq!((group.len(), before.0.is_empty()), (1, false));
+    merge::move_samples(store.inner(), &group).unwrap();
+    copy(&path, &crashed);
+    merge::merge_group(store.inner(), &group).unwrap();
+    assert!(old(&store).is_empty(), "nothing is in the old form");
+    assert_eq!(all(&store), before);
+    store.seal().unwrap();
+    assert_eq!(all(&store), before);
+    drop(store);
+    assert_eq!(all(&open(&path)), before);
+    // A crash between both steps leaves the samples in both places, where they count once, and the merge is done again.
+    let store = open(&crashed);
+    assert_eq!(all(&store), before);
+    merge::merge_group(store.inner(), &old(&store)).unwrap();
+    assert_eq!(all(&store), before);
+    assert!(old(&store).is_empty());
 }
 
 #[test]
