@@ -8,6 +8,7 @@ use parsers::otlp::{Field, MAX_RECORDS, Reader, WalkError};
 use parsers::record::{
     Batch, ByteRange, Labels, MetricBatch, MetricKind, MetricMeta, NativeHistogram, SampleRow,
 };
+use rustc_hash::FxHashSet;
 
 use crate::exemplar_rows::push_exemplar;
 use crate::intake::{Circumstances, Decoded, Rejected};
@@ -20,6 +21,9 @@ pub(super) const MAX_LABELS: usize = 256;
 /// Bytes of label names and values in one request. In 2.0 each is written once and named by a byte or two, so the body's limit
 /// does not bound them.
 const MAX_LABEL_BYTES: usize = 64 * 1024 * 1024;
+
+/// Names and values that are shared among the series of a request; a sender puts those of a target together.
+const MAX_TEXTS: usize = 4096;
 
 const TOO_MANY: &str = "too many series, samples or labels in one request";
 const BAD_TIME: &str = "a timestamp before 1970 or after 2554";
@@ -45,6 +49,8 @@ pub(super) struct Written {
     label_bytes: usize,
     /// Families of which something is known already.
     families: HashSet<String>,
+    /// Names and values of labels.
+    texts: FxHashSet<Arc<str>>,
     arrival: u64,
 }
 
@@ -68,6 +74,7 @@ impl Written {
             rejected_samples: 0,
             label_bytes: 0,
             families: HashSet::new(),
+            texts: FxHashSet::default(),
             arrival: at.arrival,
         }
     }
@@ -104,7 +111,7 @@ impl Written {
         }
         self.label_bytes += cost;
         let index = self.batch.series.len() as u32;
-        let pairs = labels.iter().map(|(name, value)| (&**name, &**value));
+        let pairs: Vec<_> = labels.iter().map(|(name, value)| (self.text(name), self.text(value))).collect();
         self.batch.series.push(Arc::new(Labels::new(pairs)));
         for message in &parts.samples {
             self.each(message, |written, message| written.sample(message, index));
@@ -113,6 +120,20 @@ impl Written {
             self.each(message, |written, message| written.histogram(message, index));
         }
         Some(index)
+    }
+
+    /// A name or a value of a label, shared with the series that had it before: most of a request's are repeated, and to allocate
+    /// each anew would take longer than all else.
+    fn text(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.texts.get(text) {
+            return Arc::clone(known);
+        }
+        if self.texts.len() >= MAX_TEXTS {
+            self.texts.clear();
+        }
+        let text = Arc::<str>::from(text);
+        self.texts.insert(Arc::clone(&text));
+        text
     }
 
     fn each(
