@@ -166,7 +166,7 @@ impl Samples {
         let mut plan = Plan::new(batch, options);
         self.change(|view| {
             let View { active, frozen, sealed, .. } = view;
-            plan.first(active, Before { frozen: frozen.as_deref(), sealed: &**sealed });
+            plan.first(active, Before { frozen: frozen.as_deref(), sealed });
         });
         if !plan.deferred.is_empty() {
             // Only one plans at a time, but what was before is read while others read.

@@ -100,13 +100,13 @@ impl<'b> Plan<'b> {
             None => REFUSED,
             Some(labels) => match head.index.find(labels) {
                 (hash, Some(number)) => {
-                    self.ask(head, number, |held| before.is_older(labels, hash, row.time.max(held.newest)));
+                    note_older(head, number, |held| before.is_older(labels, hash, row.time.max(held.newest)));
                     number
                 }
                 (hash, None) if head.index.len() < self.options.max_series => {
                     head.series.push(Held::default());
                     let number = head.index.add(labels, hash);
-                    self.ask(head, number, |_| before.is_older(labels, hash, row.time));
+                    note_older(head, number, |_| before.is_older(labels, hash, row.time));
                     number
                 }
                 _ => REFUSED,
@@ -122,16 +122,6 @@ impl<'b> Plan<'b> {
             *place = number;
         }
         number
-    }
-
-    /// Notes that nothing before a series matters, if that is so.
-    fn ask(&self, head: &mut Head, number: u32, is_older: impl FnOnce(&Held) -> bool) {
-        if let Some(held) = head.series.get_mut(number as usize)
-            && held.earlier == UNASKED
-            && is_older(held)
-        {
-            held.earlier = 0;
-        }
     }
 
     fn row(&mut self, head: &mut Head, at: usize, row: &SampleRow, series: u32, found: Option<&Newest>) {
@@ -223,5 +213,15 @@ impl<'b> Plan<'b> {
             Some((_, body)) => Some(Value::Histogram(body)),
             None => rows.get(at).map(|row| Value::Number(row.value)),
         }
+    }
+}
+
+/// Notes that nothing before a series matters, if that is so.
+fn note_older(head: &mut Head, number: u32, is_older: impl FnOnce(&Held) -> bool) {
+    if let Some(held) = head.series.get_mut(number as usize)
+        && held.earlier == UNASKED
+        && is_older(held)
+    {
+        held.earlier = 0;
     }
 }
