@@ -53,6 +53,59 @@ fn what_holds_of_every_call_of_an_operation_explains_nothing() {
     assert!(first.spans_slow > 2.0 * first.spans_fast);
 }
 
+/// Lines of the catalog that have no id, beside those that have one.
+struct Muttered(Vec<LogRecord>);
+
+impl LogRead for Muttered {
+    fn scan_logs(
+        &self,
+        select: &LogSelect,
+        visit: &mut dyn FnMut(LogRecord) -> ControlFlow<()>,
+    ) -> Result<ScanReport, ReadError> {
+        let wanted = |log: &&LogRecord| {
+            select.window.contains(log.time) && select.matchers.iter().all(|m| m.matches(&log.labels))
+        };
+        for log in self.0.iter().filter(wanted) {
+            if visit(log.clone()).is_break() {
+                break;
+            }
+        }
+        Ok(ScanReport::default())
+    }
+
+    fn streams(&self, matchers: &[Matcher], _: Window) -> Result<Vec<Arc<Labels>>, ReadError> {
+        let labels = Arc::new(Labels::new([("service_name", "catalog")]));
+        Ok(matchers.iter().all(|matcher| matcher.matches(&labels)).then_some(labels).into_iter().collect())
+    }
+}
+
+#[test]
+fn lines_without_an_id_count_beside_those_that_have_one() {
+    let memory = shop(7, 200, |request, dice| {
+        if dice.below(6) == 0 {
+            request.statement += 50 * MS;
+        }
+    });
+    let mut muttered = Vec::new();
+    for (spans, logs) in &memory.traces {
+        let statement = spans.iter().find(|span| span.name == "SELECT products").unwrap();
+        if statement.duration() > 40 * MS {
+            let time = statement.end - MS / 2;
+            let line = b"[pool.go:31] connection opened again".to_vec();
+            muttered.push(LogRecord { time, trace_id: None, span_id: None, line, ..logs[0].clone() });
+        }
+    }
+    let analyst = Analyst::new(Arc::new(memory), AnalysisOptions::default());
+    let analyst = analyst.with_logs(Arc::new(Muttered(muttered)));
+    let question =
+        VarianceQuestion { service: "frontend".to_owned(), operation: None, window: Window::ALL, limit: 5 };
+    let answer = analyst.variance(&question).unwrap();
+    let first = &answer.contributors[0];
+    let patterns: Vec<&str> = first.patterns.iter().map(|pattern| &*pattern.pattern).collect();
+    assert!(patterns.iter().any(|pattern| pattern.contains("connection opened again")), "{first:?}");
+    assert!(first.code.iter().any(|seen| seen.place.file == "pool.go"), "{:?}", first.code);
+}
+
 /// Streams of the frontend, whose lines have no ids.
 struct FrontendWrites;
 
