@@ -56,10 +56,10 @@ const LOCAL_AGENT: &str = "local";
 pub struct App {
     /// The main listener.
     pub main: SocketAddr,
-    /// OTLP gRPC.
-    pub otlp_grpc: SocketAddr,
-    /// OTLP HTTP.
-    pub otlp_http: SocketAddr,
+    /// OTLP gRPC, if it has a port besides the main one.
+    pub otlp_grpc: Option<SocketAddr>,
+    /// OTLP HTTP, if it has a port besides the main one.
+    pub otlp_http: Option<SocketAddr>,
     /// What else is received, and where.
     pub receivers: Vec<(&'static str, SocketAddr)>,
     store: Store,
@@ -157,17 +157,12 @@ impl App {
         let certificates = config.server.tls.as_ref().map(Certificates::load).transpose()?.map(Arc::new);
         let access = Arc::new(Access::load(config.access.as_ref())?);
         exposed::warn(&config);
-        let listening = &config.receive.otlp;
-        let otlp_tls = certificates.clone().filter(|_| listening.tls);
         let main = Listener::bind(config.server.listen, "the main port", "server.listen").await?;
-        let grpc = Listener::bind(listening.grpc, "OTLP gRPC", "receive.otlp.grpc").await?;
-        let http = Listener::bind(listening.http, "OTLP HTTP", "receive.otlp.http").await?;
         let main = main.with_tls(certificates.clone());
-        let (grpc, http) = (grpc.with_tls(otlp_tls.clone()), http.with_tls(otlp_tls));
-        let addresses = (main.address, grpc.address, http.address);
+        let main_address = main.address;
         let feeds = Feeds::bind(&config, LOCAL_AGENT).await?;
         let ports = Ports::bind(&config.receive, certificates.as_ref()).await?;
-        let receivers = ports.addresses();
+        let ((otlp_grpc, otlp_http), receivers) = (ports.otlp(), ports.addresses());
 
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let pods = NodePods::start(&config.collect, &shutdown);
@@ -289,10 +284,7 @@ impl App {
         let all = front.reading(surfaces).merge(received);
         let all = serve::mounted(all, config.server.external_url.as_deref());
         tasks.spawn(main.serve(front.around(all), shutdown.clone()));
-        ports.serve(&zipkin, &jaeger, of_apm(elastic_apm.port()), &front, &tasks, &shutdown);
-        let (grpc_port, http_port) = (front.receiving(otlp.grpc_port()), front.receiving(otlp.http_port()));
-        tasks.spawn(grpc.serve(front.around(grpc_port), shutdown.clone()));
-        tasks.spawn(http.serve(front.around(http_port), shutdown.clone()));
+        ports.serve(&otlp, &zipkin, &jaeger, of_apm(elastic_apm.port()), &front, &tasks, &shutdown);
         let mut positions = store.positions(LOCAL_AGENT);
         if let Some(file) = config.collect.import_positions.as_deref().filter(|_| positions.is_empty()) {
             positions = promtail_positions::read(file, LOCAL_AGENT)?;
@@ -312,9 +304,8 @@ impl App {
         renewed.extend(certificates.map(|certificates| certificates as Arc<dyn Renewed>));
         let current = Mutex::new(config);
         let reloadable = Arc::new(Reloadable { plans, pods, derivers, scrapes, access, current });
-        let (main, otlp_grpc, otlp_http) = addresses;
         Ok(Self {
-            main,
+            main: main_address,
             otlp_grpc,
             otlp_http,
             receivers,
@@ -429,10 +420,13 @@ struct Ready(Store);
 
 impl serve::Readiness for Ready {
     fn parts(&self) -> Vec<serve::PartState> {
-        let waiting = self.0.stats().waiting_heads;
+        let stats = self.0.stats();
+        let waiting = stats.waiting_heads;
         let waiting_for =
             (waiting > 1).then(|| format!("{waiting} heads wait to be sealed; senders are told to wait"));
-        vec![serve::PartState { name: "store", waiting_for }]
+        // Still ready: who asks is answered.
+        let refusing = stats.full.then(|| "the disk is full: records are refused; reads go on".to_owned());
+        vec![serve::PartState { name: "store", waiting_for, refusing }]
     }
 }
 

@@ -6,6 +6,7 @@ mod question;
 mod trace;
 
 use std::io::{BufRead, IsTerminal, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -142,6 +143,8 @@ fn failed(error: impl std::fmt::Display) -> Failure {
 
 /// Does what the command line says.
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    // The only TLS provider in the program, before anything that may speak TLS is made.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     match arguments.command {
         Command::Serve { config, data_dir } => serve(config.as_deref(), data_dir),
         Command::Agent { config, stdin: false } => agent(&config),
@@ -176,8 +179,6 @@ fn start_logging(default: &str) {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    // The only TLS provider in the program. A second installation (in tests) is harmless.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)
 }
 
@@ -212,11 +213,13 @@ fn serve(path: Option<&Path>, data_dir: Option<PathBuf>) -> Result<(), Failure> 
         for (protocol, address) in &running.receivers {
             tracing::info!("receiving {protocol} on {address}");
         }
+        let port =
+            |own: Option<SocketAddr>| own.map_or("on the main port only".to_owned(), |own| own.to_string());
         tracing::info!(
             "listening on {}, OTLP gRPC {}, OTLP HTTP {}",
             running.main,
-            running.otlp_grpc,
-            running.otlp_http
+            port(running.otlp_grpc),
+            port(running.otlp_http)
         );
         running.keep_reloading(source, hangups);
         stopped.await;
@@ -263,6 +266,12 @@ const FIRST_TRACE: Duration = Duration::from_secs(30);
 fn demo(path: Option<&Path>) -> Result<(), Failure> {
     let mut config = config::load_file(path)?;
     start_logging("warn");
+    if let Some(path) = path {
+        let path = path.display();
+        tracing::warn!(
+            "the demo has files, a store and ports of its own: `collect.files`, `store.dir`, `access` and `server.tls` of {path} are left out"
+        );
+    }
     // Removed with everything in it when the demo ends.
     let folder = tempfile::Builder::new().prefix("trefoil-demo-").tempdir().map_err(failed)?;
     let pods_dir = folder.path().join("pods");
@@ -281,16 +290,18 @@ fn demo(path: Option<&Path>) -> Result<(), Failure> {
         let running = App::start(config).await.map_err(failed)?;
         demo::name_itself(&own_target, running.main).map_err(failed)?;
         let metrics = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
+        let otlp_grpc = running.otlp_grpc.unwrap_or(running.main);
+        let otlp_http = running.otlp_http.unwrap_or(running.main);
         let at = demo::Addresses {
             main: running.main,
-            otlp_grpc: running.otlp_grpc,
-            otlp_http: running.otlp_http,
+            otlp_grpc,
+            otlp_http,
             metrics: metrics.local_addr().map_err(failed)?,
         };
         let options = demo::ShopOptions {
             pods_dir,
-            otlp_grpc: running.otlp_grpc,
-            otlp_http: running.otlp_http,
+            otlp_grpc,
+            otlp_http,
             metrics,
             seed: u64::from(std::process::id()),
         };

@@ -9,9 +9,12 @@ pub(crate) fn warn(config: &Config) {
     let receive = &config.receive;
     let (jaeger, apm) = (&receive.jaeger, &receive.elastic_apm);
     let apm_port = apm.http.filter(|_| !apm.has_keys());
-    let listeners = [Some(config.server.listen), Some(receive.otlp.grpc), Some(receive.otlp.http)]
-        .into_iter()
-        .chain([receive.zipkin.http, jaeger.http, jaeger.grpc, apm_port]);
+    let listeners = [Some(config.server.listen), receive.otlp.grpc, receive.otlp.http].into_iter().chain([
+        receive.zipkin.http,
+        jaeger.http,
+        jaeger.grpc,
+        apm_port,
+    ]);
     let datagrams = [jaeger.udp_compact, jaeger.udp_binary].into_iter();
     if config.access.is_none() {
         if let Some(open) = reachable(listeners.chain(datagrams)) {

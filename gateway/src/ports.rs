@@ -1,4 +1,4 @@
-//! The ports that receivers besides OTLP have of their own, each of which may be off: bound first, served once there is
+//! The ports that receivers have of their own, each of which may be off: bound first, served once there is
 //! somewhere to put what comes.
 
 use std::net::SocketAddr;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use receive::jaeger::{Jaeger, Protocol};
+use receive::otlp::Otlp;
 use receive::zipkin::Zipkin;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,6 +19,8 @@ use crate::tls::Certificates;
 /// Bound ports.
 #[derive(Debug)]
 pub struct Ports {
+    otlp_grpc: Option<Listener>,
+    otlp_http: Option<Listener>,
     zipkin: Option<Listener>,
     elastic_apm: Option<Listener>,
     jaeger_http: Option<Listener>,
@@ -30,7 +33,7 @@ pub struct Ports {
 impl Ports {
     /// Binds all that are not off; those speak TLS that do not have it off.
     pub async fn bind(config: &Receive, certificates: Option<&Arc<Certificates>>) -> Result<Self, BindError> {
-        let (zipkin, jaeger, apm) = (&config.zipkin, &config.jaeger, &config.elastic_apm);
+        let (otlp, zipkin, jaeger, apm) = (&config.otlp, &config.zipkin, &config.jaeger, &config.elastic_apm);
         let listen = async |address, tls: bool, purpose, key| {
             let bound = Listener::bind_unless_off(address, purpose, key).await?;
             let certificates = certificates.filter(|_| tls).cloned();
@@ -38,6 +41,8 @@ impl Ports {
         };
         let hear = Datagrams::bind_unless_off;
         Ok(Self {
+            otlp_grpc: listen(otlp.grpc, otlp.tls, OTLP_GRPC, "receive.otlp.grpc").await?,
+            otlp_http: listen(otlp.http, otlp.tls, OTLP_HTTP, "receive.otlp.http").await?,
             zipkin: listen(zipkin.http, zipkin.tls, ZIPKIN, "receive.zipkin.http").await?,
             elastic_apm: listen(apm.http, apm.tls, ELASTIC_APM, "receive.elastic_apm.http").await?,
             jaeger_http: listen(jaeger.http, jaeger.tls, JAEGER_HTTP, "receive.jaeger.http").await?,
@@ -49,7 +54,13 @@ impl Ports {
         })
     }
 
-    /// What is received where.
+    /// Where OTLP is received over gRPC and over HTTP, besides the main port.
+    pub fn otlp(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        let address = |port: &Option<Listener>| port.as_ref().map(|listener| listener.address);
+        (address(&self.otlp_grpc), address(&self.otlp_http))
+    }
+
+    /// What else is received where.
     pub fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
         let listeners = [
             (ZIPKIN, &self.zipkin),
@@ -67,6 +78,7 @@ impl Ports {
     /// Serves until shutdown. `elastic_apm` is its router, which may have tokens of its own.
     pub fn serve(
         self,
+        otlp: &Otlp,
         zipkin: &Zipkin,
         jaeger: &Jaeger,
         elastic_apm: Router,
@@ -75,6 +87,8 @@ impl Ports {
         shutdown: &CancellationToken,
     ) {
         let listeners = [
+            (self.otlp_grpc, front.receiving(otlp.grpc_port())),
+            (self.otlp_http, front.receiving(otlp.http_port())),
             (self.zipkin, front.receiving(zipkin.port())),
             (self.elastic_apm, elastic_apm),
             (self.jaeger_http, front.receiving(jaeger.http_port())),
@@ -97,6 +111,8 @@ impl Ports {
     }
 }
 
+const OTLP_GRPC: &str = "OTLP gRPC";
+const OTLP_HTTP: &str = "OTLP HTTP";
 const ZIPKIN: &str = "Zipkin";
 const ELASTIC_APM: &str = "Elastic APM";
 const JAEGER_HTTP: &str = "Jaeger HTTP";

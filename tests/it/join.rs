@@ -74,7 +74,7 @@ const SENT: usize = 5_000;
 /// What the program may hold more after a look-up of all of it, which reads an outline of the trace for each part.
 const MORE: u64 = 400 << 20;
 /// What a second look-up may add to that: the memory of the first is used again.
-const STEADY: u64 = 48 << 20;
+const STEADY: u64 = 96 << 20;
 
 /// Reads all parts of the large trace: each span once, none before its parent.
 async fn read_all(http: &Http, main: &str, trace: &str) -> Result<()> {

@@ -68,6 +68,8 @@ mod prometheus_surface;
 #[cfg(test)]
 mod promql;
 #[cfg(test)]
+mod provision;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod remote_write;

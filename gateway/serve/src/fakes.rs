@@ -183,7 +183,8 @@ impl TraceRead for Memory {
 
 impl Readiness for Nothing {
     fn parts(&self) -> Vec<PartState> {
-        vec![PartState { name: "store", waiting_for: Some("replaying the journal".to_owned()) }]
+        let waiting_for = Some("replaying the journal".to_owned());
+        vec![PartState { name: "store", waiting_for, refusing: None }]
     }
 }
 

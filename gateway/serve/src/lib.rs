@@ -145,7 +145,7 @@ async fn uncached(mut response: Response) -> Response {
 /// nothing away from paths.
 pub fn mounted(router: Router, external_url: Option<&str>) -> Router {
     match external_url.and_then(prefix) {
-        Some(prefix) => router.clone().nest(&prefix, router),
+        Some(prefix) => router.clone().nest_service(&prefix, router),
         None => router,
     }
 }

@@ -301,6 +301,10 @@ fn max_series(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|series| (1_000..=100_000_000).contains(series)).ok_or_else(expected)
 }
 
+fn absolute(glob: &str) -> Result<String, String> {
+    glob.starts_with('/').then(|| glob.to_owned()).ok_or_else(|| "an absolute path or glob".to_owned())
+}
+
 /// What is done to the lines of some files.
 fn pipeline(path: String, entry: &mut Section, mistakes: &mut Mistakes) -> Files {
     let mut files = Files::new(path);
@@ -318,23 +322,17 @@ fn collect(mut section: Section, mistakes: &mut Mistakes) -> Collect {
     let by_default = listed.is_none();
     for (path, node) in listed.unwrap_or_default() {
         let mut entry = Section::new(Some(node.clone()), &path, mistakes);
-        match entry.value("path", values::text, mistakes) {
-            Some(glob) if !glob.starts_with('/') => {
-                mistakes.push(
-                    &node.place,
-                    &entry.path("path"),
-                    format!("expected an absolute path or glob, came `{glob}`"),
-                );
-            }
-            Some(glob) => files.push(pipeline(glob, &mut entry, mistakes)),
-            None if matches!(node.kind, Kind::Map(_)) => {
-                mistakes.push(
-                    &node.place,
-                    &entry.path("path"),
-                    "expected a path or glob, such as `/var/log/pods/*/*/*.log`",
-                );
-            }
-            None => {}
+        let given = entry.peek("path").is_some();
+        let glob = entry.value("path", absolute, mistakes);
+        let lines = pipeline(glob.clone().unwrap_or_default(), &mut entry, mistakes);
+        if glob.is_some() {
+            files.push(lines);
+        } else if !given && matches!(node.kind, Kind::Map(_)) {
+            mistakes.push(
+                &node.place,
+                &entry.path("path"),
+                "expected a path or glob, such as `/var/log/pods/*/*/*.log`",
+            );
         }
         entry.end(mistakes);
     }
@@ -406,6 +404,7 @@ fn upstream(mut section: Section, mistakes: &mut Mistakes) -> Option<Prometheus>
     let prometheus = section.take("prometheus").and_then(|node| {
         let place = node.place.clone();
         let mut inner = Section::new(Some(node), "upstream.prometheus", mistakes);
+        let given = inner.peek("url").is_some();
         let url = inner.value("url", values::url, mistakes);
         let timeout = inner.value("timeout", values::duration, mistakes).unwrap_or(PROMETHEUS_TIMEOUT);
         let headers = inner.pairs("headers", mistakes);
@@ -413,7 +412,7 @@ fn upstream(mut section: Section, mistakes: &mut Mistakes) -> Option<Prometheus>
         let credentials = known::credentials(&mut inner, mistakes);
         let labels = label_mapping(inner.section("labels", mistakes), mistakes);
         inner.end(mistakes);
-        if url.is_none() {
+        if url.is_none() && !given {
             mistakes.push(
                 &place,
                 "upstream.prometheus.url",

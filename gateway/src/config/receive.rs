@@ -57,13 +57,13 @@ pub struct MainPort {
     pub max_body_bytes: u64,
 }
 
-/// The OTLP receiver.
+/// The OTLP receiver. Its paths are on the main port in any case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Otlp {
-    /// `receive.otlp.grpc`
-    pub grpc: SocketAddr,
-    /// `receive.otlp.http`
-    pub http: SocketAddr,
+    /// `receive.otlp.grpc`; `None` is no port of its own
+    pub grpc: Option<SocketAddr>,
+    /// `receive.otlp.http`; `None` is no port of its own
+    pub http: Option<SocketAddr>,
     /// `receive.otlp.tls`: with `server.tls`, whether these ports have it too; the default
     pub tls: bool,
     /// `receive.otlp.max_body_bytes`: of one request, on the wire and decompressed
@@ -115,7 +115,7 @@ impl ElasticApm {
 }
 
 impl Receive {
-    /// Without the ports that may be turned off.
+    /// Without the ports that others than OTLP have.
     pub fn on_fewest_ports(self) -> Self {
         let zipkin = Zipkin { http: None, ..self.zipkin };
         let jaeger = Jaeger {
@@ -154,7 +154,7 @@ const JAEGER_SAMPLING: &str = "127.0.0.1:5778";
 
 pub(super) fn read(mut section: Section, mistakes: &mut Mistakes) -> Receive {
     let receive = Receive {
-        otlp: otlp(section.section("otlp", mistakes), mistakes),
+        otlp: otlp(&mut section, mistakes),
         zipkin: zipkin(&mut section, mistakes),
         jaeger: jaeger(&mut section, mistakes),
         elastic_apm: elastic_apm(&mut section, mistakes),
@@ -166,10 +166,11 @@ pub(super) fn read(mut section: Section, mistakes: &mut Mistakes) -> Receive {
     receive
 }
 
-fn otlp(mut section: Section, mistakes: &mut Mistakes) -> Otlp {
+fn otlp(receive: &mut Section, mistakes: &mut Mistakes) -> Otlp {
+    let (mut section, off) = section_or_off(receive, "otlp", mistakes);
     let otlp = Otlp {
-        grpc: section.value("grpc", values::address, mistakes).unwrap_or_else(|| default_address(OTLP_GRPC)),
-        http: section.value("http", values::address, mistakes).unwrap_or_else(|| default_address(OTLP_HTTP)),
+        grpc: listener(&mut section, "grpc", OTLP_GRPC, off, mistakes),
+        http: listener(&mut section, "http", OTLP_HTTP, off, mistakes),
         tls: tls(&mut section, mistakes),
         max_body_bytes: max_body(&mut section, mistakes),
     };

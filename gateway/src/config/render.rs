@@ -115,8 +115,8 @@ fn receive(out: &mut String, receive: &Receive) -> std::fmt::Result {
     writeln!(
         out,
         "receive:\n  otlp:\n    grpc: {}\n    http: {}\n    tls: {}\n    max_body_bytes: {}",
-        quoted(&otlp.grpc.to_string()),
-        quoted(&otlp.http.to_string()),
+        port(otlp.grpc),
+        port(otlp.http),
         otlp.tls,
         otlp.max_body_bytes
     )?;

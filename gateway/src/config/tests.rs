@@ -74,6 +74,18 @@ fn wrong_shapes_say_what_came() {
         ["t.yaml:1: collect.files[0].path: expected an absolute path or glob, came `relative`"]
     );
     assert_eq!(
+        mistakes("collect: {files: [{path: relative, pipeline_stages: x}]}"),
+        [
+            "t.yaml:1: collect.files[0].path: expected an absolute path or glob, came `relative`",
+            "t.yaml:1: collect.files[0].pipeline_stages: expected a list, came `x`",
+        ]
+    );
+    assert_eq!(
+        mistakes("upstream: {prometheus: {url: 'prometheus:9090'}}").len(),
+        1,
+        "what is wrong with a URL is said once"
+    );
+    assert_eq!(
         mistakes("upstream: {prometheus: {}}"),
         ["t.yaml:1: upstream.prometheus.url: expected an http or https URL such as `http://prometheus:9090`"]
     );
@@ -351,6 +363,8 @@ fn a_receivers_port_is_turned_off_by_null_and_all_of_them_with_their_receiver() 
         let receive = load(text, "t.yaml", variables).unwrap().receive;
         let jaeger = receive.jaeger;
         [
+            receive.otlp.grpc,
+            receive.otlp.http,
             receive.zipkin.http,
             jaeger.http,
             jaeger.grpc,
@@ -360,14 +374,15 @@ fn a_receivers_port_is_turned_off_by_null_and_all_of_them_with_their_receiver() 
         ]
         .map(|address| address.map_or(0, |address| address.port()))
     };
-    let defaults = [9411, 14268, 14250, 6831, 6832, 5778];
+    let defaults = [4317, 4318, 9411, 14268, 14250, 6831, 6832, 5778];
     assert_eq!(ports("", &[]), defaults);
-    assert_eq!(ports("receive: {zipkin: {}, jaeger: {}}", &[]), defaults);
-    assert_eq!(ports("receive: {zipkin: null, jaeger: null}", &[]), [0; 6]);
-    assert_eq!(ports("receive: {jaeger: {grpc: null, http: ':1'}}", &[]), [9411, 1, 0, 6831, 6832, 5778]);
+    assert_eq!(ports("receive: {otlp: {}, zipkin: {}, jaeger: {}}", &[]), defaults);
+    assert_eq!(ports("receive: {otlp: null, zipkin: null, jaeger: null}", &[]), [0; 8]);
+    let text = "receive: {otlp: {grpc: null}, jaeger: {grpc: null, http: ':1'}}";
+    assert_eq!(ports(text, &[]), [0, 4318, 9411, 1, 0, 6831, 6832, 5778]);
     let off = [("TREFOIL__RECEIVE__ZIPKIN", "null"), ("TREFOIL__RECEIVE__JAEGER__HTTP", "null")];
-    assert_eq!(ports("", &off), [0, 0, 14250, 6831, 6832, 5778]);
-    for text in ["", "receive: {zipkin: null, jaeger: {grpc: null, udp_binary: ':1'}}"] {
+    assert_eq!(ports("", &off), [4317, 4318, 0, 0, 14250, 6831, 6832, 5778]);
+    for text in ["", "receive: {otlp: {http: null}, zipkin: null, jaeger: {grpc: null, udp_binary: ':1'}}"] {
         let config = load(text, "t.yaml", []).unwrap();
         assert_eq!(load(&render(&config), "printed", []).unwrap().receive, config.receive);
     }

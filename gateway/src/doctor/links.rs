@@ -38,7 +38,7 @@ fn named(source: &DataSource) -> Vec<(String, String, &'static [&'static str])> 
 
 /// Links that name no data source, or one of another kind; and those in a form that is no longer read.
 pub(super) fn misnamed(patient: &Patient<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings = defaults(patient.sources);
     for source in patient.sources {
         for (link, uid, kinds) in named(source) {
             let fitting: Vec<&str> = patient
@@ -100,6 +100,21 @@ pub(super) fn misnamed(patient: &Patient<'_>) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// A second data source that is to be the one that Grafana takes where none is named: it does not start with both.
+fn defaults(sources: &[DataSource]) -> Vec<Finding> {
+    let mut defaults = sources.iter().filter(|source| source.is_default);
+    let Some(first) = defaults.next() else { return Vec::new() };
+    let second = |source: &DataSource| {
+        Finding::dead(
+            source,
+            "isDefault",
+            format!("{} has it, too, and Grafana does not start with two", first.uid),
+            "leave `isDefault: true` to one of them",
+        )
+    };
+    defaults.map(second).collect()
 }
 
 /// Where variables of links are written with two `$`.

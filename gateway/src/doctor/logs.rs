@@ -152,6 +152,15 @@ pub(super) async fn of_trace(patient: &Patient<'_>, source: &DataSource, request
             format!("name one of these under `tags`: {}", or_none(&known)),
         );
     }
+    let unknown =
+        unknown_variables(link["query"].as_str().filter(|_| link["customQuery"] == true).unwrap_or_default());
+    if !unknown.is_empty() {
+        let detail = format!(
+            "its `query` has {}, which Grafana does not know, so that it hides the link",
+            unknown.join(", ")
+        );
+        return Finding::dead(source, LINK, detail, format!("use one of: {}", KNOWN_VARIABLES.join(", ")));
+    }
     let selector = selector(&tags);
     let id = &request.id;
     let query = match link["query"].as_str().filter(|_| link["customQuery"] == true) {
@@ -170,6 +179,32 @@ pub(super) async fn of_trace(patient: &Patient<'_>, source: &DataSource, request
         }
         Ok(_) => why_nothing(patient, source, target, &tags, &query, request).await,
     }
+}
+
+/// What a query from a span to its logs may name, as Grafana documents it.
+const KNOWN_VARIABLES: [&str; 8] = [
+    "${__tags}",
+    "${__span.spanId}",
+    "${__span.traceId}",
+    "${__span.duration}",
+    "${__span.name}",
+    "${__span.tags}",
+    "${__trace.traceId}",
+    "${__trace.duration}",
+];
+
+/// Variables of a query from a span to its logs that there are not.
+fn unknown_variables(query: &str) -> Vec<String> {
+    let starts = query.match_indices("${__").map(|(at, _)| query.get(at..).unwrap_or_default());
+    let whole = |text: &str| text.find('}').and_then(|end| text.get(..=end)).map(str::to_owned);
+    let known = |variable: &String| {
+        // One tag of all has its key in brackets; a format may follow a colon.
+        KNOWN_VARIABLES.contains(&variable.as_str())
+            || ["${__span.tags[", "${__trace.name", "${__from", "${__to", "${__interval"]
+                .iter()
+                .any(|start| variable.starts_with(start))
+    };
+    starts.filter_map(whole).filter(|variable| !known(variable)).collect()
 }
 
 /// The window that Grafana asks for beside a span: its own time, with the link's shifts. ns since 1970.

@@ -13,6 +13,8 @@ use super::{Patient, Target};
 
 /// How alike two names of metrics have to be for one to be offered for the other.
 const ALIKE: f64 = 0.75;
+/// How many of those are looked at.
+const MOST_ALIKE: usize = 5;
 /// Series that draw the service map, as Grafana asks for them.
 const MAP: [&str; 2] =
     ["traces_service_graph_request_total", "traces_service_graph_request_server_seconds_sum"];
@@ -78,10 +80,38 @@ fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// Words of an expression that could be names of metrics.
+/// Words before a list of labels in parentheses.
+const LISTING: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
+
+/// Words of an expression that could be names of metrics: those outside of selectors' braces and of lists of labels.
 fn names_in(expression: &str) -> BTreeSet<&str> {
-    let words = expression.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
-    words.filter(|word| word.contains('_') && !word.starts_with("__") && !is_function(word)).collect()
+    let mut names = BTreeSet::new();
+    let (mut rest, mut before) = (expression, "");
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
+        let (word, after) = rest.split_at(end.unwrap_or(rest.len()));
+        if !word.is_empty() {
+            if word.contains('_') && !word.starts_with("__") && !is_function(word) {
+                names.insert(word);
+            }
+            (before, rest) = (word, after);
+            continue;
+        }
+        let closing = match first {
+            '{' => '}',
+            '(' if LISTING.contains(&before) => ')',
+            // White space stands between a word and its list, too.
+            first if first.is_whitespace() => {
+                rest = rest.trim_start();
+                continue;
+            }
+            _ => first,
+        };
+        before = "";
+        let past = rest.find(closing).map_or(rest.len(), |at| at + closing.len_utf8());
+        rest = rest.get(past..).unwrap_or_default();
+    }
+    names
 }
 
 fn is_function(word: &str) -> bool {
@@ -89,6 +119,26 @@ fn is_function(word: &str) -> bool {
         || word.starts_with("label_")
         || word.ends_with("_over_time")
         || word.starts_with("count_")
+}
+
+/// Which of these metrics have series with the labels that the link gives its queries: one that is only called alike, about
+/// something else, is no way to mend a link.
+async fn of_request(
+    patient: &Patient<'_>,
+    target: &DataSource,
+    names: &BTreeSet<&str>,
+    tags: &[(String, String)],
+) -> Vec<String> {
+    let labels: String = tags.iter().map(|(label, value)| format!(",{label}=\"{value}\"")).collect();
+    let mut found = Vec::new();
+    for name in names {
+        let selector = format!("{{__name__=\"{name}\"{labels}}}");
+        let answer = patient.doorway.ask(target, "/api/v1/series", &[("match[]", &selector)]).await;
+        if answer.is_ok_and(|answer| answer["data"].as_array().is_some_and(|series| !series.is_empty())) {
+            found.push((*name).to_owned());
+        }
+    }
+    found
 }
 
 /// Why a query gives no series: no such metric (and one that is called nearly so), or none with these labels.
@@ -111,14 +161,16 @@ async fn why_nothing(
             .filter(|(alike, _)| *alike >= ALIKE)
             .collect();
         alike.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let alike: BTreeSet<&str> = alike.into_iter().take(3).map(|(_, name)| name).collect();
+        let alike: BTreeSet<&str> = alike.into_iter().map(|(_, name)| name).take(MOST_ALIKE).collect();
+        let alike = of_request(patient, target, &alike, tags).await;
         let wanted: Vec<&str> = wanted.into_iter().collect();
         if alike.is_empty() {
-            let detail =
-                format!("none of its metrics is there ({}), nor any named like them", wanted.join(", "));
+            let detail = format!(
+                "none of its metrics is there ({}), nor any like them for the request",
+                wanted.join(", ")
+            );
             return Finding::skipped(source, link, detail);
         }
-        let alike: Vec<&str> = alike.into_iter().collect();
         return Finding::dead(
             source,
             link,

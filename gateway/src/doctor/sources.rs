@@ -16,6 +16,8 @@ pub struct DataSource {
     pub kind: String,
     /// Its server, no slash at the end.
     pub url: String,
+    /// The one that Grafana takes where none is named.
+    pub is_default: bool,
     /// Its settings.
     pub settings: Value,
     /// With what Grafana shows its server who asks.
@@ -64,6 +66,7 @@ fn source(entry: &Value) -> DataSource {
         name: text("name"),
         kind: text("type"),
         url: text("url").trim_end_matches('/').to_owned(),
+        is_default: entry.get("isDefault") == Some(&Value::Bool(true)),
         settings: entry.get("jsonData").cloned().unwrap_or_default(),
         shown: Shown::Ours,
         lost: Vec::new(),

@@ -70,14 +70,28 @@ pub fn record(encoded: &[u8]) -> Vec<u8> {
 }
 
 impl Journal {
-    /// Starts a file. One that is there already was left by a start that failed, and holds nothing.
+    /// Starts a file. One that is there already was left by a start that failed, and holds nothing. Where the disk is full, the
+    /// file waits for its first bytes, so that what is stored can be read; the first record that finds room writes them.
     pub fn create(dir: &Path, number: u64) -> io::Result<Self> {
         let file = File::options().create(true).truncate(true).write(true).open(path(dir, number))?;
+        let mut journal = Self { file, number, length: 0, dirty: true, broken: false };
+        match journal.begin() {
+            Err(error) if !disk::is_full(&error) => return Err(error),
+            Err(error) => {
+                tracing::error!(dir = %dir.display(), %error, "nothing can be written; reads go on");
+            }
+            Ok(()) => {}
+        }
+        disk::sync_dir(dir)?;
+        Ok(journal)
+    }
+
+    fn begin(&mut self) -> io::Result<()> {
         let mut header = MAGIC.to_vec();
         header.push(VERSION);
-        file.write_all_at(&header, 0)?;
-        disk::sync_dir(dir)?;
-        Ok(Self { file, number, length: HEADER, dirty: true, broken: false })
+        self.file.write_all_at(&header, 0)?;
+        self.length = HEADER;
+        Ok(())
     }
 
     /// Its number.
@@ -90,6 +104,9 @@ impl Journal {
         if self.broken {
             self.file.set_len(self.length)?;
             self.broken = false;
+        }
+        if self.length == 0 {
+            self.begin()?;
         }
         let written = self
             .file

@@ -280,6 +280,8 @@ pub struct Stats {
     pub damaged: u64,
     /// Batches refused since the opening.
     pub refused: u64,
+    /// The disk has less room than is kept free: what comes is refused.
+    pub full: bool,
     /// Series that are written to.
     pub active_series: u64,
     /// How many there may be.

@@ -319,6 +319,7 @@ impl Store {
         let c = &inner.counters;
         stats.damaged =
             sum(&[&c.damaged_manifests, &c.damaged_journals, &c.damaged_segments, &c.damaged_blocks]);
+        stats.full = disk::free(&inner.options.dir).is_ok_and(|free| free < inner.options.min_free_bytes);
         stats.refused = sum(&[&c.refused_busy, &c.refused_full, &c.refused_failed]);
         stats
     }

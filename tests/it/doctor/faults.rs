@@ -9,7 +9,28 @@ use super::settings;
 /// A fault: its name, how it is made, the link that it kills, and what the remedy says.
 pub(super) type Fault = (&'static str, fn(&mut [DataSource]) -> Result<()>, &'static str, &'static str);
 
-pub(super) const FAULTS: [Fault; 15] = [
+pub(super) const FAULTS: [Fault; 17] = [
+    (
+        "two data sources that are taken where none is named",
+        |sources| {
+            for (n, source) in sources.iter_mut().enumerate() {
+                source.is_default = n < 2;
+            }
+            Ok(())
+        },
+        "isDefault",
+        "one of them",
+    ),
+    (
+        "a variable that Grafana does not know",
+        |sources| {
+            let query = r#"{${__tags}} | trace_id="${__span.traceID}""#;
+            settings(sources, "trefoil-tempo")?["tracesToLogsV2"]["query"] = json!(query);
+            Ok(())
+        },
+        "span to logs",
+        "${__trace.traceId}",
+    ),
     (
         "a uid that names nothing",
         |sources| {

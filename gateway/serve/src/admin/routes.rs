@@ -16,6 +16,8 @@ pub struct PartState {
     pub name: &'static str,
     /// Why it is not ready; `None` if it is.
     pub waiting_for: Option<String>,
+    /// What it does not do although it is ready, such as taking records while the disk is full.
+    pub refusing: Option<String>,
 }
 
 /// Tells which parts are ready.
@@ -40,7 +42,7 @@ async fn ready(Extract(state): Extract<State>) -> impl IntoResponse {
         .into_iter()
         .map(|part| {
             let ready = part.waiting_for.is_none();
-            (part.name.to_owned(), json!({ "ready": ready, "reason": part.waiting_for }))
+            (part.name.to_owned(), json!({ "ready": ready, "reason": part.waiting_for.or(part.refusing) }))
         })
         .collect();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

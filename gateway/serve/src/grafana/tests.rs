@@ -10,6 +10,12 @@ async fn data_sources_lead_back_to_the_address_that_was_asked() {
 }
 
 #[tokio::test]
+async fn the_address_is_that_of_the_target_where_http_2_has_it() {
+    let (_, body) = get_with("http://trefoil.example:8443/grafana/datasources.yaml", &[]).await;
+    assert!(body.contains("http://trefoil.example:8443/tempo"), "{body}");
+}
+
+#[tokio::test]
 async fn a_host_that_is_none_is_not_written_down() {
     let (_, body) = get_with("/grafana/datasources.yaml", &[("host", "a\"b")]).await;
     assert!(body.contains("http://localhost:8080"), "{body}");

@@ -107,6 +107,17 @@ fn a_crash_at_any_step_of_sealing_loses_and_doubles_nothing() {
 }
 
 #[test]
+fn a_journal_begins_on_a_full_disk_and_takes_nothing_until_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/dev/full", journal::path(dir.path(), 1)).unwrap();
+    let mut journal = journal::Journal::create(dir.path(), 1).unwrap();
+    for _ in 0..2 {
+        let error = journal.append(&journal::record(b"record"), false).unwrap_err();
+        assert!(crate::disk::is_full(&error), "{error}");
+    }
+}
+
+#[test]
 fn a_journal_cut_anywhere_keeps_whole_batches_before_the_cut() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());

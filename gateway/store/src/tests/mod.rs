@@ -338,6 +338,7 @@ fn a_full_disk_refuses_and_a_second_opening_is_refused() {
     let store =
         Store::open(StoreOptions { min_free_bytes: u64::MAX, ..StoreOptions::new(dir.path()) }).unwrap();
     assert!(matches!(store.append(batch(0, 1)), Err(Refused::Full { .. })));
+    assert!(store.stats().full);
     assert!(matches!(Store::open(options(dir.path())), Err(OpenError::Locked { .. })));
 }
 
