@@ -113,7 +113,7 @@ fn a_journal_begins_on_a_full_disk_and_takes_nothing_until_there_is_room() {
     let mut journal = journal::Journal::create(dir.path(), 1).unwrap();
     for _ in 0..2 {
         let error = journal.append(&journal::record(b"record"), false).unwrap_err();
-        assert!(crate::disk::is_full(&error), "{error}");
+        assert!(disk::is_full(&error), "{error}");
     }
 }
 
