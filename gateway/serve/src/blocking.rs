@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
+
+use crate::failure::retriable;
 
 /// Reads that run at once. They share cores with what is received, and a scan holds one decoded block at a time.
 const DEFAULT_RUNNING: usize = 16;
@@ -80,13 +82,7 @@ impl NotRead {
 
 impl IntoResponse for NotRead {
     fn into_response(self) -> Response {
-        match self {
-            Self::Busy => {
-                let after = [(header::RETRY_AFTER, RETRY_AFTER.as_secs().to_string())];
-                (self.status(), after, self.to_string()).into_response()
-            }
-            Self::Ended => (self.status(), self.to_string()).into_response(),
-        }
+        retriable(self.status(), (self.status(), self.to_string()).into_response())
     }
 }
 

@@ -6,6 +6,7 @@ mod admin;
 mod blocking;
 mod bounds;
 mod collect;
+mod failure;
 #[cfg(test)]
 mod fakes;
 mod grafana;

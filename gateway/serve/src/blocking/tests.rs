@@ -1,3 +1,4 @@
+use axum::http::header;
 use std::sync::mpsc;
 
 use super::*;

@@ -1,71 +1,24 @@
-//! Failures as Jaeger tells them: its usual envelope with a list of errors; in the third version, one error. What went wrong inside
-//! stays in the log.
+//! Failures as Jaeger tells them: its usual envelope with a list of errors; in the third version, one error.
 
 use axum::Json;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use query::QueryError;
 use serde_json::json;
-use store::read::ReadError;
 
-use crate::blocking::{NotRead, RETRY_AFTER};
-use crate::parameters::Malformed;
+use crate::failure::{Failure, retriable};
 
-/// Why there is no answer.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// The request cannot be answered as it stands.
-    Refused(String),
-    /// No such trace.
-    NotFound,
-    /// It asks for too much, or could not be read.
-    Query(QueryError),
-    /// No room.
-    NotRead(NotRead),
-}
+/// A failure in the usual envelope.
+pub(super) struct Enveloped(Failure);
 
-impl From<Malformed> for Failure {
-    fn from(error: Malformed) -> Self {
-        Self::Refused(error.to_string())
+impl<T: Into<Failure>> From<T> for Enveloped {
+    fn from(error: T) -> Self {
+        Self(error.into())
     }
 }
 
-impl From<QueryError> for Failure {
-    fn from(error: QueryError) -> Self {
-        Self::Query(error)
-    }
-}
-
-impl From<ReadError> for Failure {
-    fn from(error: ReadError) -> Self {
-        Self::Query(QueryError::Read(error))
-    }
-}
-
-impl From<NotRead> for Failure {
-    fn from(error: NotRead) -> Self {
-        Self::NotRead(error)
-    }
-}
-
-impl Failure {
-    fn told(self) -> (StatusCode, String) {
-        match self {
-            Self::Refused(detail) => (StatusCode::BAD_REQUEST, detail),
-            Self::NotFound => (StatusCode::NOT_FOUND, "trace not found".to_owned()),
-            Self::Query(QueryError::Read(error)) => {
-                tracing::error!(%error, "a trace search failed");
-                (StatusCode::INTERNAL_SERVER_ERROR, "the traces could not be read".to_owned())
-            }
-            Self::Query(error) => (StatusCode::BAD_REQUEST, error.to_string()),
-            Self::NotRead(error) => (error.status(), error.to_string()),
-        }
-    }
-}
-
-impl IntoResponse for Failure {
+impl IntoResponse for Enveloped {
     fn into_response(self) -> Response {
-        let (status, detail) = self.told();
+        let (status, detail) = self.0.told();
         error(status, &detail)
     }
 }
@@ -83,7 +36,7 @@ pub(crate) fn error(status: StatusCode, detail: &str) -> Response {
 }
 
 /// A failure as the third version has it.
-pub(super) struct Third(pub(super) Failure);
+pub(super) struct Third(Failure);
 
 impl<T: Into<Failure>> From<T> for Third {
     fn from(error: T) -> Self {
@@ -97,12 +50,4 @@ impl IntoResponse for Third {
         let body = json!({ "error": { "httpCode": status.as_u16(), "message": detail } });
         retriable(status, (status, Json(body)).into_response())
     }
-}
-
-/// Says when to come again, if that helps.
-fn retriable(status: StatusCode, mut response: Response) -> Response {
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER.as_secs().into());
-    }
-    response
 }

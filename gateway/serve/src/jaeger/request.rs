@@ -6,7 +6,7 @@ use parsers::record::{Span, StatusCode, TraceId};
 use serde_json::Value as Json;
 use store::read::{SpanSelect, Window};
 
-use super::error::Failure;
+use crate::failure::Failure;
 use crate::parameters::{Parameters, SECOND};
 use crate::values;
 

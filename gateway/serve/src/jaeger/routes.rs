@@ -13,11 +13,12 @@ use parsers::record::{Span, TraceId};
 use query::span_search::{self, SearchLimits};
 use store::read::{TraceRead, Window};
 
-use super::error::Failure;
+use super::error::Enveloped;
 use super::operations::{self, Operation};
 use super::request::{self, Asked, TraceSearch};
 use super::{response, third};
 use crate::State;
+use crate::failure::Failure;
 use crate::parameters::{Parameters, now};
 use crate::tenant::Extract;
 
@@ -40,7 +41,7 @@ pub(crate) fn routes() -> Router<State> {
         .merge(third::routes())
 }
 
-async fn services(Extract(state): Extract<State>) -> Result<Response, Failure> {
+async fn services(Extract(state): Extract<State>) -> Result<Response, Enveloped> {
     let known = state.reads.run(move || state.traces.services(Window::ALL)).await??;
     Ok(listed(known.into_iter().map(|(service, _)| service).collect()))
 }
@@ -48,13 +49,16 @@ async fn services(Extract(state): Extract<State>) -> Result<Response, Failure> {
 async fn operation_names(
     Extract(state): Extract<State>,
     Path(service): Path<String>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Enveloped> {
     let found = operations(&state, service, None).await?;
     let names: BTreeSet<String> = found.into_iter().map(|operation| operation.name).collect();
     Ok(listed(names.into_iter().collect()))
 }
 
-async fn operation_list(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, Failure> {
+async fn operation_list(
+    Extract(state): Extract<State>,
+    parameters: Parameters,
+) -> Result<Response, Enveloped> {
     let service = parameters
         .get("service")
         .ok_or_else(|| Failure::Refused("parameter 'service' is required".to_owned()))?;
@@ -76,7 +80,7 @@ pub(super) async fn operations(
     Ok(found.await??)
 }
 
-async fn traces(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, Failure> {
+async fn traces(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, Enveloped> {
     let raw = raw(&parameters);
     let body = match Asked::read(&parameters, now())? {
         Asked::Search(search) => {
@@ -110,7 +114,7 @@ async fn trace(
     Extract(state): Extract<State>,
     Path(id): Path<String>,
     parameters: Parameters,
-) -> Result<Response, Failure> {
+) -> Result<Response, Enveloped> {
     let (id, raw) = (request::trace_id(&id)?, raw(&parameters));
     let body = state.reads.run(move || {
         let spans = spans_of(&*state.traces, id)?;
@@ -119,13 +123,18 @@ async fn trace(
     Ok(json(body.await??))
 }
 
+/// What is said of a trace that is not there.
+pub(super) fn not_found() -> Failure {
+    Failure::NotFound("trace not found".to_owned())
+}
+
 /// The spans of a trace, of which there must be some.
 pub(super) fn spans_of(traces: &dyn TraceRead, id: TraceId) -> Result<Vec<Span>, Failure> {
     let spans = traces.trace(id, SPAN_LIMIT)?.spans;
-    if spans.is_empty() { Err(Failure::NotFound) } else { Ok(spans) }
+    if spans.is_empty() { Err(not_found()) } else { Ok(spans) }
 }
 
-async fn dependencies(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, Failure> {
+async fn dependencies(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, Enveloped> {
     let window = request::graph_window(&parameters, now())?;
     let calls = state.reads.run(move || service_graph(&*state.traces, window)).await??;
     Ok(listed(response::dependencies(&calls)))

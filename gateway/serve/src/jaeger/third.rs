@@ -8,9 +8,10 @@ use axum::{Json, Router};
 use serde_json::json;
 use store::read::Window;
 
-use super::error::{Failure, Third};
+use super::error::Third;
 use super::request::{self, TraceSearch};
-use super::routes::{found, operations, spans_of};
+use super::routes::{found, not_found, operations, spans_of};
+use crate::failure::Failure;
 use crate::parameters::{Parameters, now};
 use crate::tenant::Extract;
 use crate::{State, otlp_json};
@@ -41,7 +42,7 @@ async fn traces(Extract(state): Extract<State>, parameters: Parameters) -> Resul
     let search = TraceSearch::third(&parameters, now())?;
     let body = state.reads.run(move || {
         let spans = found(&*state.traces, &search)?.concat();
-        if spans.is_empty() { Err(Failure::NotFound) } else { Ok(otlp_json::wrapped("result", &spans)) }
+        if spans.is_empty() { Err(not_found()) } else { Ok(otlp_json::wrapped("result", &spans)) }
     });
     Ok(body_of(body.await??))
 }

@@ -13,10 +13,10 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 use store::read::{Direction, Matcher};
 
-use super::error::Failure;
 use super::request;
 use super::routes::json as body_of;
 use crate::State;
+use crate::failure::Failure;
 use crate::parameters::{Parameters, now};
 use crate::tenant::Extract;
 

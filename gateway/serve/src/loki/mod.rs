@@ -2,7 +2,6 @@
 //! what Logs Drilldown wants to know, and lines as they arrive.
 
 mod drilldown;
-mod error;
 mod patterns;
 mod request;
 mod response;

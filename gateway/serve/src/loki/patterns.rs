@@ -4,10 +4,10 @@ use axum::response::Response;
 use parsers::record::Severity;
 use serde::Serialize;
 
-use super::error::Failure;
 use super::routes::json;
 use super::{drilldown, request};
 use crate::State;
+use crate::failure::Failure;
 use crate::parameters::{Parameters, SECOND, now};
 use crate::tenant::Extract;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use store::read::{Direction, Window};
 
-use super::error::Failure;
+use crate::failure::Failure;
 use crate::parameters::{Parameters, SECOND};
 
 /// Lines in an answer when the client does not say, as Loki has it.

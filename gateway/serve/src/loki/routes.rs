@@ -13,10 +13,10 @@ use parsers::record::Labels;
 use query::logql::{self, Limits, Outcome, RangeParams};
 use store::read::{Matcher, ReadError, ScanReport};
 
-use super::error::Failure;
 use super::request::{self, InstantRequest, RangeRequest, VolumeRequest};
 use super::{drilldown, patterns, response, tail, volume};
 use crate::State;
+use crate::failure::Failure;
 use crate::parameters::{Parameters, now};
 use crate::tenant::Extract;
 

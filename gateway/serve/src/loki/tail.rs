@@ -20,10 +20,10 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use super::error::Failure;
 use super::response;
 use crate::State;
 use crate::blocking::RETRY_AFTER;
+use crate::failure::Failure;
 use crate::parameters::{Parameters, SECOND, now};
 use crate::tenant::Extract;
 

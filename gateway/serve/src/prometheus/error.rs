@@ -1,23 +1,20 @@
 //! Failures as Prometheus tells them. What went wrong inside stays in the log.
 
 use axum::Json;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use query::QueryError;
 use query::promql::PromError;
 use serde_json::json;
 use store::read::ReadError;
 
-use crate::blocking::{NotRead, RETRY_AFTER};
+use crate::blocking::NotRead;
+use crate::failure::retriable;
 
 /// An error as Prometheus writes it.
 pub(crate) fn error(status: StatusCode, kind: &str, detail: &str) -> Response {
     let body = Json(json!({ "status": "error", "errorType": kind, "error": detail }));
-    let mut response = (status, body).into_response();
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER.as_secs().into());
-    }
-    response
+    retriable(status, (status, body).into_response())
 }
 
 /// Why there is no answer.

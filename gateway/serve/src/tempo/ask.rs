@@ -3,9 +3,9 @@
 use query::traceql::{self, Found, Limits, MetricsFound, MetricsParams, Scopes, SearchParams};
 use store::read::Window;
 
-use super::error::Failure;
 use super::request::{MetricsRequest, SearchRequest, TagsRequest};
 use crate::State;
+use crate::failure::Failure;
 
 /// Values with their types.
 pub(super) type Values = Vec<(&'static str, String)>;

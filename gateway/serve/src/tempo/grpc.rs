@@ -19,10 +19,11 @@ use tokio::sync::oneshot;
 use tonic::Status;
 
 use super::ask;
-use super::error::Failure;
+use super::error::status;
 use super::message::{self, Progress};
 use super::request::{MetricsRequest, SearchRequest, TagsRequest};
 use crate::State;
+use crate::failure::Failure;
 use crate::parameters::now;
 use crate::tenant::Extract;
 
@@ -65,7 +66,7 @@ async fn search(Extract(state): Extract<State>, request: Request) -> Response {
     };
     // A query that does not parse is told at once; one that does is under way from here on.
     if let Err(error) = asked.query.parse() {
-        return failed(&Failure::from(error).status());
+        return failed(&status(error.into()));
     }
     let begun = message::search(&[], ScanReport::default(), Progress { done: 0, of: 1 });
     answer(vec![begun], async move { ask::search(state, asked).await.map(|found| in_parts(&found)) })
@@ -170,7 +171,7 @@ fn answer(known: Parts, coming: impl Future<Output = Result<Parts, Failure>> + S
         move |came| {
             let (parts, status) = match came {
                 Ok(parts) => (parts, Status::ok("")),
-                Err(failure) => (Vec::new(), failure.status()),
+                Err(failure) => (Vec::new(), status(failure)),
             };
             if let Some(tell) = tell.take() {
                 // Nobody hears it where the client left.

@@ -4,10 +4,10 @@ use axum::extract::Path;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-use super::error::Failure;
 use super::request::{MetricsRequest, SearchRequest, TagsRequest};
 use super::{ask, json};
 use crate::State;
+use crate::failure::Failure;
 use crate::parameters::{Parameters, now};
 use crate::tenant::Extract;
 

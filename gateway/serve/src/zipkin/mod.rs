@@ -1,7 +1,6 @@
 //! What Grafana's Zipkin data source and Zipkin's own page ask for: services, span names, search, traces by id, dependencies and
 //! what completes tags.
 
-mod error;
 mod request;
 mod response;
 mod routes;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use parsers::record::{Span, SpanKind, StatusCode, TraceId};
 use store::read::{SpanSelect, Window};
 
-use super::error::Failure;
+use crate::failure::Failure;
 use crate::parameters::{Parameters, SECOND};
 use crate::values;
 

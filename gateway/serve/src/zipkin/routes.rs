@@ -15,10 +15,10 @@ use query::span_search::{self, SearchLimits};
 use query::traceql;
 use store::read::{SpanSelect, Window};
 
-use super::error::Failure;
 use super::request::{self, TraceSearch};
 use super::response;
 use crate::State;
+use crate::failure::Failure;
 use crate::parameters::{Parameters, now};
 use crate::tenant::Extract;
 use crate::values;
@@ -96,7 +96,11 @@ async fn traces(Extract(state): Extract<State>, parameters: Parameters) -> Resul
 async fn trace(Extract(state): Extract<State>, Path(text): Path<String>) -> Result<Response, Failure> {
     let id = request::trace_id(&text)?;
     let spans = state.reads.run(move || state.traces.trace(id, SPAN_LIMIT)).await??.spans;
-    if spans.is_empty() { Err(Failure::NotFound(text)) } else { Ok(json(response::trace(&spans))) }
+    if spans.is_empty() {
+        Err(Failure::NotFound(format!("{text} not found")))
+    } else {
+        Ok(json(response::trace(&spans)))
+    }
 }
 
 async fn trace_many(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, Failure> {
