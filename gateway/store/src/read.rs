@@ -19,7 +19,7 @@ mod several;
 mod span_view;
 mod view;
 
-pub use crate::calls::{Calls, Connection, EdgeCalls, OTHERS, OperationCalls, Sketch, USER};
+pub use crate::calls::{Calls, Connection, EdgeCalls, OTHERS, OperationCalls, PAIRING_WAIT, Sketch, USER};
 pub use error::ReadError;
 pub use hint::{AttributeScope, AttributeValue, AttributeValues, SpanHint, SpanStatistics};
 pub use samples::{SampleLimits, SampleRead, SeriesSamples, SeriesStatistics};

@@ -127,8 +127,14 @@ fn choose(found: Found<'_>) -> Option<Peer<'_>> {
     };
     let chosen = order.iter().copied().find(|rank| has(*rank))?;
     let port = found.get(NETWORK_PORT).cloned().unwrap_or_default();
+    let system = [DB_SYSTEM_NAME, DB_SYSTEM].into_iter().find(|rank| has(*rank));
+    let system = system.and_then(|rank| found.get(rank)).cloned();
     let name = found.into_iter().nth(chosen)?;
-    let name = if chosen == NETWORK_ADDRESS && !port.is_empty() {
+    let numbered = matches!(chosen, DB_NAMESPACE | DB_NAME) && name.bytes().all(|b| b.is_ascii_digit());
+    let name = if let (true, Some(system)) = (numbered, system) {
+        // Redis numbers its databases: "0" alone names nothing.
+        Cow::Owned(format!("{system}/{name}"))
+    } else if chosen == NETWORK_ADDRESS && !port.is_empty() {
         Cow::Owned(format!("{name}:{port}"))
     } else {
         name
@@ -211,6 +217,11 @@ mod tests {
             ),
             (vec![("db.system", text("redis"))], PeerKind::Database, "redis"),
             (vec![("db.system", text("redis")), ("db.name", text("carts"))], PeerKind::Database, "carts"),
+            (
+                vec![("db.namespace", text("0")), ("db.system.name", text("redis"))],
+                PeerKind::Database,
+                "redis/0",
+            ),
             (
                 vec![("db.namespace", text("0")), ("server.address", text("cart-redis"))],
                 PeerKind::Database,

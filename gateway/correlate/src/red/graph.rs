@@ -154,6 +154,8 @@ pub struct ServiceGraph {
     pub edges: Vec<GraphEdge>,
     /// Sides of calls that name nobody and whose other side was not found.
     pub unpaired: u64,
+    /// Sides of calls whose other side may still arrive: they count nowhere yet.
+    pub pending: u64,
 }
 
 /// Services, busiest first.
@@ -241,7 +243,7 @@ pub fn graph(calls: &Calls, question: RedQuestion) -> ServiceGraph {
         nodes.into_iter().map(|((name, kind), measures)| GraphNode { name, kind, measures }).collect();
     nodes.sort_by_key(|node| std::cmp::Reverse(node.measures.calls));
     edges.sort_by_key(|edge| std::cmp::Reverse(edge.client_side.calls));
-    ServiceGraph { nodes, edges, unpaired: calls.unpaired }
+    ServiceGraph { nodes, edges, unpaired: calls.unpaired, pending: calls.pending }
 }
 
 /// How long calls took, as the caller has it if it says so.

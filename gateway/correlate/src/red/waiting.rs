@@ -8,8 +8,8 @@ use rustc_hash::FxHashMap;
 
 use super::tracks::Example;
 
-/// How long a side waits, in nanoseconds: SDKs send what ended within five seconds. Tempo's default, too.
-pub(super) const WAIT: u64 = 10_000_000_000;
+/// How long a side waits, in nanoseconds: as long as the graph of what is stored waits for it.
+pub(super) const WAIT: u64 = store::read::PAIRING_WAIT;
 /// Sides that wait at most: 5,000 a second, 12 MB.
 pub(super) const MAX_WAITING: usize = 50_000;
 

@@ -3,12 +3,13 @@
 use axum::response::{IntoResponse, Response};
 use correlate::red::{self, GraphEdge, GraphNode, ServiceGraph};
 use serde::Serialize;
+use store::read::PAIRING_WAIT;
 use utoipa::ToSchema;
 
 use super::request::{self, Refusal};
 use super::services::{Asked, Latency, Nothing, RedWindow};
 use crate::State;
-use crate::parameters::Parameters;
+use crate::parameters::{Parameters, SECOND};
 use crate::tenant::Extract;
 
 /// Nodes and edges each, where a request does not say how many: more than a picture shows.
@@ -30,6 +31,8 @@ pub(super) struct ServiceGraphBody {
     omitted_edges: usize,
     /// Sides of calls that name nobody and whose other side was not found.
     unpaired: u64,
+    /// Sides of calls that ended less than ten seconds ago and whose other side may still arrive: they are in no edge yet.
+    pending: u64,
     /// Why there is nothing.
     absent: Vec<Nothing>,
     /// What a reader should know before trusting the rest.
@@ -135,15 +138,23 @@ pub(super) async fn service_graph(Extract(state): Extract<State>, parameters: Pa
         Ok(limit) => limit,
         Err(refusal) => return refusal.into_response(),
     };
-    let asked = match Asked::read(&state, &parameters, None).await {
+    let mut asked = match Asked::read(&state, &parameters, None).await {
         Ok(asked) => asked,
         Err(response) => return response,
     };
-    let ServiceGraph { mut nodes, mut edges, unpaired } = red::graph(&asked.calls, asked.question);
+    let graph = red::graph(&asked.calls, asked.question);
+    let ServiceGraph { mut nodes, mut edges, unpaired, pending } = graph;
     let omitted = |all: usize| all.saturating_sub(limit);
     let (omitted_nodes, omitted_edges) = (omitted(nodes.len()), omitted(edges.len()));
     nodes.truncate(limit);
     edges.truncate(limit);
+    if pending > 0 {
+        let wait = PAIRING_WAIT / SECOND;
+        asked.warnings.push(format!(
+            "{pending} sides of calls that ended less than {wait} s ago wait for their other side, which may still be arriving; \
+             they are in no edge yet"
+        ));
+    }
     let body = ServiceGraphBody {
         window: asked.window(),
         nodes: nodes.into_iter().map(Node::from).collect(),
@@ -151,6 +162,7 @@ pub(super) async fn service_graph(Extract(state): Extract<State>, parameters: Pa
         omitted_nodes,
         omitted_edges,
         unpaired,
+        pending,
         absent: asked.absent,
         warnings: asked.warnings,
     };

@@ -7,8 +7,10 @@ use super::sheet::{Edge, EdgeKey, Examples, Half, MAX_HALVES, Operation, Operati
 use super::{Connection, Sketch};
 use crate::codec::{Damaged, Input, Output};
 
-/// The first byte; another one is not read, and the sheet is made anew.
-const VERSION: u8 = 1;
+/// The first byte; one that is not known is not read, and the sheet is made anew.
+const VERSION: u8 = 2;
+/// Ends before the addresses of services.
+const WITHOUT_ADDRESSES: u8 = 1;
 
 /// Names that are in use, in the order in which they are first met.
 #[derive(Default)]
@@ -81,6 +83,11 @@ impl Sheet {
             body.varint(u64::from(*minute));
             body.varint(*count);
         }
+        body.varint(self.addresses.len() as u64);
+        for (address, service) in &self.addresses {
+            body.varint(used.of(*address));
+            body.varint(used.of(*service));
+        }
         out.byte(VERSION);
         out.varint(used.list.len() as u64);
         used.list.iter().for_each(|text| out.bytes(self.texts.get(*text).as_bytes()));
@@ -90,7 +97,8 @@ impl Sheet {
     /// Reads [`Sheet::encode`] back.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
         let (mut sheet, mut input) = (Self::default(), Input::new(bytes));
-        if input.byte()? != VERSION {
+        let version = input.byte()?;
+        if !matches!(version, VERSION | WITHOUT_ADDRESSES) {
             return Err(Damaged);
         }
         let mut texts = Vec::new();
@@ -136,6 +144,12 @@ impl Sheet {
         for _ in 0..input.count()? {
             let (minute, count) = (input.varint32()?, input.varint()?);
             sheet.unpaired.insert(minute, count);
+        }
+        if version == VERSION {
+            for _ in 0..input.count()? {
+                let (address, service) = (text(&mut input)?, text(&mut input)?);
+                sheet.behind(address, service);
+            }
         }
         Ok(sheet)
     }

@@ -25,6 +25,10 @@ use crate::read::Window;
 /// Nanoseconds in a minute: spans are counted by the one in which they started.
 pub(crate) const MINUTE: u64 = 60_000_000_000;
 
+/// How long the other side of a call is waited for, in nanoseconds: SDKs send what ended within five seconds. Tempo's default,
+/// too.
+pub const PAIRING_WAIT: u64 = 10_000_000_000;
+
 /// How caller and callee are connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
@@ -119,6 +123,8 @@ pub struct Calls {
     pub edges: Vec<EdgeCalls>,
     /// Halves of calls whose other half was not found, and which name no peer.
     pub unpaired: u64,
+    /// Halves of calls that ended less than [`PAIRING_WAIT`] ago and whose other half may still arrive: they are no edges yet.
+    pub pending: u64,
     /// Blocks that could not be read.
     pub damaged_blocks: u64,
 }

@@ -1,5 +1,6 @@
 //! A sheet: counted operations and edges, and the halves of calls that wait for the other one.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use parsers::otlp::PeerKind;
 use parsers::record::{SpanKind, Spelling, SpellingKind, TraceId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Calls, Connection, EdgeCalls, MINUTE, OTHERS, OperationCalls, Sketch, USER};
+use super::{Calls, Connection, EdgeCalls, MINUTE, OTHERS, OperationCalls, PAIRING_WAIT, Sketch, USER};
 use crate::read::Window;
 
 /// Operations by minute, and edges by minute, that a sheet tells apart; of more, names are left out. An hour of a hundred
@@ -19,6 +20,9 @@ const MAX_NAMES: u32 = 1000;
 const MAX_TEXTS: usize = 200_000;
 /// Halves that wait; more count as those that never find theirs.
 pub(super) const MAX_HALVES: usize = 200_000;
+
+/// Pairs of an address and the service behind it that are remembered: each service by some names.
+const MAX_ADDRESSES: usize = 20_000;
 
 /// A name of the sheet.
 pub(super) type Text = u32;
@@ -107,6 +111,17 @@ pub(super) struct Edge {
     pub examples: Examples,
 }
 
+impl Edge {
+    fn merge(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.failed += other.failed;
+        self.client.merge(&other.client);
+        self.server.merge(&other.server);
+        self.queue.merge(&other.queue);
+        self.examples.merge(other.examples);
+    }
+}
+
 /// One side of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Half {
@@ -129,6 +144,11 @@ impl Half {
     pub fn minute(&self) -> u32 {
         u32::try_from(self.start / MINUTE).unwrap_or(u32::MAX)
     }
+
+    /// Whether its other half may still be on its way. A clock that runs ahead does not make it wait for ever.
+    fn is_young(&self, now: u64) -> bool {
+        now.abs_diff(self.start.saturating_add(self.nanos)) < PAIRING_WAIT
+    }
 }
 
 /// By which both sides of a call know it: trace and span of the caller. Of the trace the low 64 bits, which all spellings
@@ -146,6 +166,8 @@ pub(crate) struct Sheet {
     pub(super) callers: FxHashMap<u64, Half>,
     pub(super) callees: Vec<Half>,
     pub(super) unpaired: FxHashMap<u32, u64>,
+    /// What callers call the other side, and the service that it turned out to be.
+    pub(super) addresses: BTreeSet<(Text, Text)>,
     /// Services and names of operations that are told apart, and how many of each service.
     names: FxHashSet<(Text, Text)>,
     names_of: FxHashMap<Text, u32>,
@@ -217,6 +239,9 @@ impl Sheet {
     pub(super) fn pair(&mut self, caller: &Half, callee: &Half, timed: bool) {
         let connection =
             if caller.message && callee.message { Connection::Messages } else { Connection::Direct };
+        if let Some((PeerKind::Other, address)) = caller.peer {
+            self.behind(address, callee.service);
+        }
         let key =
             EdgeKey { minute: callee.minute(), client: caller.service, server: callee.service, connection };
         let failed = caller.failed || callee.failed;
@@ -229,6 +254,13 @@ impl Sheet {
             edge.queue.add(callee.start.saturating_sub(caller.start.saturating_add(caller.nanos)));
         }
         count(edge, failed, callee);
+    }
+
+    /// Notes which service answers at an address.
+    pub(super) fn behind(&mut self, address: Text, service: Text) {
+        if address != service && self.addresses.len() < MAX_ADDRESSES {
+            self.addresses.insert((address, service));
+        }
     }
 
     /// Counts a caller whose other side sends no spans.
@@ -271,17 +303,18 @@ impl Sheet {
         self.add(other, |_| true);
     }
 
-    /// Puts sheets together of which no more will come: a caller that no callee of them waits for counts at once.
-    pub(crate) fn merge_all(&mut self, sheets: &[Arc<Self>]) {
+    /// Puts sheets together of which no more will come: a caller that no callee of them waits for counts at once, unless its
+    /// callee may still arrive.
+    pub(crate) fn merge_all(&mut self, sheets: &[Arc<Self>], now: u64) {
         let awaited: FxHashSet<u64> =
             sheets.iter().flat_map(|sheet| sheet.callees.iter().map(|callee| callee.key)).collect();
         for sheet in sheets {
-            self.add(sheet, |key| awaited.contains(&key));
+            self.add(sheet, |caller| awaited.contains(&caller.key) || caller.is_young(now));
         }
     }
 
     /// Adds another sheet, with those of its callers that are to wait; others count.
-    fn add(&mut self, other: &Self, waits: impl Fn(u64) -> bool) {
+    fn add(&mut self, other: &Self, waits: impl Fn(&Half) -> bool) {
         let map: Vec<Text> = other.texts.list().iter().map(|text| self.texts.of(text)).collect();
         let text = |text: Text| map.get(text as usize).copied().unwrap_or_default();
         for (key, operation) in &other.operations {
@@ -295,12 +328,7 @@ impl Sheet {
         for (key, edge) in &other.edges {
             let key = EdgeKey { client: text(key.client), server: text(key.server), ..*key };
             if let Some(own) = self.edge(key) {
-                own.calls += edge.calls;
-                own.failed += edge.failed;
-                own.client.merge(&edge.client);
-                own.server.merge(&edge.server);
-                own.queue.merge(&edge.queue);
-                own.examples.merge(edge.examples);
+                own.merge(edge);
             }
         }
         let half = |half: &Half| Half {
@@ -309,13 +337,16 @@ impl Sheet {
             ..*half
         };
         for (key, caller) in &other.callers {
-            if waits(*key) {
+            if waits(caller) {
                 self.callers.insert(*key, half(caller));
             } else if !caller.paired {
                 self.settle_caller(&half(caller));
             }
         }
         self.callees.extend(other.callees.iter().map(half));
+        for (address, service) in &other.addresses {
+            self.behind(text(*address), text(*service));
+        }
         for (minute, count) in &other.unpaired {
             if let Some(minute) = self.minute(*minute) {
                 *self.unpaired.entry(minute).or_default() += count;
@@ -357,17 +388,46 @@ impl Sheet {
         }
     }
 
-    /// What it says in the end; halves that found no other one count by what they say of it.
-    pub(crate) fn into_calls(mut self, window: Window) -> Calls {
+    /// A peer is the service that sends spans under its name, or that is the only one to have answered at its address: a call
+    /// of it that left no span there is still a call of that service.
+    fn name_services(&mut self) {
+        let services: FxHashSet<Text> = self.operations.keys().map(|key| key.service).collect();
+        let mut behind: FxHashMap<Text, Option<Text>> = FxHashMap::default();
+        for (address, service) in self.addresses.iter().filter(|(_, service)| services.contains(service)) {
+            behind.entry(*address).and_modify(|only| *only = None).or_insert(Some(*service));
+        }
+        let service = |peer: Text| match services.contains(&peer) {
+            true => Some(peer),
+            false => behind.get(&peer).copied().flatten(),
+        };
+        let peers: Vec<EdgeKey> =
+            self.edges.keys().filter(|key| key.connection == Connection::External).copied().collect();
+        for key in peers {
+            let Some(server) = service(key.server).filter(|server| *server != key.client) else { continue };
+            if let Some(edge) = self.edges.remove(&key) {
+                let key = EdgeKey { server, connection: Connection::Direct, ..key };
+                self.edges.entry(key).or_default().merge(&edge);
+            }
+        }
+    }
+
+    /// What it says at this time; halves that found no other one count by what they say of it, once they have waited.
+    pub(crate) fn into_calls(mut self, window: Window, now: u64) -> Calls {
         self.pair_up();
-        for (_, caller) in std::mem::take(&mut self.callers) {
-            if !caller.paired {
-                self.settle_caller(&caller);
+        let mut pending = 0;
+        for caller in std::mem::take(&mut self.callers).into_values().filter(|caller| !caller.paired) {
+            match caller.is_young(now) {
+                true => pending += u64::from(self.minute(caller.minute()).is_some()),
+                false => self.settle_caller(&caller),
             }
         }
         for callee in std::mem::take(&mut self.callees) {
-            self.settle_callee(&callee, false);
+            match callee.is_young(now) {
+                true => pending += u64::from(self.minute(callee.minute()).is_some()),
+                false => self.settle_callee(&callee, false),
+            }
         }
+        self.name_services();
         let texts = &self.texts;
         let operation = |(key, counted): (OperationKey, Operation)| OperationCalls {
             service: texts.get(key.service),
@@ -396,7 +456,7 @@ impl Sheet {
         let mut edges: Vec<EdgeCalls> = self.edges.into_iter().map(edge).collect();
         edges.sort_by(|a, b| (&a.client, &a.server, a.connection).cmp(&(&b.client, &b.server, b.connection)));
         let unpaired = self.unpaired.values().sum();
-        Calls { window, operations, edges, unpaired, damaged_blocks: 0 }
+        Calls { window, operations, edges, unpaired, pending, damaged_blocks: 0 }
     }
 }
 

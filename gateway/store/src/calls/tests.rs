@@ -12,6 +12,8 @@ use crate::codec::{Input, Output};
 use crate::reading::of_batches;
 
 const START: u64 = 1_760_000_000_000_000_000;
+/// When nothing is waited for any more.
+const LATER: u64 = START + 3_600_000_000_000;
 
 /// A span; times in milliseconds.
 fn span(trace: u128, id: u64, parent: u64, service: &str, kind: SpanKind, at: u64, took: u64) -> Span {
@@ -61,7 +63,7 @@ fn sheet(spans: &[Span]) -> Sheet {
 fn calls(sheet: &Sheet) -> Calls {
     let mut all = Sheet::within(0..=u32::MAX);
     all.merge(sheet);
-    all.into_calls(Window::ALL)
+    all.into_calls(Window::ALL, LATER)
 }
 
 /// `client > server: connection calls failed`
@@ -145,10 +147,52 @@ fn a_window_counts_what_started_in_its_minutes() {
         minutes
     });
     all.merge(&sheet(&spans));
-    let calls = all.into_calls(Window::ALL);
+    let calls = all.into_calls(Window::ALL, LATER);
     // Two minutes are touched: the epoch's minutes do not begin at `START`.
     assert_eq!(calls.operations[0].calls, 2);
     assert_eq!(calls.edges[0].calls, 2);
+}
+
+#[test]
+fn the_other_side_is_waited_for_before_a_peer_counts_as_one_that_sends_no_spans() {
+    let call = with(span(1, 2, 1, "front", Client, 0, 50), &[("server.address", "stock.shop")]);
+    let taken = with(span(2, 2, 1, "biller", Consumer, 0, 50), &[("messaging.destination.name", "bills")]);
+    let ended = call.end;
+    let at = |now: u64, sheets: &[Arc<Sheet>]| {
+        let mut all = Sheet::within(0..=u32::MAX);
+        all.merge_all(sheets, now);
+        all.into_calls(Window::ALL, now)
+    };
+    let mut sheets = vec![Arc::new(sheet(&[call, taken]))];
+    let young = at(ended + PAIRING_WAIT - 1, &sheets);
+    assert_eq!((edges(&young), young.pending, young.unpaired), (Vec::new(), 2, 0));
+    let old = at(ended + PAIRING_WAIT, &sheets);
+    assert_eq!(edges(&old), ["bills > biller: FromQueue 1 0", "front > stock.shop: External 1 0"]);
+    assert_eq!(old.pending, 0);
+    sheets.push(Arc::new(sheet(&[span(1, 3, 2, "stock", Server, 1, 40)])));
+    assert_eq!(edges(&at(ended, &sheets)), ["front > stock: Direct 1 0"]);
+}
+
+#[test]
+fn an_address_at_which_one_service_answers_is_that_service() {
+    let call = |trace, to: &str| with(span(trace, 2, 1, "front", Client, 0, 50), &[("server.address", to)]);
+    let spans = [
+        call(1, "stock.shop"),
+        span(1, 3, 2, "stock", Server, 1, 40),
+        failed(call(2, "stock.shop")),
+        failed(call(3, "stock")),
+        // Two answer there.
+        call(4, "proxy"),
+        span(4, 3, 2, "stock", Server, 1, 40),
+        call(5, "proxy"),
+        span(5, 3, 2, "audit", Server, 1, 40),
+        call(6, "proxy"),
+    ];
+    let mut out = Output::default();
+    sheet(&spans).encode(&mut out);
+    let all = calls(&Sheet::decode(out.as_bytes()).unwrap());
+    let expected = ["front > audit: Direct 1 0", "front > proxy: External 1 0", "front > stock: Direct 4 2"];
+    assert_eq!(edges(&all), expected);
 }
 
 #[test]
@@ -176,7 +220,7 @@ fn traces() -> impl Strategy<Value = Vec<Span>> {
                 let client = |kind| span(trace, id, 1, "a", kind, start, took);
                 match way {
                     0 => spans.extend([
-                        client(Client),
+                        with(client(Client), &[("server.address", &format!("{service}.shop"))]),
                         span(trace, id + 1, id, service, Server, start + 1, took / 2),
                     ]),
                     1 => spans.extend([
@@ -198,6 +242,11 @@ fn traces() -> impl Strategy<Value = Vec<Span>> {
 proptest! {
     #[test]
     fn sheets_put_together_are_the_sheet_of_all(spans in traces(), cuts in prop::collection::vec(0..4usize, 150)) {
+        let address = |span: Span| {
+            let silent = span.kind == Client && span.attributes.is_empty();
+            if silent { with(span, &[("server.address", "b.shop")]) } else { span }
+        };
+        let spans: Vec<Span> = spans.into_iter().map(address).collect();
         let mut parts = vec![Vec::new(); 4];
         for (span, part) in spans.iter().zip(cuts.iter().cycle()) {
             parts[*part].push(span.clone());
@@ -205,7 +254,7 @@ proptest! {
         let whole = calls(&sheet(&spans));
         let mut together = Sheet::within(0..=u32::MAX);
         parts.iter().for_each(|part| together.merge(&sheet(part)));
-        prop_assert_eq!(&together.into_calls(Window::ALL), &whole);
+        prop_assert_eq!(&together.into_calls(Window::ALL, LATER), &whole);
 
         // In two steps, as segments are merged, and through their bytes.
         let mut halves = [Sheet::default(), Sheet::default()];

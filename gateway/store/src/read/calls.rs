@@ -34,5 +34,5 @@ pub(super) fn of_traces<T: TraceRead + ?Sized>(traces: &T, window: Window) -> Re
         ControlFlow::Continue(())
     })?;
     merge(&mut encoder);
-    Ok(all.into_calls(window))
+    Ok(all.into_calls(window, crate::retention::now()))
 }

@@ -112,7 +112,8 @@ impl Inner {
             damaged_blocks += damaged;
         }
         let mut all = Sheet::within(minutes);
-        all.merge_all(&sheets);
-        Calls { damaged_blocks, ..all.into_calls(window) }
+        let now = crate::retention::now();
+        all.merge_all(&sheets, now);
+        Calls { damaged_blocks, ..all.into_calls(window, now) }
     }
 }
