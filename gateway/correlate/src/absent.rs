@@ -22,7 +22,7 @@ fn hint(signal: AbsentSignal, reason: AbsentReason) -> &'static str {
             "check what the rules find in a line of the service: `trefoil parse < lines`; lines without an id are offered with \
              a lower `min_confidence`"
         }
-        (AbsentReason::NeverSeen, _) => {
+        (AbsentReason::NeverSeen, _) | (AbsentReason::NoMatch, AbsentSignal::Exemplars) => {
             "exemplars come with OTLP metrics, remote write 2.0 and OpenMetrics scrapes, where the application sends them; \
              others are made by `GET /api/v1/exemplars`"
         }

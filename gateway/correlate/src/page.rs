@@ -12,8 +12,8 @@ use crate::{Answer, JoinedLog, SpanNode, seen};
 
 /// Spans of a page, unless asked otherwise: some megabytes, and more than any page of others draws.
 pub const DEFAULT_PAGE: usize = 5_000;
-/// Most spans of a page.
-pub const MAX_PAGE: usize = 20_000;
+/// Most spans of a page: what one answer takes does not grow with what is asked for.
+pub const MAX_PAGE: usize = 10_000;
 /// Spans of which an outline is held, 400 bytes each. More are left out, and that is told.
 pub(crate) const MAX_OUTLINE: usize = 250_000;
 
@@ -28,11 +28,13 @@ pub struct Page {
     pub min_confidence: Option<f64>,
     /// Whether lines that only mention the id are looked for, which reads what is not sealed yet as a whole.
     pub mentions: bool,
+    /// Whether spans are wanted with all that they carry; of a trace that is larger than a page they are then read once more.
+    pub whole: bool,
 }
 
 impl Default for Page {
     fn default() -> Self {
-        Self { offset: 0, limit: DEFAULT_PAGE, min_confidence: None, mentions: false }
+        Self { offset: 0, limit: DEFAULT_PAGE, min_confidence: None, mentions: false, whole: true }
     }
 }
 
@@ -67,21 +69,24 @@ pub(crate) fn cut(
     for node in nodes.iter_mut() {
         node.parent = node.parent.and_then(|parent| parent.checked_sub(page.offset));
     }
-    let ids = fill(store, id, nodes, page)?;
+    let ids: HashSet<SpanId> = nodes.iter().map(|node| node.span.span_id).collect();
+    if page.whole {
+        fill(store, id, nodes, &ids, page)?;
+    }
     logs.retain(|log| log.span_id.map_or(page.offset == 0, |id| ids.contains(&id)));
     Ok((end < all).then_some(end))
 }
 
-/// Reads the page's spans whole; gives their ids.
+/// Reads the page's spans, which have these ids, whole.
 fn fill(
     store: &dyn TraceRead,
     id: TraceId,
     nodes: &mut [SpanNode],
+    ids: &HashSet<SpanId>,
     page: &Page,
-) -> Result<HashSet<SpanId>, ReadError> {
-    let ids: HashSet<SpanId> = nodes.iter().map(|node| node.span.span_id).collect();
+) -> Result<(), ReadError> {
     // Halves of one call share an id, so there may be a few more.
-    let mut spans = store.trace_spans(id, Detail::Only(&ids), page.limit.saturating_mul(2))?;
+    let mut spans = store.trace_spans(id, Detail::Only(ids), page.limit.saturating_mul(2))?;
     spans.sort_by_key(|span| span.span_id);
     for node in nodes.iter_mut() {
         let from = spans.partition_point(|span| span.span_id < node.span.span_id);
@@ -95,7 +100,7 @@ fn fill(
             node.span = whole.clone();
         }
     }
-    Ok(ids)
+    Ok(())
 }
 
 /// A part after the first of a trace whose outline is known.
@@ -115,12 +120,15 @@ pub(crate) fn later(
     for node in &mut nodes {
         node.parent = node.parent.and_then(|parent| parent.checked_sub(first));
     }
-    match fill(store, id, &mut nodes, page) {
-        Ok(ids) => match lines(store, logs, id, &ids, page.limit) {
-            Ok(lines) => answer.logs = seen::logs(id, lines, &nodes),
-            Err(error) => answer.warnings.push(format!("lines could not be read: {error}")),
-        },
-        Err(error) => answer.warnings.push(format!("spans could not be read whole: {error}")),
+    let ids: HashSet<SpanId> = nodes.iter().map(|node| node.span.span_id).collect();
+    if page.whole
+        && let Err(error) = fill(store, id, &mut nodes, &ids, page)
+    {
+        answer.warnings.push(format!("spans could not be read whole: {error}"));
+    }
+    match lines(store, logs, id, &ids, page.limit) {
+        Ok(lines) => answer.logs = seen::logs(id, lines, &nodes),
+        Err(error) => answer.warnings.push(format!("lines could not be read: {error}")),
     }
     answer.warnings.push(told(nodes.len(), all, first));
     let (links, cut) = seen::links(answer.trace_id, &nodes, links);

@@ -17,8 +17,9 @@ pub(crate) fn now() -> u64 {
 /// Nanoseconds in a second.
 pub(crate) const SECOND: u64 = 1_000_000_000;
 
-/// Whole numbers of up to this many digits are seconds (until the year 2286); longer ones are nanoseconds.
-const SECOND_DIGITS: usize = 10;
+/// Below this a number is of seconds (until the year 5138), below a thousand times as much of milliseconds, below a million times
+/// as much of microseconds, and else of nanoseconds: their size tells them apart for all of this century.
+const SECONDS_BELOW: f64 = 1e11;
 
 /// What is said of a form over axum's bound on bodies, which is kept: the longest query is far below it.
 const FORM_TOO_LARGE: &str = "the form is too large: expected 2 MiB at most";
@@ -58,9 +59,9 @@ impl Parameters {
         self.0.iter().filter(move |(key, value)| key == name && !value.is_empty()).map(|(_, value)| &**value)
     }
 
-    /// A time in nanoseconds: whole seconds or nanoseconds, seconds with a fraction, or RFC 3339.
+    /// A time in nanoseconds: RFC 3339, or a number of seconds, milliseconds, microseconds or nanoseconds, as its size tells.
     pub(crate) fn time(&self, name: &'static str) -> Result<Option<u64>, Malformed> {
-        self.parse(name, "nanoseconds, seconds or RFC 3339", instant)
+        self.parse(name, "RFC 3339, or seconds, milliseconds, microseconds or nanoseconds", instant)
     }
 
     /// A whole number.
@@ -105,10 +106,20 @@ pub(crate) struct Malformed {
 /// Times before 1970 are taken as 1970.
 fn instant(text: &str) -> Option<u64> {
     if let Ok(whole) = text.parse::<i64>() {
-        let unit = if text.len() <= SECOND_DIGITS { SECOND } else { 1 };
-        return u64::try_from(whole).unwrap_or(0).checked_mul(unit);
+        return u64::try_from(whole).unwrap_or(0).checked_mul(unit(whole as f64));
     }
-    seconds(text).or_else(|| parse_rfc3339(text.as_bytes()))
+    if let Some(value) = text.parse::<f64>().ok().filter(|value| value.is_finite()) {
+        let nanos = value * unit(value) as f64;
+        return (nanos < u64::MAX as f64).then_some(nanos.max(0.0).round() as u64);
+    }
+    parse_rfc3339(text.as_bytes())
+}
+
+/// Nanoseconds in the unit that a time since the epoch has.
+fn unit(value: f64) -> u64 {
+    let units = [(1.0, SECOND), (1e3, SECOND / 1_000), (1e6, SECOND / 1_000_000)];
+    let fits = units.into_iter().find(|(times, _)| value < SECONDS_BELOW * times);
+    fits.map_or(1, |(_, unit)| unit)
 }
 
 /// Seconds, perhaps with a fraction.

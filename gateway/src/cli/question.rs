@@ -128,7 +128,7 @@ pub(super) struct Correlate {
 pub(super) struct Compare {
     /// TraceQL, or the id of a trace.
     a: String,
-    /// TraceQL if A is, an id if A is; without it A's query again, for --a-start and the like.
+    /// TraceQL if A is, an id if A is; without it all other traces, or with --a-start and the like A's query again.
     b: Option<String>,
     /// The window of A alone.
     #[arg(long, requires = "a_end")]
@@ -167,10 +167,9 @@ impl Command {
                 over.ask(Question::Variance, "analysis/variance", query)
             }
             Self::Compare(compare) => {
-                let b = compare.b.unwrap_or_else(|| compare.a.clone());
                 let query = given([
                     ("a", Some(compare.a)),
-                    ("b", Some(b)),
+                    ("b", compare.b),
                     ("a_start", compare.a_start),
                     ("a_end", compare.a_end),
                     ("b_start", compare.b_start),

@@ -1,5 +1,6 @@
 //! Exceptions of lines and of span events, those of one type and stack together.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
@@ -87,7 +88,10 @@ struct Group {
 pub(super) struct Groups {
     by_key: FxHashMap<Key, Group>,
     left_out: u64,
+    /// Spans of the question that were looked at, window by window.
     pub(super) spans: [u64; 2],
+    /// Whether any span was read of the window to compare with.
+    had_spans: bool,
     pub(super) warnings: Vec<String>,
 }
 
@@ -131,7 +135,8 @@ impl Groups {
     /// Judges the groups and puts them in order; how many are left out is told with them.
     pub(super) fn report(mut self, windows: &[Counted; 2], limit: usize) -> (Vec<ExceptionGroup>, usize) {
         let [window, against] = windows;
-        let comparable = against.lines > 0 || against.spans > 0;
+        // As of patterns: where no line was written, what spans tell says nothing of what is new.
+        let comparable = against.lines > 0 || window.lines == 0 && self.had_spans;
         let left_out = std::mem::take(&mut self.left_out) as usize;
         let groups = self.merged();
         // What is expected is the same time's worth: exceptions do not tell how traffic has changed.
@@ -215,6 +220,10 @@ impl Group {
     }
 }
 
+fn of_tenant<'a>(span: &'a SpanView<'_>) -> Option<&'a str> {
+    attribute(&span.resource().attributes, TENANT).and_then(Value::as_str)
+}
+
 /// Adds the exceptions that spans of both windows tell as events.
 pub(super) fn of_spans(
     patterns: &LogPatterns,
@@ -226,8 +235,14 @@ pub(super) fn of_spans(
     for (side, window) in [question.window, question.against].into_iter().enumerate() {
         let finder = Finder::new(EVENT);
         let service = question.service.as_deref();
+        let looked_at = Cell::new(0);
         let wanted = |span: &SpanView<'_>| {
-            service.is_none_or(|service| span.service() == service) && span.mentions(&finder)
+            let ours = service.is_none_or(|service| span.service() == service);
+            let tenant = question.tenant.as_deref();
+            if ours && window.contains(span.start) && (tenant.is_none() || tenant == of_tenant(span)) {
+                looked_at.set(looked_at.get() + 1);
+            }
+            ours && span.mentions(&finder)
         };
         let select = TraceSelect {
             window,
@@ -243,8 +258,9 @@ pub(super) fn of_spans(
         let cut = visit.cut;
         spent.bytes += report.bytes;
         if let Some(spans) = groups.spans.get_mut(side) {
-            *spans = report.records;
+            *spans = looked_at.get();
         }
+        groups.had_spans |= side == 1 && report.records > 0;
         if cut {
             let which = if side == 0 { "the window" } else { "the window to compare with" };
             groups

@@ -234,7 +234,7 @@ fn absent(
         add(AbsentReason::NoMatch, detail);
     } else if against.lines == 0 {
         let detail = format!(
-            "no line{whose} is stored of the window to compare with, so that nothing can be called new; name another with `against`"
+            "no line{whose} is stored of the window to compare with, so that no pattern or exception can be called new; name another with `against`"
         );
         add(AbsentReason::OutsideWindow, detail);
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use parsers::record::{Span, SpanId, StatusCode, TraceId, Workload};
+use parsers::record::{Exemplar, Span, SpanId, StatusCode, TraceId, Workload};
 use store::read::{ReadError, TraceRecords};
 
 use super::line::Candidate;
@@ -19,6 +19,8 @@ use crate::{AbsentReason, AbsentSignal, Answer, FoundExemplar, metrics};
 const TRACE_RECORDS: usize = 5_000;
 /// Lines shown of one trace, where there are several.
 const LINES_OF_TRACE: usize = 20;
+/// Exemplars shown of one trace.
+const EXEMPLARS_OF_TRACE: usize = 20;
 /// Workloads whose series are looked for.
 const MAX_WORKLOADS: usize = 16;
 
@@ -87,8 +89,25 @@ impl Gathered {
         }
     }
 
+    /// Each exemplar once: by the surest of its reasons.
     pub(super) fn add_exemplar(&mut self, found: FoundExemplar, reason: Reason) {
-        self.related.exemplars.push(RelatedExemplar { found, reason });
+        let known = |other: &&mut RelatedExemplar| other.found.exemplar == found.exemplar;
+        match self.related.exemplars.iter_mut().find(known) {
+            Some(other) if other.reason.confidence < reason.confidence => other.reason = reason,
+            Some(_) => {}
+            None => self.related.exemplars.push(RelatedExemplar { found, reason }),
+        }
+    }
+
+    /// Exemplars that name a trace which was found.
+    fn add_exemplars_of_seed(&mut self, exemplars: Vec<Exemplar>, seed: &Seed) {
+        for exemplar in exemplars.into_iter().take(EXEMPLARS_OF_TRACE) {
+            if self.tenant.lets_in_series(&exemplar.series, true) {
+                let why = format!("names the trace {}", seed.id);
+                let reason = Reason::new("exemplar", seed.reason.confidence, why);
+                self.add_exemplar(FoundExemplar { exemplar, made: None }, reason);
+            }
+        }
     }
 
     /// Everything that is known of one trace; what is of `span` comes first.
@@ -216,6 +235,7 @@ impl Pivot {
         .await?;
         let mut gone = 0;
         for (records, seed) in read {
+            gathered.add_exemplars_of_seed(records.exemplars, &seed);
             let own: Vec<Span> = records
                 .spans
                 .into_iter()
@@ -226,7 +246,10 @@ impl Pivot {
                 None => gone += 1,
             }
         }
-        if gone > 0 && gathered.related.traces.is_empty() {
+        let told = gathered.related.absent.iter().any(|absent| absent.signal == AbsentSignal::Spans);
+        if gone > 0 && gathered.related.traces.is_empty() && told {
+            // Of the one trace that was asked about it is said already.
+        } else if gone > 0 && gathered.related.traces.is_empty() {
             let detail = format!(
                 "{gone} traces are named, but no span of them is stored: they were sampled out, never sent or have expired; \
                                   `/api/v1/traces/{{id}}` says which"
@@ -317,7 +340,7 @@ fn ordered(gathered: Gathered) -> Related {
         (
             AbsentSignal::Exemplars,
             related.exemplars.is_empty(),
-            "no exemplar names what was found: applications send them with metrics, or `/api/v1/exemplars` makes some",
+            "no stored exemplar names a trace that was found, or is of its series",
         ),
         (AbsentSignal::Metrics, related.metrics.is_empty(), "no series describes the workloads at this time"),
     ] {

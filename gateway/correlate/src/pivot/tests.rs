@@ -183,6 +183,31 @@ async fn a_metric_leads_to_its_exemplars_or_to_the_spans_behind_its_labels() {
 }
 
 #[tokio::test]
+async fn a_workload_and_a_line_lead_to_the_exemplars_of_their_traces_and_series() {
+    let mut world = shop();
+    world.exemplars.push(exemplar(at(100), 10));
+    let name = WorkloadName::parse("ns/shop").unwrap();
+    for start in [Start::Workload { name, window: WINDOW }, line_at(at(100) + 1)] {
+        let found = related(&world, start.clone(), None).await;
+        let traces: Vec<_> = found.exemplars.iter().map(|e| e.found.exemplar.trace_id).collect();
+        assert_eq!(traces, [Some(trace_id(10))], "{start:?}");
+        assert!(found.absent.iter().all(|absent| absent.signal != AbsentSignal::Exemplars));
+    }
+    let none = related(&shop(), line_at(at(100) + 1), None).await;
+    let absent = none.absent.iter().find(|absent| absent.signal == AbsentSignal::Exemplars).unwrap();
+    assert!(absent.hint.contains("/api/v1/exemplars"), "{absent:?}");
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_no_workload_and_is_absent_once() {
+    let found = related(&shop(), service("nosuch"), None).await;
+    assert!(found.workloads.is_empty() && !found.found());
+    let found = related(&shop(), Start::Trace(trace_id(12_345)), None).await;
+    let of_spans = found.absent.iter().filter(|absent| absent.signal == AbsentSignal::Spans).count();
+    assert_eq!(of_spans, 1, "{:?}", found.absent);
+}
+
+#[tokio::test]
 async fn a_workload_is_its_pod_or_what_owns_the_pod() {
     for (text, found) in [
         ("ns/shop", true),

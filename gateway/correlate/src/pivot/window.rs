@@ -27,6 +27,8 @@ const SAMPLE: usize = 501;
 const MAX_WORKLOADS: usize = 16;
 /// Lines that are looked at, newest first.
 const MAX_LINES: u64 = 500_000;
+/// The same service, but perhaps another workload of it.
+const SERVICE_ALONE: f64 = 0.5;
 /// Exemplars that are read.
 const MAX_EXEMPLARS: usize = 200;
 
@@ -80,11 +82,11 @@ impl Pivot {
             let reason = Reason::new("labels", confidence * sure, why).by(["resource"]);
             gathered.add_workload(RelatedWorkload { workload, reason });
         }
-        if gathered.related.workloads.is_empty() {
+        self.add_complaints(&subject, window, gathered, sure).await?;
+        if gathered.related.workloads.is_empty() && !gathered.related.logs.is_empty() {
             let reason = Reason::new("labels", sure, "what was asked about");
             gathered.add_workload(RelatedWorkload { workload: subject.workload.clone(), reason });
         }
-        self.add_complaints(&subject, window, gathered, sure).await?;
         self.add_stored_exemplars(&subject, window, gathered, sure).await
     }
 
@@ -128,33 +130,65 @@ impl Pivot {
         sure: f64,
     ) -> Result<(), ReadError> {
         let mapping = self.correlator.mapping();
-        let (field, value) = match subject.service_name() {
-            Some(service) => (WorkloadField::Service, service),
-            None => return Ok(()),
-        };
-        let job = regex::Regex::new(&format!("^(?s:(.*/)?{})$", regex::escape(value)));
-        let selectors: Vec<Vec<Matcher>> = mapping
-            .names(field)
+        let wanted = series_of(subject, gathered);
+        let selectors: Vec<Vec<Matcher>> = wanted
             .iter()
-            .map(|name| match &job {
-                Ok(job) if name == "job" => {
-                    vec![Matcher { name: name.clone(), op: store::read::MatchOp::Regex(job.clone()) }]
-                }
-                _ => vec![Matcher::equal(name.as_str(), value)],
+            .flat_map(|(field, value)| {
+                let job = regex::Regex::new(&format!("^(?s:(.*/)?{})$", regex::escape(value)));
+                let named = move |name: &String| match &job {
+                    Ok(job) if name == "job" => {
+                        vec![Matcher { name: name.clone(), op: store::read::MatchOp::Regex(job.clone()) }]
+                    }
+                    _ => vec![Matcher::equal(name.as_str(), value)],
+                };
+                mapping.names(*field).iter().map(named)
             })
             .collect();
+        if selectors.is_empty() {
+            return Ok(());
+        }
         let stored = self.exemplars.stored();
         let found = blocking(move || stored.stored_exemplars(&selectors, window, MAX_EXEMPLARS)).await?;
         for exemplar in found {
             if gathered.tenant.lets_in_series(&exemplar.series, true) {
-                let agreed = exemplar.series.iter().filter(|(_, other)| *other == value);
-                let agreed: Vec<String> = agreed.map(|(name, _)| name.to_owned()).collect();
-                let reason = Reason::new("labels", sure, "of a series of the service").by(agreed);
+                let of = |field: WorkloadField| {
+                    let values = wanted.iter().filter(move |(own, _)| *own == field).map(|(_, value)| value);
+                    let values: Vec<&String> = values.collect();
+                    let agreed = exemplar.series.iter().filter(|(name, other)| {
+                        let tail = (*name == "job").then(|| other.rsplit('/').next()).flatten();
+                        values.iter().any(|value| *other == **value || tail == Some(value.as_str()))
+                    });
+                    agreed.map(|(name, _)| name.to_owned()).collect::<Vec<String>>()
+                };
+                let pods = of(WorkloadField::Pod);
+                // The service's own series do not say which of its workloads it was.
+                let exact = subject.service_name().is_some() || !pods.is_empty();
+                let (confidence, why) = match exact {
+                    true => (sure, "of a series of it"),
+                    false => (sure * SERVICE_ALONE, "of a series of its service"),
+                };
+                let mut agreed = of(WorkloadField::Service);
+                agreed.extend(pods);
+                let reason = Reason::new("labels", confidence, why).by(agreed);
                 gathered.add_exemplar(FoundExemplar { exemplar, made: None }, reason);
             }
         }
         Ok(())
     }
+}
+
+/// By which fields series are of a subject, with their values: of a service its name, of a workload the pods and services that
+/// were found of it.
+fn series_of(subject: &Subject, gathered: &Gathered) -> BTreeSet<(WorkloadField, String)> {
+    if let Some(service) = subject.service_name() {
+        return BTreeSet::from([(WorkloadField::Service, service.to_owned())]);
+    }
+    let workloads = gathered.related.workloads.iter().map(|related| &related.workload);
+    let fields = |workload| {
+        let fields = [WorkloadField::Pod, WorkloadField::Service].into_iter();
+        fields.filter_map(move |field| Some((field, WorkloadField::of(field, workload)?.to_owned())))
+    };
+    workloads.flat_map(fields).collect()
 }
 
 /// A request to the subject: the span by which it came in.

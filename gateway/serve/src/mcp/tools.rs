@@ -29,8 +29,10 @@ const fn optional(name: &'static str, description: &'static str) -> Parameter {
     Parameter { name, description, needed: false }
 }
 
-const START: Parameter =
-    optional("start", "from when: RFC 3339, seconds or nanoseconds; an hour before `end` if not given");
+const START: Parameter = optional(
+    "start",
+    "from when: RFC 3339, or seconds, ms, us or ns as the size tells; an hour before `end` if not given",
+);
 const END: Parameter = optional("end", "until when; now if not given");
 const LIMIT: Parameter = optional("limit", "entries of a list at most");
 const FIELDS: Parameter = optional("fields", "keys of the answer that are wanted, by commas");
@@ -44,7 +46,12 @@ pub(super) const ALL: &[Tool] = &[
         description: "Everything about one request by its trace id, in any spelling: spans as a tree with self time and critical path, \
             log lines under their spans, exemplars, metrics, and what is absent and why.",
         path: "/api/v1/traces/{id}",
-        parameters: &[needed("id", "the trace id"), LIMIT, FIELDS],
+        parameters: &[
+            needed("id", "the trace id"),
+            optional("cursor", "which part of a large trace: the `next` of the part before"),
+            LIMIT,
+            FIELDS,
+        ],
     },
     Tool {
         name: "correlate",
@@ -106,7 +113,7 @@ pub(super) const ALL: &[Tool] = &[
         path: "/api/v1/analysis/compare",
         parameters: &[
             needed("a", "TraceQL or a trace id"),
-            needed("b", "TraceQL or a trace id"),
+            optional("b", "TraceQL or a trace id; all other traces of the window if not given"),
             START,
             END,
             FIELDS,

@@ -1,8 +1,11 @@
 //! Trefoil's own interface: the unified look-up by trace id.
 
+mod absence;
 mod analysis;
 mod correlate;
 mod exemplars;
+mod known;
+mod near;
 mod patterns;
 mod request;
 mod response;

@@ -1,10 +1,13 @@
 //! What the questions of this surface have in common: a window of time, how much, which keys, and how a refusal looks.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use parsers::record::format_rfc3339;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use store::read::{ReadError, Window};
 use utoipa::{IntoParams, ToSchema};
 
@@ -19,11 +22,12 @@ pub(super) const DEFAULT_WINDOW: u64 = 3600 * SECOND;
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "it describes parameters, which are read one by one")]
 pub(super) struct Shared {
-    /// RFC 3339, seconds or nanoseconds; an hour before `end` if not given
+    /// RFC 3339, or a number of seconds, milliseconds, microseconds or nanoseconds, as its size tells; an hour before `end` if not
+    /// given
     start: Option<String>,
-    /// RFC 3339, seconds or nanoseconds; now if not given
+    /// As `start`; now if not given
     end: Option<String>,
-    /// Keys of the answer's first level that are wanted, by commas; all if not given
+    /// Keys of the answer's first level that are wanted, by commas; all if not given. One that it never has is refused
     fields: Option<String>,
 }
 
@@ -140,23 +144,37 @@ pub(super) fn named_window(
         }
     };
     if window.start >= window.end {
-        let (from, to) = (window.start, window.end);
+        let (from, to) = (format_rfc3339(window.start), format_rfc3339(window.end));
         return Err(Refusal::new(format!("{start} ({from}) is not before {end} ({to})")));
     }
     Ok(window)
 }
 
-/// `limit`: how many entries a list of the answer has, at least 1 and at most `most`.
+/// `limit`: how many entries a list of the answer has; more than `most` are `most`, and 0 is refused.
 pub(super) fn limit(parameters: &Parameters, default: usize, most: usize) -> Result<usize, Refusal> {
-    Ok(parameters.count("limit")?.unwrap_or(default).clamp(1, most))
+    match parameters.count("limit")?.unwrap_or(default) {
+        0 => Err(Refusal::new("invalid limit \"0\": expected a whole number from 1 on")),
+        limit => Ok(limit.min(most)),
+    }
 }
 
 /// The body, of which `fields` (keys of its first level, by commas) keeps those that it names.
 pub(super) fn answer<T: Serialize>(parameters: &Parameters, body: &T) -> Response {
     let Some(fields) = parameters.get("fields") else { return Json(body).into_response() };
-    let Ok(Value::Object(mut object)) = serde_json::to_value(body) else {
+    // As text, since a tree of a large answer would take several times its size.
+    let Ok(text) = serde_json::to_string(body) else { return Json(body).into_response() };
+    let Ok(mut object) = serde_json::from_str::<BTreeMap<String, &RawValue>>(&text) else {
         return Json(body).into_response();
     };
-    object.retain(|key, _| fields.split(',').any(|field| field.trim() == key));
+    object.retain(|key, _| names(fields, key));
     Json(object).into_response()
+}
+
+/// Whether this key of an answer is wanted.
+pub(super) fn wants(parameters: &Parameters, key: &str) -> bool {
+    parameters.get("fields").is_none_or(|fields| names(fields, key))
+}
+
+fn names(fields: &str, key: &str) -> bool {
+    fields.split(',').any(|field| field.trim() == key)
 }

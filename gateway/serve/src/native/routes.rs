@@ -1,16 +1,21 @@
 //! `GET /api/v1/traces/{id}`, and `/openapi.json`, which describes it and what else there is under `/api/v1`.
 
+use std::sync::Arc;
+
 use ::correlate::{DEFAULT_PAGE, MAX_PAGE, Page};
 use axum::extract::Path;
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
 use parsers::record::TraceId;
 use utoipa::OpenApi;
+use utoipa::openapi::{RefOr, Schema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::known::{Known, refuse_unknown};
 use super::request::{self, Refusal};
 use super::response::{CURSOR, TraceBody};
 use super::{analysis, service_graph, services};
@@ -27,7 +32,34 @@ use crate::{State, collect, scrape};
 ))]
 struct Document;
 
-fn described() -> OpenApiRouter<State> {
+/// The routes, and what is said of them: as `fields` leaves keys out of an answer, none is always there.
+fn described() -> (Router<State>, utoipa::openapi::OpenApi) {
+    let (router, mut document) = listed().split_for_parts();
+    let bodies: Vec<String> = document
+        .paths
+        .paths
+        .values()
+        .filter_map(|item| item.get.as_ref())
+        .filter(|question| question.parameters.iter().flatten().any(|parameter| parameter.name == "fields"))
+        .filter_map(|question| match question.responses.responses.get("200")? {
+            RefOr::T(response) => response.content.get("application/json")?.schema.as_ref(),
+            RefOr::Ref(_) => None,
+        })
+        .filter_map(|schema| match schema {
+            RefOr::Ref(body) => body.ref_location.rsplit('/').next().map(str::to_owned),
+            RefOr::T(_) => None,
+        })
+        .collect();
+    let schemas = document.components.iter_mut().flat_map(|components| &mut components.schemas);
+    for (_, schema) in schemas.filter(|(name, _)| bodies.contains(name)) {
+        if let RefOr::T(Schema::Object(body)) = schema {
+            body.required.clear();
+        }
+    }
+    (router, document)
+}
+
+fn listed() -> OpenApiRouter<State> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(trace))
         .routes(routes!(analysis::variance))
@@ -45,12 +77,14 @@ fn described() -> OpenApiRouter<State> {
 
 /// The description of this surface.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    described().split_for_parts().1
+    described().1
 }
 
 /// The routes of this surface.
 pub(crate) fn routes() -> Router<State> {
-    let (router, document) = described().split_for_parts();
+    let (router, document) = described();
+    let known = Arc::new(Known::of(&document));
+    let router = router.layer(from_fn_with_state(known, refuse_unknown));
     router.route("/openapi.json", get(move || std::future::ready(Json(document.clone()))))
 }
 
@@ -71,9 +105,10 @@ async fn opaque(state: &State, text: &str) -> Option<TraceId> {
             dashed UUID, X-Ray, Datadog's decimal, a whole traceparent, B3 or uber-trace-id value, or the opaque string of a sender \
             that uses such"),
         ("limit" = Option<usize>, Query, description = "Spans of a part, and records of any other kind; 5,000 unless given, at most \
-            20,000"),
+            10,000"),
         ("cursor" = Option<String>, Query, description = "Which part: the `next` of the one before"),
-        ("fields" = Option<String>, Query, description = "Keys of the first level that the body has, by commas; all unless given"),
+        ("fields" = Option<String>, Query, description = "Keys of the first level that the body has, by commas; all unless given. One that \
+            it never has is refused"),
         ("min_confidence" = Option<f64>, Query, description = "Log lines without an id are offered from this confidence on, 0 to \
             1; 0.3 unless given, 1 for none"),
         ("mentions" = Option<bool>, Query, description = "Whether lines that only mention the id in their text are looked for, \
@@ -90,7 +125,9 @@ async fn trace(
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Result<Response, Refusal> {
-    let page = page(&parameters)?;
+    // Lines and links are joined by what spans carry.
+    let whole = ["spans", "logs", "links"].into_iter().any(|key| request::wants(&parameters, key));
+    let page = Page { whole, ..page(&parameters)? };
     let id = match TraceId::from_spelling(id.as_bytes()) {
         Ok(id) => id,
         Err(error) => match opaque(&state, &id).await {
@@ -137,5 +174,6 @@ fn page(parameters: &Parameters) -> Result<Page, Refusal> {
             return Err(Refusal::new(format!("invalid mentions {got:?}: expected true or false")));
         }
     };
-    Ok(Page { offset, limit: request::limit(parameters, DEFAULT_PAGE, MAX_PAGE)?, min_confidence, mentions })
+    let limit = request::limit(parameters, DEFAULT_PAGE, MAX_PAGE)?;
+    Ok(Page { offset, limit, min_confidence, mentions, ..Page::default() })
 }

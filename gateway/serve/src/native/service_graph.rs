@@ -7,7 +7,8 @@ use store::read::PAIRING_WAIT;
 use utoipa::ToSchema;
 
 use super::request::{self, Refusal};
-use super::services::{Asked, Latency, Nothing, RedWindow};
+use super::services::{Asked, Latency, RedWindow};
+use super::shape::AbsenceBody;
 use crate::State;
 use crate::parameters::{Parameters, SECOND};
 use crate::tenant::Extract;
@@ -34,7 +35,7 @@ pub(super) struct ServiceGraphBody {
     /// Sides of calls that ended less than ten seconds ago and whose other side may still arrive: they are in no edge yet.
     pending: u64,
     /// Why there is nothing.
-    absent: Vec<Nothing>,
+    absent: Vec<AbsenceBody>,
     /// What a reader should know before trusting the rest.
     warnings: Vec<String>,
 }

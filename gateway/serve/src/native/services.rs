@@ -4,10 +4,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use correlate::red::{self, OperationMeasures, RedQuestion, ServiceMeasures};
 use serde::Serialize;
-use store::read::{Calls, Window};
+use store::read::Calls;
 use utoipa::ToSchema;
 
+use super::absence::{self, Wanted};
 use super::request::{self, Refusal};
+use super::shape::AbsenceBody;
 use crate::State;
 use crate::parameters::{Parameters, now};
 use crate::tenant::Extract;
@@ -42,15 +44,6 @@ impl From<[u64; 3]> for Latency {
     }
 }
 
-/// Why there is nothing.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Nothing {
-    /// `no_spans`, `outside_window`, `never_seen` or `source_failed`.
-    reason: &'static str,
-    /// In words, with what to try next.
-    detail: String,
-}
-
 /// Services of a window.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ServicesBody {
@@ -60,7 +53,7 @@ pub(super) struct ServicesBody {
     /// Services that are left out: more than `limit`.
     omitted: usize,
     /// Why there is nothing.
-    absent: Vec<Nothing>,
+    absent: Vec<AbsenceBody>,
     /// What a reader should know before trusting the rest.
     warnings: Vec<String>,
 }
@@ -90,7 +83,7 @@ pub(super) struct OperationsBody {
     /// Operations that are left out: more than `limit`.
     omitted: usize,
     /// Why there is nothing.
-    absent: Vec<Nothing>,
+    absent: Vec<AbsenceBody>,
     /// What a reader should know before trusting the rest.
     warnings: Vec<String>,
 }
@@ -150,7 +143,7 @@ impl From<OperationMeasures> for Operation {
 pub(super) struct Asked {
     pub(super) calls: Calls,
     pub(super) question: RedQuestion,
-    pub(super) absent: Vec<Nothing>,
+    pub(super) absent: Vec<AbsenceBody>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -183,7 +176,8 @@ impl Asked {
             Some(service) => calls.operations.iter().any(|operation| *operation.service == *service),
             None => !calls.operations.is_empty(),
         };
-        let absent = if found { Vec::new() } else { nothing(state, window, service, &calls).await };
+        let wanted = Wanted { service, operation: None, window };
+        let absent = if found { Vec::new() } else { vec![absence::of_spans(state, wanted).await] };
         Ok(Self { calls, question, absent, warnings })
     }
 
@@ -195,38 +189,6 @@ impl Asked {
             seconds,
         }
     }
-}
-
-/// Why nothing was counted.
-async fn nothing(state: &State, window: Window, service: Option<&str>, calls: &Calls) -> Vec<Nothing> {
-    let traces = state.traces.clone();
-    let read = state.reads.run(move || traces.services(Window::ALL)).await;
-    let known = match read {
-        Ok(Ok(known)) => known,
-        Ok(Err(error)) => return vec![Nothing { reason: "source_failed", detail: error.to_string() }],
-        Err(error) => return vec![Nothing { reason: "source_failed", detail: error.to_string() }],
-    };
-    let (reason, detail) = match service {
-        _ if known.is_empty() => {
-            let detail = "no spans are stored; send some to a receiver (OTLP on 4317 and 4318, Zipkin, Jaeger, Elastic APM)";
-            ("no_spans", detail.to_owned())
-        }
-        Some(service) if !known.iter().any(|(name, _)| name == service) => {
-            let some: Vec<&str> = known.iter().take(10).map(|(name, _)| &**name).collect();
-            ("never_seen", format!("no span of service {service:?} is stored; known are {}", some.join(", ")))
-        }
-        Some(service) if !calls.operations.is_empty() => {
-            let detail =
-                format!("service {service:?} has spans, but none that started in the window; others have");
-            ("outside_window", detail)
-        }
-        _ => {
-            let (start, end) = (window.start, window.end);
-            let detail = format!("no span started between {start} and {end}; widen `start` and `end`");
-            ("outside_window", detail)
-        }
-    };
-    vec![Nothing { reason, detail }]
 }
 
 /// Rates, errors and durations of services.

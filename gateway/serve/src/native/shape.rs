@@ -11,13 +11,13 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AbsenceBody {
     /// `spans`, `logs`, `exemplars` or `metrics`.
-    signal: &'static str,
+    pub(super) signal: &'static str,
     /// As in the look-up by trace id: `never_seen`, `sampled_out`, `no_match`, `source_down`, `truncated`, ...
-    reason: &'static str,
+    pub(super) reason: &'static str,
     /// For people: which source, until when.
-    detail: String,
+    pub(super) detail: String,
     /// For people: what to try next.
-    hint: String,
+    pub(super) hint: String,
 }
 
 impl From<&Absence> for AbsenceBody {

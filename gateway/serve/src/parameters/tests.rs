@@ -5,6 +5,9 @@ fn every_spelling_of_one_instant_is_the_same() {
     for text in [
         "1760000000000000000",
         "1760000000",
+        "1760000000000",
+        "1760000000000000",
+        "1760000000000.0",
         "1760000000.000",
         "1.76e9",
         "1.76e18",
@@ -35,5 +38,8 @@ fn durations_are_seconds_or_sums_of_units() {
 #[test]
 fn a_parameter_that_cannot_be_read_says_what_was_expected() {
     let error = Parameters::from([("start", "soon")]).time("start").unwrap_err();
-    assert_eq!(error.to_string(), r#"invalid start "soon": expected nanoseconds, seconds or RFC 3339"#);
+    assert_eq!(
+        error.to_string(),
+        r#"invalid start "soon": expected RFC 3339, or seconds, milliseconds, microseconds or nanoseconds"#
+    );
 }

@@ -1,9 +1,10 @@
-//! Which difference is the consequence of another: where calls fail, those who make them wait, and call again.
+//! Which difference is the consequence of another: where calls fail, those who make them wait, and call again, and what comes after
+//! is left undone.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::answer::{FindingKind, Unit};
-use super::sets::{Candidate, Sets};
+use super::sets::{Candidate, Of, Sets};
 use crate::analysis::digest::{Cell, Digest};
 use crate::analysis::options::{MIN_EFFECT, MIN_TRACES, SIGNIFICANCE};
 use crate::analysis::stats::values;
@@ -29,6 +30,8 @@ impl Sets<'_> {
         if failing.is_empty() {
             return;
         }
+        let most = failing.iter().map(|(_, score)| *score).fold(0.0, f64::max);
+        self.put_behind_failures(found, most * BEHIND);
         let callers = self.callers();
         for (failing, score) in failing {
             let all = 0..self.vocabulary.operations() as u32;
@@ -55,6 +58,55 @@ impl Sets<'_> {
                         one.finding.score = score * BEHIND;
                     }
                 }
+            }
+        }
+    }
+
+    /// Puts calls, attributes and lines behind errors if the traces without any error do not have their difference: an error is
+    /// nearer to the cause than the status that it makes and the calls that no longer follow.
+    fn put_behind_failures(&self, found: &mut [Candidate], score: f64) {
+        let failed = |digest: &Digest| digest.cells.iter().any(|cell| cell.error_origins > 0);
+        let [well_a, well_b] =
+            [self.a, self.b].map(|side| side.iter().filter(|digest| !failed(digest)).collect::<Vec<_>>());
+        for one in found.iter_mut().filter(|one| one.finding.score > score) {
+            if matches!(one.of, Of::Measure) {
+                // Counted by status, requests tell again which of them failed.
+                if (one.finding.kind, one.finding.unit) == (FindingKind::Metric, Unit::Share) {
+                    one.finding.score = score;
+                }
+                continue;
+            }
+            let share = |digests: &[&Digest]| {
+                let (mut all, mut with) = (0_usize, 0_usize);
+                for (of_it, has) in digests.iter().map(|digest| self.has(digest, one.of)) {
+                    all += usize::from(of_it);
+                    with += usize::from(of_it && has);
+                }
+                (all, with as f64 / all.max(1) as f64)
+            };
+            let ((all_a, a), (all_b, b)) = (share(&well_a), share(&well_b));
+            // Where hardly any trace is without, nothing speaks for another cause.
+            let left = all_a.min(all_b) >= MIN_TRACES;
+            let rest = if left { (a - b).abs() } else { 0.0 };
+            if rest < one.tested.effect.abs() * OF_FAILURES {
+                one.finding.score = score;
+            }
+        }
+    }
+
+    /// Whether a trace has that of which a difference is told, and whether it holds there.
+    fn has(&self, digest: &Digest, of: Of) -> (bool, bool) {
+        match of {
+            Of::Measure => (false, false),
+            Of::Call(caller, callee) => {
+                let of_it = caller.is_none_or(|caller| digest.cell(caller).is_some());
+                (of_it, digest.edges.binary_search(&(caller, callee)).is_ok())
+            }
+            Of::Fact(number) => {
+                let Some(fact) = self.vocabulary.facts().get(number as usize) else { return (false, false) };
+                let operation = fact.operation();
+                let read = !fact.of_lines() || digest.lines_read_of(operation);
+                (read && digest.cell(operation).is_some(), digest.facts.binary_search(&number).is_ok())
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Metrics of the workloads of two sets of traces: series whose values at the times of one set's traces are not those at the times
 //! of the other's.
 //!
-//! Each sample counts once for a side, however many traces ran at its time; a counter counts as its rate. Samples of one series
+//! Each sample counts once for a side, however many traces ran at its time; a counter counts as its rate, and one of several series,
+//! as those of a status each, as the part that each series has of all: how much traffic a side has says nothing. Samples of one series
 //! follow from each other, so that what is told of metrics is less sure than their significance says: they are ranked below
 //! what is told of the traces themselves.
 
@@ -10,32 +11,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use parsers::record::{Labels, Sample, Workload};
-use rustc_hash::FxHashSet;
+use parsers::record::{Labels, Sample};
 use store::read::{Matcher, MetricRead, ReadError, SampleLimits, SampleRead, Window};
 
 use super::answer::{Detail, Finding, FindingKind, Unit};
-use super::sets::Candidate;
+use super::sets::{Candidate, Of};
 use crate::analysis::digest::Digest;
 use crate::analysis::options::{MIN_TRACES, SIGNIFICANCE};
 use crate::analysis::stats::{Tested, values};
-use crate::analysis::vocabulary::{AttributeScope, Fact, Operation, Vocabulary};
+use crate::analysis::vocabulary::{Operation, Vocabulary};
 use crate::{LabelMapping, WorkloadField};
 
-/// Traces of a side at whose times series are looked at.
-const MAX_TRACES: usize = 1_000;
-/// Workloads of a side.
-const MAX_WORKLOADS: usize = 64;
 /// Names of metrics that are looked at.
 const MAX_NAMES: usize = 100;
 /// Series of one name, and samples of them.
 const LIMITS: SampleLimits = SampleLimits { series: 200, samples: 200_000 };
-/// Before the first trace: where a rate begins.
-const PAD_BEFORE: u64 = 120_000_000_000;
-/// After the last trace: the next scrape.
-const PAD_AFTER: u64 = 60_000_000_000;
-/// A sample tells of a trace up to so far from it: two scrapes at the usual interval.
-const NEAR: u64 = 60_000_000_000;
 /// Points of a series that another server is asked for.
 const POINTS: u64 = 500;
 /// Shortest step of those: the usual interval of scrapes.
@@ -54,6 +44,10 @@ const OF_OTHERS: f64 = 0.5;
 /// ...which is looked at for so many of them.
 const MAX_PODS: usize = 50;
 
+mod taken;
+
+use taken::{Key, Running, Taken, running, taken};
+
 /// Where metrics are read.
 #[derive(Clone)]
 pub enum Metrics {
@@ -70,14 +64,6 @@ struct Observed {
     samples: Vec<Sample>,
 }
 
-/// What the traces of a side ran on.
-struct Running<'a> {
-    workloads: Vec<Workload>,
-    /// Numbers of workloads, by trace.
-    by_trace: Vec<(&'a Digest, Vec<usize>)>,
-    window: Window,
-}
-
 /// Differences of metrics between both sides; and what could not be read.
 pub(crate) fn candidates(
     metrics: &Metrics,
@@ -85,28 +71,27 @@ pub(crate) fn candidates(
     (a, b): (&[Digest], &[Digest]),
     vocabulary: &Vocabulary,
 ) -> (Vec<Candidate>, Option<String>) {
+    let (Some(of_a), Some(of_b)) = (running(a, vocabulary), running(b, vocabulary)) else {
+        return (Vec::new(), None);
+    };
+    let both = [of_a, of_b];
+    let known = taken::places(&both);
     let mut sides = Vec::new();
-    for digests in [a, b] {
-        let Some(running) = running(digests, vocabulary) else { return (Vec::new(), None) };
-        match metrics.observed(&running, mapping) {
-            Ok(observed) => sides.push(taken(&running, &observed, mapping)),
+    for running in &both {
+        match metrics.observed(running, mapping) {
+            Ok(observed) => sides.push(taken(running, &observed, mapping, &known)),
             Err(error) => return (Vec::new(), Some(format!("metrics could not be read: {error}"))),
         }
     }
-    let (Some(of_b), Some(of_a)) = (sides.pop(), sides.pop()) else { return (Vec::new(), None) };
-    let both = of_a.into_iter().filter_map(|(key, a)| of_b.get(&key).map(|b| candidate(&key, &a, b)));
+    let (Some(mut of_b), Some(mut of_a)) = (sides.pop(), sides.pop()) else { return (Vec::new(), None) };
+    of_a.add_missing(&of_b);
+    of_b.add_missing(&of_a);
+    let both = of_a.taken.iter().filter_map(|(key, a)| of_b.taken.get(key).map(|b| candidate(key, a, b)));
     (both.flatten().collect(), None)
 }
 
-/// Values of a metric on one side, and the labels that all its series have.
-struct Taken {
-    values: Vec<f64>,
-    /// Of which pod each of them is: label and value, where the series says so.
-    pods: Vec<Option<(String, String)>>,
-    labels: Labels,
-}
-
-fn candidate((name, service): &(String, String), a: &Taken, b: &Taken) -> Option<Candidate> {
+fn candidate(key: &Key, a: &Taken, b: &Taken) -> Option<Candidate> {
+    let Key { name, service, part } = key;
     if a.values.len() < MIN_TRACES || b.values.len() < MIN_TRACES {
         return None;
     }
@@ -115,27 +100,37 @@ fn candidate((name, service): &(String, String), a: &Taken, b: &Taken) -> Option
     let tested = values(&a.values, &b.values);
     let larger = mean_a.abs().max(mean_b.abs());
     let change = if larger > 0.0 { (mean_a - mean_b).abs() / larger } else { 0.0 };
-    let of = if is_counter(name) { "the rate of " } else { "" };
     let mut labels = a.labels.filtered(|label| a.labels.get(label) == b.labels.get(label));
     let mut place = String::new();
     if let Some((label, pod)) = only_pod(a, b, tested).filter(|(label, _)| labels.get(label).is_none()) {
         place = format!(", in {pod}");
         labels = labels.with(label.as_str(), pod.as_str());
     }
+    let what = match part {
+        Some(part) => {
+            let (of_a, of_b) = (100.0 * mean_a, 100.0 * mean_b);
+            format!("{name}{part} is {of_a:.1} % of {name} of {service} against {of_b:.1} %")
+        }
+        None => {
+            let of = if is_counter(name) { "the rate of " } else { "" };
+            format!("{of}{name} of {service} is {mean_a:.4} against {mean_b:.4}")
+        }
+    };
     Some(Candidate {
         finding: Finding {
             kind: FindingKind::Metric,
-            what: format!("{of}{name} of {service} is {mean_a:.4} against {mean_b:.4}{place}"),
+            what: what + &place,
             operation: Operation { service: service.clone(), operation: String::new() },
             detail: Detail::Metric { name: name.clone(), labels: Arc::new(labels) },
             a: mean_a,
             b: mean_b,
-            unit: Unit::Metric,
+            unit: if part.is_some() { Unit::Share } else { Unit::Metric },
             significance: None,
             score: tested.effect.abs() * (change / FULL_CHANGE).min(1.0) * FACTOR,
             examples: Vec::new(),
         },
         tested,
+        of: Of::Measure,
     })
 }
 
@@ -156,96 +151,6 @@ fn only_pod<'a>(a: &'a Taken, b: &'a Taken, tested: Tested) -> Option<&'a (Strin
     let of = pods.into_iter().take(MAX_PODS).map(|pod| (rest(&pod), pod));
     let (left, pod) = of.min_by(|one, other| one.0.total_cmp(&other.0))?;
     (left < tested.effect.abs() * OF_OTHERS).then_some(pod)
-}
-
-/// Workloads as facts of the traces tell them; `None` without traces.
-fn running<'a>(digests: &'a [Digest], vocabulary: &Vocabulary) -> Option<Running<'a>> {
-    let mut numbers: BTreeMap<Workload, usize> = BTreeMap::new();
-    let mut by_trace = Vec::new();
-    for digest in digests.iter().take(MAX_TRACES) {
-        let mut pods: BTreeSet<(String, Option<String>)> = BTreeSet::new();
-        for cell in &digest.cells {
-            pods.insert((vocabulary.named(cell.operation).service, None));
-        }
-        for fact in digest.facts.iter().filter_map(|fact| vocabulary.facts().get(*fact as usize)) {
-            if let Fact::Attribute { operation, key, value } = fact
-                && vocabulary.key_name(*key) == (AttributeScope::Resource, "k8s.pod.name")
-            {
-                let service = vocabulary.named(*operation).service;
-                pods.remove(&(service.clone(), None));
-                pods.insert((service, Some(vocabulary.text(*value).to_owned())));
-            }
-        }
-        let mut own = Vec::new();
-        for (service, pod) in pods {
-            let workload = Workload { service: Some(service), pod, ..Workload::default() };
-            let next = numbers.len();
-            if numbers.contains_key(&workload) || next < MAX_WORKLOADS {
-                own.push(*numbers.entry(workload).or_insert(next));
-            }
-        }
-        by_trace.push((digest, own));
-    }
-    let first = digests.iter().map(|digest| digest.start).min()?;
-    let last = digests.iter().map(|digest| digest.start).max()?;
-    let mut workloads: Vec<(usize, Workload)> =
-        numbers.into_iter().map(|(workload, number)| (number, workload)).collect();
-    workloads.sort();
-    Some(Running {
-        workloads: workloads.into_iter().map(|(_, workload)| workload).collect(),
-        by_trace,
-        window: Window { start: first.saturating_sub(PAD_BEFORE), end: last.saturating_add(PAD_AFTER) },
-    })
-}
-
-/// Values at the times of the traces, by metric and service.
-fn taken(
-    running: &Running<'_>,
-    observed: &[Observed],
-    mapping: &LabelMapping,
-) -> BTreeMap<(String, String), Taken> {
-    let describe = |workload: &Workload| {
-        let of = |series: &&Observed| mapping.compare(workload, &series.labels).identifies;
-        let series = observed.iter().enumerate().filter(|(_, series)| of(series)).map(|(at, _)| at);
-        series.collect::<Vec<usize>>()
-    };
-    let series: Vec<Vec<usize>> = running.workloads.iter().map(describe).collect();
-    let mut seen: FxHashSet<(usize, usize)> = FxHashSet::default();
-    let mut taken: BTreeMap<(String, String), Taken> = BTreeMap::new();
-    for (digest, workloads) in &running.by_trace {
-        for number in workloads {
-            let service = running.workloads.get(*number).and_then(|workload| workload.service.clone());
-            for at in series.get(*number).into_iter().flatten() {
-                let Some(series) = observed.get(*at) else { continue };
-                let Some((place, sample)) = nearest(&series.samples, digest.start) else { continue };
-                if !seen.insert((*at, place)) {
-                    continue;
-                }
-                let key = (series.name.clone(), service.clone().unwrap_or_default());
-                let own = taken.entry(key).or_insert_with(|| Taken {
-                    values: Vec::new(),
-                    pods: Vec::new(),
-                    labels: series.labels.filtered(|label| label != "__name__"),
-                });
-                own.values.push(sample.value);
-                let named = |label: &String| Some((label.clone(), series.labels.get(label)?.to_owned()));
-                own.pods.push(mapping.names(WorkloadField::Pod).iter().find_map(named));
-                if own.labels.iter().any(|(label, value)| series.labels.get(label) != Some(value)) {
-                    let common = |label: &str| own.labels.get(label) == series.labels.get(label);
-                    own.labels = own.labels.filtered(common);
-                }
-            }
-        }
-    }
-    taken
-}
-
-fn nearest(samples: &[Sample], time: u64) -> Option<(usize, Sample)> {
-    let after = samples.partition_point(|sample| sample.time < time);
-    let near = [after.checked_sub(1), Some(after)].into_iter().flatten();
-    let near = near.filter_map(|at| samples.get(at).map(|sample| (at, *sample)));
-    let found = near.min_by_key(|(_, sample)| sample.time.abs_diff(time))?;
-    (found.1.time.abs_diff(time) <= NEAR).then_some(found)
 }
 
 fn is_counter(name: &str) -> bool {

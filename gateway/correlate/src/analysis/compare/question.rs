@@ -3,6 +3,7 @@
 use parsers::record::TraceId;
 use query::QueryError;
 use query::traceql::{self, Query};
+use rustc_hash::FxHashSet;
 use store::read::Window;
 
 use super::answer::{Comparison, Side, Significance};
@@ -20,6 +21,8 @@ use crate::analysis::stats::values;
 use crate::analysis::variance::example;
 use crate::analysis::vocabulary::Vocabulary;
 
+/// What the second side is called where it is not named.
+const OTHERS: &str = "all other traces";
 /// Pairs of spans that are told of two traces.
 const MAX_PAIRS: usize = 2_000;
 /// Traces named of each side.
@@ -39,7 +42,16 @@ impl Selection {
     pub fn read(text: &str) -> Result<Self, QueryError> {
         match TraceId::from_spelling(text.trim().as_bytes()) {
             Ok(id) => Ok(Self::Trace(id)),
-            Err(_) => Ok(Self::Query(traceql::parse(text)?)),
+            Err(_) => {
+                let query = traceql::parse(text)?;
+                if query.metrics.is_some() {
+                    return Err(QueryError::Invalid(
+                        "a selection of traces was expected, and this counts them: leave out what follows the spans, as `| rate()`"
+                            .to_owned(),
+                    ));
+                }
+                Ok(Self::Query(query))
+            }
         }
     }
 }
@@ -51,8 +63,8 @@ pub struct CompareQuestion {
     pub a: (String, Selection),
     /// In which spans of the first start.
     pub a_window: Window,
-    /// The second.
-    pub b: (String, Selection),
+    /// The second; without it, all other traces of its window.
+    pub b: Option<(String, Selection)>,
     /// In which spans of the second start.
     pub b_window: Window,
     /// Findings that are listed.
@@ -62,9 +74,12 @@ pub struct CompareQuestion {
 impl Analyst {
     /// Compares two traces or two sets.
     pub fn compare(&self, asked: &CompareQuestion) -> Result<Comparison, QueryError> {
-        match (&asked.a.1, &asked.b.1) {
-            (Selection::Trace(a), Selection::Trace(b)) => self.pair(asked, *a, *b),
-            (Selection::Query(a), Selection::Query(b)) => self.queries(asked, a, b),
+        let all = traceql::parse("{ }")?;
+        let others = (OTHERS.to_owned(), Selection::Query(all));
+        let (text, b) = asked.b.as_ref().unwrap_or(&others);
+        match (&asked.a.1, b) {
+            (Selection::Trace(a), Selection::Trace(b)) => self.pair(asked, *a, (*b, text)),
+            (Selection::Query(a), Selection::Query(b)) => self.queries(asked, a, (b, text)),
             _ => Err(QueryError::Invalid(
                 "a trace is compared with a trace, and a query with a query: to see what is unusual about one trace, \
                  compare { trace:id = \"...\" } of a few like it"
@@ -73,7 +88,12 @@ impl Analyst {
         }
     }
 
-    fn pair(&self, asked: &CompareQuestion, a: TraceId, b: TraceId) -> Result<Comparison, QueryError> {
+    fn pair(
+        &self,
+        asked: &CompareQuestion,
+        a: TraceId,
+        (b, text): (TraceId, &String),
+    ) -> Result<Comparison, QueryError> {
         let read = |id| {
             let records = self.traces.trace(id, self.options.span_limit)?;
             let mut warnings = Vec::new();
@@ -103,7 +123,7 @@ impl Analyst {
             }
         };
         let (mut spans, mut findings) = pair::compare(&first, &second);
-        let missing: Vec<String> = [(&first, &asked.a.0), (&second, &asked.b.0)]
+        let missing: Vec<String> = [(&first, &asked.a.0), (&second, text)]
             .into_iter()
             .filter(|(whole, _)| whole.nodes.is_empty())
             .map(|(_, text)| format!("no span of {text} is stored"))
@@ -125,7 +145,7 @@ impl Analyst {
         findings.truncate(asked.limit);
         Ok(Comparison {
             a: side(&first, &asked.a.0, asked.a_window),
-            b: side(&second, &asked.b.0, asked.b_window),
+            b: side(&second, text, asked.b_window),
             overall: None,
             findings,
             tested,
@@ -136,7 +156,12 @@ impl Analyst {
         })
     }
 
-    fn queries(&self, asked: &CompareQuestion, a: &Query, b: &Query) -> Result<Comparison, QueryError> {
+    fn queries(
+        &self,
+        asked: &CompareQuestion,
+        a: &Query,
+        (b, text): (&Query, &String),
+    ) -> Result<Comparison, QueryError> {
         let mut vocabulary = Vocabulary::default();
         let mut read = |query: &Query, window: Window| {
             let wanted = Wanted {
@@ -151,6 +176,7 @@ impl Analyst {
             collect(&*self.traces, &wanted, &mut vocabulary)
         };
         let (mut first, mut second) = (read(a, asked.a_window)?, read(b, asked.b_window)?);
+        let shared = keep_apart(&mut first, &mut second);
         let mut given = traceql::attributes(a)?;
         given.extend(traceql::attributes(b)?);
         let mut lines = self.lines(2);
@@ -166,7 +192,8 @@ impl Analyst {
         };
         let mut comparison = compared(&sets, self.metrics(), asked.limit);
         comparison.a = side(&first, &asked.a.0, asked.a_window);
-        comparison.b = side(&second, &asked.b.0, asked.b_window);
+        comparison.b = side(&second, text, asked.b_window);
+        comparison.warnings.extend(shared.filter(|_| asked.b.is_some()));
         for (name, sample) in [("a", &first), ("b", &second)] {
             comparison.warnings.extend(sample.warnings.iter().map(|warning| format!("{name}: {warning}")));
         }
@@ -186,6 +213,24 @@ impl Analyst {
         let chosen: Vec<usize> = (0..digests.len()).take(self.options.log_trace_limit / 2).collect();
         lines.add(digests, &chosen, vocabulary)
     }
+}
+
+/// Takes the traces that are on both sides out of the larger one: `{ status = error }` against `{ }` is errors against others. Two
+/// sides of the same traces stay as they are. Says what was done.
+fn keep_apart(a: &mut Sample, b: &mut Sample) -> Option<String> {
+    let of = |sample: &Sample| -> FxHashSet<u128> {
+        sample.digests.iter().map(|digest| digest.trace.bits()).collect()
+    };
+    let (ids_a, ids_b) = (of(a), of(b));
+    let shared = ids_a.intersection(&ids_b).count();
+    if shared == 0 || shared == ids_a.len().max(ids_b.len()) {
+        return None;
+    }
+    let (larger, smaller, name) =
+        if ids_b.len() >= ids_a.len() { (b, &ids_a, "a") } else { (a, &ids_b, "b") };
+    larger.digests.retain(|digest| !smaller.contains(&digest.trace.bits()));
+    larger.matched = larger.matched.saturating_sub(shared as u64);
+    Some(format!("{shared} traces meet both queries: they count for {name} alone"))
 }
 
 /// One side of the answer.
@@ -216,6 +261,7 @@ pub(super) fn compared(
         candidates.extend(more);
         warnings.extend(failed);
     }
+    sets.put_behind_their_causes(&mut candidates);
     let tested = candidates.len();
     let mut findings = ranked(candidates);
     let reason = if count_a < MIN_TRACES || count_b < MIN_TRACES {
@@ -228,7 +274,7 @@ pub(super) fn compared(
     } else {
         None
     };
-    let ids: rustc_hash::FxHashSet<TraceId> = sets.a.iter().map(|digest| digest.trace).collect();
+    let ids: FxHashSet<TraceId> = sets.a.iter().map(|digest| digest.trace).collect();
     let both = sets.b.iter().filter(|digest| ids.contains(&digest.trace)).count();
     if both > 0 {
         warnings.push(format!("{both} traces are on both sides"));

@@ -68,6 +68,18 @@ pub(crate) struct Sets<'a> {
 pub(crate) struct Candidate {
     pub(crate) finding: Finding,
     pub(crate) tested: Tested,
+    pub(crate) of: Of,
+}
+
+/// What a difference is of, by its number.
+#[derive(Clone, Copy)]
+pub(crate) enum Of {
+    /// A measure of an operation, or of anything but the traces.
+    Measure,
+    /// A call.
+    Call(Option<u32>, u32),
+    /// A fact.
+    Fact(u32),
 }
 
 /// An operation on one side.
@@ -99,7 +111,6 @@ impl Sets<'_> {
         }
         self.edges(&doing_a, &doing_b, &counts, &mut found);
         self.facts(&doing_a, &doing_b, &counts, &mut found);
-        self.put_behind_their_causes(&mut found);
         found
     }
 
@@ -170,6 +181,7 @@ impl Sets<'_> {
                 operation: operation.clone(),
             },
             tested,
+            of: Of::Measure,
         });
         if a.spans.iter().chain(&b.spans).any(|spans| *spans > 1.0) {
             let tested = values(&a.spans, &b.spans);
@@ -188,6 +200,7 @@ impl Sets<'_> {
                     operation: operation.clone(),
                 },
                 tested,
+                of: Of::Measure,
             });
         }
         if a.failing.len() + b.failing.len() > 0 {
@@ -213,6 +226,7 @@ impl Sets<'_> {
                     operation,
                 },
                 tested,
+                of: Of::Measure,
             });
         }
     }
@@ -270,6 +284,7 @@ impl Sets<'_> {
                     operation,
                 },
                 tested,
+                of: Of::Call(edge.0, edge.1),
             });
         }
     }
@@ -327,6 +342,7 @@ impl Sets<'_> {
                     examples: examples.into_iter().flatten().collect(),
                 },
                 tested,
+                of: Of::Fact(number),
             });
         }
     }
@@ -379,7 +395,7 @@ pub(crate) fn ranked(candidates: Vec<Candidate>) -> Vec<Finding> {
         .into_iter()
         .zip(worth)
         .filter(|(candidate, p)| *p <= SIGNIFICANCE && candidate.tested.effect.abs() >= MIN_EFFECT)
-        .map(|(Candidate { finding, tested }, p)| {
+        .map(|(Candidate { finding, tested, .. }, p)| {
             let significance = Some(Significance { p, effect: tested.effect, test: tested.test });
             Finding { significance, ..finding }
         })

@@ -16,9 +16,13 @@ fn compare(memory: &Memory, a: &str, b: &str) -> Comparison {
 }
 
 pub(super) fn compare_with(memory: &Memory, a: &str, b: &str, metrics: Option<Metrics>) -> Comparison {
+    compare_some(memory, a, Some(b), metrics)
+}
+
+fn compare_some(memory: &Memory, a: &str, b: Option<&str>, metrics: Option<Metrics>) -> Comparison {
     let read = |text: &str| (text.to_owned(), Selection::read(text).unwrap());
     let (a_window, b_window) = (Window::ALL, Window::ALL);
-    let asked = CompareQuestion { a: read(a), a_window, b: read(b), b_window, limit: 100 };
+    let asked = CompareQuestion { a: read(a), a_window, b: b.map(read), b_window, limit: 100 };
     let analyst = match metrics {
         Some(metrics) => analyst(memory.clone()).with_metrics(metrics, crate::LabelMapping::default()),
         None => analyst(memory.clone()),
@@ -105,6 +109,27 @@ fn a_call_that_one_side_does_not_make_is_structure() {
     // By what they were chosen they differ, of course.
     assert!(!all.iter().any(|(.., more)| more.starts_with("customer=")), "{all:?}");
     assert!(found.warnings.iter().any(|warning| warning.contains("customer")), "{:?}", found.warnings);
+}
+
+#[test]
+fn errors_against_others_are_asked_for_with_nothing_or_anything_as_the_other_side() {
+    let memory = shop(2, 200, |request, dice| request.statement_fails = dice.below(4) == 0);
+    let failing = compare(&memory, "{ status = error }", "{ .customer != nil && status != error }");
+    let told_of = |found: &Comparison| found.findings.iter().map(told).collect::<Vec<_>>();
+    let first = ("errors", "SELECT products".to_owned(), String::new());
+    assert_eq!(told_of(&failing)[0], first);
+    let alone = compare_some(&memory, "{ status = error }", None, None);
+    assert_eq!(told_of(&alone), told_of(&failing));
+    assert_eq!((alone.b.selection.as_str(), alone.a.matched + alone.b.matched), ("all other traces", 200));
+    for others in ["{ }", "{ status != error }"] {
+        let found = compare(&memory, "{ status = error }", others);
+        assert_eq!(told_of(&found), told_of(&failing), "{others}");
+        assert_eq!((found.a.times, found.b.times), (alone.a.times, alone.b.times));
+        assert!(found.warnings.iter().any(|w| w.contains("count for a alone")), "{:?}", found.warnings);
+        let turned = compare(&memory, others, "{ status = error }");
+        assert!(turned.warnings.iter().any(|w| w.contains("count for b alone")), "{:?}", turned.warnings);
+    }
+    assert!(Selection::read("{ } | rate()").unwrap_err().to_string().contains("a selection of traces"));
 }
 
 #[test]

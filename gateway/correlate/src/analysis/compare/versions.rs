@@ -43,6 +43,8 @@ pub struct Versions {
     pub by: String,
     /// In which spans of the service start.
     pub window: Window,
+    /// Traces of the service in the window that were looked at.
+    pub looked_at: usize,
     /// All of them, newest first.
     pub versions: Vec<VersionShare>,
     /// The one with the most traffic, with which others are compared.
@@ -127,6 +129,7 @@ impl Analyst {
             service: asked.service.clone(),
             by: by.clone(),
             window: asked.window,
+            looked_at: all,
             versions,
             baseline: None,
             compared: Vec::new(),

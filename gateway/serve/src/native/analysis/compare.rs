@@ -5,13 +5,17 @@ use correlate::analysis::Times;
 use correlate::analysis::compare::{self as core, Comparison, Detail, Versions};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use store::read::Window;
 use utoipa::ToSchema;
 
 use super::variance::{AnalysisExample, AnalysisWindow, nano};
+use crate::native::shape::AbsenceBody;
 
 /// What is different. All keys are always there.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::native) struct CompareBody {
+    /// From the start of the earlier side to the end of the later one.
+    window: AnalysisWindow,
     a: Side,
     b: Side,
     /// Whether the times of the traces differ as a whole; null of two single traces.
@@ -26,6 +30,8 @@ pub(in crate::native) struct CompareBody {
     spans: Vec<SpanPair>,
     /// What a reader should know before trusting the rest.
     warnings: Vec<String>,
+    /// What is not there, why, and what to try next.
+    pub(super) absent: Vec<AbsenceBody>,
     /// Why there are no findings; null where there are.
     reason: Option<String>,
 }
@@ -87,7 +93,8 @@ struct Finding {
     a: f64,
     /// The value on this side, in `unit`.
     b: f64,
-    /// `ns`: self time of a span; `share`: of the traces that have the operation (or its caller); `spans`, `lines`: in a trace;
+    /// `ns`: self time of a span; `share`: of the traces that have the operation (or its caller), of a `metric` the part that the
+    /// series has of its counter; `spans`, `lines`: in a trace;
     /// `metric`: the metric's own.
     unit: &'static str,
     /// Probability that chance does as much, corrected for how much was tested; null of two single traces.
@@ -185,6 +192,8 @@ pub(in crate::native) struct VersionsBody {
     compared: Vec<VersionCompared>,
     /// What a reader should know before trusting the rest.
     warnings: Vec<String>,
+    /// What is not there, why, and what to try next.
+    pub(super) absent: Vec<AbsenceBody>,
     /// Why nothing is compared; null where something is.
     reason: Option<String>,
 }
@@ -314,7 +323,9 @@ fn pair(pair: &core::SpanPair) -> SpanPair {
 
 impl From<&Comparison> for CompareBody {
     fn from(comparison: &Comparison) -> Self {
+        let (a, b) = (comparison.a.window, comparison.b.window);
         Self {
+            window: Window { start: a.start.min(b.start), end: a.end.max(b.end) }.into(),
             a: Side::from(&comparison.a),
             b: Side::from(&comparison.b),
             overall: comparison.overall.map(|overall| Significance {
@@ -327,6 +338,7 @@ impl From<&Comparison> for CompareBody {
             omitted: comparison.omitted,
             spans: comparison.spans.iter().map(pair).collect(),
             warnings: comparison.warnings.clone(),
+            absent: Vec::new(),
             reason: comparison.reason.clone(),
         }
     }
@@ -355,6 +367,7 @@ impl From<&Versions> for VersionsBody {
             baseline: answer.baseline.clone(),
             compared: answer.compared.iter().map(compared).collect(),
             warnings: answer.warnings.clone(),
+            absent: Vec::new(),
             reason: answer.reason.clone(),
         }
     }

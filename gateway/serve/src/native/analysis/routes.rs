@@ -4,15 +4,18 @@
 use crate::tenant::Extract;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use correlate::analysis::compare::{CompareQuestion, Metrics, Selection, VersionsQuestion};
+use correlate::analysis::compare::{CompareQuestion, Metrics, Selection, Side, VersionsQuestion};
 use correlate::analysis::{AnalysisOptions, Analyst, VarianceQuestion};
+use parsers::record::format_rfc3339;
 use query::QueryError;
 use tokio::runtime::Handle;
 
 use super::compare::{CompareBody, VersionsBody};
 use super::variance::VarianceBody;
 use crate::State;
+use crate::native::absence::{self, Wanted};
 use crate::native::request::{self, Refusal};
+use crate::native::shape::AbsenceBody;
 use crate::parameters::{Parameters, now};
 
 /// Contributors of a variance: more have no share that is worth reading.
@@ -23,6 +26,10 @@ const DEFAULT_FINDINGS: usize = 50;
 const MOST: usize = 1_000;
 /// The attribute that tells versions apart.
 const VERSION: &str = "service.version";
+
+/// What to try where spans have no version.
+const NO_VERSION: &str = "name another attribute in `by`, of the resource or the span: `GET /tempo/api/v2/search/tags` lists what \
+                          there is";
 
 /// A question, or why it is none.
 type Asked<T> = Result<T, Refusal>;
@@ -59,6 +66,15 @@ fn status(error: &QueryError) -> StatusCode {
         | QueryError::Invalid(_)
         | QueryError::TraceQl(_) => StatusCode::BAD_REQUEST,
     }
+}
+
+/// Why a side of a comparison is empty.
+fn no_trace(name: &str, side: &Side) -> AbsenceBody {
+    let (start, end) = (format_rfc3339(side.window.start), format_rfc3339(side.window.end));
+    let detail = format!("no stored trace between {start} and {end} is {name}: {}", side.selection);
+    let hint = "widen `start` and `end`, or ask `GET /tempo/api/search?q=` with the query to see what it finds; \
+                `GET /api/v1/services` and `/api/v1/operations` list the names that there are";
+    absence::spans("no_match", detail, hint.to_owned())
 }
 
 fn needed(parameters: &Parameters, name: &str, what: &str) -> Asked<String> {
@@ -99,23 +115,32 @@ pub(in crate::native) async fn variance(Extract(state): Extract<State>, paramete
         Ok(asked) => asked,
         Err(refusal) => return refusal.into_response(),
     };
-    match answer(&state, move |analyst| analyst.variance(&asked)).await {
-        Ok(found) => request::answer(&parameters, &VarianceBody::from(&found)),
-        Err(response) => response,
+    let found = match answer(&state, move |analyst| analyst.variance(&asked)).await {
+        Ok(found) => found,
+        Err(response) => return response,
+    };
+    let mut body = VarianceBody::from(&found);
+    if found.times.traces == 0 {
+        let (service, operation) = (Some(found.service.as_str()), found.operation.as_deref());
+        let wanted = Wanted { service, operation, window: found.window };
+        body.absent.push(absence::of_spans(&state, wanted).await);
     }
+    request::answer(&parameters, &body)
 }
 
 /// What is different between two traces or two sets of traces.
 ///
 /// Two ids compare two traces: spans are matched by service, name, place in the tree and order among their like. Two TraceQL queries
 /// compare the traces that meet them: what fails by itself, what takes time by itself, who calls whom, which attribute values and
-/// patterns of lines occur more, ranked in one list. Only what is surer than 0.01 after correction for how much was tested is listed.
+/// patterns of lines occur more, and which metrics of theirs differ, ranked in one list. Traces that meet both queries count for the
+/// smaller side alone, so that `a={status=error}` without `b` is errors against all others. Only what is surer than 0.01 after correction for how much was tested is listed.
 #[utoipa::path(
     get,
     path = "/api/v1/analysis/compare",
     params(
         ("a" = String, Query, description = "TraceQL, or the id of a trace in any spelling"),
-        ("b" = String, Query, description = "TraceQL if `a` is, an id if `a` is"),
+        ("b" = Option<String>, Query, description = "TraceQL if `a` is, an id if `a` is. Without it all other traces of the window; \
+            with a window for one side alone, `a` again"),
         ("a_start" = Option<String>, Query, description = "The window of `a` alone, with `a_end`"),
         ("a_end" = Option<String>, Query, description = "As `a_start`"),
         ("b_start" = Option<String>, Query, description = "The window of `b` alone, with `b_end`"),
@@ -130,23 +155,29 @@ pub(in crate::native) async fn variance(Extract(state): Extract<State>, paramete
 )]
 pub(in crate::native) async fn compare(Extract(state): Extract<State>, parameters: Parameters) -> Response {
     let question = |parameters: &Parameters| -> Asked<CompareQuestion> {
-        let expected = "TraceQL or the id of a trace";
-        let (a, b) = (needed(parameters, "a", expected)?, needed(parameters, "b", expected)?);
+        let a = needed(parameters, "a", "TraceQL or the id of a trace")?;
         let read = |name: &str, text: String| match Selection::read(&text) {
             Ok(selection) => Ok((text, selection)),
             Err(error) => {
                 Err(Refusal::new(format!("{name} is neither the id of a trace nor a query: {error}")))
             }
         };
+        let own = |start: &str, end: &str| parameters.get(start).or(parameters.get(end)).is_some();
         let of = |start: &'static str, end: &'static str| {
-            let own = parameters.get(start).is_some() || parameters.get(end).is_some();
-            let (start, end) = if own { (start, end) } else { ("start", "end") };
+            let (start, end) = if own(start, end) { (start, end) } else { ("start", "end") };
             request::named_window(parameters, start, end, now())
         };
+        let a = read("a", a)?;
+        let b = match parameters.get("b") {
+            Some(b) => Some(read("b", b.to_owned())?),
+            // The same at two times.
+            None if own("a_start", "a_end") || own("b_start", "b_end") => Some(a.clone()),
+            None => None,
+        };
         Ok(CompareQuestion {
-            a: read("a", a)?,
+            a,
             a_window: of("a_start", "a_end")?,
-            b: read("b", b)?,
+            b,
             b_window: of("b_start", "b_end")?,
             limit: request::limit(parameters, DEFAULT_FINDINGS, MOST)?,
         })
@@ -155,10 +186,17 @@ pub(in crate::native) async fn compare(Extract(state): Extract<State>, parameter
         Ok(asked) => asked,
         Err(refusal) => return refusal.into_response(),
     };
-    match answer(&state, move |analyst| analyst.compare(&asked)).await {
-        Ok(found) => request::answer(&parameters, &CompareBody::from(&found)),
-        Err(response) => response,
+    let found = match answer(&state, move |analyst| analyst.compare(&asked)).await {
+        Ok(found) => found,
+        Err(response) => return response,
+    };
+    let mut body = CompareBody::from(&found);
+    for (name, side) in [("a", &found.a), ("b", &found.b)] {
+        if side.times.traces == 0 {
+            body.absent.push(no_trace(name, side));
+        }
     }
+    request::answer(&parameters, &body)
 }
 
 /// What versions of a service do otherwise.
@@ -193,8 +231,18 @@ pub(in crate::native) async fn versions(Extract(state): Extract<State>, paramete
         Ok(asked) => asked,
         Err(refusal) => return refusal.into_response(),
     };
-    match answer(&state, move |analyst| analyst.versions(&asked)).await {
-        Ok(found) => request::answer(&parameters, &VersionsBody::from(&found)),
-        Err(response) => response,
+    let found = match answer(&state, move |analyst| analyst.versions(&asked)).await {
+        Ok(found) => found,
+        Err(response) => return response,
+    };
+    let mut body = VersionsBody::from(&found);
+    if found.versions.is_empty() {
+        let wanted = Wanted { service: Some(&found.service), operation: None, window: found.window };
+        let detail = found.reason.clone().unwrap_or_default();
+        body.absent.push(match found.looked_at {
+            0 => absence::of_spans(&state, wanted).await,
+            _ => absence::spans("no_match", detail, NO_VERSION.to_owned()),
+        });
     }
+    request::answer(&parameters, &body)
 }

@@ -7,6 +7,8 @@ use serde::Serialize;
 use store::read;
 use utoipa::ToSchema;
 
+use crate::native::shape::AbsenceBody;
+
 /// Why the time of an operation varies. All keys are always there.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::native) struct VarianceBody {
@@ -34,6 +36,8 @@ pub(in crate::native) struct VarianceBody {
     line_traces: usize,
     /// What a reader should know before trusting the rest.
     warnings: Vec<String>,
+    /// What is not there, why, and what to try next.
+    pub(super) absent: Vec<AbsenceBody>,
     /// Why there are no contributors; null where there are.
     reason: Option<String>,
 }
@@ -172,7 +176,8 @@ struct Code {
 }
 
 pub(super) fn nano(time: f64) -> String {
-    format!("{:.0}", time.max(0.0))
+    // Zero has no sign here.
+    format!("{:.0}", time.max(0.0) + 0.0)
 }
 
 fn ids(list: &[TraceId]) -> Vec<String> {
@@ -268,12 +273,13 @@ impl From<&Variance> for VarianceBody {
             p95_nano: times.p95.to_string(),
             p99_nano: times.p99.to_string(),
             max_nano: times.max.to_string(),
-            variance: times.variance,
+            variance: times.variance + 0.0,
             contributors: answer.contributors.iter().map(Contributor::from).collect(),
-            others: Others { operations: answer.others.operations, share: answer.others.share },
+            others: Others { operations: answer.others.operations, share: answer.others.share + 0.0 },
             slowest: answer.slowest.iter().map(AnalysisExample::from).collect(),
             line_traces: answer.line_traces,
             warnings: answer.warnings.clone(),
+            absent: Vec::new(),
             reason: answer.reason.clone(),
         }
     }

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use correlate::Pivot;
 
+use super::absence;
 use super::request::{Failure, Refusal, Shared, answer};
 use crate::State;
 use crate::parameters::{Parameters, now};
@@ -27,7 +28,7 @@ pub(super) use response::CorrelateBody;
         ("metric" = Option<String>, Query, description = "A PromQL selector, with `time`: its exemplars, else the spans behind it"),
         ("workload" = Option<String>, Query, description = "A Kubernetes workload as `namespace/pod` or `namespace/deployment`, with \
             `start` and `end`"),
-        ("time" = Option<String>, Query, description = "RFC 3339, seconds or nanoseconds; of `labels` needed, of `metric` now if not given"),
+        ("time" = Option<String>, Query, description = "As `start`; of `labels` needed, of `metric` now if not given"),
         ("tenant" = Option<String>, Query, description = "Only records of this tenant; else those of the tenant of what is asked about"),
         ("limit" = Option<usize>, Query, description = "Entries of each list at most; 20"),
         Shared,
@@ -61,5 +62,9 @@ pub(crate) async fn find(state: &State, parameters: &Parameters) -> Result<Corre
     );
     let related = pivot.related(question.start, question.tenant, question.limit).await?;
     let traces = state.traces.clone();
-    Ok(state.reads.run(move || CorrelateBody::new(question.from, related, &*traces)).await?)
+    let mut body = state.reads.run(move || CorrelateBody::new(question.from, related, &*traces)).await?;
+    if let (Some(wanted), false) = (parameters.get("service"), body.found) {
+        body.say_what_is_near(wanted, absence::names(state).await);
+    }
+    Ok(body)
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use store::read::{TraceRead, Window};
 use utoipa::ToSchema;
 
+use super::super::absence::next;
 use super::super::exemplars::{ExemplarBody, body as exemplar_body};
 use super::super::shape::{AbsenceBody, WindowBody, encoded, labels};
 use super::request::From as Asked;
@@ -36,6 +37,20 @@ pub(in super::super) struct CorrelateBody {
     warnings: Vec<String>,
     #[serde(skip)]
     pub(super) found: bool,
+}
+
+impl CorrelateBody {
+    /// Of a service of which there is nothing: whether its name is one that sends spans, and which names do.
+    pub(super) fn say_what_is_near(&mut self, service: &str, known: Vec<String>) {
+        if known.is_empty() || known.iter().any(|name| name == service) {
+            return;
+        }
+        let hint = next("services", service, known.iter().map(String::as_str));
+        for absent in self.absent.iter_mut().filter(|absent| absent.signal == "spans") {
+            absent.detail = format!("no span of service {service:?} is stored");
+            absent.hint.clone_from(&hint);
+        }
+    }
 }
 
 /// Why a record is here.

@@ -1,9 +1,12 @@
 use parsers::record::MetricMeta;
 use store::read::{SeriesSamples, Window};
 
+use super::taken::nearest;
 use super::*;
+use crate::analysis::compare::VersionsQuestion;
 use crate::analysis::compare::tests::compare_with;
 use crate::analysis::planted::{MS, shop};
+use crate::analysis::{AnalysisOptions, Analyst};
 
 /// A gauge of the catalog that is high in the second half, one that is not, and a counter.
 struct Scraped;
@@ -78,6 +81,80 @@ fn a_metric_that_changed_with_the_traces_is_in_the_same_list() {
     assert!(same.findings.is_empty());
 }
 
+/// Requests by status of two versions, named as exporters do: the pod is the instance.
+struct ByStatus;
+
+impl SampleRead for ByStatus {
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        window: Window,
+        _: SampleLimits,
+    ) -> Result<Vec<SeriesSamples>, ReadError> {
+        let samples = |labels: Arc<Labels>| {
+            let fails = labels.get("status") == Some("500");
+            let each = match (labels.get("version"), fails) {
+                (Some("1.1.0"), _) => 5.0,
+                _ => 40.0,
+            };
+            let from = if fails { 20 } else { 0 };
+            let sample =
+                |at: u64| Sample { time: (1_000_000 + at * 1_000) * MS, value: (at - from) as f64 * each };
+            SeriesSamples { samples: (from..60).map(sample).collect(), labels, histograms: Vec::new() }
+        };
+        Ok(self.label_sets(&[matchers.to_vec()], window)?.into_iter().map(samples).collect())
+    }
+
+    fn label_sets(&self, selectors: &[Vec<Matcher>], _: Window) -> Result<Vec<Arc<Labels>>, ReadError> {
+        let of = |(version, status): (&str, &str)| {
+            let pod = format!("catalog-{version}");
+            Arc::new(Labels::new([
+                ("__name__", "requests_total"),
+                ("job", "catalog"),
+                ("instance", &pod),
+                ("version", version),
+                ("status", status),
+            ]))
+        };
+        let sets = [("1.0.0", "200"), ("1.1.0", "200"), ("1.1.0", "500")].map(of);
+        let meets = |labels: &&Arc<Labels>| selectors.iter().any(|s| s.iter().all(|m| m.matches(labels)));
+        Ok(sets.iter().filter(meets).cloned().collect())
+    }
+
+    fn metadata(&self) -> Result<Vec<MetricMeta>, ReadError> {
+        Ok(Vec::new())
+    }
+}
+
+#[test]
+fn what_part_of_a_counter_a_version_has_is_compared_and_not_how_much_traffic() {
+    let memory = shop(1, 500, |request, dice| {
+        if request.number % 5 == 0 {
+            request.version = "1.1.0";
+            request.statement_fails = dice.below(2) == 0;
+        }
+    });
+    let asked = VersionsQuestion {
+        service: "catalog".to_owned(),
+        by: "service.version".to_owned(),
+        window: Window::ALL,
+        limit: 100,
+    };
+    let analyst = Analyst::new(Arc::new(memory), AnalysisOptions::default());
+    let analyst = analyst.with_metrics(Metrics::Stored(Arc::new(ByStatus)), LabelMapping::default());
+    let found = analyst.versions(&asked).unwrap();
+    let findings = &found.compared[0].comparison.findings;
+    let metrics: Vec<&str> =
+        findings.iter().filter(|f| f.kind == FindingKind::Metric).map(|finding| &*finding.what).collect();
+    assert_eq!(metrics.len(), 2, "{metrics:?}");
+    assert!(metrics.iter().any(|what| what.starts_with("requests_total{status=\"500\"} is ")), "{metrics:?}");
+    assert!(
+        metrics.iter().all(|what| what.contains(" % of requests_total of catalog against ")),
+        "{metrics:?}"
+    );
+    assert_eq!(findings[0].kind, FindingKind::Errors);
+}
+
 #[test]
 fn a_difference_that_is_one_pods_own_names_it() {
     let pod = |name: &str| Some(("pod".to_owned(), name.to_owned()));
@@ -92,7 +169,8 @@ fn a_difference_that_is_one_pods_own_names_it() {
         .collect();
     let b: Vec<(f64, &str)> =
         (0..40).map(|n| (f64::from(n % 3), if n % 2 == 0 { "cart-2" } else { "cart-3" })).collect();
-    let key = ("throttled_seconds_total".to_owned(), "cart".to_owned());
+    let (name, service) = ("throttled_seconds_total".to_owned(), "cart".to_owned());
+    let key = Key { name, service, part: None };
     let found = candidate(&key, &side(&a), &side(&b)).unwrap().finding;
     assert!(found.what.ends_with(", in cart-1"), "{}", found.what);
     let Detail::Metric { labels, .. } = &found.detail else { panic!("{found:?}") };
