@@ -35,19 +35,18 @@ struct Document;
 /// The routes, and what is said of them: as `fields` leaves keys out of an answer, none is always there.
 fn described() -> (Router<State>, utoipa::openapi::OpenApi) {
     let (router, mut document) = listed().split_for_parts();
-    let bodies: Vec<String> = document
-        .paths
-        .paths
-        .values()
-        .filter_map(|item| item.get.as_ref())
-        .filter(|question| question.parameters.iter().flatten().any(|parameter| parameter.name == "fields"))
-        .filter_map(|question| match question.responses.responses.get("200")? {
-            RefOr::T(response) => response.content.get("application/json")?.schema.as_ref(),
-            RefOr::Ref(_) => None,
+    let questions = document.paths.paths.values().filter_map(|item| item.get.as_ref());
+    let bodies: Vec<String> = questions
+        .filter(|question| {
+            let mut parameters = question.parameters.iter().flatten().filter_map(here);
+            parameters.any(|parameter| parameter.name == "fields")
         })
-        .filter_map(|schema| match schema {
-            RefOr::Ref(body) => body.ref_location.rsplit('/').next().map(str::to_owned),
-            RefOr::T(_) => None,
+        .filter_map(|question| {
+            let response = here(question.responses.responses.get("200")?)?;
+            match here(response.content.get("application/json")?)?.schema.as_ref()? {
+                RefOr::Ref(body) => body.ref_location.rsplit('/').next().map(str::to_owned),
+                RefOr::T(_) => None,
+            }
         })
         .collect();
     let schemas = document.components.iter_mut().flat_map(|components| &mut components.schemas);
@@ -57,6 +56,14 @@ fn described() -> (Router<State>, utoipa::openapi::OpenApi) {
         }
     }
     (router, document)
+}
+
+/// What is said in place, and not by reference.
+fn here<T>(said: &RefOr<T>) -> Option<&T> {
+    match said {
+        RefOr::T(said) => Some(said),
+        RefOr::Ref(_) => None,
+    }
 }
 
 fn listed() -> OpenApiRouter<State> {

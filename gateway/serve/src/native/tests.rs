@@ -105,6 +105,28 @@ async fn patterns_and_exemplars_of_nothing_say_why() {
 }
 
 #[tokio::test]
+async fn what_nobody_reads_is_refused_with_what_there_is() {
+    for (path, expected) in [
+        ("services?fields=nosuch", "unknown key in fields \"nosuch\""),
+        ("services?fields=servces", "did you mean `services`?"),
+        ("patterns?serivce=payment", "unknown parameter \"serivce\": did you mean `service`?"),
+        ("traces/4bf92f3577b34da6a3ce929d0e0e4736?fields=spans,log", "did you mean `logs`?"),
+        ("services?limit=0", "from 1 on"),
+        ("services?start=1760000100&end=1760000000", "2025-10-09T08:55:00."),
+        ("analysis/compare?a=%7B%7D&window=1h", "unknown parameter \"window\""),
+    ] {
+        let (status, body) = get(&format!("/api/v1/{path}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path} {body}");
+        assert!(body["error"].as_str().unwrap().contains(expected), "{path}: {body}");
+    }
+    let (_, document) = get("/openapi.json").await;
+    assert!(
+        document["components"]["schemas"]["ServicesBody"]["required"].is_null(),
+        "fields leaves keys out"
+    );
+}
+
+#[tokio::test]
 async fn a_part_that_is_not_ready_says_why() {
     let (status, body) = get("/readyz").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);

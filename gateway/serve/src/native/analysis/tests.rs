@@ -56,9 +56,20 @@ async fn an_empty_answer_has_every_key_and_a_reason() {
     assert_eq!(status, StatusCode::OK);
     assert_eq!(body["contributors"], Value::Array(Vec::new()));
     assert!(body["reason"].as_str().unwrap().contains("no trace"));
+    let absent = &body["absent"][0];
+    assert_eq!((&absent["signal"], &absent["reason"]), (&"spans".into(), &"never_seen".into()));
+    assert!(absent["hint"].as_str().unwrap().contains("frontend"), "{absent}");
+    assert_eq!((&body["max_nano"], &body["mean_nano"]), (&"0".into(), &"0".into()));
+    assert!(!body.to_string().contains("-0"), "{body}");
     let (status, body) = ask(shop(), "/api/v1/analysis/versions?service=db&start=1&end=100").await;
     assert_eq!(status, StatusCode::OK);
     assert!(body["reason"].as_str().unwrap().contains("service.version"), "{body}");
+    assert!(body["absent"][0]["hint"].as_str().unwrap().contains("`by`"), "{body}");
+    let path = "/api/v1/analysis/compare?a=%7Bname%3D%22nosuch%22%7D&start=1&end=100";
+    let (status, body) = ask(shop(), path).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(body["absent"][0]["detail"].as_str().unwrap().contains("nosuch"), "{body}");
+    assert_eq!(body["window"]["start_unix_nano"], "1000000000");
 }
 
 #[tokio::test]

@@ -88,5 +88,6 @@ async fn nothing_comes_with_its_reason() {
         let (status, body) = get(spans, &format!("/api/v1/operations?{query}")).await;
         assert_eq!(status, StatusCode::OK);
         assert_eq!(body["absent"][0]["reason"], reason, "{body}");
+        assert!(!body["absent"][0]["hint"].as_str().unwrap().is_empty(), "{body}");
     }
 }
