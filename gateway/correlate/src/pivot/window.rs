@@ -163,9 +163,10 @@ impl Pivot {
                 let pods = of(WorkloadField::Pod);
                 // The service's own series do not say which of its workloads it was.
                 let exact = subject.service_name().is_some() || !pods.is_empty();
-                let (confidence, why) = match exact {
-                    true => (sure, "of a series of it"),
-                    false => (sure * SERVICE_ALONE, "of a series of its service"),
+                let (confidence, why) = if exact {
+                    (sure, "of a series of it")
+                } else {
+                    (sure * SERVICE_ALONE, "of a series of its service")
                 };
                 let mut agreed = of(WorkloadField::Service);
                 agreed.extend(pods);

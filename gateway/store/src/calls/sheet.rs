@@ -396,9 +396,8 @@ impl Sheet {
         for (address, service) in self.addresses.iter().filter(|(_, service)| services.contains(service)) {
             behind.entry(*address).and_modify(|only| *only = None).or_insert(Some(*service));
         }
-        let service = |peer: Text| match services.contains(&peer) {
-            true => Some(peer),
-            false => behind.get(&peer).copied().flatten(),
+        let service = |peer: Text| {
+            if services.contains(&peer) { Some(peer) } else { behind.get(&peer).copied().flatten() }
         };
         let peers: Vec<EdgeKey> =
             self.edges.keys().filter(|key| key.connection == Connection::External).copied().collect();
@@ -416,15 +415,17 @@ impl Sheet {
         self.pair_up();
         let mut pending = 0;
         for caller in std::mem::take(&mut self.callers).into_values().filter(|caller| !caller.paired) {
-            match caller.is_young(now) {
-                true => pending += u64::from(self.minute(caller.minute()).is_some()),
-                false => self.settle_caller(&caller),
+            if caller.is_young(now) {
+                pending += u64::from(self.minute(caller.minute()).is_some());
+            } else {
+                self.settle_caller(&caller);
             }
         }
         for callee in std::mem::take(&mut self.callees) {
-            match callee.is_young(now) {
-                true => pending += u64::from(self.minute(callee.minute()).is_some()),
-                false => self.settle_callee(&callee, false),
+            if callee.is_young(now) {
+                pending += u64::from(self.minute(callee.minute()).is_some());
+            } else {
+                self.settle_callee(&callee, false);
             }
         }
         self.name_services();

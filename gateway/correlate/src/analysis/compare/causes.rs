@@ -4,7 +4,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::answer::{FindingKind, Unit};
-use super::sets::{Candidate, Of, Sets};
+use super::sets::{Candidate, Sets};
 use crate::analysis::digest::{Cell, Digest};
 use crate::analysis::options::{MIN_EFFECT, MIN_TRACES, SIGNIFICANCE};
 use crate::analysis::stats::values;
@@ -13,6 +13,17 @@ use crate::analysis::stats::values;
 const OF_FAILURES: f64 = 0.5;
 /// A consequence ranks right behind its cause.
 const BEHIND: f64 = 0.99;
+
+/// What a difference is of, by its number.
+#[derive(Clone, Copy)]
+pub(crate) enum Of {
+    /// A measure of an operation, or of anything but the traces.
+    Measure,
+    /// A call.
+    Call(Option<u32>, u32),
+    /// A fact.
+    Fact(u32),
+}
 
 impl Sets<'_> {
     /// Puts what callers do otherwise behind the errors of those whom they call, if the traces without such errors do not have it.
@@ -105,7 +116,8 @@ impl Sets<'_> {
             Of::Fact(number) => {
                 let Some(fact) = self.vocabulary.facts().get(number as usize) else { return (false, false) };
                 let operation = fact.operation();
-                let read = !fact.of_lines() || digest.lines_read_of(operation);
+                let looked = !self.vocabulary.takes_offers(number) || digest.looked_for;
+                let read = !fact.of_lines() || digest.lines_read_of(operation) && looked;
                 (read && digest.cell(operation).is_some(), digest.facts.binary_search(&number).is_ok())
             }
         }

@@ -15,7 +15,8 @@ use parsers::record::{Labels, Sample};
 use store::read::{Matcher, MetricRead, ReadError, SampleLimits, SampleRead, Window};
 
 use super::answer::{Detail, Finding, FindingKind, Unit};
-use super::sets::{Candidate, Of};
+use super::causes::Of;
+use super::sets::Candidate;
 use crate::analysis::digest::Digest;
 use crate::analysis::options::{MIN_TRACES, SIGNIFICANCE};
 use crate::analysis::stats::{Tested, values};
@@ -46,7 +47,7 @@ const MAX_PODS: usize = 50;
 
 mod taken;
 
-use taken::{Key, Running, Taken, running, taken};
+use taken::{Described, Key, Running, Taken, running};
 
 /// Where metrics are read.
 #[derive(Clone)]
@@ -76,13 +77,20 @@ pub(crate) fn candidates(
     };
     let both = [of_a, of_b];
     let known = taken::places(&both);
-    let mut sides = Vec::new();
+    let mut read = Vec::new();
     for running in &both {
         match metrics.observed(running, mapping) {
-            Ok(observed) => sides.push(taken(running, &observed, mapping, &known)),
+            Ok(observed) => read.push(observed),
             Err(error) => return (Vec::new(), Some(format!("metrics could not be read: {error}"))),
         }
     }
+    let described: Vec<Described<'_>> = both
+        .iter()
+        .zip(&read)
+        .map(|(side, observed)| Described::new(side, observed, mapping, &known))
+        .collect();
+    let parted = taken::parted(&described);
+    let mut sides: Vec<taken::Side> = described.iter().map(|side| side.taken(&parted)).collect();
     let (Some(mut of_b), Some(mut of_a)) = (sides.pop(), sides.pop()) else { return (Vec::new(), None) };
     of_a.add_missing(&of_b);
     of_b.add_missing(&of_a);

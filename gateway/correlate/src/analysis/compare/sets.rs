@@ -6,6 +6,7 @@ use parsers::record::TraceId;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::answer::{Detail, Finding, FindingKind, Significance, Unit};
+use super::causes::Of;
 use crate::analysis::answer::Times;
 use crate::analysis::code::CodePlace;
 use crate::analysis::digest::Digest;
@@ -69,17 +70,6 @@ pub(crate) struct Candidate {
     pub(crate) finding: Finding,
     pub(crate) tested: Tested,
     pub(crate) of: Of,
-}
-
-/// What a difference is of, by its number.
-#[derive(Clone, Copy)]
-pub(crate) enum Of {
-    /// A measure of an operation, or of anything but the traces.
-    Measure,
-    /// A call.
-    Call(Option<u32>, u32),
-    /// A fact.
-    Fact(u32),
 }
 
 /// An operation on one side.

@@ -7,7 +7,7 @@ use super::*;
 use crate::fakes::{Memory, Nothing, ask, get as get_nothing, state};
 use crate::parameters::SECOND;
 
-const START: u64 = 1_000 * SECOND;
+const START: u64 = 1_760_000_000 * SECOND;
 
 fn record(seconds: u64, labels: &[(&str, &str)], line: &str) -> LogRecord {
     LogRecord {

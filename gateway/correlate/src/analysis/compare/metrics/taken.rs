@@ -163,76 +163,105 @@ pub(super) fn places<'a>(sides: &'a [Running<'_>]) -> FxHashSet<&'a str> {
     workloads.flat_map(|one| OWN.iter().filter_map(|field| field.of(one))).collect()
 }
 
-/// Values at the times of the traces, by metric and service; `known` are the [`places`] of both sides.
-pub(super) fn taken(
-    running: &Running<'_>,
-    observed: &[Observed],
-    mapping: &LabelMapping,
-    known: &FxHashSet<&str>,
-) -> Side {
-    let describes = |workload: &Workload, series: &Observed| {
-        if !mapping.compare(workload, &series.labels).identifies {
-            return false;
+/// The series of each workload of a side.
+pub(super) struct Described<'a> {
+    running: &'a Running<'a>,
+    observed: &'a [Observed],
+    mapping: &'a LabelMapping,
+    /// What tells each series from others of its metric and workload.
+    parts: Vec<String>,
+    /// Numbers of series by the workload and their name.
+    series: Vec<BTreeMap<&'a str, Vec<usize>>>,
+}
+
+/// Counters of which a workload has several series, as one for each status.
+pub(super) fn parted<'a>(sides: &'a [Described<'a>]) -> FxHashSet<&'a str> {
+    let mut parted = FxHashSet::default();
+    for side in sides {
+        for (name, list) in side.series.iter().flatten().filter(|(name, _)| is_counter(name)) {
+            let parts = list.iter().filter_map(|at| side.parts.get(*at));
+            if parts.collect::<BTreeSet<&String>>().len() > 1 {
+                parted.insert(*name);
+            }
         }
-        let of =
-            |field: &WorkloadField| mapping.names(*field).iter().filter_map(|label| series.labels.get(label));
-        let own: Vec<&str> = OWN.iter().filter_map(|field| field.of(workload)).collect();
-        let other = |value: &str| known.contains(value) && !own.contains(&value);
-        !OWN.iter().any(|field| of(field).any(&other))
-    };
-    let series: Vec<BTreeMap<&str, Vec<usize>>> = running
-        .workloads
-        .iter()
-        .map(|workload| {
+    }
+    parted
+}
+
+impl<'a> Described<'a> {
+    /// `known` are the [`places`] of both sides.
+    pub(super) fn new(
+        running: &'a Running<'a>,
+        observed: &'a [Observed],
+        mapping: &'a LabelMapping,
+        known: &FxHashSet<&str>,
+    ) -> Self {
+        let describes = |workload: &Workload, series: &Observed| {
+            let of = |field: &WorkloadField| {
+                mapping.names(*field).iter().filter_map(|label| series.labels.get(label))
+            };
+            let own: Vec<&str> = OWN.iter().filter_map(|field| field.of(workload)).collect();
+            let other = |value: &str| known.contains(value) && !own.contains(&value);
+            mapping.compare(workload, &series.labels).identifies
+                && !OWN.iter().any(|field| of(field).any(other))
+        };
+        let by_name = |workload: &Workload| {
             let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
             for (at, series) in observed.iter().enumerate().filter(|(_, series)| describes(workload, series))
             {
                 by_name.entry(&series.name).or_default().push(at);
             }
             by_name
-        })
-        .collect();
-    let mut seen: FxHashSet<(usize, usize)> = FxHashSet::default();
-    let mut side = Side::default();
-    for (digest, workloads) in &running.by_trace {
-        for number in workloads {
-            let service = running.workloads.get(*number).and_then(|workload| workload.service.clone());
-            let service = service.unwrap_or_default();
-            for (name, list) in series.get(*number).into_iter().flatten() {
-                let of_name: Vec<(usize, &Observed)> =
-                    list.iter().filter_map(|at| Some((*at, observed.get(*at)?))).collect();
-                if is_counter(name) && of_name.iter().any(|(_, series)| part(series, mapping) != "{}") {
-                    side.parts(&of_name, digest, (name, &service), mapping, &mut seen);
-                    continue;
-                }
-                for (at, series) in of_name {
-                    let Some((place, sample)) = nearest(&series.samples, digest.start) else { continue };
-                    if seen.insert((at, place)) {
-                        let key = Key { name: (*name).to_owned(), service: service.clone(), part: None };
-                        let taken = side.taken.entry(key).or_default();
-                        taken.add(sample.value, &series.labels, mapping);
+        };
+        let parts = observed.iter().map(|series| part(series, mapping)).collect();
+        Self { running, observed, mapping, parts, series: running.workloads.iter().map(by_name).collect() }
+    }
+
+    /// Values at the times of the traces, by metric and service.
+    pub(super) fn taken(&self, parted: &FxHashSet<&str>) -> Side {
+        let mut seen: FxHashSet<(usize, usize)> = FxHashSet::default();
+        let mut side = Side::default();
+        for (digest, workloads) in &self.running.by_trace {
+            for number in workloads {
+                let service = self.running.workloads.get(*number).and_then(|one| one.service.clone());
+                let service = service.unwrap_or_default();
+                for (name, list) in self.series.get(*number).into_iter().flatten() {
+                    let of_name = list.iter().filter_map(|at| Some((*at, self.observed.get(*at)?)));
+                    if parted.contains(name) {
+                        side.parts(self, list, digest, (name, &service), &mut seen);
+                        continue;
+                    }
+                    for (at, series) in of_name {
+                        let Some((place, sample)) = nearest(&series.samples, digest.start) else { continue };
+                        if seen.insert((at, place)) {
+                            let key = Key { name: (*name).to_owned(), service: service.clone(), part: None };
+                            let taken = side.taken.entry(key).or_default();
+                            taken.add(sample.value, &series.labels, self.mapping);
+                        }
                     }
                 }
             }
         }
+        side
     }
-    side
 }
 
 impl Side {
     /// What part each series of a counter has of all that it counted when a trace had ended.
     fn parts(
         &mut self,
-        of_name: &[(usize, &Observed)],
+        described: &Described<'_>,
+        list: &[usize],
         digest: &Digest,
         (name, service): (&str, &str),
-        mapping: &LabelMapping,
         seen: &mut FxHashSet<(usize, usize)>,
     ) {
         let end = digest.start.saturating_add(digest.duration);
-        let at_end: Vec<(usize, usize, Sample)> = of_name
+        let at_end: Vec<(usize, usize, Sample)> = list
             .iter()
-            .filter_map(|(at, series)| following(&series.samples, end).map(|(place, s)| (*at, place, s)))
+            .filter_map(|at| {
+                following(&described.observed.get(*at)?.samples, end).map(|(place, one)| (*at, place, one))
+            })
             .collect();
         let all: f64 = at_end.iter().map(|(.., sample)| sample.value).sum();
         let fresh = at_end.first().is_some_and(|(at, place, _)| seen.insert((*at, *place)));
@@ -243,16 +272,16 @@ impl Side {
         let looked = self.looked.entry(group).or_default();
         let before = *looked;
         *looked += 1;
-        let mut parts: BTreeMap<String, (f64, &Labels)> = BTreeMap::new();
+        let mut parts: BTreeMap<&str, (f64, &Labels)> = BTreeMap::new();
         for (at, _, sample) in &at_end {
-            if let Some((_, series)) = of_name.iter().find(|(own, _)| own == at) {
-                parts.entry(part(series, mapping)).or_insert((0.0, &series.labels)).0 += sample.value;
+            if let (Some(series), Some(part)) = (described.observed.get(*at), described.parts.get(*at)) {
+                parts.entry(part).or_insert((0.0, &series.labels)).0 += sample.value;
             }
         }
         for (part, (value, labels)) in parts {
-            let key = Key { name: name.to_owned(), service: service.to_owned(), part: Some(part) };
+            let key = Key { name: name.to_owned(), service: service.to_owned(), part: Some(part.to_owned()) };
             let taken = self.taken.entry(key).or_default();
-            taken.add(value / all, labels, mapping);
+            taken.add(value / all, labels, described.mapping);
             // None of what was counted before it was there.
             taken.fill(before + 1);
         }
