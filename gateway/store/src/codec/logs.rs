@@ -1,11 +1,9 @@
-//! Log records by column: times as deltas, ids in binary, lines back to back. A batch of the journal is written in little time; a
-//! block of a segment keeps an id that its line spells out once ([`Cut`]), and metadata that several records share once.
+//! Log records by column: times as deltas, ids in binary, lines back to back. Here are batches of the journal, written in little
+//! time, and the blocks of earlier versions; what segments hold now is in `log_parts`.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use parsers::record::{ByteRange, LogBatch, LogRow, Severity, Spelling};
-use rustc_hash::FxHashMap;
 
 use super::cuts::Cut;
 use super::{Damaged, Input, Output, decode_file, encode_file};
@@ -29,54 +27,22 @@ pub fn encode_logs(batch: &LogBatch, out: &mut Output) {
     rows.iter().for_each(|r| out.raw(r.meta.of(&batch.meta)));
 }
 
-/// Writes a block of a segment, which has records, and says where in the output the text of the lines lies.
-pub fn encode_log_block(batch: &LogBatch, out: &mut Output) -> Range<usize> {
-    let rows = &batch.rows;
-    // Blocks of the first version begin with the number of their records, which is not 0.
-    out.varint(0);
-    out.varint(rows.len() as u64);
-    encode_lists(batch, out);
-    let mut metas = Vec::new();
-    let mut numbers = FxHashMap::default();
-    let mut number = |meta: ByteRange| {
-        if meta.is_empty() {
-            return 0;
-        }
-        *numbers.entry((meta.start, meta.end)).or_insert_with(|| {
-            metas.push(meta);
-            metas.len() as u64
-        })
-    };
-    let of_rows: Vec<u64> = rows.iter().map(|r| number(r.meta)).collect();
-    out.varint(metas.len() as u64);
-    metas.iter().for_each(|meta| out.varint(meta.of(&batch.meta).len() as u64));
-    encode_columns(rows, out);
-    of_rows.iter().for_each(|number| out.varint(*number));
-    let cuts: Vec<Cut> = rows.iter().map(|r| Cut::of(batch.line(r), r)).collect();
-    cuts.iter().for_each(|cut| out.varint(cut.trace));
-    // Lines of one form have their ids at one distance.
-    cuts.iter().for_each(|cut| out.delta(cut.trace, cut.span));
-    rows.iter().for_each(|r| encode_ids(r, out));
-    let mut text = Vec::with_capacity(batch.text.len());
-    rows.iter().zip(&cuts).for_each(|(r, cut)| cut.take_out(batch.line(r), &mut text));
-    let start = out.as_bytes().len();
-    out.raw(&text);
-    let end = out.as_bytes().len();
-    metas.iter().for_each(|meta| out.raw(meta.of(&batch.meta)));
-    start..end
-}
-
 fn encode_lists(batch: &LogBatch, out: &mut Output) {
     out.varint(batch.streams.len() as u64);
     batch.streams.iter().for_each(|s| out.labels(s));
+    encode_sources(batch, out);
+}
+
+/// Rules and files.
+pub(super) fn encode_sources(batch: &LogBatch, out: &mut Output) {
     out.varint(batch.rules.len() as u64);
     batch.rules.iter().for_each(|r| out.bytes(r.as_bytes()));
     out.varint(batch.files.len() as u64);
     batch.files.iter().for_each(|f| encode_file(*f, out));
 }
 
-/// What both forms have of each record.
-fn encode_columns(rows: &[LogRow], out: &mut Output) {
+/// What all forms have of each record.
+pub(super) fn encode_columns(rows: &[LogRow], out: &mut Output) {
     let mut last = 0;
     for r in rows {
         out.delta(last, r.time);
@@ -112,30 +78,56 @@ fn encode_ids(r: &LogRow, out: &mut Output) {
 /// Reads [`encode_logs`] back. Ranges come out back to back, whatever they were.
 pub fn decode_logs(input: &mut Input<'_>) -> Result<LogBatch, Damaged> {
     let count = input.count()?;
-    if count == 0 { Ok(LogBatch::default()) } else { LogBlock::first_form(count, input)?.all() }
+    if count == 0 {
+        return Ok(LogBatch::default());
+    }
+    let (block, text) = LogBlock::first_form(count, input)?;
+    let whole = block.whole();
+    block.all(&[whole], &mut Whole(text))
+}
+
+/// Some records that follow each other in a block, whose lines are packed together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    pub records: usize,
+    /// Bytes of their lines, less the ids that were taken out.
+    pub bytes: usize,
+}
+
+/// What is left of the lines of a block, frame by frame.
+pub trait FrameTexts {
+    /// That of a frame.
+    fn text(&mut self, frame: usize) -> Result<&[u8], Damaged>;
+}
+
+/// The lines of a block that has one frame.
+pub struct Whole<'a>(pub &'a [u8]);
+
+impl FrameTexts for Whole<'_> {
+    fn text(&mut self, _: usize) -> Result<&[u8], Damaged> {
+        Ok(self.0)
+    }
 }
 
 /// A block of log records, read as far as all but their lines.
 #[derive(Debug)]
 pub struct LogBlock<'a> {
     /// Its rows tell where lines will lie when all are put together.
-    batch: LogBatch,
-    cuts: Vec<Cut>,
-    /// What is left of the lines.
-    text: &'a [u8],
-    meta: &'a [u8],
+    pub(super) batch: LogBatch,
+    pub(super) cuts: Vec<Cut>,
+    pub(super) meta: &'a [u8],
 }
 
 impl<'a> LogBlock<'a> {
-    /// Reads [`encode_log_block`], or a block of the first version.
-    pub fn read(input: &mut Input<'a>) -> Result<Self, Damaged> {
+    /// Reads a block of the first or the second version, and what is left of its lines, which are one frame.
+    pub fn read(input: &mut Input<'a>) -> Result<(Self, &'a [u8]), Damaged> {
         match input.count()? {
             0 => Self::second_form(input),
             count => Self::first_form(count, input),
         }
     }
 
-    fn first_form(count: usize, input: &mut Input<'a>) -> Result<Self, Damaged> {
+    fn first_form(count: usize, input: &mut Input<'a>) -> Result<(Self, &'a [u8]), Damaged> {
         let mut batch = decode_lists(input)?;
         batch.rows = decode_columns(count, input)?;
         let mut end = 0u32;
@@ -149,7 +141,7 @@ impl<'a> LogBlock<'a> {
         Self::end(batch, cuts, end, input)
     }
 
-    fn second_form(input: &mut Input<'a>) -> Result<Self, Damaged> {
+    fn second_form(input: &mut Input<'a>) -> Result<(Self, &'a [u8]), Damaged> {
         let count = input.count()?;
         let mut batch = decode_lists(input)?;
         let mut end = 0u32;
@@ -172,7 +164,12 @@ impl<'a> LogBlock<'a> {
     }
 
     /// Ids and what is left of the lines, and so many bytes of metadata.
-    fn end(mut batch: LogBatch, cuts: Vec<Cut>, meta: u32, input: &mut Input<'a>) -> Result<Self, Damaged> {
+    fn end(
+        mut batch: LogBatch,
+        cuts: Vec<Cut>,
+        meta: u32,
+        input: &mut Input<'a>,
+    ) -> Result<(Self, &'a [u8]), Damaged> {
         for (r, cut) in batch.rows.iter_mut().zip(&cuts) {
             if cut.trace > 0 {
                 r.trace = input.fixed128()?;
@@ -181,54 +178,56 @@ impl<'a> LogBlock<'a> {
                 r.span = input.fixed64()?.swap_bytes();
             }
         }
-        let whole = batch.rows.last().map_or(0, |r| r.line.end as usize);
-        let taken_out: usize = cuts.iter().map(|cut| cut.bytes()).sum();
-        let text = input.raw(whole.checked_sub(taken_out).ok_or(Damaged)?)?;
-        Ok(Self { batch, cuts, text, meta: input.raw(meta as usize)? })
+        let block = Self { batch, cuts, meta: &[] };
+        let text = input.raw(block.whole().bytes)?;
+        Ok((Self { meta: input.raw(meta as usize)?, ..block }, text))
     }
 
-    /// How many records there are.
-    pub fn records(&self) -> usize {
-        self.batch.rows.len()
-    }
-
-    /// The lines back to back, without the ids that were taken out.
-    pub fn text(&self) -> &'a [u8] {
-        self.text
+    /// All records as one frame.
+    pub fn whole(&self) -> Frame {
+        let whole = self.batch.rows.last().map_or(0, |r| r.line.end as usize);
+        let taken_out: usize = self.cuts.iter().map(|cut| cut.bytes()).sum();
+        // Lines that are shorter than what was taken out of them are found to be damaged when they are put together.
+        Frame { records: self.batch.rows.len(), bytes: whole.saturating_sub(taken_out) }
     }
 
     /// All records.
-    pub fn all(self) -> Result<LogBatch, Damaged> {
-        let Self { mut batch, cuts, text, meta } = self;
-        let mut text = Input::new(text);
-        batch.text.reserve_exact(batch.rows.last().map_or(0, |r| r.line.end as usize));
-        for (r, cut) in batch.rows.iter().zip(&cuts) {
-            cut.put_back(r, &mut text, &mut batch.text)?;
-        }
-        batch.meta = meta.to_vec();
-        Ok(batch)
+    pub fn all(self, frames: &[Frame], texts: &mut dyn FrameTexts) -> Result<LogBatch, Damaged> {
+        self.only(frames, texts, |_, _| true)
     }
 
-    /// The records that are wanted.
-    pub fn only(self, wanted: impl Fn(&LogRow) -> bool) -> Result<LogBatch, Damaged> {
-        let Self { mut batch, cuts, text, meta } = self;
-        let mut text = Input::new(text);
-        for (mut r, cut) in std::mem::take(&mut batch.rows).into_iter().zip(&cuts) {
-            if !wanted(&r) {
-                text.raw(r.line.len().checked_sub(cut.bytes()).ok_or(Damaged)?)?;
-                continue;
+    /// The records that are wanted, of which the number of the frame is told, too. Frames without one are not asked for.
+    pub fn only(
+        self,
+        frames: &[Frame],
+        texts: &mut dyn FrameTexts,
+        wanted: impl Fn(usize, &LogRow) -> bool,
+    ) -> Result<LogBatch, Damaged> {
+        let Self { mut batch, cuts, meta } = self;
+        let rows = std::mem::take(&mut batch.rows);
+        let (mut rows, mut cuts) = (rows.as_slice(), cuts.as_slice());
+        for (number, frame) in frames.iter().enumerate() {
+            let (of_frame, others) = rows.split_at_checked(frame.records).ok_or(Damaged)?;
+            let (cuts_of_frame, other_cuts) = cuts.split_at_checked(frame.records).ok_or(Damaged)?;
+            (rows, cuts) = (others, other_cuts);
+            let Some(last) = of_frame.iter().rposition(|row| wanted(number, row)) else { continue };
+            let mut text = Input::new(texts.text(number)?);
+            for (row, cut) in of_frame.iter().zip(cuts_of_frame).take(last + 1) {
+                if !wanted(number, row) {
+                    text.raw(row.line.len().checked_sub(cut.bytes()).ok_or(Damaged)?)?;
+                    continue;
+                }
+                let start = batch.text.len() as u32;
+                cut.put_back(row, &mut text, &mut batch.text)?;
+                batch.rows.push(LogRow { line: ByteRange { start, end: batch.text.len() as u32 }, ..*row });
             }
-            let start = batch.text.len() as u32;
-            cut.put_back(&r, &mut text, &mut batch.text)?;
-            r.line = ByteRange { start, end: batch.text.len() as u32 };
-            batch.rows.push(r);
         }
         batch.meta = meta.to_vec();
         Ok(batch)
     }
 }
 
-fn next(end: &mut u32, length: u32) -> Result<ByteRange, Damaged> {
+pub(super) fn next(end: &mut u32, length: u32) -> Result<ByteRange, Damaged> {
     let start = *end;
     *end = start.checked_add(length).ok_or(Damaged)?;
     Ok(ByteRange { start, end: *end })
@@ -239,17 +238,23 @@ fn decode_lists(input: &mut Input<'_>) -> Result<LogBatch, Damaged> {
     for _ in 0..input.count()? {
         batch.streams.push(Arc::new(input.labels()?));
     }
+    decode_sources(&mut batch, input)?;
+    Ok(batch)
+}
+
+/// Reads [`encode_sources`] back.
+pub(super) fn decode_sources(batch: &mut LogBatch, input: &mut Input<'_>) -> Result<(), Damaged> {
     for _ in 0..input.count()? {
         batch.rules.push(Arc::from(input.text()?));
     }
     for _ in 0..input.count()? {
         batch.files.push(decode_file(input)?);
     }
-    Ok(batch)
+    Ok(())
 }
 
 /// Rows with all that [`encode_columns`] writes; lines lie back to back.
-fn decode_columns(count: usize, input: &mut Input<'_>) -> Result<Vec<LogRow>, Damaged> {
+pub(super) fn decode_columns(count: usize, input: &mut Input<'_>) -> Result<Vec<LogRow>, Damaged> {
     let mut rows = vec![LogRow::default(); count];
     let mut last = 0;
     for r in &mut rows {

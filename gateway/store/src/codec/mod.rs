@@ -2,12 +2,15 @@
 //! Reading is total: any bytes give records or [`Damaged`]. Compression, checksums and files live with journal and segments.
 
 mod cuts;
+mod log_parts;
 mod logs;
 mod metrics;
 mod primitive;
 mod spans;
 
-pub use logs::{LogBlock, decode_logs, encode_log_block, encode_logs};
+pub use cuts::Cut;
+pub use log_parts::{LogParts, encode_log_block};
+pub use logs::{Frame, FrameTexts, LogBlock, Whole, decode_logs, encode_logs};
 pub use metrics::{decode_family, decode_metrics, encode_family, encode_metrics};
 pub use primitive::{Damaged, Input, Output};
 pub use spans::{decode_spans, encode_spans};

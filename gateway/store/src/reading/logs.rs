@@ -8,12 +8,12 @@ use std::sync::Arc;
 use memchr::memmem::Finder;
 use parsers::record::{Batch, Labels, LogBatch, LogRecord, TraceId};
 
-use crate::codec::{Damaged, LogBlock};
+use crate::codec::Damaged;
 use crate::read::{
     Direction, LogRead, LogSelect, LogView, LogVisit, Matcher, ReadError, ScanReport, Signal, Tally, Window,
 };
 use crate::sampling::Mask;
-use crate::segment::{Literal, Segment};
+use crate::segment::{Holding, Literal, LogReader, Segment};
 use crate::store::{Inner, Store};
 
 /// A part of a log scan: not read yet, or its wanted rows in order.
@@ -21,7 +21,8 @@ enum Part {
     Head(Arc<Batch>),
     /// The rows of one trace.
     HeadOf(Arc<Batch>, Vec<u32>),
-    Block(Arc<Segment>, usize),
+    /// With traces, by the low halves of their ids, of all of which each wanted record is.
+    Block(Arc<Segment>, usize, Vec<u64>),
     Rows(Arc<Batch>, std::vec::IntoIter<u32>),
 }
 
@@ -156,30 +157,56 @@ impl<'a> Skips<'a> {
         Self { select, contains: literals(&select.contains), spellings }
     }
 
-    /// Which blocks of a segment are; `None` if none is. What cannot be read skips nothing.
-    fn of(&self, segment: &Segment) -> Option<Vec<bool>> {
-        let mut skipped: Option<Vec<bool>> = None;
-        let mut keep_only = |kept: Vec<bool>| match &mut skipped {
-            Some(skipped) => skipped.iter_mut().zip(kept).for_each(|(skipped, kept)| *skipped |= !kept),
-            None => skipped = Some(kept.into_iter().map(|kept| !kept).collect()),
-        };
-        if let Some(id) = self.select.trace
-            && let Some(blocks) = of_trace(segment, id)
-        {
-            keep_only(blocks);
+    /// Which blocks of a segment are. What cannot be read skips nothing.
+    fn of(&self, segment: &Segment) -> Skipped {
+        let mut skipped = Skipped { blocks: vec![false; segment.footer.blocks.len()], traces: Vec::new() };
+        if let Some(id) = self.select.trace {
+            if let Some(blocks) = of_trace(segment, id) {
+                skipped.keep_only(&blocks);
+            }
+            skipped.traces.push((id.low64(), Vec::new()));
         }
-        self.contains.iter().filter_map(|literal| segment.holding(literal)).for_each(&mut keep_only);
+        for literal in &self.contains {
+            let Some(Holding { blocks, of_others }) = segment.holding(literal) else { continue };
+            skipped.keep_only(&blocks);
+            if let [id] = literal.ids.as_slice() {
+                skipped.traces.push((id.low64, of_others));
+            }
+        }
         if let Some(mention) = &self.select.mentions
             && let Some(mut kept) = of_trace(segment, mention.trace)
             && let Some(spelled) =
                 self.spellings.iter().map(|s| segment.holding(s)).collect::<Option<Vec<_>>>()
         {
+            let mut of_others = vec![false; kept.len()];
             for holding in spelled {
-                kept.iter_mut().zip(holding).for_each(|(kept, holds)| *kept |= holds);
+                kept.iter_mut().zip(holding.blocks).for_each(|(kept, holds)| *kept |= holds);
+                of_others.iter_mut().zip(holding.of_others).for_each(|(any, holds)| *any |= holds);
             }
-            keep_only(kept);
+            skipped.keep_only(&kept);
+            skipped.traces.push((mention.trace.low64(), of_others));
         }
         skipped
+    }
+}
+
+/// What is known of the blocks of a segment.
+struct Skipped {
+    /// Whether each is passed over.
+    blocks: Vec<bool>,
+    /// Traces, and which blocks may have wanted records that are not of them.
+    traces: Vec<(u64, Vec<bool>)>,
+}
+
+impl Skipped {
+    fn keep_only(&mut self, kept: &[bool]) {
+        self.blocks.iter_mut().zip(kept).for_each(|(skipped, kept)| *skipped |= !kept);
+    }
+
+    /// The traces of which all wanted records of a block are.
+    fn traces_of(&self, block: usize) -> Vec<u64> {
+        let of_trace = self.traces.iter().filter(|(_, others)| others.get(block) != Some(&true));
+        of_trace.map(|(low64, _)| *low64).collect()
     }
 }
 
@@ -242,9 +269,10 @@ impl<'a> Scan<'a> {
             }
             let skipped = skips.of(segment);
             for (number, block) in segment.footer.blocks.iter().enumerate() {
-                let of_interest = skipped.as_ref().is_none_or(|skipped| skipped.get(number) == Some(&false));
+                let of_interest = skipped.blocks.get(number) == Some(&false);
                 if of_interest && streams.get(block.stream as usize).copied().unwrap_or(true) {
-                    add(Part::Block(Arc::clone(segment), number), block.first, block.last);
+                    let part = Part::Block(Arc::clone(segment), number, skipped.traces_of(number));
+                    add(part, block.first, block.last);
                 }
             }
         }
@@ -276,12 +304,8 @@ impl<'a> Scan<'a> {
                 let rows = self.rows(&batch, rows.into_iter(), true);
                 return Some((batch, rows));
             }
-            Part::Block(segment, block) => {
-                let times = segment.footer.blocks.get(block).map(|block| (block.first, block.last));
-                let within = times.is_some_and(|(first, last)| {
-                    self.select.window.contains(first) && self.select.window.contains(last)
-                });
-                let batch = segment.logs(block, |block| self.choose(block, within));
+            Part::Block(segment, block, traces) => {
+                let batch = segment.logs(block, |block| self.choose(block, &traces));
                 let batch = self.inner.whole_block(&segment, block, batch).map(Arc::new);
                 self.report.damaged_blocks += u64::from(batch.is_none());
                 (batch?, self.mask.as_ref().is_some_and(|mask| mask.is_over(&segment)))
@@ -291,28 +315,32 @@ impl<'a> Scan<'a> {
         Some((batch, rows))
     }
 
-    /// Those records of a block that may be wanted: to look at its text costs less than to put lines together. `within` says that
-    /// all of them lie in the window.
-    fn choose(&mut self, block: LogBlock<'_>, within: bool) -> Result<LogBatch, Damaged> {
-        let text = block.text();
-        if self.certain.iter().any(|needle| needle.find(text).is_none()) {
-            self.report.records += block.records() as u64;
-            self.report.bytes += text.len() as u64;
+    /// Those records of a block that may be wanted, all of which are of these traces: to look at its text costs less than to put
+    /// lines together, and lines that lie with no wanted one are not unpacked.
+    fn choose(&mut self, mut block: LogReader<'_>, traces: &[u64]) -> Result<LogBatch, Damaged> {
+        let holding = block.holding(&self.certain)?;
+        for (frame, _) in block.frames().iter().zip(&holding).filter(|(_, holds)| !**holds) {
+            self.report.records += frame.records as u64;
+            self.report.bytes += frame.bytes as u64;
+        }
+        if !holding.contains(&true) {
             return Ok(LogBatch::default());
         }
-        let spelled_out = self.ids.iter().filter(|(digits, _)| digits.find(text).is_none());
-        let traces: Vec<u64> = self
-            .select
-            .trace
-            .map(TraceId::low64)
-            .into_iter()
-            .chain(spelled_out.map(|(_, low64)| *low64))
-            .collect();
-        if traces.is_empty() && within {
-            return block.all();
+        // Of the other ids, the digits may be in the text.
+        let mut spelled = Vec::new();
+        for (digits, low64) in self.ids.iter().filter(|(_, low64)| !traces.contains(low64)) {
+            spelled.push((*low64, block.holding(std::slice::from_ref(digits))?));
         }
         let window = self.select.window;
-        block.only(|row| window.contains(row.time) && traces.iter().all(|low64| row.trace as u64 == *low64))
+        block.only(|frame, row| {
+            let low64 = row.trace as u64;
+            let is_spelled =
+                |(of, frames): &(u64, Vec<bool>)| *of == low64 || frames.get(frame) == Some(&true);
+            holding.get(frame) == Some(&true)
+                && window.contains(row.time)
+                && traces.iter().all(|of| *of == low64)
+                && spelled.iter().all(is_spelled)
+        })
     }
 
     fn in_order(

@@ -78,7 +78,7 @@ impl Inner {
         if segment.name.signal != Signal::Logs {
             return self.block(segment, number);
         }
-        let of_trace = segment.logs(number, |block| block.only(|row| row.trace as u64 == low64));
+        let of_trace = segment.logs(number, |block| block.only(|_, row| row.trace as u64 == low64));
         self.whole_block(segment, number, of_trace)
     }
 

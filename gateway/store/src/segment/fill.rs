@@ -11,11 +11,10 @@ use rustc_hash::{FxHashMap, FxHasher};
 
 use super::statistics::Collector;
 use super::summary::Summary;
-use super::texts::Column;
 use super::times::Times;
 use super::writer::Writer;
 use super::{SUMMARIES, Section};
-use crate::codec::{Output, encode_log_block, encode_metrics, encode_spans};
+use crate::codec::{Output, encode_metrics, encode_spans};
 use crate::read::SpanStatistics;
 
 /// Raw bytes of a block: large enough to compress well, small enough to be read for one record.
@@ -102,15 +101,7 @@ impl LogFill {
         if !block.rows.is_sorted_by_key(|r| r.time) {
             block.rows.sort_by_key(|r| r.time);
         }
-        let mut out = Output::with_capacity(block.size());
-        let text = encode_log_block(&block, &mut out);
-        let times = block.rows.iter().map(|r| (r.time, r.time));
-        writer.block(&out, self.stream, times, block.rows.iter().map(|r| r.trace))?;
-        writer.column(
-            Arc::new(Column::of(out.as_bytes().get(text).unwrap_or_default())),
-            out.as_bytes().len() as u32,
-        );
-        Ok(())
+        writer.log_block(&block, self.stream)
     }
 }
 

@@ -11,6 +11,7 @@ use rustc_hash::FxHashSet;
 
 use super::calls::{calls_of_all, write_calls};
 use super::fill::{LOG_BLOCK_BYTES, LogFill, MetricFill, SpanFill, order};
+use super::log_table::Place;
 use super::services::Services;
 use super::texts::{Column, Known};
 use super::writer::Writer;
@@ -146,19 +147,32 @@ fn logs(segments: &[Arc<Segment>], dropped: &Dropped, writer: &mut Writer) -> Re
             streams.entry(labels).or_default().push((number, at, block));
         }
     }
+    let stays_packed = |number: usize, at: usize, block: &Block| {
+        let keys = keys.get(number).and_then(|k| k.get(at)).map_or(&[][..], Vec::as_slice);
+        block.raw >= WHOLE && !dropped.may_have(keys)
+    };
+    let mut places = Vec::with_capacity(segments.len());
+    for (number, segment) in segments.iter().enumerate() {
+        places.push(take_table(segment, writer, |at, block| stays_packed(number, at, block))?);
+    }
     for (labels, blocks) in streams {
         let stream = writer.stream(labels);
         let mut fill = LogFill::new(labels, stream);
         for (number, at, block) in blocks {
             let Some(segment) = segments.get(number) else { continue };
             let keys = keys.get(number).and_then(|k| k.get(at)).map_or(&[][..], Vec::as_slice);
-            if block.raw >= WHOLE && !dropped.may_have(keys) {
+            let place = places.get(number).and_then(|places| places.get(at)).copied().flatten();
+            if stays_packed(number, at, block) {
                 let packed = segment.packed(block).map_err(damaged(segment))?;
                 writer.copy(block, &packed, stream, keys.iter().copied())?;
+                writer.log_table().push(place);
                 let known = columns.get(number).and_then(|columns| columns.get(at));
                 let (column, raw) = known.map_or((&unknown, u32::MAX), |known| (&known.0, known.1));
                 writer.column(Arc::clone(column), raw);
             } else {
+                if let Some(place) = place {
+                    writer.pack_with(place.dictionary)?;
+                }
                 let batch = segment.block(at).map_err(damaged(segment))?.logs;
                 let stays = |row: &&LogRow| !dropped.has(row.trace);
                 removed += batch.rows.iter().filter(|row| !stays(row)).count() as u64;
@@ -168,6 +182,49 @@ fn logs(segments: &[Arc<Segment>], dropped: &Dropped, writer: &mut Writer) -> Re
         fill.write(writer)?;
     }
     Ok(removed)
+}
+
+/// Takes dictionaries over, and those trace ids that blocks refer to which stay as they are. Where each block finds both then;
+/// `None` if it is of an earlier version.
+fn take_table(
+    segment: &Segment,
+    writer: &mut Writer,
+    stays: impl Fn(usize, &Block) -> bool,
+) -> Result<Vec<Option<Place>>, MergeError> {
+    let blocks = &segment.footer.blocks;
+    let Some(table) = segment.log_table().map_err(damaged(segment))? else {
+        return Ok(vec![None; blocks.len()]);
+    };
+    let mut dictionaries = vec![0];
+    for at in &table.dictionaries {
+        let content = segment.read_part(*at).map_err(damaged(segment))?;
+        dictionaries.push(writer.dictionary(content)?);
+    }
+    let places = (0..blocks.len()).map(|at| table.place(at)).collect::<Result<Vec<_>, _>>();
+    let mut places = places.map_err(damaged(segment))?;
+    let mut order: Vec<usize> = (0..places.len()).collect();
+    order.sort_by_key(|at| places.get(*at).map(|place| place.first));
+    // The part that was taken last: where it was, and where it is.
+    let (mut taken, mut now) = (0..0, 0);
+    for at in order {
+        let (Some(place), Some(block)) = (places.get_mut(at), blocks.get(at)) else { continue };
+        let dictionary = dictionaries.get(place.dictionary as usize);
+        place.dictionary = *dictionary.ok_or(MergeError::Damaged(segment.name))?;
+        if !stays(at, block) || place.count == 0 {
+            continue;
+        }
+        let end = place.first.checked_add(place.count).ok_or(MergeError::Damaged(segment.name))?;
+        if place.first > taken.end || taken.is_empty() {
+            (taken, now) = (place.first..place.first, writer.log_table().next());
+        }
+        if end > taken.end {
+            let more = table.ids(segment, taken.end, end - taken.end).map_err(damaged(segment))?;
+            writer.log_table().take(&more);
+            taken.end = end;
+        }
+        place.first = now + (place.first - taken.start);
+    }
+    Ok(places.into_iter().map(Some).collect())
 }
 
 /// A place in a segment, going through the rows of its blocks.

@@ -7,6 +7,8 @@ pub mod attributes;
 mod calls;
 mod fill;
 mod filter;
+mod log_reader;
+mod log_table;
 mod merge;
 mod reader;
 mod seal;
@@ -20,12 +22,13 @@ mod writer;
 pub use calls::calls;
 pub use fill::order;
 pub use filter::{Filter, key};
+pub use log_reader::LogReader;
 pub use merge::{Dropped, MergeError, Removed, merge};
 pub use reader::{Segment, parse_trailer, read};
 pub use seal::seal;
 pub use services::Services;
 pub use summary::{Asked, Summary};
-pub use texts::Literal;
+pub use texts::{Holding, Literal};
 pub use times::ran;
 pub use writer::Writer;
 
@@ -39,8 +42,9 @@ use crate::read::Signal;
 
 /// First bytes of a segment; the byte after is the version.
 pub const MAGIC: &[u8; 7] = b"tfsegmt";
-/// Version of everything in a segment. From 2 on a footer lists sections.
-pub const VERSION: u8 = 2;
+/// Version of everything in a segment. From 2 on a footer lists sections; from 3 on blocks of logs are in parts, beside which there
+/// may be some of earlier versions.
+pub const VERSION: u8 = 3;
 /// Footer offset, its length and checksum, magic and version.
 const TRAILER: usize = 8 + 4 + 4 + 8;
 /// No block is near this once unpacked; a longer one is damage, and is not allocated.
@@ -194,6 +198,8 @@ pub enum Section {
     Calls = 4,
     /// When spans ran, and in which blocks those lie.
     SpanTimes = 8,
+    /// What blocks of logs share: trace ids and dictionaries.
+    LogTable = 9,
     /// Series with their labels and chunks ([`crate::samples`]); a part for so many.
     SampleSeries = 16,
     /// Values of labels with the series that have them, sorted; a part for so many bytes.

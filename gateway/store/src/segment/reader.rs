@@ -9,9 +9,11 @@ use std::sync::OnceLock;
 
 use parsers::record::{Batch, LogBatch};
 
-use super::texts::{Known, Literal, Texts};
+use super::log_reader::LogReader;
+use super::log_table::LogTable;
+use super::texts::{Holding, Known, Literal, Texts};
 use super::{Block, Extent, Footer, MAGIC, MAX_BLOCK, Name, Section, TRAILER, VERSION, key, statistics};
-use crate::codec::{Damaged, Input, LogBlock, decode_metrics, decode_spans};
+use crate::codec::{Damaged, Input, decode_metrics, decode_spans};
 use crate::options::OpenError;
 use crate::read::{Signal, SpanStatistics};
 
@@ -31,6 +33,8 @@ pub struct Segment {
     file: File,
     /// Read when it is first asked for; `None` if there is none.
     texts: OnceLock<Option<Texts>>,
+    /// As `texts`; a damaged one must not be taken for none.
+    log_table: OnceLock<Result<Option<LogTable>, Damaged>>,
 }
 
 impl Segment {
@@ -59,26 +63,30 @@ impl Segment {
             footer,
             file,
             texts: OnceLock::new(),
+            log_table: OnceLock::new(),
             path,
         }))
     }
 
     /// Reads a block.
     pub fn block(&self, number: usize) -> Result<Batch, Damaged> {
+        if self.name.signal == Signal::Logs {
+            return self.logs(number, |block| block.all());
+        }
         self.decode(&self.unpacked(number)?)
     }
 
-    /// The encoding of a block. Texts lie in it as they came.
+    /// The encoding of a block that is not of logs. Texts lie in it as they came.
     pub fn unpacked(&self, number: usize) -> Result<Vec<u8>, Damaged> {
         unpack(&self.packed(self.footer.blocks.get(number).ok_or(Damaged)?)?)
     }
 
-    /// Reads the encoding of a block.
+    /// Reads the encoding of a block that is not of logs.
     pub fn decode(&self, body: &[u8]) -> Result<Batch, Damaged> {
         let mut input = Input::new(body);
         let mut batch = Batch::default();
         match self.name.signal {
-            Signal::Logs => batch.logs = LogBlock::read(&mut input)?.all()?,
+            Signal::Logs => return Err(Damaged),
             Signal::Traces => batch.spans = decode_spans(&mut input)?,
             Signal::Metrics => batch.metrics = decode_metrics(&mut input)?,
         }
@@ -89,10 +97,23 @@ impl Segment {
     pub fn logs(
         &self,
         number: usize,
-        choose: impl FnOnce(LogBlock<'_>) -> Result<LogBatch, Damaged>,
+        choose: impl FnOnce(LogReader<'_>) -> Result<LogBatch, Damaged>,
     ) -> Result<Batch, Damaged> {
-        let body = self.unpacked(number)?;
-        Ok(Batch { logs: choose(LogBlock::read(&mut Input::new(&body))?)?, ..Batch::default() })
+        Ok(Batch { logs: choose(LogReader::open(self, number)?)?, ..Batch::default() })
+    }
+
+    /// What its blocks of logs share; `None` if all are of earlier versions.
+    pub fn log_table(&self) -> Result<Option<&LogTable>, Damaged> {
+        let load = || {
+            let Some(head) = self.section(Section::LogTable)? else { return Ok(None) };
+            LogTable::decode(&mut Input::new(&head), self.footer.blocks.len()).map(Some)
+        };
+        self.log_table.get_or_init(load).as_ref().map(Option::as_ref).map_err(|damaged| *damaged)
+    }
+
+    /// Bytes that the caller checks.
+    pub fn bytes_at(&self, offset: u64, length: usize) -> Result<Vec<u8>, Damaged> {
+        read_unchecked(&self.file, offset, length, self.bytes)
     }
 
     /// Whether an earlier version may have written samples into it.
@@ -141,7 +162,7 @@ impl Segment {
     }
 
     /// Which blocks may have a line that holds a text; `None` if nothing is known of that, or not any more.
-    pub fn holding(&self, literal: &Literal) -> Option<Vec<bool>> {
+    pub fn holding(&self, literal: &Literal) -> Option<Holding> {
         if literal.says_nothing() {
             return None;
         }
@@ -233,13 +254,18 @@ pub fn parse_trailer(trailer: &[u8], magic: &[u8]) -> Result<(Extent, u8), Damag
 
 /// Reads some bytes of a file of this size, and checks them.
 pub fn read(file: &File, extent: Extent, size: u64) -> Result<Vec<u8>, Damaged> {
-    if extent.offset.checked_add(u64::from(extent.length)).is_none_or(|end| end > size) {
+    let bytes = read_unchecked(file, extent.offset, extent.length as usize, size)?;
+    if crc32fast::hash(&bytes) == extent.checksum { Ok(bytes) } else { Err(Damaged) }
+}
+
+fn read_unchecked(file: &File, offset: u64, length: usize, size: u64) -> Result<Vec<u8>, Damaged> {
+    if offset.checked_add(length as u64).is_none_or(|end| end > size) {
         return Err(Damaged);
     }
-    let mut bytes = vec![0u8; extent.length as usize];
-    let done: io::Result<()> = file.read_exact_at(&mut bytes, extent.offset);
+    let mut bytes = vec![0u8; length];
+    let done: io::Result<()> = file.read_exact_at(&mut bytes, offset);
     done.map_err(|_| Damaged)?;
-    if crc32fast::hash(&bytes) == extent.checksum { Ok(bytes) } else { Err(Damaged) }
+    Ok(bytes)
 }
 
 thread_local! {
@@ -247,9 +273,14 @@ thread_local! {
     static UNPACKER: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
-fn unpack(packed: &[u8]) -> Result<Vec<u8>, Damaged> {
+/// Unpacks what begins with the size that it had.
+pub fn unpack(packed: &[u8]) -> Result<Vec<u8>, Damaged> {
     let (size, body) = packed.split_first_chunk::<4>().ok_or(Damaged)?;
-    let size = u32::from_le_bytes(*size) as usize;
+    unpack_to(body, u32::from_le_bytes(*size) as usize)
+}
+
+/// Unpacks what had so many bytes at most.
+pub fn unpack_to(packed: &[u8], size: usize) -> Result<Vec<u8>, Damaged> {
     if size > MAX_BLOCK {
         return Err(Damaged);
     }
@@ -258,6 +289,6 @@ fn unpack(packed: &[u8]) -> Result<Vec<u8>, Damaged> {
             Some(unpacker) => unpacker,
             None => kept.insert(zstd::bulk::Decompressor::new().map_err(|_| Damaged)?),
         };
-        unpacker.decompress(body, size).map_err(|_| Damaged)
+        unpacker.decompress(packed, size).map_err(|_| Damaged)
     })
 }

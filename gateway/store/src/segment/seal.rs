@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::calls::write_calls;
 use super::fill::{LogFill, MetricFill, SpanFill, order};
+use super::log_table::sample;
 use super::services::Services;
 use super::writer::Writer;
 use super::{DAY, Name, Section};
@@ -98,6 +99,20 @@ fn logs(batches: &[Arc<Batch>], rows: &Rows, writer: &mut Writer) -> io::Result<
         }
     }
     streams.sort_by(|a, b| a.0.cmp(&b.0));
+    let all = streams.iter().flat_map(|(_, rows)| rows.iter().copied());
+    let dictionary = writer.dictionary(sample(all))?;
+    writer.pack_with(dictionary)?;
+    let mut traces: FxHashMap<u128, u64> = FxHashMap::default();
+    for (_, row) in streams.iter().flat_map(|(_, rows)| rows).filter(|(_, row)| row.trace != 0) {
+        let first = traces.entry(row.trace).or_insert(row.time);
+        *first = row.time.min(*first);
+    }
+    let mut traces: Vec<(u64, u128)> = traces.into_iter().map(|(trace, time)| (time, trace)).collect();
+    // Records of one time refer to ids that lie together.
+    traces.sort_unstable();
+    traces.iter().for_each(|(_, trace)| {
+        writer.log_table().number(*trace);
+    });
     for (labels, mut rows) in streams {
         rows.sort_by_key(|(_, r)| r.time);
         let mut fill = LogFill::new(&labels, writer.stream(&labels));

@@ -6,17 +6,31 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parsers::record::Labels;
+use parsers::record::{Labels, LogBatch};
 
+use super::log_reader::pack;
+use super::log_table::{LogTableFill, Place};
 use super::texts::{Column, PAGE, TextsFill};
 use super::{Block, Extent, Filter, Footer, MAGIC, Name, Section, Segment, VERSION, key, statistics};
-use crate::codec::Output;
+use crate::codec::{Output, encode_log_block};
 use crate::read::SpanStatistics;
 
 /// Keys of an index group: one read of about 3 KB.
 const GROUP: usize = 512;
 /// Measured: higher levels gave no better ratio here.
 const LEVEL: i32 = 1;
+
+/// Bytes of lines that are packed together with a dictionary. Without one, all of a block are, or it would take a sixth more room.
+const FRAME: usize = 16 << 10;
+
+/// Dictionaries of a segment, and which is in use.
+#[derive(Default)]
+struct Dictionaries {
+    known: Vec<(Vec<u8>, Extent)>,
+    /// Number of the one in use plus one; 0 is none.
+    current: u32,
+    packer: Option<zstd::bulk::Compressor<'static>>,
+}
 
 /// One segment being written.
 pub struct Writer {
@@ -28,6 +42,8 @@ pub struct Writer {
     /// Keys of trace ids with the blocks that hold them.
     ids: Vec<(u32, u32)>,
     texts: TextsFill,
+    log_table: LogTableFill,
+    dictionaries: Dictionaries,
     packer: zstd::bulk::Compressor<'static>,
 }
 
@@ -47,6 +63,8 @@ impl Writer {
             footer: Footer { first: u64::MAX, ..Footer::default() },
             ids: Vec::new(),
             texts: TextsFill::default(),
+            log_table: LogTableFill::default(),
+            dictionaries: Dictionaries::default(),
             packer: zstd::bulk::Compressor::new(LEVEL)?,
         })
     }
@@ -102,6 +120,60 @@ impl Writer {
         Ok(())
     }
 
+    /// Writes a block of logs, which has records, in order of time.
+    pub fn log_block(&mut self, block: &LogBatch, stream: u32) -> io::Result<()> {
+        let frame = if self.dictionaries.current == 0 { usize::MAX } else { FRAME };
+        let parts = encode_log_block(block, frame, |trace| self.log_table.number(trace));
+        let (packer, with) = (&mut self.packer, &mut self.dictionaries.packer);
+        let packed = pack(&parts, |bytes, are_lines| match with {
+            Some(with) if are_lines => with.compress(bytes),
+            _ => packer.compress(bytes),
+        })?;
+        let extent = self.put(&packed)?;
+        let raw = (parts.columns.as_bytes().len() + parts.ids.as_bytes().len() + parts.text.len()) as u32;
+        let times = || block.rows.iter().map(|row| row.time);
+        let (first, last) = (times().min().unwrap_or_default(), times().max().unwrap_or_default());
+        let keys = block.rows.iter().filter(|row| row.trace != 0).map(|row| key(row.trace as u64));
+        self.add(Block { extent, raw, stream, first, last, records: block.rows.len() as u32 }, keys);
+        let (first, count) = parts.traces;
+        self.log_table.push(Some(Place { dictionary: self.dictionaries.current, first, count }));
+        self.column(Arc::new(Column::of(&parts.text)), raw);
+        Ok(())
+    }
+
+    /// Takes a dictionary in, unless it is there already; the number by which blocks name it. An empty one is none.
+    pub fn dictionary(&mut self, content: Vec<u8>) -> io::Result<u32> {
+        if content.is_empty() {
+            return Ok(0);
+        }
+        let known = &self.dictionaries.known;
+        if let Some(at) = known.iter().position(|(other, _)| *other == content) {
+            return Ok(at as u32 + 1);
+        }
+        let extent = self.put_packed(&content)?;
+        self.dictionaries.known.push((content, extent));
+        Ok(self.dictionaries.known.len() as u32)
+    }
+
+    /// Packs lines with this dictionary from now on.
+    pub fn pack_with(&mut self, dictionary: u32) -> io::Result<()> {
+        let all = &mut self.dictionaries;
+        if all.current == dictionary {
+            return Ok(());
+        }
+        all.current = dictionary;
+        let content = (dictionary as usize).checked_sub(1).and_then(|at| all.known.get(at));
+        all.packer = content
+            .map(|(content, _)| zstd::bulk::Compressor::with_dictionary(LEVEL, content))
+            .transpose()?;
+        Ok(())
+    }
+
+    /// The table of trace ids of logs.
+    pub fn log_table(&mut self) -> &mut LogTableFill {
+        &mut self.log_table
+    }
+
     /// Writes a block of so many records without traces: first and last time.
     pub fn whole_block(&mut self, body: &Output, times: (u64, u64), records: u32) -> io::Result<()> {
         let extent = self.put_packed(body.as_bytes())?;
@@ -146,6 +218,20 @@ impl Writer {
     pub fn column(&mut self, column: Arc<Column>, raw: u32) {
         let stream = self.footer.blocks.last().map_or(0, |block| block.stream);
         self.texts.push(column, raw, stream);
+    }
+
+    fn put_log_table(&mut self) -> io::Result<()> {
+        let table = std::mem::take(&mut self.log_table);
+        if table.is_empty() {
+            return Ok(());
+        }
+        let offset = self.offset;
+        let pages = table.pages().map(|page| self.put(&page).map(|extent| extent.checksum));
+        let checksums = pages.collect::<io::Result<Vec<u32>>>()?;
+        let dictionaries: Vec<Extent> = self.dictionaries.known.iter().map(|(_, extent)| *extent).collect();
+        let mut head = Output::default();
+        table.encode(offset, &checksums, &dictionaries, &mut head);
+        self.section(Section::LogTable, &head)
     }
 
     fn put_texts(&mut self) -> io::Result<()> {
@@ -218,6 +304,7 @@ impl Writer {
     /// Writes index and footer, and gives the file its name. The folder is not synced.
     pub fn finish(mut self) -> io::Result<()> {
         self.index(true)?;
+        self.put_log_table()?;
         self.put_texts()?;
         self.end()
     }

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::codec::{
-    Input, LogBlock, Output, decode_batch, decode_logs, encode_batch, encode_log_block, encode_logs,
+    Damaged, FrameTexts, Input, LogBlock, LogParts, Output, decode_batch, decode_logs, encode_batch,
+    encode_log_block, encode_logs,
 };
 use crate::segment::{Filter, key};
 
@@ -48,6 +49,47 @@ fn log_batch(rows: Vec<(LogRow, Vec<u8>, String)>) -> LogBatch {
     batch
 }
 
+/// Trace ids of a block, so far from each other.
+struct Table(Vec<u128>, u32);
+
+impl Table {
+    fn of(batch: &LogBatch, far: u32) -> Self {
+        let mut ids: Vec<u128> = batch.rows.iter().map(|row| row.trace).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        Self(ids, far)
+    }
+
+    fn number(&self, trace: u128) -> u32 {
+        self.0.binary_search(&trace).unwrap() as u32 * self.1
+    }
+
+    /// Those of a block that are wanted, in the frames that have some.
+    fn read(&self, parts: &LogParts, wanted: impl Fn(&LogRow) -> bool) -> Result<LogBatch, Damaged> {
+        let (first, count) = parts.traces;
+        let id =
+            |number: u32| if number.is_multiple_of(self.1) { self.0[(number / self.1) as usize] } else { 0 };
+        let traces: Vec<u8> = (first..first + count).flat_map(|number| id(number).to_be_bytes()).collect();
+        let labels = Arc::new(Labels::new([("app", "x")]));
+        let block = LogBlock::of_parts(parts.columns.as_bytes(), parts.ids.as_bytes(), &traces, &labels)?;
+        let mut frames = Frames(parts);
+        block.only(&parts.frames, &mut frames, |frame, row| {
+            assert!(frame < parts.frames.len());
+            wanted(row)
+        })
+    }
+}
+
+/// The lines of each frame.
+struct Frames<'a>(&'a LogParts);
+
+impl FrameTexts for Frames<'_> {
+    fn text(&mut self, frame: usize) -> Result<&[u8], Damaged> {
+        let before: usize = self.0.frames[..frame].iter().map(|frame| frame.bytes).sum();
+        Ok(&self.0.text[before..][..self.0.frames[frame].bytes])
+    }
+}
+
 proptest! {
     #[test]
     fn log_records_come_back(rows in proptest::collection::vec(log_row(), 0..20)) {
@@ -62,36 +104,39 @@ proptest! {
     #[test]
     fn blocks_of_log_records_come_back_whole_and_in_part(
         rows in proptest::collection::vec(log_row(), 1..20), metas in proptest::collection::vec(any::<prop::sample::Index>(), 20),
-        odd in any::<bool>(),
+        odd in any::<bool>(), frame in 1usize..200, far in prop_oneof![Just(1u32), Just(5000)],
     ) {
         let mut batch = log_batch(rows);
         let known: Vec<ByteRange> = batch.rows.iter().map(|row| row.meta).collect();
         for (row, from) in batch.rows.iter_mut().zip(metas) {
             row.meta = *from.get(&known);
         }
-        let mut out = Output::default();
-        encode_log_block(&batch, &mut out);
+        let table = Table::of(&batch, far);
+        let parts = encode_log_block(&batch, frame, |trace| table.number(trace));
         let records = |batch: &LogBatch| batch.rows.iter().map(|row| batch.record(row)).collect::<Vec<_>>();
-        let block = || LogBlock::read(&mut Input::new(out.as_bytes())).unwrap();
-        prop_assert_eq!(block().records(), batch.rows.len());
-        prop_assert_eq!(records(&block().all().unwrap()), records(&batch));
+        prop_assert_eq!(parts.frames.iter().map(|frame| frame.records).sum::<usize>(), batch.rows.len());
+        prop_assert_eq!(records(&table.read(&parts, |_| true).unwrap()), records(&batch));
         let wanted = |row: &LogRow| (row.trace & 1 == 1) == odd;
         let mut some = batch.clone();
         some.rows.retain(wanted);
-        prop_assert_eq!(records(&block().only(wanted).unwrap()), records(&some));
+        prop_assert_eq!(records(&table.read(&parts, wanted).unwrap()), records(&some));
     }
 
     #[test]
     fn changed_blocks_are_damage_or_records(count in 1u64..10, at in any::<prop::sample::Index>(), with in any::<u8>(), cut in any::<prop::sample::Index>()) {
-        let mut out = Output::default();
-        encode_log_block(&batch(0, count).logs, &mut out);
-        let mut bytes = out.into_bytes();
+        let logs = batch(0, count).logs.clone();
+        let table = Table::of(&logs, 1);
+        let mut parts = encode_log_block(&logs, 50, |trace| table.number(trace));
+        let mut bytes = std::mem::take(&mut parts.columns).into_bytes();
         let at = at.index(bytes.len());
         bytes[at] = with;
-        let read = |bytes: &[u8]| LogBlock::read(&mut Input::new(bytes)).and_then(LogBlock::all);
-        let _ = read(&bytes);
-        bytes.truncate(cut.index(bytes.len()));
-        let _ = read(&bytes);
+        let cut = cut.index(bytes.len());
+        for bytes in [&bytes[..], &bytes[..cut]] {
+            let mut changed = Output::default();
+            changed.raw(bytes);
+            parts.columns = changed;
+            let _ = table.read(&parts, |_| true);
+        }
     }
 
     #[test]

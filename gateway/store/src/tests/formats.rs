@@ -6,10 +6,10 @@ use crate::merge;
 use crate::read::{SampleLimits, SampleRead, SeriesSamples};
 
 use crate::read::Signal;
-use crate::segment::Section;
+use crate::segment::{self, Dropped, Name, Section, Segment};
 
 /// The newest, and the only one that is ever written.
-const NEWEST: &str = "v2";
+const NEWEST: &str = "v3";
 
 fn write(to: &Path) {
     let retention = Retention { logs: Keep { bytes: Some(0), ..Keep::default() }, ..Retention::default() };
@@ -59,6 +59,11 @@ fn version_1_is_read() {
 
 #[test]
 fn version_2_is_read() {
+    is_read("v2");
+}
+
+#[test]
+fn version_3_is_read() {
     is_read(NEWEST);
 }
 
@@ -100,13 +105,30 @@ fn samples_of_version_1_are_in_the_newest_form_when_their_segments_are_merged() 
 }
 
 #[test]
+fn what_earlier_versions_wrote_is_carried_over_by_a_merge() {
+    for version in ["v1", "v2"] {
+        let dir = tempfile::tempdir().unwrap();
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(version), dir.path());
+        let store = open(dir.path());
+        let before = scan(&store, Direction::Forward);
+        let segments = store.inner().view.read().unwrap().segments.clone();
+        let logs: Vec<_> = segments.into_iter().filter(|s| s.name.signal == Signal::Logs).collect();
+        let (name, _) = segment::merge(&dir.path().join("segments"), &logs, &Dropped::default()).unwrap();
+        let path = name.unwrap().path(&dir.path().join("segments"), Name::SEGMENT);
+        assert!(Segment::open(&path, name.unwrap()).unwrap().unwrap().log_table().unwrap().is_some());
+        drop((logs, store));
+        assert_eq!(scan(&open(dir.path()), Direction::Forward), before);
+    }
+}
+
+#[test]
 fn the_newest_fixture_has_all_that_a_segment_may_hold() {
     let dir = tempfile::tempdir().unwrap();
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(NEWEST), dir.path());
     let store = open(dir.path());
     let segments = store.inner().view.read().unwrap().segments.clone();
     for (signal, sections) in [
-        (Signal::Logs, &[Section::Texts][..]),
+        (Signal::Logs, &[Section::Texts, Section::LogTable][..]),
         (Signal::Traces, &[Section::SpanStatistics, Section::SpanBlocks, Section::Calls, Section::SpanTimes]),
     ] {
         let segment = segments.iter().find(|segment| segment.name.signal == signal).unwrap();

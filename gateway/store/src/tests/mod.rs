@@ -3,6 +3,7 @@
 mod codecs;
 mod crash;
 mod damage;
+mod dictionaries;
 mod formats;
 mod lending;
 mod merging;

@@ -87,6 +87,15 @@ pub struct Texts {
     columns: usize,
 }
 
+/// What is known of a text, block by block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// Whether a line may hold it.
+    pub blocks: Vec<bool>,
+    /// Whether a line may that is of none of the trace ids in it.
+    pub of_others: Vec<bool>,
+}
+
 /// Reads bytes at a place, with the checksum that they should have.
 pub type ReadAt<'a> = dyn Fn(u64, usize, u32) -> Result<Vec<u8>, Damaged> + 'a;
 
@@ -117,14 +126,19 @@ impl Texts {
         literal: &Literal,
         read: &ReadAt<'_>,
         indexed: impl Fn(u64) -> Result<Vec<usize>, Damaged>,
-    ) -> Result<Vec<bool>, Damaged> {
+    ) -> Result<Holding, Damaged> {
         let certain = self.columns_with(&literal.certain, read)?;
-        let mut holding: Vec<bool> = self.column_of.iter().map(|column| has(&certain, *column)).collect();
+        let blocks: Vec<bool> = self.column_of.iter().map(|column| has(&certain, *column)).collect();
+        let mut holding = Holding { of_others: blocks.clone(), blocks };
         for id in &literal.ids {
             let with = self.columns_with(&id.rows, read)?;
             let of_trace = indexed(id.low64)?;
-            for (block, (holds, column)) in holding.iter_mut().zip(&self.column_of).enumerate() {
-                *holds &= has(&with, *column) || of_trace.contains(&block);
+            let Holding { blocks, of_others } = &mut holding;
+            let known = blocks.iter_mut().zip(of_others).zip(&self.column_of);
+            for (block, ((holds, of_others), column)) in known.enumerate() {
+                let spells = has(&with, *column);
+                *holds &= spells || of_trace.contains(&block);
+                *of_others &= spells;
             }
         }
         Ok(holding)

@@ -10,7 +10,7 @@ mod matrix;
 mod tests;
 
 pub use literal::Literal;
-pub use matrix::{Known, PAGE, Texts, TextsFill};
+pub use matrix::{Holding, Known, PAGE, Texts, TextsFill};
 
 /// Rows of a column: 2 KiB for four blocks, of whose lines' groups about half of the bits are set. A word of seven letters, which
 /// has four groups, looks like others that are everywhere in one block of sixteen.
