@@ -195,7 +195,9 @@ impl App {
         let senders = senders(&config, &shutdown);
         let intake = Intake::new(sink.clone(), Arc::clone(&received), Some(newest_deriver))
             .knowing(senders.clone().map(|pods| pods as Arc<dyn receive::Senders>));
-        let otlp = Otlp::new(&intake, OtlpOptions { max_body: config.receive.otlp.max_body_bytes as usize });
+        let otlp = &config.receive.otlp;
+        let (max_body, promoted) = (otlp.max_body_bytes as usize, otlp.promoted.clone());
+        let otlp = Otlp::new(&intake, OtlpOptions { max_body, promoted });
         let zipkin = Zipkin::new(&intake, config.receive.zipkin.max_body_bytes as usize);
         let jaeger = Jaeger::new(&intake, config.receive.jaeger.max_body_bytes as usize);
         let elastic_apm = ElasticApm::new(&intake, apm_keys::options(&config.receive.elastic_apm)?);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use parsers::otlp::Promoted;
 use receive::elastic_apm::AgentSettings;
 
 use super::node::{Kind, Node};
@@ -68,6 +69,8 @@ pub struct Otlp {
     pub tls: bool,
     /// `receive.otlp.max_body_bytes`: of one request, on the wire and decompressed
     pub max_body_bytes: u64,
+    /// `receive.otlp.promote_resource_attributes`: those that become labels of series
+    pub promoted: Promoted,
 }
 
 /// The Zipkin receiver. Its paths are on the main port in any case.
@@ -173,9 +176,17 @@ fn otlp(receive: &mut Section, mistakes: &mut Mistakes) -> Otlp {
         http: listener(&mut section, "http", OTLP_HTTP, off, mistakes),
         tls: tls(&mut section, mistakes),
         max_body_bytes: max_body(&mut section, mistakes),
+        promoted: promoted(&mut section, mistakes),
     };
     section.end(mistakes);
     otlp
+}
+
+fn promoted(section: &mut Section, mistakes: &mut Mistakes) -> Promoted {
+    let Some(list) = section.list("promote_resource_attributes", mistakes) else {
+        return Promoted::default();
+    };
+    Promoted::new(list.iter().filter_map(|(path, node)| scalar(node, path, values::text, mistakes)))
 }
 
 fn zipkin(receive: &mut Section, mistakes: &mut Mistakes) -> Zipkin {

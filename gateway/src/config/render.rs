@@ -120,6 +120,8 @@ fn receive(out: &mut String, receive: &Receive) -> std::fmt::Result {
         otlp.tls,
         otlp.max_body_bytes
     )?;
+    let promoted: Vec<String> = otlp.promoted.attributes().map(str::to_owned).collect();
+    writeln!(out, "    promote_resource_attributes: {}", list(&promoted))?;
     writeln!(out, "  zipkin:\n    http: {}\n    tls: {}", port(receive.zipkin.http), receive.zipkin.tls)?;
     writeln!(out, "    max_body_bytes: {}", receive.zipkin.max_body_bytes)?;
     let jaeger = &receive.jaeger;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use axum::Router;
 use parsers::container::{JoinLimits, Joiner, PodPath};
 use parsers::derived::{Derived, Deriver};
-use parsers::otlp::walk_metrics;
+use parsers::otlp::{Promoted, walk_metrics};
 use parsers::record::{Batch, Span, SpanKind, StatusCode};
 use receive::otlp::{Otlp, OtlpOptions};
 use receive::{Counters, Intake, Refusal, Sink};
@@ -200,7 +200,7 @@ fn measurements_carry_their_trace_in_both_forms() {
     assert_eq!(measurements.text("nobody"), None);
 
     let body = metrics_otlp::encode(&measurements.take(), START, START + 1);
-    let (batch, rejections) = walk_metrics(&body, START).unwrap();
+    let (batch, rejections) = walk_metrics(&body, START, &Promoted::default()).unwrap();
     assert_eq!(format!("{rejections:?}"), format!("{:?}", parsers::otlp::Rejections::default()));
     let sent: BTreeSet<_> = batch.exemplars.iter().map(|row| (row.trace, row.span)).collect();
     let made: BTreeSet<_> =

@@ -1,6 +1,6 @@
 //! One pass over an `ExportLogsServiceRequest`, with the fields that a Trefoil agent adds (see `own`).
 //!
-//! A few resource attributes become stream labels (see `LABELS`). All other attributes of resource, scope and record become
+//! A few resource attributes become stream labels (see [`RESOURCE_LABELS`]). All other attributes of resource, scope and record become
 //! structured metadata, their names as Loki's OTLP endpoint writes them: each character outside `[a-zA-Z0-9_]` becomes `_`.
 
 use std::collections::HashMap;
@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::derived::{Derived, Deriver};
 use crate::record::{
-    Attributes, ByteRange, Labels, LogBatch, LogRow, Pairs, Position, Severity, SpanId, Spelling, TENANT,
-    TraceId, Value, attribute, push_pair,
+    Attributes, ByteRange, Labels, LogBatch, LogRow, Pairs, Position, RESOURCE_LABELS, Severity, SpanId,
+    Spelling, TENANT, TraceId, Value, attribute, push_pair,
 };
 
 use super::decode::{Text, fields, key_value};
@@ -19,18 +19,6 @@ use super::{
     Field, MAX_LABEL, MAX_RECORDS, Reader, Reason, Rejections, WalkError, decode_resource, decode_scope,
     decode_value,
 };
-
-/// Resource attributes that become stream labels: few, and the same for all records of a container.
-const LABELS: [(&str, &str); 8] = [
-    ("service.name", "service_name"),
-    ("service.namespace", "service_namespace"),
-    ("deployment.environment.name", "deployment_environment"),
-    ("k8s.cluster.name", "cluster"),
-    ("k8s.namespace.name", "namespace"),
-    ("k8s.pod.name", "pod"),
-    ("k8s.container.name", "container"),
-    ("k8s.node.name", "node"),
-];
 
 /// Resource attributes whose metadata has the name that tailed lines give it.
 const METADATA: [(&str, &str); 3] =
@@ -123,7 +111,7 @@ impl Walk<'_> {
         let resource = decode_resource(resource).attributes;
         let stream = self.stream(labels.unwrap_or_else(|| labels_of(&resource)));
         for (key, value) in &resource {
-            if LABELS.iter().any(|(attribute, _)| attribute == key) {
+            if RESOURCE_LABELS.iter().any(|(attribute, _)| attribute == key) {
                 continue;
             }
             match METADATA.iter().find(|(attribute, _)| attribute == key) {
@@ -330,7 +318,7 @@ fn text_body(message: &[u8]) -> Option<&[u8]> {
 }
 
 fn labels_of(resource: &Attributes) -> Labels {
-    let mut pairs: Vec<(&str, String)> = LABELS
+    let mut pairs: Vec<(&str, String)> = RESOURCE_LABELS
         .iter()
         .filter_map(|(key, label)| Some((*label, cut(text_of(attribute(resource, key)?)))))
         .filter(|(_, value)| !value.is_empty())
@@ -342,7 +330,7 @@ fn labels_of(resource: &Attributes) -> Labels {
 }
 
 /// A stream's label within [`MAX_LABEL`]: records are worth more than the end of a name.
-fn cut(mut value: String) -> String {
+pub(super) fn cut(mut value: String) -> String {
     value.truncate(value.floor_char_boundary(MAX_LABEL));
     value
 }

@@ -1,6 +1,6 @@
 //! One pass over an `ExportMetricsServiceRequest`: series as Prometheus would have them.
 //!
-//! `job` and `instance` come from the resource. A histogram becomes `_bucket` (with `le`), `_count` and `_sum`; an exponential
+//! `job`, `instance` and some more labels come from the resource (see `target`). A histogram becomes `_bucket` (with `le`), `_count` and `_sum`; an exponential
 //! histogram a native one; a summary a series a quantile, `_count` and `_sum`. The least and the greatest value that a histogram
 //! may tell are `_min` and `_max`, gauges that Prometheus itself would leave out. Exemplars keep their ids and filtered
 //! attributes. What was sent with delta temporality is kept as it was sent, in series of their own: they have the label
@@ -9,15 +9,16 @@
 use std::sync::Arc;
 
 use crate::record::{
-    Attributes, ByteRange, ExemplarOrigin, ExemplarRow, Labels, MetricBatch, MetricKind, MetricMeta,
-    SampleRow, SpanId, TraceId, attribute, push_pair,
+    ByteRange, ExemplarOrigin, ExemplarRow, Labels, MetricBatch, MetricKind, MetricMeta, SampleRow, SpanId,
+    TraceId, push_pair,
 };
 
 use super::decode::{Text, fields, key_value};
 use super::exponential::{Exponential, zigzag};
 use super::logs::text_of;
 use super::metric_names::{label_name, metric_name};
-use super::traces::{UNKNOWN_SERVICE, check_size};
+use super::target::{Promoted, TARGET_INFO, Target};
+use super::traces::check_size;
 use super::{Field, MAX_LABEL, MAX_RECORDS, Reader, Reason, Rejections, WalkError, decode_resource};
 
 /// Buckets of one point: real ones have 10 to 160; each repeats the labels.
@@ -35,31 +36,55 @@ const DELTA: u64 = 1;
 /// The label of series whose samples count since the one before, and its value.
 const TEMPORALITY: (&str, &str) = ("__temporality__", "delta");
 
-/// Walks a body. `arrival` (ns) stands in for a point's missing time.
-pub fn walk_metrics(body: &[u8], arrival: u64) -> Result<(MetricBatch, Rejections), WalkError> {
+/// How far apart the samples of `target_info` are where a request is of a longer time: half of what a query looks back.
+const INFO_EVERY: u64 = 150_000_000_000;
+
+/// Samples of `target_info` for one resource of a request at most: two hours and a half.
+const MAX_INFO_SAMPLES: u64 = 60;
+
+/// Walks a body. `arrival` (ns) stands in for a point's missing time; the resource attributes that are `promoted` become labels.
+pub fn walk_metrics(
+    body: &[u8],
+    arrival: u64,
+    promoted: &Promoted,
+) -> Result<(MetricBatch, Rejections), WalkError> {
     check_size(body)?;
-    let mut walk =
-        Walk { batch: MetricBatch::default(), rejections: Rejections::default(), arrival, label_bytes: 0 };
+    let mut walk = Walk {
+        batch: MetricBatch::default(),
+        rejections: Rejections::default(),
+        promoted,
+        arrival,
+        label_bytes: 0,
+        informed: false,
+    };
     let mut reader = Reader::new(body);
     while let Some((number, field)) = reader.read()? {
         if let (1, Field::Bytes(message)) = (number, field) {
             walk.resource_metrics(message)?;
         }
     }
+    if walk.informed {
+        let (name, help) = (TARGET_INFO.to_owned(), "Attributes of the resource".to_owned());
+        let unit = String::new();
+        walk.batch.families.push(MetricMeta { name, kind: MetricKind::Gauge, unit, help });
+    }
     Ok((walk.batch, walk.rejections))
 }
 
-struct Walk {
+struct Walk<'p> {
     batch: MetricBatch,
     rejections: Rejections,
+    promoted: &'p Promoted,
     arrival: u64,
     label_bytes: usize,
+    /// There is a `target_info`.
+    informed: bool,
 }
 
 /// A family, with what its series share.
 struct Family<'a> {
     name: String,
-    target: &'a [(String, String)],
+    target: &'a Target,
     delta: bool,
 }
 
@@ -90,7 +115,7 @@ enum Shape {
     Summary,
 }
 
-impl Walk {
+impl Walk<'_> {
     fn resource_metrics(&mut self, message: &[u8]) -> Result<(), WalkError> {
         let mut resource = &b""[..];
         let mut reader = Reader::new(message);
@@ -99,7 +124,8 @@ impl Walk {
                 resource = bytes;
             }
         }
-        let target = target_of(&decode_resource(resource).attributes);
+        let target = Target::new(&decode_resource(resource).attributes, self.promoted);
+        let first = self.batch.samples.len();
         let mut reader = Reader::new(message);
         while let Some((number, field)) = reader.read()? {
             let (2 | 1000, Field::Bytes(scope)) = (number, field) else { continue };
@@ -110,10 +136,37 @@ impl Walk {
                 }
             }
         }
+        self.info(&target, first);
         Ok(())
     }
 
-    fn metric(&mut self, message: &[u8], target: &[(String, String)]) -> Result<(), WalkError> {
+    /// `target_info` at the newest time of the resource's samples, the first of which is here, and back to the oldest.
+    fn info(&mut self, target: &Target, first: usize) {
+        let times = || self.batch.samples.iter().skip(first).map(|row| row.time);
+        let (Some(info), Some(oldest), Some(newest)) = (&target.info, times().min(), times().max()) else {
+            return;
+        };
+        let cost: usize = info.iter().map(|(name, value)| name.len() + value.len() + 64).sum();
+        if self.batch.samples.len() + MAX_INFO_SAMPLES as usize > MAX_RECORDS
+            || self.label_bytes + cost > MAX_LABEL_BYTES
+        {
+            return;
+        }
+        self.label_bytes += cost;
+        self.informed = true;
+        let series = self.batch.series.len() as u32;
+        self.batch.series.push(Arc::clone(info));
+        let count = ((newest - oldest) / INFO_EVERY + 1).min(MAX_INFO_SAMPLES);
+        let times = (0..count).rev().map(|back| newest - back * INFO_EVERY);
+        self.batch.samples.extend(times.map(|time| SampleRow {
+            time,
+            value: 1.0,
+            series,
+            ..SampleRow::default()
+        }));
+    }
+
+    fn metric(&mut self, message: &[u8], target: &Target) -> Result<(), WalkError> {
         let (mut name, mut help, mut unit, mut data) = (&b""[..], &b""[..], &b""[..], None);
         let mut reader = Reader::new(message);
         while let Some((number, field)) = reader.read()? {
@@ -169,15 +222,15 @@ impl Walk {
             point.time = self.arrival;
         }
         let long = |(k, v): &(String, String)| k.len() > MAX_LABEL || v.len() > MAX_LABEL;
-        if family.name.len() > MAX_LABEL || point.labels.iter().chain(family.target).any(long) {
+        if family.name.len() > MAX_LABEL || point.labels.iter().chain(&family.target.own).any(long) {
             self.rejections.add(Reason::Label);
             return Ok(());
         }
         let label_bytes =
             |pairs: &[(String, String)]| pairs.iter().map(|(k, v)| k.len() + v.len() + 64).sum::<usize>();
         let series = point.counts.len() + point.quantiles.len() + 5;
-        let cost =
-            series * (label_bytes(&point.labels) + label_bytes(family.target) + family.name.len() + 64);
+        let of_target = label_bytes(&family.target.own) + label_bytes(&family.target.promoted);
+        let cost = series * (label_bytes(&point.labels) + of_target + family.name.len() + 64);
         if self.batch.samples.len() + series > MAX_RECORDS
             || self.label_bytes + cost > MAX_LABEL_BYTES
             || self.batch.meta.len() >= MAX_LABEL_BYTES
@@ -274,8 +327,8 @@ impl Walk {
         point: &Point<'_>,
         value: f64,
     ) {
-        let mut pairs: Vec<(&str, &str)> = point.labels.iter().map(|(k, v)| (&**k, &**v)).collect();
-        pairs.extend(family.target.iter().map(|(k, v)| (&**k, &**v)));
+        let all = family.target.promoted.iter().chain(&point.labels).chain(&family.target.own);
+        let mut pairs: Vec<(&str, &str)> = all.map(|(k, v)| (&**k, &**v)).collect();
         if let Some((name, value)) = &extra {
             pairs.push((name, value));
         }
@@ -392,17 +445,4 @@ fn packed(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
 
 fn number(value: f64) -> String {
     if value == f64::INFINITY { "+Inf".to_owned() } else { value.to_string() }
-}
-
-/// `job` and `instance`, as the OpenTelemetry specification derives them.
-fn target_of(resource: &Attributes) -> Vec<(String, String)> {
-    let get = |key| attribute(resource, key).map(text_of).filter(|text| !text.is_empty());
-    let service = get("service.name").unwrap_or_else(|| UNKNOWN_SERVICE.to_owned());
-    let job = match get("service.namespace") {
-        Some(namespace) => format!("{namespace}/{service}"),
-        None => service,
-    };
-    let mut target = vec![("job".to_owned(), job)];
-    target.extend(get("service.instance.id").map(|instance| ("instance".to_owned(), instance)));
-    target
 }

@@ -15,6 +15,7 @@ mod own;
 mod peer;
 mod rejections;
 mod span_encoder;
+mod target;
 mod traces;
 mod wire;
 
@@ -29,6 +30,7 @@ pub use own::encode_own_logs;
 pub use peer::{Peer, PeerKind, first_link, peer};
 pub use rejections::{Reason, Rejections};
 pub use span_encoder::{SpanEncoder, add_to_resources};
+pub use target::{PROMOTED, Promoted};
 pub use traces::walk_traces;
 pub use wire::{Field, Reader, WalkError, Writer};
 

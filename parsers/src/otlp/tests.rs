@@ -100,7 +100,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_walked_and_decoded_without_a_panic(body in prop::collection::vec(any::<u8>(), 0..300)) {
-        let _ = (walk_traces(body.clone()), walk_logs(&body, 1, None, None), walk_metrics(&body, 1));
+        let _ = (walk_traces(body.clone()), walk_logs(&body, 1, None, None), walk_metrics(&body, 1, &Promoted::default()));
         let _ = (decode_resource(&body), decode_scope(&body), decode_value(&body));
         let none = (Arc::new(Resource::default()), Arc::new(Scope::default()));
         let _ = decode_span(&body, Spelling::default(), none.0, none.1);

@@ -27,7 +27,7 @@ pub use metric::{
     Exemplar, ExemplarOrigin, ExemplarRow, MetricBatch, MetricKind, MetricMeta, Sample, SampleRow, Series,
 };
 pub use pairs::{Pairs, push_pair};
-pub use resource::{Resource, Scope, TENANT, TENANT_LABEL, Workload};
+pub use resource::{RESOURCE_LABELS, Resource, Scope, TENANT, TENANT_LABEL, Workload};
 pub use span::{Event, Link, ResourceRow, Span, SpanBatch, SpanKind, SpanRow, Status, StatusCode};
 pub use time::{format_rfc3339, parse_rfc3339};
 pub use value::{Attributes, Value, attribute};

@@ -10,6 +10,19 @@ pub const TENANT: &str = "trefoil.tenant";
 /// another, so the tenant is a part of what a series is; under the name that Mimir gives it where it answers for several.
 pub const TENANT_LABEL: &str = "__tenant_id__";
 
+/// Resource attributes that become labels of log streams, and the names of those labels: few, and the same for all records of a
+/// container. Where labels of series are made of these attributes, they have the same names.
+pub const RESOURCE_LABELS: [(&str, &str); 8] = [
+    ("service.name", "service_name"),
+    ("service.namespace", "service_namespace"),
+    ("deployment.environment.name", "deployment_environment"),
+    ("k8s.cluster.name", "cluster"),
+    ("k8s.namespace.name", "namespace"),
+    ("k8s.pod.name", "pod"),
+    ("k8s.container.name", "container"),
+    ("k8s.node.name", "node"),
+];
+
 /// The resource that a span, log or metric came from.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Resource {

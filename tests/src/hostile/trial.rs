@@ -80,7 +80,7 @@ impl Sink for Reader {
 impl Default for Trial {
     fn default() -> Self {
         let intake = Intake::within(Arc::new(Reader), Arc::default(), None, MAX_IN_FLIGHT);
-        let otlp = Otlp::new(&intake, OtlpOptions { max_body: MAX_BODY });
+        let otlp = Otlp::new(&intake, OtlpOptions { max_body: MAX_BODY, ..OtlpOptions::default() });
         let jaeger = Jaeger::new(&intake, MAX_BODY);
         let apm = ElasticApmOptions { max_body: MAX_BODY, ..ElasticApmOptions::default() };
         let spans = otlp.http().merge(otlp.grpc()).merge(jaeger.http()).merge(jaeger.grpc());

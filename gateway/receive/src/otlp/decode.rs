@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use parsers::otlp::{Rejections, Writer, walk_logs, walk_metrics, walk_traces};
+use parsers::otlp::{Promoted, Rejections, Writer, walk_logs, walk_metrics, walk_traces};
 use parsers::record::Batch;
 
 use super::{Signal, json};
@@ -11,12 +11,13 @@ use crate::intake::{Circumstances, Decoded, Rejected};
 use crate::tenant::Tenant;
 use crate::trouble::Trouble;
 
-/// Reads a request.
+/// Reads a request. Of metrics, the resource attributes that are `promoted` become labels.
 pub(super) fn decode(
     signal: Signal,
     as_json: bool,
     mut body: Vec<u8>,
     at: &Circumstances,
+    promoted: &Promoted,
 ) -> Result<Decoded<Rejections>, Trouble> {
     let mut rejections = Rejections::default();
     if as_json {
@@ -37,7 +38,7 @@ pub(super) fn decode(
             (walked.rejections, &mut rejected.logs)
         }
         Signal::Metrics => {
-            let (metrics, walked) = walk_metrics(&body, at.arrival)?;
+            let (metrics, walked) = walk_metrics(&body, at.arrival, promoted)?;
             batch.metrics = metrics;
             (walked, &mut rejected.samples)
         }

@@ -12,11 +12,12 @@ mod tests;
 
 use crate::Intake;
 use crate::counters::Protocol;
-use crate::intake::{Door, Wire};
+use crate::intake::{Circumstances, Door, Wire};
 use crate::limits::MAX_BODY;
 use crate::trouble::Trouble;
 use crate::wrong_path::alone;
 use decode::Answer;
+use parsers::otlp::Promoted;
 
 /// The three signals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,16 +27,18 @@ enum Signal {
     Metrics,
 }
 
-/// Bounds of the receiver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Bounds of the receiver, and what it does with resources.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtlpOptions {
     /// Bytes of one request, on the wire and decompressed.
     pub max_body: usize,
+    /// Resource attributes that become labels of series.
+    pub promoted: Promoted,
 }
 
 impl Default for OtlpOptions {
     fn default() -> Self {
-        Self { max_body: MAX_BODY }
+        Self { max_body: MAX_BODY, promoted: Promoted::default() }
     }
 }
 
@@ -43,12 +46,13 @@ impl Default for OtlpOptions {
 #[derive(Clone)]
 pub struct Otlp {
     door: Door,
+    promoted: Promoted,
 }
 
 impl Otlp {
     /// Over what the gateway's receivers share.
     pub fn new(intake: &Intake, options: OtlpOptions) -> Self {
-        Self { door: intake.door(Protocol::Otlp, options.max_body) }
+        Self { door: intake.door(Protocol::Otlp, options.max_body), promoted: options.promoted }
     }
 
     /// `/v1/traces`, `/v1/logs`, `/v1/metrics`, to merge on the main port; also `/otlp/v1/logs`, where Loki takes OTLP.
@@ -78,7 +82,9 @@ impl Otlp {
     }
 
     async fn take(&self, signal: Signal, as_json: bool, wire: Wire) -> Result<Answer, Trouble> {
-        let taken = self.door.take_telling(wire, move |body, at| decode::decode(signal, as_json, body, at));
+        let promoted = self.promoted.clone();
+        let read = move |body, at: &Circumstances| decode::decode(signal, as_json, body, at, &promoted);
+        let taken = self.door.take_telling(wire, read);
         taken.await.map(|(rejections, left_out)| Answer { rejections, left_out })
     }
 }

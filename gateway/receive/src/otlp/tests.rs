@@ -19,6 +19,7 @@ mod bounds;
 mod grpc;
 mod http;
 mod signals;
+mod targets;
 
 use super::*;
 use crate::{Counters, Refusal, RefusalKind, Sink};
@@ -47,7 +48,10 @@ fn otlp(refuse: bool) -> (Otlp, Arc<Kept>) {
 }
 
 fn within(sink: Arc<dyn Sink>, max_body: usize, max_in_flight: usize) -> Otlp {
-    Otlp::new(&Intake::within(sink, Arc::default(), None, max_in_flight), OtlpOptions { max_body })
+    Otlp::new(
+        &Intake::within(sink, Arc::default(), None, max_in_flight),
+        OtlpOptions { max_body, ..OtlpOptions::default() },
+    )
 }
 
 async fn post(

@@ -29,7 +29,10 @@ fn port(kept: &Arc<Kept>, max_body: usize, max_in_flight: usize) -> Router {
 }
 
 fn over(intake: &Intake, max_body: usize) -> Router {
-    let (otlp, jaeger) = (Otlp::new(intake, OtlpOptions { max_body }), Jaeger::new(intake, max_body));
+    let (otlp, jaeger) = (
+        Otlp::new(intake, OtlpOptions { max_body, ..OtlpOptions::default() }),
+        Jaeger::new(intake, max_body),
+    );
     let apm = ElasticApmOptions { max_body, ..ElasticApmOptions::default() };
     let spans = otlp.http().merge(otlp.grpc()).merge(jaeger.http()).merge(jaeger.grpc());
     let spans = spans.merge(Zipkin::new(intake, max_body).http()).merge(ElasticApm::new(intake, apm).http());

@@ -119,7 +119,7 @@ async fn a_message_over_the_limit_is_resource_exhausted_plain_and_compressed() {
 async fn bytes_over_those_in_flight_are_unavailable_with_retry_info() {
     let counters = Arc::new(Counters::default());
     let intake = Intake::within(Arc::new(Kept::default()), counters.clone(), None, 10_000);
-    let otlp = Otlp::new(&intake, OtlpOptions { max_body: 100_000 });
+    let otlp = Otlp::new(&intake, OtlpOptions { max_body: 100_000, ..OtlpOptions::default() });
     let channel = serve(&otlp).await;
     for compression in COMPRESSIONS {
         let status = call(channel.clone(), EXPORT, compression, request(1, 50_000)).await.unwrap_err();

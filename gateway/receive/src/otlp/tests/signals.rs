@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use parsers::derived::Deriver;
-use parsers::otlp::{Reason, Rejections, walk_logs, walk_metrics};
+use parsers::otlp::{Promoted, Reason, Rejections, walk_logs, walk_metrics};
 use parsers::record::{LogBatch, MetricBatch, MetricKind, NativeHistogram, Pairs, Severity};
 use proptest::prelude::*;
 
@@ -99,15 +99,28 @@ fn a_stream_label_is_cut_between_characters() {
 }
 
 fn metrics(name: &str, unit: &str, data: Data) -> (MetricBatch, Rejections) {
-    let metric = Metric { name: name.into(), unit: unit.into(), data: Some(data), ..Metric::default() };
-    let scope_metrics = vec![ScopeMetrics { metrics: vec![metric], ..ScopeMetrics::default() }];
     let from = [("service.name", "cart"), ("service.namespace", "shop"), ("service.instance.id", "i1")];
-    let resource_metrics = vec![ResourceMetrics {
-        resource: Some(resource(&from)),
-        scope_metrics,
+    metrics_of(&[&from], name, unit, &data, &Promoted::default())
+}
+
+pub(super) fn metrics_of(
+    resources: &[&[(&str, &str)]],
+    name: &str,
+    unit: &str,
+    data: &Data,
+    promoted: &Promoted,
+) -> (MetricBatch, Rejections) {
+    let metric =
+        Metric { name: name.into(), unit: unit.into(), data: Some(data.clone()), ..Metric::default() };
+    let scope_metrics = vec![ScopeMetrics { metrics: vec![metric], ..ScopeMetrics::default() }];
+    let of_resource = |from: &&[(&str, &str)]| ResourceMetrics {
+        resource: Some(resource(from)),
+        scope_metrics: scope_metrics.clone(),
         ..ResourceMetrics::default()
-    }];
-    walk_metrics(&ExportMetricsServiceRequest { resource_metrics }.encode_to_vec(), 99).unwrap()
+    };
+    let resource_metrics = resources.iter().map(of_resource).collect();
+    let body = ExportMetricsServiceRequest { resource_metrics }.encode_to_vec();
+    walk_metrics(&body, 99, promoted).unwrap()
 }
 
 /// `name{le} value` of each sample.
@@ -166,7 +179,7 @@ fn a_histogram_becomes_buckets_and_its_exemplar_names_trace_and_bucket() {
     assert_eq!(Pairs::new(row.labels.of(&batch.meta)).collect::<Vec<_>>(), [("user_id", "7")]);
 }
 
-fn sum(temporality: i32, label: &str) -> Data {
+pub(super) fn sum(temporality: i32, label: &str) -> Data {
     let value = Some(number_data_point::Value::AsInt(4));
     let attributes = attributes(&[("k", label)]);
     let data_points =
@@ -339,7 +352,7 @@ fn rewrite(body: &[u8]) {
         if let Ok((protobuf, _)) = json::to_protobuf(signal, body) {
             let _ = (
                 walk_logs(&protobuf, 1, None, None),
-                walk_metrics(&protobuf, 1),
+                walk_metrics(&protobuf, 1, &Promoted::default()),
                 parsers::otlp::walk_traces(protobuf),
             );
         }
