@@ -275,7 +275,7 @@ fn store(mut section: Section, mistakes: &mut Mistakes) -> Store {
     let out_of_order = section.value("out_of_order", values::duration, mistakes).unwrap_or(OUT_OF_ORDER);
     let mut retention = section.section("retention", mistakes);
     let store = Store {
-        samples: SampleOptions { max_series, out_of_order },
+        samples: SampleOptions { max_series, reserved: 0, out_of_order },
         dir: dir.into(),
         logs: retention.value("logs", values::duration, mistakes).unwrap_or(RETENTION),
         traces: retention.value("traces", values::duration, mistakes).unwrap_or(RETENTION),

@@ -118,6 +118,9 @@ pub struct ExemplarRow {
     pub origin: ExemplarOrigin,
 }
 
+/// What the names of series that are made of spans begin with.
+pub const MADE_OF_SPANS: [&str; 2] = ["traces_spanmetrics_", "traces_service_graph_"];
+
 /// Many samples and exemplars.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MetricBatch {
@@ -131,6 +134,9 @@ pub struct MetricBatch {
     pub families: Vec<MetricMeta>,
     /// Exemplar labels and histograms back to back.
     pub meta: Vec<u8>,
+    /// Made here of other records, in a number of series that is bounded where they are made: what senders send too much of takes
+    /// no room from them. Not kept.
+    pub made: bool,
 }
 
 impl MetricBatch {

@@ -24,7 +24,8 @@ pub use ids::{IdError, SpanId, Spelling, SpellingKind, TraceId, TraceMatch, Widt
 pub use labels::{Labels, MAX_LABEL_BYTES, MAX_LABELS};
 pub use log::{LogBatch, LogRecord, LogRow, Severity, SourcePosition};
 pub use metric::{
-    Exemplar, ExemplarOrigin, ExemplarRow, MetricBatch, MetricKind, MetricMeta, Sample, SampleRow, Series,
+    Exemplar, ExemplarOrigin, ExemplarRow, MADE_OF_SPANS, MetricBatch, MetricKind, MetricMeta, Sample,
+    SampleRow, Series,
 };
 pub use pairs::{Pairs, push_pair};
 pub use resource::{RESOURCE_LABELS, Resource, Scope, TENANT, TENANT_LABEL, Workload};

@@ -16,7 +16,7 @@ const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 /// A sample of each series at `now`; of a new one also a 0 at `before`, when samples were written last, so that a rate has something
 /// to begin with; exemplars; and the ends of series that are no more.
 pub(super) fn write(tracks: &mut Tracks, ended: &[Track], before: u64, now: u64) -> MetricBatch {
-    let mut batch = MetricBatch { families: families(), ..MetricBatch::default() };
+    let mut batch = MetricBatch { families: families(), made: true, ..MetricBatch::default() };
     let bounds: Vec<String> = tracks.bounds.iter().map(|nanos| bound(*nanos)).collect();
     for track in tracks.iter_mut() {
         let fresh = track.series.is_empty();

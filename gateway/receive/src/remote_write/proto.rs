@@ -1,10 +1,10 @@
 //! `prometheus.WriteRequest`, version 1.0.
 
-use std::borrow::Cow;
-
 use parsers::otlp::{Field, Reader, WalkError};
 
-use super::written::{MAX_LABELS, Parts, Written};
+use super::written::{MAX_LABELS, Parts, TOO_MANY_LABELS, Written};
+
+const UNREADABLE: &str = "a series that cannot be read";
 
 /// Reads a request. A series or a part of one whose message is broken is left out alone.
 pub(super) fn read(body: &[u8], into: &mut Written) -> Result<(), WalkError> {
@@ -12,7 +12,7 @@ pub(super) fn read(body: &[u8], into: &mut Written) -> Result<(), WalkError> {
     while let Some((number, field)) = reader.read()? {
         match (number, field) {
             (1, Field::Bytes(message)) => {
-                series(message, into).unwrap_or_else(|_| into.reject("a series that cannot be read", 0));
+                series(message, into).unwrap_or_else(|reason| into.reject(reason, 0));
             }
             (3, Field::Bytes(message)) => {
                 // It only describes.
@@ -24,14 +24,14 @@ pub(super) fn read(body: &[u8], into: &mut Written) -> Result<(), WalkError> {
     Ok(())
 }
 
-fn series(message: &[u8], into: &mut Written) -> Result<(), WalkError> {
+fn series(message: &[u8], into: &mut Written) -> Result<(), &'static str> {
     let (mut labels, mut parts, mut exemplars) = (Vec::new(), Parts::default(), Vec::new());
     let mut reader = Reader::new(message);
-    while let Some((number, field)) = reader.read()? {
+    while let Some((number, field)) = reader.read().map_err(|_| UNREADABLE)? {
         let Field::Bytes(bytes) = field else { continue };
         match number {
-            1 if labels.len() < MAX_LABELS => labels.push(label(bytes)?),
-            1 => return Err(WalkError { offset: 0, problem: "too many labels" }),
+            1 if labels.len() < MAX_LABELS => labels.push(label(bytes).map_err(|_| UNREADABLE)?),
+            1 => return Err(TOO_MANY_LABELS),
             2 => parts.samples.push(bytes),
             3 => exemplars.push(bytes),
             4 => parts.histograms.push(bytes),
@@ -47,7 +47,7 @@ fn series(message: &[u8], into: &mut Written) -> Result<(), WalkError> {
     Ok(())
 }
 
-fn label(message: &[u8]) -> Result<(Cow<'_, str>, Cow<'_, str>), WalkError> {
+fn label(message: &[u8]) -> Result<(&[u8], &[u8]), WalkError> {
     let (mut name, mut value) = (&b""[..], &b""[..]);
     let mut reader = Reader::new(message);
     while let Some((number, field)) = reader.read()? {
@@ -57,7 +57,7 @@ fn label(message: &[u8]) -> Result<(Cow<'_, str>, Cow<'_, str>), WalkError> {
             _ => {}
         }
     }
-    Ok((String::from_utf8_lossy(name), String::from_utf8_lossy(value)))
+    Ok((name, value))
 }
 
 fn exemplar(message: &[u8], series: u32, into: &mut Written) -> Result<(), WalkError> {

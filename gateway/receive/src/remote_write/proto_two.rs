@@ -1,10 +1,8 @@
 //! `io.prometheus.write.v2.Request`, version 2.0: every text is written once, and named by its place.
 
-use std::borrow::Cow;
-
 use parsers::otlp::{Field, MAX_RECORDS, Reader, WalkError};
 
-use super::written::{MAX_LABELS, Parts, Written};
+use super::written::{MAX_LABELS, Parts, TOO_MANY_LABELS, Written};
 
 /// Reads a request. A series or a part of one whose message is broken is left out alone.
 pub(super) fn read(body: &[u8], into: &mut Written) -> Result<(), WalkError> {
@@ -40,7 +38,7 @@ fn numbers(field: Field<'_>, into: &mut Vec<u64>) -> Result<(), &'static str> {
                 into.push(number.iter().rev().fold(0, |all, byte| all << 7 | u64::from(byte & 0x7f)));
                 packed = rest;
                 if into.len() > 2 * MAX_LABELS {
-                    return Err("a series with too many labels");
+                    return Err(TOO_MANY_LABELS);
                 }
             }
             if !packed.is_empty() {
@@ -49,10 +47,10 @@ fn numbers(field: Field<'_>, into: &mut Vec<u64>) -> Result<(), &'static str> {
         }
         _ => return Err(UNREADABLE),
     }
-    if into.len() > 2 * MAX_LABELS { Err("a series with too many labels") } else { Ok(()) }
+    if into.len() > 2 * MAX_LABELS { Err(TOO_MANY_LABELS) } else { Ok(()) }
 }
 
-type Labels<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+type Labels<'a> = Vec<(&'a [u8], &'a [u8])>;
 
 fn labels<'a>(refs: &[u64], symbols: &[&'a [u8]]) -> Result<Labels<'a>, &'static str> {
     if !refs.len().is_multiple_of(2) {
@@ -60,7 +58,7 @@ fn labels<'a>(refs: &[u64], symbols: &[&'a [u8]]) -> Result<Labels<'a>, &'static
     }
     let text = |place: &u64| {
         let text = usize::try_from(*place).ok().and_then(|place| symbols.get(place));
-        text.map(|text| String::from_utf8_lossy(text)).ok_or("a label reference outside the symbols")
+        text.copied().ok_or("a label reference outside the symbols")
     };
     refs.chunks_exact(2)
         .map(|pair| match pair {
@@ -103,10 +101,10 @@ fn series(message: &[u8], symbols: &[&[u8]], into: &mut Written) -> Result<(), &
         let _ = exemplar(bytes, index, symbols, into);
     }
     if let Some(bytes) = described
-        && let Some((_, name)) = labels.iter().find(|(name, _)| name == "__name__")
+        && let Some((_, name)) = labels.iter().find(|(name, _)| *name == b"__name__")
     {
         // It only describes.
-        let _ = metadata(bytes, name, symbols, into);
+        let _ = metadata(bytes, &String::from_utf8_lossy(name), symbols, into);
     }
     Ok(())
 }

@@ -200,6 +200,55 @@ async fn a_bad_series_costs_no_neighbour_and_is_named() {
 }
 
 #[tokio::test]
+async fn a_label_that_is_no_text_is_refused_by_name_and_too_many_name_their_bound() {
+    let neighbour = |out: &mut Vec<u8>| {
+        Writer::new(out).message(1, |out| {
+            pair(out, "__name__", "good");
+            sample(out, 1.0, 5);
+        });
+    };
+    let mut body = Vec::new();
+    neighbour(&mut body);
+    Writer::new(&mut body).message(1, |out| {
+        pair(out, "__name__", "orders_total");
+        Writer::new(out).message(1, |out| {
+            Writer::new(out).bytes(1, b"user");
+            Writer::new(out).bytes(2, b"caf\xe9");
+        });
+        sample(out, 1.0, 5);
+        sample(out, 2.0, 6);
+    });
+    Writer::new(&mut body).message(1, |out| {
+        pair(out, "__name__", "wide");
+        (0..500).for_each(|n| pair(out, &format!("l{n}"), "v"));
+        sample(out, 1.0, 5);
+    });
+    neighbour(&mut body);
+    let sent = send(ONE, &body).await;
+    assert_eq!((sent.status, sent.stored.samples.len()), (StatusCode::BAD_REQUEST, 2), "{}", sent.text);
+    let expected = "2: a series with a label that is not UTF-8 (user=\"caf\\xe9\" of orders_total); \
+                    1: a series with more than 256 labels";
+    assert!(sent.text.contains(expected), "{}", sent.text);
+
+    let mut body = Vec::new();
+    for symbol in [&b""[..], b"__name__", b"orders_total", b"user", b"\xff"] {
+        Writer::new(&mut body).always_bytes(4, symbol);
+    }
+    let wide = [[1, 2]; 300].concat();
+    for refs in [&[1, 2][..], &[1, 2, 3, 4], &wide] {
+        Writer::new(&mut body).message(5, |out| {
+            Writer::new(out).bytes(1, refs);
+            sample(out, 1.0, 5);
+        });
+    }
+    let sent = send(TWO, &body).await;
+    assert_eq!((sent.status, sent.stored.samples.len()), (StatusCode::BAD_REQUEST, 1), "{}", sent.text);
+    for part in ["user=\"\\xff\" of orders_total", "more than 256 labels"] {
+        assert!(sent.text.contains(part), "{part} in {}", sent.text);
+    }
+}
+
+#[tokio::test]
 async fn other_types_are_415_and_say_what_is_supported() {
     for (media, encoding) in [
         ("application/vnd.google.protobuf", "snappy"),

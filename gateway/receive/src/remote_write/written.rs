@@ -1,6 +1,5 @@
 //! What a write holds, whichever message it came in: series with samples, histograms and exemplars.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -25,11 +24,30 @@ const MAX_LABEL_BYTES: usize = 64 * 1024 * 1024;
 /// Names and values that are shared among the series of a request; a sender puts those of a target together.
 const MAX_TEXTS: usize = 4096;
 
+/// A series over [`MAX_LABELS`].
+pub(super) const TOO_MANY_LABELS: &str = "a series with more than 256 labels";
+const NOT_UTF8: &str = "a series with a label that is not UTF-8";
+/// Characters of a label that an answer shows.
+const SHOWN: usize = 64;
 const TOO_MANY: &str = "too many series, samples or labels in one request";
 const BAD_TIME: &str = "a timestamp before 1970 or after 2554";
 
-/// Label pairs of a series or an exemplar, as they came.
-pub(super) type Pairs<'a> = [(Cow<'a, str>, Cow<'a, str>)];
+/// Label pairs of a series or an exemplar, as they came: what should be UTF-8.
+pub(super) type Pairs<'a> = [(&'a [u8], &'a [u8])];
+
+/// As text; the first pair that is none otherwise.
+fn texts<'a>(labels: &Pairs<'a>) -> Result<Vec<(&'a str, &'a str)>, (&'a [u8], &'a [u8])> {
+    let text = |&(name, value): &(&'a [u8], &'a [u8])| {
+        let pair = std::str::from_utf8(name).and_then(|name| Ok((name, std::str::from_utf8(value)?)));
+        pair.map_err(|_| (name, value))
+    };
+    labels.iter().map(text).collect()
+}
+
+/// A text for people, escaped where it is none.
+fn shown(bytes: &[u8]) -> String {
+    bytes.escape_ascii().take(SHOWN).map(char::from).collect()
+}
 
 /// What becomes of a request.
 #[derive(Debug, Default)]
@@ -88,10 +106,22 @@ impl Written {
     /// A series by its labels, with what it holds; `None` if it cannot be taken.
     pub(super) fn series(&mut self, labels: &Pairs<'_>, parts: &Parts<'_>) -> Option<u32> {
         let all = parts.samples.len() + parts.histograms.len();
+        let labels = match texts(labels) {
+            Ok(labels) => labels,
+            Err(bad) => {
+                let metric =
+                    labels.iter().find(|(name, _)| *name == b"__name__").map(|(_, name)| shown(name));
+                let (name, value) = (shown(bad.0), shown(bad.1));
+                let first = || format!("{name}=\"{value}\" of {}", metric.unwrap_or_default());
+                self.rejected_samples += all as u64;
+                self.outcome.rejected.add_naming(NOT_UTF8, (all as u64).max(1), first);
+                return None;
+            }
+        };
         let cost: usize = labels.iter().map(|(name, value)| name.len() + value.len() + 64).sum();
-        let mut names: Vec<&str> = labels.iter().map(|(name, _)| &**name).collect();
+        let mut names: Vec<&str> = labels.iter().map(|(name, _)| *name).collect();
         names.sort_unstable();
-        let has_name = labels.iter().any(|(name, value)| name == "__name__" && !value.is_empty());
+        let has_name = labels.iter().any(|(name, value)| *name == "__name__" && !value.is_empty());
         let fault = if !has_name {
             Some("a series without __name__")
         } else if names.windows(2).any(|pair| pair.first() == pair.last()) {
@@ -204,9 +234,9 @@ impl Written {
         if self.batch.exemplars.len() >= MAX_RECORDS || self.batch.meta.len() >= MAX_LABEL_BYTES {
             return;
         }
+        let Ok(labels) = texts(labels) else { return };
         let time = nanos(millis).filter(|time| *time > 0).unwrap_or(self.arrival);
-        let pairs = labels.iter().map(|(name, value)| (&**name, &**value));
-        push_exemplar(&mut self.batch, series, pairs, value, time);
+        push_exemplar(&mut self.batch, series, labels.into_iter(), value, time);
         self.outcome.exemplars += 1;
     }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use parsers::record::{MetricMeta, Sample};
+use parsers::record::{Labels, MADE_OF_SPANS, MetricMeta, Sample};
 use rustc_hash::FxHashMap;
 
 use super::index::Index;
+use super::limits::SampleOptions;
 use super::record::{Record, Row};
 use super::room::Room;
 use super::series::Held;
@@ -35,6 +36,8 @@ pub struct Head {
     pub series: Vec<Held>,
     /// Where the samples are.
     pub room: Room,
+    /// How many of its series are made here.
+    pub made: usize,
     families: BTreeMap<String, Vec<MetricMeta>>,
     said: usize,
     /// Bytes of the samples alone.
@@ -51,6 +54,7 @@ impl Head {
             index: Index::default(),
             series: Vec::new(),
             room: Room::default(),
+            made: 0,
             families: BTreeMap::new(),
             said: 0,
             sample_bytes: 0,
@@ -67,6 +71,16 @@ impl Head {
     /// Whether this was said of a family before.
     pub fn knows_family(&self, family: &MetricMeta) -> bool {
         self.families.get(&family.name).is_some_and(|known| known.contains(family))
+    }
+
+    /// Whether there is room for another series.
+    pub fn has_room(&self, made: bool, options: &SampleOptions) -> bool {
+        made && self.made < options.reserved || self.sent_series(options) < options.max_series
+    }
+
+    /// Series but for those that are made here and have room reserved.
+    pub fn sent_series(&self, options: &SampleOptions) -> usize {
+        self.index.len().saturating_sub(self.made.min(options.reserved))
     }
 
     /// Takes what was journalled; its samples are found from now on.
@@ -86,6 +100,7 @@ impl Head {
             let (hash, found) = self.index.find(&labels);
             let ours = found.unwrap_or_else(|| {
                 self.series.push(Held::default());
+                self.made += usize::from(is_made(&labels));
                 self.index.add(&labels, hash)
             });
             numbers.insert(number, ours);
@@ -151,4 +166,9 @@ impl Head {
     pub fn families(&self) -> impl Iterator<Item = &MetricMeta> {
         self.families.values().flatten()
     }
+}
+
+/// Whether a series that an earlier process journalled was one of its own making: the journal does not say it.
+fn is_made(labels: &Labels) -> bool {
+    labels.get("__name__").is_some_and(|name| MADE_OF_SPANS.iter().any(|prefix| name.starts_with(prefix)))
 }

@@ -21,13 +21,15 @@ pub const LISTED: usize = 10;
 pub struct SampleOptions {
     /// Series that are written to at a time; new ones over it are refused.
     pub max_series: usize,
+    /// Series besides that are made here of other records ([`parsers::record::MetricBatch::made`]).
+    pub reserved: usize,
     /// A sample that is older than the newest of its series by more is refused.
     pub out_of_order: Duration,
 }
 
 impl Default for SampleOptions {
     fn default() -> Self {
-        Self { max_series: MAX_SERIES, out_of_order: OUT_OF_ORDER }
+        Self { max_series: MAX_SERIES, reserved: 0, out_of_order: OUT_OF_ORDER }
     }
 }
 
@@ -100,7 +102,7 @@ pub(super) fn too_many(head: &Head, options: &SampleOptions) -> String {
         names.iter().take(NAMED).map(|(name, values)| format!("{name} ({values})")).collect();
     format!(
         "there are {} series already, as many as may be (store.max_series is {}); labels with most values: {}",
-        head.index.len(),
+        head.sent_series(options),
         options.max_series,
         named.join(", ")
     )

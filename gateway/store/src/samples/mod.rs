@@ -57,7 +57,7 @@ const FREE_SPACE_CHECK: Duration = Duration::from_millis(500);
 const TELL_EVERY: Duration = Duration::from_mins(1);
 
 /// What was taken once is taken again.
-const ALL: SampleOptions = SampleOptions { max_series: usize::MAX, out_of_order: Duration::MAX };
+const ALL: SampleOptions = SampleOptions { max_series: usize::MAX, reserved: 0, out_of_order: Duration::MAX };
 
 /// All samples.
 #[derive(Debug)]
@@ -269,7 +269,7 @@ impl Samples {
                 stats.metrics.merge(head.held());
                 stats.head_bytes += head.bytes() as u64;
             }
-            stats.active_series = view.active.index.len() as u64;
+            stats.active_series = view.active.sent_series(&self.options) as u64;
             stats.max_series = self.options.max_series as u64;
             stats.waiting_heads += u64::from(view.frozen.is_some());
             for indexed in &view.segments {

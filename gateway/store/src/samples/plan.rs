@@ -103,8 +103,9 @@ impl<'b> Plan<'b> {
                     note_older(head, number, |held| before.is_older(labels, hash, row.time.max(held.newest)));
                     number
                 }
-                (hash, None) if head.index.len() < self.options.max_series => {
+                (hash, None) if head.has_room(self.batch.made, self.options) => {
                     head.series.push(Held::default());
+                    head.made += usize::from(self.batch.made);
                     let number = head.index.add(labels, hash);
                     note_older(head, number, |_| before.is_older(labels, hash, row.time));
                     number

@@ -207,6 +207,33 @@ fn new_series_over_the_limit_are_refused_and_the_label_that_explodes_is_named() 
 }
 
 #[test]
+fn what_is_made_here_has_room_of_its_own_when_senders_have_taken_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let samples = SampleOptions { max_series: 10, reserved: 2, ..SampleOptions::default() };
+    let open = || Store::open(StoreOptions { samples, ..options(folder.path()) }).unwrap();
+    let store = open();
+    let of = |name: &str, number: u64, made: bool| {
+        let labels = Labels::new([("__name__", name.to_owned()), ("user", number.to_string())]);
+        let samples = vec![SampleRow { time: DAY, value: 1.0, ..SampleRow::default() }];
+        let metrics = MetricBatch { series: vec![Arc::new(labels)], samples, made, ..MetricBatch::default() };
+        Arc::new(Batch { metrics, ..Batch::default() })
+    };
+    let taken = |store: &Store, name: &str, numbers: std::ops::Range<u64>, made: bool| {
+        numbers.filter(|number| store.append(of(name, *number, made)).unwrap().refused() == 0).count()
+    };
+    assert_eq!(taken(&store, "m", 0..15, false), 10);
+    assert_eq!(taken(&store, "traces_spanmetrics_calls_total", 0..5, true), 2, "it is bounded as well");
+    assert_eq!(
+        store.append(of("m", 99, false)).unwrap().reason.split(',').next(),
+        Some("1 samples of new series: there are 10 series already")
+    );
+    drop(store);
+    // Senders have neither more nor less room after a restart.
+    let store = open();
+    assert_eq!((store.stats().active_series, taken(&store, "n", 0..3, false)), (10, 0));
+}
+
+#[test]
 fn a_crash_at_any_step_of_sealing_loses_and_doubles_no_samples() {
     let folder = tempfile::tempdir().unwrap();
     let [now, before, after] = ["now", "before", "after"].map(|name| folder.path().join(name));
