@@ -22,7 +22,7 @@ use receive::remote_write::RemoteWrite;
 use receive::scrape::ScrapeOptions;
 use receive::zipkin::Zipkin;
 use store::read::{Matcher, MetricRead, ReadError, SampleLimits, SeriesSamples, Window};
-use store::{Keep, Patterns, Retention, Store, StoreOptions, SyncPolicy};
+use store::{Keep, Patterns, Retention, SampleOptions, Store, StoreOptions, SyncPolicy};
 use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -338,6 +338,13 @@ impl App {
     }
 }
 
+/// Series of spans that the store has room for, whatever senders send. Within the hour of a head as many again may take the place of
+/// those that have ended.
+fn of_spans(config: &Config) -> usize {
+    let settings = &config.metrics_from_spans;
+    if settings.enabled { settings.options.max_series.saturating_mul(2) } else { 0 }
+}
+
 fn store_options(config: &Config) -> StoreOptions {
     let settings = &config.store;
     let keep = |age| Keep { age: Some(age), bytes: None };
@@ -351,7 +358,7 @@ fn store_options(config: &Config) -> StoreOptions {
             max_bytes: Some(settings.max_bytes),
         },
         sampling: config.sampling.clone(),
-        samples: settings.samples,
+        samples: SampleOptions { reserved: of_spans(config), ..settings.samples },
         ..StoreOptions::new(&settings.dir)
     }
 }

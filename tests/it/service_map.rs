@@ -204,6 +204,10 @@ async fn grafanas_service_map_is_drawn_from_spans_alone() -> Result<()> {
         page.lines().any(|line| line.contains("_latency_bucket{") && line.contains(" # {trace_id=\"")),
         "{page}"
     );
+    let all = http.get(&format!("{base}/metrics")).await?;
+    let all = all.text();
+    ensure!(all.contains(series) && all.contains("trefoil_build_info") && all.ends_with("# EOF\n"), "{all}");
+    ensure!(all.matches("# EOF").count() == 1, "{all}");
     trefoil.stop().await
 }
 

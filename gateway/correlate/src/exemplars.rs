@@ -12,6 +12,7 @@ use rustc_hash::FxHashSet;
 use store::read::{ExemplarRead, Matcher, MetricRead, ReadError, TraceRead, Window};
 
 use crate::made::{self, Group, Made};
+use crate::red::only_name;
 use crate::{CorrelateOptions, LabelMapping};
 
 /// Exemplars from one source: a graph shows some hundreds.
@@ -28,6 +29,8 @@ pub struct Exemplars {
     stored: Arc<dyn ExemplarRead>,
     metrics: Option<Arc<dyn MetricRead>>,
     mapping: Arc<LabelMapping>,
+    /// Names of series of which the metrics server's exemplars are left out.
+    owned: Arc<[String]>,
 }
 
 /// Exemplars of one series.
@@ -65,7 +68,7 @@ impl Exemplars {
         metrics: Option<Arc<dyn MetricRead>>,
         options: &CorrelateOptions,
     ) -> Self {
-        Self { traces, stored, metrics, mapping: Arc::new(options.mapping.clone()) }
+        Self { traces, stored, metrics, mapping: Arc::new(options.mapping.clone()), owned: Arc::default() }
     }
 
     /// The same over other sources.
@@ -76,7 +79,13 @@ impl Exemplars {
         stored: Arc<dyn ExemplarRead>,
         metrics: Option<Arc<dyn MetricRead>>,
     ) -> Self {
-        Self { traces, stored, metrics, mapping: Arc::clone(&self.mapping) }
+        Self { traces, stored, metrics, ..self.clone() }
+    }
+
+    /// The same, but of series of these names only what is stored here.
+    #[must_use]
+    pub fn owning(&self, names: Vec<String>) -> Self {
+        Self { owned: names.into(), ..self.clone() }
     }
 
     /// Where stored exemplars are read.
@@ -97,14 +106,19 @@ impl Exemplars {
             selectors.iter().map(|selector| selector.matchers.clone()).collect();
         let stored = Arc::clone(&self.stored);
         let stored = blocking(move || stored.stored_exemplars(&matchers, window, MAX_EXEMPLARS));
-        let asked = OptionFuture::from(
-            self.metrics.as_deref().map(|server| ask(server, expression, selectors, window)),
-        );
+        let is_owned = |name: Option<&str>| name.is_some_and(|name| self.owned.iter().any(|own| own == name));
+        let mut only = selectors.iter().map(|selector| only_name(&selector.matchers));
+        let server = self.metrics.as_deref().filter(|_| selectors.is_empty() || !only.all(is_owned));
+        let asked = OptionFuture::from(server.map(|server| ask(server, expression, selectors, window)));
         let (stored, asked) = join(stored, asked).await;
         let mut found = ExemplarsFound::default();
         let (mut all, series) = match asked {
             None => (Vec::new(), Vec::new()),
-            Some(Ok(answer)) => answer,
+            Some(Ok((mut exemplars, mut series))) => {
+                exemplars.retain(|exemplar| !is_owned(exemplar.series.get("__name__")));
+                series.retain(|labels| !is_owned(labels.get("__name__")));
+                (exemplars, series)
+            }
             Some(Err(error @ ReadError::Refused { .. })) => return Err(error),
             Some(Err(error)) => {
                 found.warnings.push(format!("{error}: only exemplars that are stored here are shown"));

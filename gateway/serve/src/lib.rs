@@ -93,9 +93,9 @@ pub struct State {
     pub collecting: Arc<dyn Collecting>,
     /// What is scraped.
     pub scraping: Arc<dyn Scraping>,
-    /// What `/metrics` says.
+    /// What `/metrics` says of the gateway itself.
     pub metrics: Arc<dyn Metrics>,
-    /// What `/metrics/spans` says, if series are made of spans.
+    /// What `/metrics/spans` says, and `/metrics` besides, if series are made of spans.
     pub span_metrics: Option<Arc<dyn Metrics>>,
     /// Counts and spans of the requests to these surfaces.
     pub own: OwnRequests,

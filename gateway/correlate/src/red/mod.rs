@@ -5,6 +5,7 @@
 
 mod graph;
 mod options;
+mod owned;
 mod samples;
 mod span_metrics;
 #[cfg(test)]
@@ -17,6 +18,7 @@ pub use graph::{
     graph, operations, services,
 };
 pub use options::{DEFAULT_BUCKETS, DEFAULT_INTERVAL, DEFAULT_MAX_SERIES, RedOptions, label_of};
+pub use owned::{only_name, owned};
 pub use samples::bound;
 pub use span_metrics::{RedStats, SpanMetrics};
 pub use tracks::{Example, Examples, Histogram, OVERFLOW_LABEL, Shape, Track};

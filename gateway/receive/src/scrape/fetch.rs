@@ -29,6 +29,7 @@ pub(super) fn client(tls: &Tls) -> Result<Client, String> {
 /// A client that trusts whom these settings trust.
 pub(super) fn builder(tls: &Tls) -> Result<ClientBuilder, String> {
     let mut client = Client::builder()
+        // By this name, `/metrics` of a Trefoil knows to leave out what is made of spans.
         .user_agent(concat!("Trefoil/", env!("CARGO_PKG_VERSION")))
         .no_gzip()
         .no_zstd()

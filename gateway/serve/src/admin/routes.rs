@@ -1,13 +1,19 @@
 //! `/healthz`, `/readyz`, `/metrics` and `/metrics/spans`.
 
 use axum::extract::State as Extract;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 
 use crate::State;
+use crate::parameters::Parameters;
+
+/// The last line of the format.
+const EOF: &str = "# EOF\n";
+/// What the user agent of a Trefoil that scrapes begins with.
+const SCRAPER: &str = "Trefoil/";
 
 /// One part of the gateway as `/readyz` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,11 +56,33 @@ async fn ready(Extract(state): Extract<State>) -> impl IntoResponse {
 }
 
 /// OpenMetrics whatever was asked for: it is the one text format that has exemplars.
-async fn metrics(Extract(state): Extract<State>) -> Response {
-    exposition(state.metrics.text())
+///
+/// Not among the bounded reads: who looks after an overloaded gateway needs this most.
+async fn metrics(Extract(state): Extract<State>, headers: HeaderMap, parameters: Parameters) -> Response {
+    let left_out = scraped_by_trefoil(&headers) || parameters.get("spans") == Some("false");
+    let Some(of_spans) = state.span_metrics.clone().filter(|_| !left_out) else {
+        return exposition(state.metrics.text());
+    };
+    let both = move || Some(joined(state.metrics.text()?, &of_spans.text()?));
+    exposition(tokio::task::spawn_blocking(both).await.ok().flatten())
 }
 
-/// Apart from our own: there are thousands of series, and who scrapes them does so for another reason.
+/// One page of two.
+fn joined(mut page: String, more: &str) -> String {
+    let end = page.strip_suffix(EOF).map_or(page.len(), str::len);
+    page.truncate(end);
+    page.push_str(more);
+    page
+}
+
+/// Whether a Trefoil scrapes, which makes these series itself and must not have them twice: each keeps those of the spans that it
+/// was sent.
+fn scraped_by_trefoil(headers: &HeaderMap) -> bool {
+    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    agent.is_some_and(|agent| agent.starts_with(SCRAPER))
+}
+
+/// For who wants nothing else of us: there are thousands of series.
 async fn span_metrics(Extract(state): Extract<State>) -> Response {
     let Some(metrics) = state.span_metrics.clone() else {
         let detail = "no series are made of spans: `metrics_from_spans.enabled` is false";

@@ -115,7 +115,8 @@ pub(crate) async fn find(state: &State, parameters: &Parameters) -> Result<Exemp
     let window = window(parameters, now())?;
     let step = parameters.duration("step")?.filter(|step| *step > 0).map(Duration::from_nanos);
     let limit = limit(parameters, DEFAULT_LIMIT, MAX_LIMIT)?;
-    let found = state.exemplars.find(&query, &selectors, window, step).await?;
+    let exemplars = crate::prometheus::exemplars(state, &selectors).await??;
+    let found = exemplars.find(&query, &selectors, window, step).await?;
     let traces = state.traces.clone();
     let (exemplars, mut warnings, cut) = state.reads.run(move || bodies(found, &*traces, limit)).await?;
     if cut > 0 {

@@ -10,13 +10,11 @@ use serde_json::{Value, json};
 use store::read::{Matcher, SampleRead, Window};
 
 use super::error::Failure;
-use super::request::time;
+use super::request::{MILLI, time};
 use super::{result, targets};
 use crate::State;
 use crate::parameters::{Parameters, now};
 
-/// Nanoseconds in a millisecond.
-const MILLI: u64 = 1_000_000;
 /// Longest time for a query: it ends before the request does, so that the client sees why.
 const QUERY_TIME: Duration = Duration::from_secs(25);
 /// What is said of an answer that is not whole.
@@ -35,7 +33,7 @@ pub(super) async fn answer(state: State, path: &str, parameters: Parameters) -> 
         }
         "rules" => data(&json!({ "groups": [] })),
         "alerts" => data(&json!({ "alerts": [] })),
-        "targets" => data(&targets::targets(&state.scraping.targets(), parameters.get("state"))),
+        "targets" => data(&targets::targets(&state.scraping.targets(), &parameters)),
         "status/tsdb" => {
             reads.run(move || data(&result::statistics(&state.samples.series_statistics()))).await?
         }
@@ -63,7 +61,12 @@ pub(super) fn evaluate(
     parameters: &Parameters,
     remarks: &Remarks,
 ) -> Result<String, Failure> {
+    let limit = parameters.count("limit").map_err(|error| bad("limit", &error.to_string()))?;
     let mut outcome = if range { over_range(samples, parameters) } else { instant(samples, parameters) }?;
+    // Zero is no limit.
+    if limit.is_some_and(|limit| limit > 0 && outcome.data.truncate(limit)) {
+        outcome.warnings.push(CUT.to_owned());
+    }
     outcome.warnings.append(&mut remarks.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(result::outcome(&outcome))
 }
@@ -76,11 +79,19 @@ fn bad(name: &str, detail: &str) -> Failure {
     Failure::Bad(format!("invalid parameter {name:?}: {detail}"))
 }
 
-/// The bounds of a query, its own time among them if it is shorter.
+/// The bounds of a query, its own time among them if it is shorter, and how far back it looks.
 fn limits(parameters: &Parameters) -> Result<Limits, Failure> {
     let asked = parameters.duration("timeout").map_err(|error| bad("timeout", &error.to_string()))?;
     let timeout = asked.map_or(QUERY_TIME, |nanos| Duration::from_nanos(nanos).min(QUERY_TIME));
-    Ok(Limits { timeout, ..Limits::default() })
+    let lookback = parameters.duration("lookback_delta").map_err(|_| {
+        let text = parameters.get("lookback_delta").unwrap_or_default();
+        Failure::Bad(format!(
+            "error parsing lookback delta duration: cannot parse {text:?} to a valid duration"
+        ))
+    })?;
+    let defaults = Limits::default();
+    let lookback = lookback.filter(|nanos| *nanos > 0).map_or(defaults.lookback, Duration::from_nanos);
+    Ok(Limits { timeout, lookback, ..defaults })
 }
 
 fn instant(samples: &dyn SampleRead, parameters: &Parameters) -> Result<Outcome, Failure> {

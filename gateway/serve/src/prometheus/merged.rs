@@ -10,21 +10,22 @@ use axum::extract::{FromRequest, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use correlate::red::only_name;
 use parsers::record::{Labels, MetricMeta};
-use query::promql::parse;
+use query::promql::{parse, parse_selector};
 use serde_json::{Value, json};
-use store::read::{MatchOp, Matcher, ReadError, SampleLimits, SampleRead, SeriesSamples, Window};
+use store::read::{Matcher, ReadError, SampleLimits, SampleRead, SeriesSamples, Window};
 use tokio::runtime::Handle;
 
 use super::embedded::{CUT, Described, Remarks, described, describes, evaluate};
 use super::error::{Failure, error};
+use super::place::Place;
 use super::routes::{Forward, ForwardFailure};
+use super::targets;
 use crate::State;
 use crate::parameters::Parameters;
 use crate::tenant;
 
-/// Names that only Trefoil gives: no other server's series are looked for.
-const MADE: [&str; 2] = ["traces_spanmetrics_", "traces_service_graph_"];
 /// Bytes of a list that is read to be added to: what a server may answer at most.
 const LIST_LIMIT: usize = 64 << 20;
 
@@ -58,37 +59,14 @@ pub(super) async fn answer(state: State, server: Arc<dyn Forward>, asked: Asked<
     let name = path.strip_prefix("/api/v1/").unwrap_or_default().to_owned();
     let ours = match name.as_str() {
         "query" | "query_range" => queried(&state, &server, &asked, name == "query_range").await,
+        "targets" => return targeted(&state, &*server, &asked).await,
         _ if describes(&name) => return listed(&state, &*server, &asked, name).await,
         _ => None,
     };
     match ours {
-        Some(Ok(body)) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        Some(Ok(body)) => json_answer(body),
         Some(Err(failure)) => failure.into_response(),
         None => asked.forward(&*server).await.unwrap_or_else(|failure| failed(&failure)),
-    }
-}
-
-/// Where the series of a selector are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// Here alone.
-    Ours,
-    /// There alone.
-    Theirs,
-    /// Some are here, others may be there.
-    Both,
-}
-
-impl Place {
-    fn of(samples: &dyn SampleRead, matchers: &[Matcher]) -> Result<Self, ReadError> {
-        if !samples.any(matchers, Window::ALL)? {
-            return Ok(Self::Theirs);
-        }
-        let made = |name: &str| MADE.iter().any(|prefix| name.starts_with(prefix));
-        let is_made = matchers
-            .iter()
-            .any(|m| m.name == "__name__" && matches!(&m.op, MatchOp::Equal(name) if made(name)));
-        Ok(if is_made { Self::Ours } else { Self::Both })
     }
 }
 
@@ -144,7 +122,7 @@ impl SampleRead for Merged {
         let place = Place::of(&*self.ours, matchers)?;
         let ours = match place {
             Place::Theirs => Vec::new(),
-            Place::Ours | Place::Both => self.ours.select(matchers, window, limits)?,
+            Place::Ours | Place::Both(_) => self.ours.select(matchers, window, limits)?,
         };
         if place == Place::Ours {
             return Ok(ours);
@@ -155,10 +133,10 @@ impl SampleRead for Merged {
             samples: limits.samples.saturating_sub(held as u64),
         };
         let asked = self.theirs.samples(matchers, window, left, self.tenants.as_deref());
-        let theirs = match self.runtime.block_on(asked) {
+        let mut theirs = match self.runtime.block_on(asked) {
             Ok(theirs) => theirs,
             // What is here is an answer; what is missing of it is said.
-            Err(error) if place == Place::Both && !matches!(error, ReadError::TooMany { .. }) => {
+            Err(error) if place != Place::Theirs && !matches!(error, ReadError::TooMany { .. }) => {
                 let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
                 let remark = format!("series that are stored here alone: {error}");
                 if !remarks.contains(&remark) {
@@ -168,6 +146,10 @@ impl SampleRead for Merged {
             }
             Err(error) => return Err(error),
         };
+        if let Place::Both(owned) = place {
+            let is_owned = |name: &str| owned.iter().any(|own| own == name);
+            theirs.retain(|series| !series.labels.get("__name__").is_some_and(is_owned));
+        }
         Ok(together(ours, theirs))
     }
 
@@ -201,26 +183,90 @@ fn together(ours: Vec<SeriesSamples>, theirs: Vec<SeriesSamples>) -> Vec<SeriesS
 
 /// What there is on the server, with what is only here.
 async fn listed(state: &State, server: &dyn Forward, asked: &Asked<'_>, name: String) -> Response {
-    let theirs = asked.forward(server).await;
     let Some(parameters) = asked.parameters().await else {
-        return theirs.unwrap_or_else(|failure| failed(&failure));
+        return asked.forward(server).await.unwrap_or_else(|failure| failed(&failure));
     };
     let samples = Arc::clone(&state.samples);
-    let ours = state.reads.run(move || described(&*samples, &name, &parameters)).await;
-    // What is wrong with a question is said by the server.
-    let Ok(Ok(ours)) = ours else { return theirs.unwrap_or_else(|failure| failed(&failure)) };
+    let ours = state.reads.run(move || {
+        let ours = described(&*samples, &name, &parameters)?;
+        let (mut owned, mut all) = (Vec::new(), name != "metadata");
+        for selector in parameters.all("match[]") {
+            let matchers = parse_selector(selector)?;
+            match Place::of(&*samples, &matchers)? {
+                Place::Ours => owned.extend(only_name(&matchers).map(str::to_owned)),
+                Place::Both(names) => {
+                    owned.extend(names);
+                    all = false;
+                }
+                Place::Theirs => all = false,
+            }
+        }
+        Ok::<_, Failure>((ours, all && !owned.is_empty(), owned))
+    });
+    let ours = match ours.await {
+        Ok(Ok((ours, true, _))) => return json_answer(ours.body()),
+        Ok(Ok((ours, false, owned))) => Some((ours, owned)),
+        // What is wrong with a question is said by the server.
+        _ => None,
+    };
+    let theirs = asked.forward(server).await;
+    let Some((ours, owned)) = ours else { return theirs.unwrap_or_else(|failure| failed(&failure)) };
     let nothing = ours.data.as_array().is_some_and(Vec::is_empty)
         || ours.data.as_object().is_some_and(serde_json::Map::is_empty);
     let theirs = match theirs {
         Ok(theirs) => theirs,
         Err(failure) if nothing => return failed(&failure),
-        Err(failure) => {
-            let remark = format!("what is stored here alone: {}", failure.detail);
-            let body = json!({ "status": "success", "data": ours.data, "warnings": [remark] });
-            return ([(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response();
-        }
+        Err(failure) => return ours_alone(&ours.data, &failure),
     };
-    if nothing || theirs.status() != StatusCode::OK {
+    if nothing && owned.is_empty() {
+        return theirs;
+    }
+    changed(theirs, |theirs| add(theirs, ours, &owned)).await
+}
+
+/// What is scraped there, and what is scraped here.
+async fn targeted(state: &State, server: &dyn Forward, asked: &Asked<'_>) -> Response {
+    let theirs = asked.forward(server).await;
+    let Some(parameters) = asked.parameters().await else {
+        return theirs.unwrap_or_else(|failure| failed(&failure));
+    };
+    let ours = targets::targets(&state.scraping.targets(), &parameters);
+    let nothing = LISTS_OF_TARGETS.iter().all(|list| ours[list].as_array().is_none_or(Vec::is_empty));
+    match theirs {
+        Ok(theirs) if nothing => theirs,
+        Ok(theirs) => changed(theirs, |theirs| with_targets(theirs, ours)).await,
+        Err(failure) if nothing => failed(&failure),
+        Err(failure) => ours_alone(&ours, &failure),
+    }
+}
+
+/// Where Prometheus tells of its targets.
+const LISTS_OF_TARGETS: [&str; 2] = ["activeTargets", "droppedTargets"];
+
+fn with_targets(mut theirs: Value, mut ours: Value) -> Option<String> {
+    let data = theirs.get_mut("data")?.as_object_mut()?;
+    for list in LISTS_OF_TARGETS {
+        let there = data.entry(list).or_insert_with(|| json!([])).as_array_mut();
+        if let (Some(there), Some(here)) = (there, ours[list].as_array_mut()) {
+            there.append(here);
+        }
+    }
+    Some(theirs.to_string())
+}
+
+fn json_answer(body: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// The answer while the server gives none.
+fn ours_alone(data: &Value, failure: &ForwardFailure) -> Response {
+    let remark = format!("what is stored here alone: {}", failure.detail);
+    json_answer(json!({ "status": "success", "data": data, "warnings": [remark] }).to_string())
+}
+
+/// The server's answer, changed unless it is an error or there is nothing to change.
+async fn changed(theirs: Response, change: impl FnOnce(Value) -> Option<String>) -> Response {
+    if theirs.status() != StatusCode::OK {
         return theirs;
     }
     let (mut parts, body) = theirs.into_parts();
@@ -229,20 +275,26 @@ async fn listed(state: &State, server: &dyn Forward, asked: &Asked<'_>, name: St
         let detail = format!("the server's answer broke off, or is over {LIST_LIMIT} bytes");
         return error(StatusCode::BAD_GATEWAY, "unavailable", &detail);
     };
-    let added = serde_json::from_slice(&body).ok().and_then(|theirs| add(theirs, ours));
+    let changed = serde_json::from_slice(&body).ok().and_then(change);
     parts.headers.remove(header::CONTENT_LENGTH);
-    Response::from_parts(parts, added.map_or(Body::from(body), Body::from))
+    Response::from_parts(parts, changed.map_or(Body::from(body), Body::from))
 }
 
 /// An answer with what of ours it lacks; `None` if that is nothing, or it is no answer of this kind.
-fn add(mut theirs: Value, ours: Described) -> Option<String> {
+///
+/// Series of the names that are `owned` are listed as they are here.
+fn add(mut theirs: Value, ours: Described, owned: &[String]) -> Option<String> {
     let limit = ours.limit;
     let mut cut = false;
     match (theirs.get_mut("data")?, ours.data) {
         (Value::Array(list), Value::Array(ours)) => {
+            let before = list.len();
+            let is_owned =
+                |one: &Value| one["__name__"].as_str().is_some_and(|n| owned.iter().any(|own| own == n));
+            list.retain(|one| !is_owned(one));
             let known: std::collections::HashSet<String> = list.iter().map(Value::to_string).collect();
             let new: Vec<Value> = ours.into_iter().filter(|one| !known.contains(&one.to_string())).collect();
-            if new.is_empty() {
+            if new.is_empty() && list.len() == before {
                 return None;
             }
             list.extend(new);

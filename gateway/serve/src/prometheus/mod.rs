@@ -5,6 +5,7 @@ mod embedded;
 mod error;
 mod federate;
 mod merged;
+mod place;
 mod request;
 mod response;
 mod result;
@@ -14,5 +15,6 @@ mod targets;
 mod tests;
 
 pub(crate) use error::error;
+pub(crate) use place::exemplars;
 pub(crate) use routes::routes;
 pub use routes::{Forward, ForwardFailure};

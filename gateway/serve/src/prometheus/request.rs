@@ -7,7 +7,10 @@ use query::series_selectors::{self, Selector};
 use store::read::Window;
 
 use super::error::Failure;
-use crate::parameters::{Parameters, SECOND};
+use crate::parameters::Parameters;
+
+/// Nanoseconds in a millisecond.
+pub(super) const MILLI: u64 = 1_000_000;
 
 /// `query_exemplars`.
 #[derive(Debug)]
@@ -40,16 +43,12 @@ impl ExemplarRequest {
     }
 }
 
-/// Seconds, however many, or RFC 3339: Grafana's first question is in milliseconds, which are then seconds of a far future and
-/// must not be refused.
+/// Seconds, however many, to the nearest millisecond, as Prometheus has it; or RFC 3339. Grafana's first question is in milliseconds,
+/// which are then seconds of a far future and must not be refused.
 pub(super) fn time(parameters: &Parameters, name: &str) -> Result<Option<u64>, Failure> {
     let Some(text) = parameters.get(name) else { return Ok(None) };
     let seconds = text.parse::<f64>().ok().filter(|seconds| !seconds.is_nan());
-    // To the nearest microsecond: a double of today's seconds has no more, and rounding up must not lose what is on the bound.
-    let nanos = seconds.map(|seconds| {
-        let micros = (seconds * 1e6).round().max(0.0) as u64;
-        micros.saturating_mul(SECOND / 1_000_000)
-    });
+    let nanos = seconds.map(|seconds| ((seconds * 1e3).round().max(0.0) as u64).saturating_mul(MILLI));
     nanos.or_else(|| parse_rfc3339(text.as_bytes())).map(Some).ok_or_else(|| {
         let text: String = text.chars().take(64).collect();
         Failure::Bad(format!("invalid parameter {name:?}: cannot parse {text:?} to a valid timestamp"))

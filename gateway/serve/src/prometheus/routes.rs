@@ -11,7 +11,7 @@ use axum::routing::{any, get};
 
 use super::error::{Failure, error};
 use super::request::ExemplarRequest;
-use super::{embedded, federate, merged, response};
+use super::{embedded, federate, merged, place, response};
 use crate::State;
 use crate::parameters::Parameters;
 use crate::tenant::Extract;
@@ -63,7 +63,8 @@ pub(crate) fn routes() -> Router<State> {
 
 async fn exemplars(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, Failure> {
     let asked = ExemplarRequest::read(&parameters)?;
-    let found = state.exemplars.find(&asked.query, &asked.selectors, asked.window, asked.step).await?;
+    let exemplars = place::exemplars(&state, &asked.selectors).await??;
+    let found = exemplars.find(&asked.query, &asked.selectors, asked.window, asked.step).await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], response::exemplars(&found)).into_response())
 }
 

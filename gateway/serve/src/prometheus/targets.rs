@@ -3,6 +3,7 @@
 use parsers::record::format_rfc3339;
 use serde_json::{Value, json};
 
+use crate::parameters::Parameters;
 use crate::scrape::{ScrapeTarget, ScrapeTargetsBody};
 
 /// What a target that was not scraped yet has for the time of its last scrape.
@@ -30,10 +31,12 @@ fn address(url: &str) -> &str {
     rest.split(['/', '?']).next().unwrap_or_default()
 }
 
-/// Those in a state (`active` or `dropped`), or all.
-pub(super) fn targets(all: &ScrapeTargetsBody, state: Option<&str>) -> Value {
+/// Those in the state that is asked for (`active` or `dropped`), or all; active ones of one pool, if that is asked for.
+pub(super) fn targets(all: &ScrapeTargetsBody, parameters: &Parameters) -> Value {
+    let (state, pool) = (parameters.get("state"), parameters.get("scrapePool"));
     let wanted = |name: &str| state.is_none_or(|state| state == name || state == "any");
-    let active = all.targets.iter().filter(|_| wanted("active")).map(target);
+    let of_pool = |target: &&ScrapeTarget| pool.is_none_or(|pool| pool == target.job);
+    let active = all.targets.iter().filter(|_| wanted("active")).filter(of_pool).map(target);
     let dropped = all.dropped.iter().filter(|_| wanted("dropped"));
     let dropped = dropped.map(|target| json!({ "discoveredLabels": target.discovered_labels }));
     json!({ "activeTargets": active.collect::<Value>(), "droppedTargets": dropped.collect::<Value>() })

@@ -76,6 +76,46 @@ async fn without_a_server_what_is_stored_answers() {
             r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1000,"+Inf"]}]},"warnings":["PromQL warning: quantile value should be between 0 and 1, got 2 (1:10)"]}"#,
         ),
         (
+            "query?query=a_total&time=1000&limit=1",
+            StatusCode::OK,
+            r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"a_total","http.status":"2","job":"x"},"value":[1000,"0"]}]},"warnings":["results truncated due to limit"]}"#,
+        ),
+        (
+            "query_range?query=sum+by+(job)(a_total)&start=1000&end=1000&step=1&limit=1",
+            StatusCode::OK,
+            r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"job":"x"},"values":[[1000,"0"]]}]},"warnings":["results truncated due to limit"]}"#,
+        ),
+        (
+            "query?query=g&time=1000&limit=1&lookback_delta=30s",
+            StatusCode::OK,
+            r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"g","http.status":"2","job":"\"z\""},"value":[1000,"0"]}]}}"#,
+        ),
+        (
+            "query?query=g&time=1600&lookback_delta=30s&limit=0",
+            StatusCode::OK,
+            r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#,
+        ),
+        (
+            "query_range?query=g&start=1570&end=1600&step=30&lookback_delta=40s",
+            StatusCode::OK,
+            r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"g","http.status":"2","job":"\"z\""},"values":[[1570,"540"]]}]}}"#,
+        ),
+        (
+            "query?query=g&lookback_delta=soon",
+            StatusCode::BAD_REQUEST,
+            r#"{"error":"error parsing lookback delta duration: cannot parse \"soon\" to a valid duration","errorType":"bad_data","status":"error"}"#,
+        ),
+        (
+            "query?query=time()&time=1.0006",
+            StatusCode::OK,
+            r#"{"status":"success","data":{"resultType":"scalar","result":[1.001,"1.001"]}}"#,
+        ),
+        (
+            "query_range?query=time()&start=0.9996&end=2.0004&step=1",
+            StatusCode::OK,
+            r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1,"1"],[2,"2"]]}]}}"#,
+        ),
+        (
             "query?query=%22text%22&time=4",
             StatusCode::OK,
             r#"{"status":"success","data":{"resultType":"string","result":[4,"text"]}}"#,

@@ -49,6 +49,26 @@ pub enum Data {
     Matrix(Vec<SeriesPoints>),
 }
 
+impl Data {
+    /// Cuts elements or series off beyond this many; whether there were so many. Scalars and texts are what they are.
+    pub fn truncate(&mut self, most: usize) -> bool {
+        let before = match self {
+            Self::Vector(elements) => {
+                let before = elements.len();
+                elements.truncate(most);
+                before
+            }
+            Self::Matrix(series) => {
+                let before = series.len();
+                series.truncate(most);
+                before
+            }
+            Self::Scalar(_) | Self::Text { .. } => 0,
+        };
+        before > most
+    }
+}
+
 /// What a query gives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {

@@ -1,3 +1,5 @@
+mod owned;
+
 use axum::http::{HeaderMap, Method};
 use parsers::record::Sample;
 use serde_json::Value as Json;
