@@ -345,3 +345,58 @@ async fn series_that_are_stored_here_and_those_of_the_server_are_one_to_who_asks
     );
     scene.trefoil.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_that_say_no_instance_are_series_of_their_own_with_what_their_resources_say() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let trefoil = Program::start(&folder.path().join("data"), &folder.path().join("pods/*/*/*.log")).await?;
+    let (http, now) = (Http::new()?, Timestamp::now().as_second());
+    let url = format!("http://{}", trefoil.main);
+    // One counts 10 a minute from 1,000 on, the other 20 from 0 on.
+    let of_pod = |pod: &str, minute: i64, value: i64| {
+        let attribute = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+        let resource = json!({"attributes": [
+            attribute("service.name", "twopods"),
+            attribute("k8s.namespace.name", "shop"),
+            attribute("k8s.pod.name", pod),
+            attribute("k8s.deployment.name", "pay"),
+        ]});
+        let time = format!("{}000000000", now - 300 + 60 * minute);
+        let points = json!([{"timeUnixNano": time, "asInt": value.to_string()}]);
+        let sum = json!({"aggregationTemporality": 2, "isMonotonic": true, "dataPoints": points});
+        json!({"resource": resource, "scopeMetrics": [{"metrics": [{"name": "tp", "sum": sum}]}]})
+    };
+    for minute in 0..=5 {
+        let of_pods = [of_pod("pay-1", minute, 1_000 + 10 * minute), of_pod("pay-2", minute, 20 * minute)];
+        let body = json!({ "resourceMetrics": of_pods }).to_string().into_bytes();
+        let sent =
+            http.post(&format!("{url}/v1/metrics"), &[("content-type", "application/json")], body).await?;
+        ensure!(sent.status == 200, "{} {}", sent.status, sent.text());
+    }
+    let asked = |query: &'static str| {
+        let time = now.to_string();
+        let url = Scene::url(&format!("{url}/prometheus"), "query", &[("query", query), ("time", &time)]);
+        let http = &http;
+        async move {
+            let answer = http.get(&url?).await?.ok_json()?;
+            let list = answer["data"]["result"].as_array().cloned().context("no list")?;
+            let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+            let one = |one: &Value| {
+                let of = &one["metric"];
+                [
+                    text(&of["pod"]),
+                    text(&of["instance"]),
+                    text(&of["k8s_deployment_name"]),
+                    text(&one["value"][1]),
+                ]
+                .join(" ")
+            };
+            Ok::<Vec<String>, anyhow::Error>(list.iter().map(one).collect())
+        }
+    };
+    assert_eq!(asked("sort(tp_total)").await?, ["pay-2 shop.pay-2 - 100", "pay-1 shop.pay-1 - 1050"]);
+    assert_eq!(asked("count(resets(tp_total[6m]) == 0)").await?, ["- - - 2"]);
+    let joined = "sort(tp_total{service_name=\"twopods\",namespace=\"shop\"} * on (job, instance) group_left (k8s_deployment_name) target_info)";
+    assert_eq!(asked(joined).await?, ["pay-2 shop.pay-2 pay 100", "pay-1 shop.pay-1 pay 1050"]);
+    trefoil.stop().await
+}
