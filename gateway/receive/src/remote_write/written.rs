@@ -33,11 +33,12 @@ const TOO_MANY: &str = "too many series, samples or labels in one request";
 const BAD_TIME: &str = "a timestamp before 1970 or after 2554";
 
 /// Label pairs of a series or an exemplar, as they came: what should be UTF-8.
-pub(super) type Pairs<'a> = [(&'a [u8], &'a [u8])];
+pub(super) type Pairs<'a> = [Pair<'a>];
+type Pair<'a> = (&'a [u8], &'a [u8]);
 
 /// As text; the first pair that is none otherwise.
-fn texts<'a>(labels: &Pairs<'a>) -> Result<Vec<(&'a str, &'a str)>, (&'a [u8], &'a [u8])> {
-    let text = |&(name, value): &(&'a [u8], &'a [u8])| {
+fn texts<'a>(labels: &Pairs<'a>) -> Result<Vec<(&'a str, &'a str)>, Pair<'a>> {
+    let text = |&(name, value): &Pair<'a>| {
         let pair = std::str::from_utf8(name).and_then(|name| Ok((name, std::str::from_utf8(value)?)));
         pair.map_err(|_| (name, value))
     };
@@ -236,7 +237,7 @@ impl Written {
         }
         let Ok(labels) = texts(labels) else { return };
         let time = nanos(millis).filter(|time| *time > 0).unwrap_or(self.arrival);
-        push_exemplar(&mut self.batch, series, labels.into_iter(), value, time);
+        push_exemplar(&mut self.batch, series, labels, value, time);
         self.outcome.exemplars += 1;
     }
 
