@@ -112,7 +112,7 @@ impl Forward for There {
 
 #[async_trait::async_trait]
 impl MetricRead for There {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "there"
     }
     async fn series(&self, _: &[String], _: Window) -> Result<Vec<Labels>, ReadError> {
