@@ -257,6 +257,7 @@ impl App {
             live: Arc::<StoreSink>::clone(&sink),
             tails: serve::Tails::default(),
             reads: serve::Reads::default(),
+            capacity: config.server.queries.capacity(),
             prometheus: prometheus.map(|server| Arc::new(Forwarding(server)) as Arc<dyn serve::Forward>),
             upstream,
             readiness: Arc::new(Ready(store.clone())),

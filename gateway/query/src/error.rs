@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use store::read::ReadError;
 
+use crate::Exceeded;
+
 /// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
@@ -34,12 +36,24 @@ pub enum QueryError {
     /// It asks for more than the limits allow.
     #[error("{0}")]
     TooMuch(String),
+    /// Other queries hold what it would need.
+    #[error("{0}")]
+    Busy(Exceeded),
     /// It took too long.
     #[error("the query timed out after {0:?}; ask for a shorter time range or a narrower selector")]
     Timeout(Duration),
     /// The source failed.
     #[error(transparent)]
     Read(#[from] ReadError),
+}
+
+impl From<Exceeded> for QueryError {
+    fn from(exceeded: Exceeded) -> Self {
+        match exceeded {
+            Exceeded::Points(_) | Exceeded::Bytes(_) => Self::TooMuch(exceeded.to_string()),
+            Exceeded::Busy(_) => Self::Busy(exceeded),
+        }
+    }
 }
 
 impl QueryError {

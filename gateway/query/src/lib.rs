@@ -1,6 +1,7 @@
 //! LogQL, TraceQL and PromQL: text in, plain data out. Reading is done through the store's traits; HTTP and JSON are the
 //! surfaces'.
 
+mod allowance;
 mod error;
 mod expressions;
 pub mod live;
@@ -11,4 +12,5 @@ pub mod series_selectors;
 pub mod span_search;
 pub mod traceql;
 
+pub use allowance::{Allowance, Capacity, Exceeded};
 pub use error::QueryError;

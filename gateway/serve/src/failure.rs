@@ -35,6 +35,7 @@ impl Failure {
             Self::NotRead(error) => (error.status(), error.to_string()),
             Self::Query(QueryError::Read(error)) => (StatusCode::INTERNAL_SERVER_ERROR, unreadable(&error)),
             Self::Query(error @ QueryError::Timeout(_)) => (StatusCode::GATEWAY_TIMEOUT, error.to_string()),
+            Self::Query(error @ QueryError::Busy(_)) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
             Self::Query(error) => (StatusCode::BAD_REQUEST, error.to_string()),
         }
     }

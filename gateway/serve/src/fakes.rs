@@ -234,6 +234,7 @@ pub(crate) fn state(traces: Arc<dyn TraceRead>, logs: Arc<dyn LogRead>) -> State
         live: Arc::new(Nothing),
         tails: Tails::default(),
         reads: Reads::default(),
+        capacity: query::Capacity::default(),
         prometheus: None,
         upstream: None,
         readiness: Arc::new(Nothing),

@@ -46,6 +46,7 @@ pub use mcp::{McpOptions, with_mcp};
 pub use native::openapi;
 pub use own::{OwnRequests, OwnSpans};
 pub use prometheus::{Forward, ForwardFailure};
+pub use query::Capacity;
 pub use scrape::{DroppedTarget, FailingDiscovery, ScrapeTarget, ScrapeTargetsBody, Scraping};
 
 /// Longest time for any answer. Grafana's own default for a data source is 30 s: this ends just before, so that the
@@ -83,6 +84,8 @@ pub struct State {
     pub tails: Tails,
     /// Bounds what the surfaces read of the two at once.
     pub reads: Reads,
+    /// Bounds what metric queries give and hold.
+    pub capacity: Capacity,
     /// The metrics server, if one is configured.
     pub prometheus: Option<Arc<dyn Forward>>,
     /// The same server as the joins ask it. Without one, [`correlate::StoredMetrics`] stand for it.

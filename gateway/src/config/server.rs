@@ -4,6 +4,8 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use serve::Capacity;
+
 use super::reader::{Mistakes, Section, scalar};
 use super::render::{list, quoted};
 use super::{default_address, values};
@@ -21,6 +23,30 @@ pub struct Server {
     pub tls: Option<ServerTls>,
     /// `server.cors.origins`: pages of these origins may read answers; `*` is any, none is none
     pub origins: Vec<String>,
+    /// `server.queries`: of metric queries
+    pub queries: Queries,
+}
+
+/// What metric queries in LogQL, TraceQL and PromQL may give and hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Queries {
+    /// `server.queries.max_points`: of one answer
+    pub max_points: usize,
+    /// `server.queries.max_memory`: bytes of all that are under way
+    pub max_memory: u64,
+}
+
+impl Default for Queries {
+    fn default() -> Self {
+        Self { max_points: Capacity::POINTS, max_memory: Capacity::BYTES }
+    }
+}
+
+impl Queries {
+    /// The bounds, shared by all queries.
+    pub fn capacity(self) -> Capacity {
+        Capacity::new(self.max_points, self.max_memory)
+    }
 }
 
 /// Who may speak to `/mcp`.
@@ -55,11 +81,13 @@ pub(super) fn read(mut section: Section, mistakes: &mut Mistakes) -> Server {
         origins.extend(scalar(&node, &path, origin, mistakes));
     }
     cors.end(mistakes);
+    let queries = queries(section.section("queries", mistakes), mistakes);
     let server = Server {
         listen: section.value("listen", values::address, mistakes).unwrap_or_else(|| default_address(LISTEN)),
         external_url: section.value("external_url", values::url, mistakes),
         mcp: section.optional_section("mcp", mistakes).map(|section| mcp(section, mistakes)),
         origins,
+        queries,
         tls: tls.and_then(|(place, mut tls)| {
             let mut file = |key| tls.value(key, values::text, mistakes).map(PathBuf::from);
             let (cert_file, key_file, client_ca_file) =
@@ -73,6 +101,28 @@ pub(super) fn read(mut section: Section, mistakes: &mut Mistakes) -> Server {
     };
     section.end(mistakes);
     server
+}
+
+fn queries(mut section: Section, mistakes: &mut Mistakes) -> Queries {
+    let Queries { max_points, max_memory } = Queries::default();
+    let queries = Queries {
+        max_points: section.value("max_points", points, mistakes).unwrap_or(max_points),
+        max_memory: section.value("max_memory", memory, mistakes).unwrap_or(max_memory),
+    };
+    section.end(mistakes);
+    queries
+}
+
+/// Fewer than a series' own steps would refuse any panel.
+fn points(text: &str) -> Result<usize, String> {
+    let expected = || "a number of points from 11001 to 100000000".to_owned();
+    text.parse().ok().filter(|points| (11_001..=100_000_000).contains(points)).ok_or_else(expected)
+}
+
+/// Less would refuse what dashboards ask at once.
+fn memory(text: &str) -> Result<u64, String> {
+    let expected = || "a size from `32MiB` up".to_owned();
+    values::bytes(text).ok().filter(|bytes| *bytes >= 32 << 20).ok_or_else(expected)
 }
 
 fn mcp(mut section: Section, mistakes: &mut Mistakes) -> Mcp {
@@ -121,6 +171,8 @@ impl Server {
         if let Some(mcp) = &self.mcp {
             writeln!(out, "  mcp: {{hosts: {}, origins: {}}}", list(&mcp.hosts), list(&mcp.origins))?;
         }
-        writeln!(out, "  cors: {{origins: {}}}", list(&self.origins))
+        writeln!(out, "  cors: {{origins: {}}}", list(&self.origins))?;
+        let Queries { max_points, max_memory } = self.queries;
+        writeln!(out, "  queries: {{max_points: {max_points}, max_memory: {max_memory}}}")
     }
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use parsers::record::{Labels, Sample, Series};
 use store::read::{Direction, LogRead, Matcher, ScanReport, Window};
 
-use crate::QueryError;
+use crate::{Allowance, QueryError};
 use metric::calculate;
 use syntax::Node;
 
@@ -93,7 +93,7 @@ pub fn format_query(text: &str) -> Result<String, QueryError> {
 }
 
 /// Bounds of one query.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// Lines in an answer; Loki's own bound.
     pub entries: usize,
@@ -107,6 +107,8 @@ pub struct Limits {
     pub values: usize,
     /// How long it may take; Loki's own bound.
     pub time: Duration,
+    /// Points of an answer, and bytes together with other queries.
+    pub allowance: Allowance,
 }
 
 impl Default for Limits {
@@ -118,6 +120,7 @@ impl Default for Limits {
             steps: 11_001,
             values: 5_000_000,
             time: Duration::from_mins(1),
+            allowance: Allowance::default(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Reading the records of one selector: what the store may skip by, one pipeline over each record, and the bounds.
 
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use store::read::{Direction, LogRead, LogSelect, LogView, LogVisit, ScanReport, Window};
 
@@ -15,24 +15,25 @@ use crate::QueryError;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadline {
     began: Instant,
-    limits: Limits,
+    bytes: u64,
+    time: Duration,
 }
 
 impl Deadline {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self { began: Instant::now(), limits: *limits }
+        Self { began: Instant::now(), bytes: limits.bytes, time: limits.time }
     }
 
     fn check(&self, so_far: &ScanReport) -> Result<(), QueryError> {
-        if so_far.bytes > self.limits.bytes {
+        if so_far.bytes > self.bytes {
             return Err(QueryError::TooMuch(format!(
                 "the query would read too many bytes (query: {}, limit: {}); consider adding more specific stream selectors or \
                  reduce the time range of the query",
-                so_far.bytes, self.limits.bytes
+                so_far.bytes, self.bytes
             )));
         }
-        if self.began.elapsed() > self.limits.time {
-            return Err(QueryError::Timeout(self.limits.time));
+        if self.began.elapsed() > self.time {
+            return Err(QueryError::Timeout(self.time));
         }
         Ok(())
     }

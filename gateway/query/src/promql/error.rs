@@ -2,6 +2,8 @@
 
 use store::read::ReadError;
 
+use crate::Exceeded;
+
 /// Why an expression has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum PromError {
@@ -27,6 +29,9 @@ pub enum PromError {
     /// It would need too much memory.
     #[error("query processing would load too many samples into memory in query execution")]
     TooManySamples,
+    /// Other queries hold what it would need.
+    #[error("{0}")]
+    Busy(Exceeded),
     /// The samples could not be read.
     #[error(transparent)]
     Read(ReadError),
@@ -39,12 +44,22 @@ impl PromError {
             Self::Parse { .. } | Self::BadData(_) => "bad_data",
             Self::Execution(_) | Self::TooManySamples => "execution",
             Self::Timeout => "timeout",
+            Self::Busy(_) => "unavailable",
             Self::Read(_) => "internal",
         }
     }
 
     pub(crate) fn execution(text: impl Into<String>) -> Self {
         Self::Execution(text.into())
+    }
+}
+
+impl From<Exceeded> for PromError {
+    fn from(exceeded: Exceeded) -> Self {
+        match exceeded {
+            Exceeded::Points(_) | Exceeded::Bytes(_) => Self::Execution(exceeded.to_string()),
+            Exceeded::Busy(_) => Self::Busy(exceeded),
+        }
     }
 }
 

@@ -88,12 +88,21 @@ impl Serialize for Line<'_> {
 
 /// Seconds, and the value as text.
 #[derive(Serialize)]
-struct Point(f64, String);
+struct Point(f64, Number);
+
+/// A text where it is written: an answer has up to a million of them.
+struct Number(f64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&number(self.0))
+    }
+}
 
 impl Point {
     fn new(time: u64, value: f64) -> Self {
         // Whole milliseconds: what the reader keeps, and short in JSON.
-        Self((time / 1_000_000) as f64 / 1e3, number(value))
+        Self((time / 1_000_000) as f64 / 1e3, Number(value))
     }
 }
 

@@ -47,7 +47,7 @@ async fn range(
 ) -> Result<Response, Failure> {
     let asked = RangeRequest::read(&parameters, now())?;
     let categorized = request::categorized(&headers);
-    let logs = state.logs;
+    let (logs, allowance) = (state.logs, state.capacity.allowance());
     let body = state.reads.run(move || {
         let began = Instant::now();
         let expression = logql::parse(&asked.query)?;
@@ -58,7 +58,8 @@ async fn range(
             limit: asked.limit,
             direction: asked.direction,
         };
-        let outcome = logql::evaluate_range(&expression, &*logs, &params, &Limits::default())?;
+        let limits = Limits { allowance, ..Limits::default() };
+        let outcome = logql::evaluate_range(&expression, &*logs, &params, &limits)?;
         Ok::<_, Failure>(response::outcome(&outcome, categorized, began.elapsed()))
     });
     Ok(json(body.await??))
@@ -71,11 +72,11 @@ async fn instant(
 ) -> Result<Response, Failure> {
     let asked = InstantRequest::read(&parameters, now())?;
     let categorized = request::categorized(&headers);
-    let logs = state.logs;
+    let (logs, allowance) = (state.logs, state.capacity.allowance());
     let body = state.reads.run(move || {
         let began = Instant::now();
         let expression = logql::parse(&asked.query)?;
-        let limits = Limits::default();
+        let limits = Limits { allowance, ..Limits::default() };
         let outcome =
             logql::evaluate_instant(&expression, &*logs, asked.time, asked.limit, asked.direction, &limits)?;
         Ok::<_, Failure>(response::outcome(&outcome, categorized, began.elapsed()))
@@ -120,11 +121,11 @@ async fn volume_range(Extract(state): Extract<State>, parameters: Parameters) ->
 }
 
 async fn volumes(state: State, asked: VolumeRequest) -> Result<Response, Failure> {
-    let logs = state.logs;
+    let (logs, allowance) = (state.logs, state.capacity.allowance());
     let body = state.reads.run(move || {
         let began = Instant::now();
         let matchers = logql::parse_selector(&asked.query)?;
-        let data = volume::volumes(&*logs, &matchers, &asked)?;
+        let data = volume::volumes(&*logs, &matchers, &asked, &allowance)?;
         let outcome = Outcome { data, report: ScanReport::default() };
         Ok::<_, Failure>(response::outcome(&outcome, false, began.elapsed()))
     });

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use parsers::record::{Labels, Sample, Series};
 use query::logql::Data;
+use query::{Allowance, QueryError};
 use store::read::{LogRead, Matcher, ReadError, Tally, Window};
 
 use super::request::VolumeRequest;
@@ -27,22 +28,33 @@ pub(super) fn volumes(
     logs: &dyn LogRead,
     matchers: &[Matcher],
     asked: &VolumeRequest,
-) -> Result<Data, ReadError> {
+    allowance: &Allowance,
+) -> Result<Data, QueryError> {
     let named = || matchers.iter().map(|matcher| matcher.name.clone()).collect();
     let targets: Vec<String> = asked.targets.clone().unwrap_or_else(named);
     let Window { start, end } = asked.window;
     let step = asked.step.unwrap_or(u64::MAX);
     let mut volumes: BTreeMap<Arc<Labels>, BTreeMap<u64, u64>> = BTreeMap::new();
     let mut keys: BTreeMap<Arc<Labels>, Vec<Arc<Labels>>> = BTreeMap::new();
+    let mut points = 0;
     logs.tally(matchers, asked.window, &mut |tally| {
+        if allowance.check(points).is_err() {
+            return;
+        }
         let labels = keys
             .entry(Arc::clone(tally.labels))
             .or_insert_with(|| grouped(tally.labels, &targets, asked.by_label));
         for labels in labels {
             let by_step = volumes.entry(Arc::clone(labels)).or_default();
-            spread(tally, start, step, &mut |number, bytes| *by_step.entry(number).or_insert(0) += bytes);
+            spread(tally, start, step, &mut |number, bytes| {
+                *by_step.entry(number).or_insert_with(|| {
+                    points += 1;
+                    0
+                }) += bytes;
+            });
         }
     })?;
+    allowance.check(points)?;
     let mut largest: Vec<(u64, Arc<Labels>, BTreeMap<u64, u64>)> =
         volumes.into_iter().map(|(labels, steps)| (steps.values().sum(), labels, steps)).collect();
     largest.sort_by_key(|volume| std::cmp::Reverse(volume.0));

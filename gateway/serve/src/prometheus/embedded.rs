@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use query::Allowance;
 use query::promql::{Limits, Outcome, PromError, evaluate_instant, evaluate_range, parse, parse_selector};
 use serde_json::{Value, json};
 use store::read::{Matcher, SampleRead, Window};
@@ -29,7 +30,9 @@ pub(super) async fn answer(state: State, path: &str, parameters: Parameters) -> 
     let body = match name.as_str() {
         "query" | "query_range" => {
             let range = name == "query_range";
-            reads.run(move || evaluate(&*state.samples, range, &parameters, &Remarks::default())).await??
+            let allowance = state.capacity.allowance();
+            let evaluate = move || evaluate(&*state.samples, range, &parameters, (&Remarks::default(), allowance));
+            reads.run(evaluate).await??
         }
         "rules" => data(&json!({ "groups": [] })),
         "alerts" => data(&json!({ "alerts": [] })),
@@ -59,10 +62,12 @@ pub(super) fn evaluate(
     samples: &dyn SampleRead,
     range: bool,
     parameters: &Parameters,
-    remarks: &Remarks,
+    (remarks, allowance): (&Remarks, Allowance),
 ) -> Result<String, Failure> {
     let limit = parameters.count("limit").map_err(|error| bad("limit", &error.to_string()))?;
-    let mut outcome = if range { over_range(samples, parameters) } else { instant(samples, parameters) }?;
+    let limits = limits(parameters, allowance)?;
+    let mut outcome =
+        if range { over_range(samples, parameters, &limits) } else { instant(samples, parameters, &limits) }?;
     // Zero is no limit.
     if limit.is_some_and(|limit| limit > 0 && outcome.data.truncate(limit)) {
         outcome.warnings.push(CUT.to_owned());
@@ -80,7 +85,7 @@ fn bad(name: &str, detail: &str) -> Failure {
 }
 
 /// The bounds of a query, its own time among them if it is shorter, and how far back it looks.
-fn limits(parameters: &Parameters) -> Result<Limits, Failure> {
+fn limits(parameters: &Parameters, allowance: Allowance) -> Result<Limits, Failure> {
     let asked = parameters.duration("timeout").map_err(|error| bad("timeout", &error.to_string()))?;
     let timeout = asked.map_or(QUERY_TIME, |nanos| Duration::from_nanos(nanos).min(QUERY_TIME));
     let lookback = parameters.duration("lookback_delta").map_err(|_| {
@@ -91,16 +96,16 @@ fn limits(parameters: &Parameters) -> Result<Limits, Failure> {
     })?;
     let defaults = Limits::default();
     let lookback = lookback.filter(|nanos| *nanos > 0).map_or(defaults.lookback, Duration::from_nanos);
-    Ok(Limits { timeout, lookback, ..defaults })
+    Ok(Limits { timeout, lookback, allowance, ..defaults })
 }
 
-fn instant(samples: &dyn SampleRead, parameters: &Parameters) -> Result<Outcome, Failure> {
+fn instant(samples: &dyn SampleRead, parameters: &Parameters, limits: &Limits) -> Result<Outcome, Failure> {
     let at = time(parameters, "time")?.unwrap_or_else(now);
     let expr = parse(parameters.get("query").unwrap_or_default())?;
-    Ok(evaluate_instant(&expr, samples, (at / MILLI) as i64, &limits(parameters)?)?)
+    Ok(evaluate_instant(&expr, samples, (at / MILLI) as i64, limits)?)
 }
 
-fn over_range(samples: &dyn SampleRead, parameters: &Parameters) -> Result<Outcome, Failure> {
+fn over_range(samples: &dyn SampleRead, parameters: &Parameters, limits: &Limits) -> Result<Outcome, Failure> {
     let needed = |name: &str| -> Result<u64, Failure> {
         time(parameters, name)?.ok_or_else(|| bad(name, "cannot parse \"\" to a valid timestamp"))
     };
@@ -110,7 +115,7 @@ fn over_range(samples: &dyn SampleRead, parameters: &Parameters) -> Result<Outco
     let expr = parse(parameters.get("query").unwrap_or_default())?;
     let times = ((start / MILLI) as i64, (end / MILLI) as i64);
     let step = Duration::from_nanos(step);
-    Ok(evaluate_range(&expr, samples, times, step, &limits(parameters)?)?)
+    Ok(evaluate_range(&expr, samples, times, step, limits)?)
 }
 
 /// Whether a part of the interface lists what there is.

@@ -68,7 +68,7 @@ impl IntoResponse for Failure {
             Self::Query(failure) => {
                 let status = match failure.kind() {
                     "bad_data" => StatusCode::BAD_REQUEST,
-                    "timeout" => StatusCode::SERVICE_UNAVAILABLE,
+                    "timeout" | "unavailable" => StatusCode::SERVICE_UNAVAILABLE,
                     _ => StatusCode::UNPROCESSABLE_ENTITY,
                 };
                 error(status, failure.kind(), &failure.to_string())

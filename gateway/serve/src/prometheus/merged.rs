@@ -87,6 +87,7 @@ async fn queried(
         runtime: Handle::current(),
         remarks: Remarks::default(),
     };
+    let allowance = state.capacity.allowance();
     let evaluated = state.reads.run(move || {
         let mut all_theirs = true;
         for matchers in &selectors {
@@ -95,7 +96,7 @@ async fn queried(
         if all_theirs {
             return Ok(None);
         }
-        evaluate(&source, range, &parameters, &source.remarks).map(Some)
+        evaluate(&source, range, &parameters, (&source.remarks, allowance)).map(Some)
     });
     match evaluated.await {
         Ok(answered) => answered.transpose(),

@@ -29,8 +29,12 @@ pub(super) async fn search(state: State, asked: SearchRequest) -> Result<Found, 
     Ok(state.reads.run(move || traceql::search(&query, &*state.traces, &params)).await??)
 }
 
-/// Series of a metrics query.
-pub(super) async fn metrics(state: State, asked: MetricsRequest) -> Result<MetricsFound, Failure> {
+/// Series of a metrics query, as `write` writes them.
+pub(super) async fn metrics<T: Send + 'static>(
+    state: State,
+    asked: MetricsRequest,
+    write: impl FnOnce(MetricsFound) -> T + Send + 'static,
+) -> Result<T, Failure> {
     let query = traceql::parse(&asked.query).map_err(query::QueryError::from)?;
     let params = MetricsParams {
         start: asked.start,
@@ -39,8 +43,11 @@ pub(super) async fn metrics(state: State, asked: MetricsRequest) -> Result<Metri
         exemplars: asked.exemplars,
         series: asked.series,
         limits: limits(&state),
+        allowance: state.capacity.allowance(),
     };
-    Ok(state.reads.run(move || traceql::metrics(&query, &*state.traces, &params)).await??)
+    // What they hold is given back when they are written.
+    let written = state.reads.run(move || traceql::metrics(&query, &*state.traces, &params).map(write));
+    Ok(written.await??)
 }
 
 /// Tag names, by scope.

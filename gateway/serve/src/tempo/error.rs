@@ -15,6 +15,7 @@ pub(super) fn status(failure: Failure) -> Status {
         Failure::NotRead(error) => Status::internal(error.to_string()),
         Failure::Query(QueryError::Read(error)) => Status::internal(unreadable(&error)),
         Failure::Query(error @ QueryError::Timeout(_)) => Status::deadline_exceeded(error.to_string()),
+        Failure::Query(error @ QueryError::Busy(_)) => Status::unavailable(error.to_string()),
         Failure::Query(error) => Status::invalid_argument(error.to_string()),
     }
 }

@@ -109,7 +109,8 @@ async fn values(Extract(state): Extract<State>, request: Request, typed: bool) -
 async fn metrics(Extract(state): Extract<State>, request: Request, instant: bool) -> Response {
     match read(request, |message| MetricsRequest::decode(message, instant, now())).await {
         Ok(asked) => {
-            answer(Vec::new(), async move { Ok(series_in_parts(ask::metrics(state, asked).await?, instant)) })
+            let write = move |found| series_in_parts(found, instant);
+            answer(Vec::new(), ask::metrics(state, asked, write))
         }
         Err(response) => response,
     }

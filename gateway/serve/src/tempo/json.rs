@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use query::traceql::{MetricsFound, Scopes, Series, SetHit, SpanHit, Static, TraceHit, shown};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use store::read::{ScanReport, ValueView};
 
 use super::labels::{self, EXEMPLAR_TRACE};
@@ -169,10 +169,20 @@ struct Range<'a, T> {
 #[serde(rename_all = "camelCase")]
 struct RangeSeries<'a> {
     labels: Vec<Attribute<'a>>,
-    samples: Vec<SampleShown>,
+    samples: Samples<'a>,
     prom_labels: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     exemplars: Vec<ExemplarShown<'a>>,
+}
+
+/// One after the other: an answer has up to a million of them.
+struct Samples<'a>(&'a [(u64, f64)]);
+
+impl Serialize for Samples<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let shown = |(time, value): &(u64, f64)| SampleShown { timestamp_ms: time.to_string(), value: *value };
+        serializer.collect_seq(self.0.iter().map(shown))
+    }
 }
 
 #[derive(Serialize)]
@@ -218,7 +228,6 @@ pub(super) fn instant(found: &MetricsFound) -> Vec<u8> {
 }
 
 fn range_series(series: &Series) -> RangeSeries<'_> {
-    let sample = |(time, value): &(u64, f64)| SampleShown { timestamp_ms: time.to_string(), value: *value };
     let exemplar = |exemplar: &query::traceql::Exemplar| {
         let trace = AnyValue::Str(exemplar.trace_id.to_string());
         let mut labels = vec![Attribute { key: EXEMPLAR_TRACE, value: trace }];
@@ -227,7 +236,7 @@ fn range_series(series: &Series) -> RangeSeries<'_> {
     };
     RangeSeries {
         labels: attributes(&series.labels),
-        samples: series.samples.iter().map(sample).collect(),
+        samples: Samples(&series.samples),
         prom_labels: labels::as_prometheus(&series.labels),
         exemplars: series.exemplars.iter().map(exemplar).collect(),
     }

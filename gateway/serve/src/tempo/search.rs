@@ -25,8 +25,8 @@ pub(super) async fn range(
     Extract(state): Extract<State>,
     parameters: Parameters,
 ) -> Result<Response, Failure> {
-    let found = ask::metrics(state, MetricsRequest::read(&parameters, false, now())?).await?;
-    Ok(body(json::range(&found)))
+    let asked = MetricsRequest::read(&parameters, false, now())?;
+    Ok(body(ask::metrics(state, asked, |found| json::range(&found)).await?))
 }
 
 /// One value of each series over the range.
@@ -34,8 +34,8 @@ pub(super) async fn instant(
     Extract(state): Extract<State>,
     parameters: Parameters,
 ) -> Result<Response, Failure> {
-    let found = ask::metrics(state, MetricsRequest::read(&parameters, true, now())?).await?;
-    Ok(body(json::instant(&found)))
+    let asked = MetricsRequest::read(&parameters, true, now())?;
+    Ok(body(ask::metrics(state, asked, |found| json::instant(&found)).await?))
 }
 
 /// Tag names, by scope.

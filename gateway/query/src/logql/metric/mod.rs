@@ -53,6 +53,7 @@ pub(super) fn range(
         Evaluated::Number(value) => vec![steps.constant(value)],
         Evaluated::Lanes(lanes) => lanes,
     };
+    answerable(&lanes, limits)?;
     lanes.sort_by(|a, b| a.labels.cmp(&b.labels));
     let series = lanes.into_iter().map(|lane| Series {
         labels: lane.labels,
@@ -74,6 +75,7 @@ pub(super) fn instant(
     let data = match run.value(node, &[])? {
         Evaluated::Number(value) => Data::Scalar(Sample { time, value }),
         Evaluated::Lanes(lanes) => {
+            answerable(&lanes, limits)?;
             let mut values: Vec<(Arc<Labels>, Sample)> = lanes
                 .into_iter()
                 .filter_map(|lane| Some((lane.labels, Sample { time, value: lane.points.first()?.1 })))
@@ -205,6 +207,13 @@ fn too_many_series(count: usize, limits: &Limits) -> Result<(), QueryError> {
          stream selectors, reducing the time range, or aggregating results with functions like sum(), count() or topk()",
         limits.series
     )))
+}
+
+/// Takes what the answer needs until it is written.
+fn answerable(lanes: &[Lane], limits: &Limits) -> Result<(), QueryError> {
+    let points = lanes.iter().map(|lane| lane.points.len()).sum();
+    let text = |lane: &Lane| lane.labels.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    Ok(limits.allowance.answer(points, lanes.iter().map(text).sum())?)
 }
 
 fn too_many_values(count: usize, limits: &Limits) -> Result<(), QueryError> {

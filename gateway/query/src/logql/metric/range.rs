@@ -17,6 +17,8 @@ use crate::logql::pipeline::{Program, Row};
 use crate::logql::scan::{Deadline, Order, scan};
 use crate::logql::syntax::{Grouping, RangeAggregation, RangeOp, TextTest, VectorOp};
 
+/// Bytes of a value: its place and itself.
+const VALUE: u64 = 24;
 /// Spellings of label sets that are kept for each series: rows list their labels in few orders.
 const SPELLINGS: usize = 4;
 
@@ -90,6 +92,7 @@ impl Task<'_> {
         let order = if ordered { Order::In(Direction::Forward) } else { Order::Any };
         let mut cells: Vec<Vec<(u64, F)>> = Vec::new();
         let mut held = 0usize;
+        let mut counter = self.limits.allowance.counter(VALUE);
         let grid = self.grid;
         let limits = self.limits;
         let found = self.samples(order, &mut |place, time, sample| {
@@ -117,6 +120,7 @@ impl Task<'_> {
                 _ => cells.push((cell, one)),
             }
             held += 1;
+            counter.add(1)?;
             too_many_values(held, limits)
         })?;
         let mut lanes = Vec::new();
@@ -125,6 +129,7 @@ impl Task<'_> {
             let mut points = Vec::new();
             grid.slide(&cells, |at, fold| points.push((at, value(fold, grid.window(at)))));
             points_held += points.len();
+            counter.add(points.len() as u64)?;
             too_many_values(points_held, limits)?;
             if !points.is_empty() {
                 lanes.push(Lane { labels, points });
@@ -138,6 +143,7 @@ impl Task<'_> {
         let mut samples: Vec<Vec<(u64, f64)>> = Vec::new();
         let mut held = 0;
         let limits = self.limits;
+        let mut counter = limits.allowance.counter(VALUE);
         let found = self.samples(Order::In(Direction::Forward), &mut |place, time, sample| {
             if place >= samples.len() {
                 samples.resize_with(place + 1, Vec::new);
@@ -146,10 +152,11 @@ impl Task<'_> {
                 samples.push((time, sample));
             }
             held += 1;
+            counter.add(1)?;
             too_many_values(held, limits)
         })?;
         let wanted = self.range.parameter.unwrap_or(f64::NAN);
-        let mut lanes = Vec::new();
+        let (mut lanes, mut points_held) = (Vec::new(), 0);
         let mut values = Vec::new();
         for (labels, samples) in found.labels.into_iter().zip(samples) {
             let mut points = Vec::new();
@@ -163,6 +170,9 @@ impl Task<'_> {
                     points.push((at, quantile(wanted, &mut values)));
                 }
             }
+            points_held += points.len();
+            counter.add(points.len() as u64)?;
+            too_many_values(points_held, limits)?;
             if !points.is_empty() {
                 lanes.push(Lane { labels, points });
             }

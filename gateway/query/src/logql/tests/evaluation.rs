@@ -443,18 +443,30 @@ fn what_asks_for_too_much_is_refused_in_loki_s_words() {
     let ask = |query: &str, limits: Limits| {
         evaluate_range(&parse(query).unwrap(), &memory, &params(0, 50, 1), &limits).unwrap_err().to_string()
     };
-    let wide = Limits { bytes: u64::MAX, values: 1_000, ..limits };
+    let wide = Limits { bytes: u64::MAX, values: 1_000, ..limits.clone() };
+    let few = crate::Capacity::new(20, 1 << 20).allowance();
+    let none = crate::Capacity::new(1_000, 1 << 10).allowance();
     for (query, limits, expected) in [
         (r#"{env="prod"}"#, limits, "the query would read too many bytes (query: "),
         (
             r#"count_over_time({env="prod"} | logfmt [10s])"#,
-            wide,
+            wide.clone(),
             "maximum of series (3) reached for a single query",
         ),
-        (r#"sum(count_over_time({env="prod"}[10s]))"#, Limits { values: 5, ..wide }, "more than 5 values"),
+        (r#"sum(count_over_time({env="prod"}[10s]))"#, Limits { values: 5, ..wide.clone() }, "more than 5 values"),
         (
             r#"sum(count_over_time({env="prod"}[10s]))"#,
-            Limits { steps: 10, ..wide },
+            Limits { allowance: few, ..wide.clone() },
+            "more than 20 points",
+        ),
+        (
+            r#"sum(count_over_time({env="prod"}[10s]))"#,
+            Limits { allowance: none, ..wide.clone() },
+            "would hold more than 1024 bytes",
+        ),
+        (
+            r#"sum(count_over_time({env="prod"}[10s]))"#,
+            Limits { steps: 10, ..wide.clone() },
             "exceeded maximum resolution of 10 points",
         ),
         (r#"{env="prod"}"#, Limits { time: Duration::ZERO, ..wide }, "timed out"),

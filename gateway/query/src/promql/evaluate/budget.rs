@@ -4,10 +4,14 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use crate::Allowance;
 use crate::promql::PromError;
 
+/// Bytes of a sample or value.
+const SAMPLE: u64 = 16;
+
 /// Bounds of one query.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// Samples and values held at a time, 16 bytes each. Prometheus allows 50 million; a gateway beside its users' own programs
     /// takes a third of a gigabyte at most.
@@ -22,6 +26,8 @@ pub struct Limits {
     pub lookback: Duration,
     /// Step of subqueries that name none; Prometheus takes its evaluation interval, which is a minute.
     pub subquery_step: Duration,
+    /// Points of an answer, and bytes together with other queries.
+    pub allowance: Allowance,
 }
 
 impl Default for Limits {
@@ -33,6 +39,7 @@ impl Default for Limits {
             steps: 11_000,
             lookback: Duration::from_mins(5),
             subquery_step: Duration::from_mins(1),
+            allowance: Allowance::default(),
         }
     }
 }
@@ -43,6 +50,7 @@ pub(super) struct Budget {
     held: Cell<u64>,
     peak: Cell<u64>,
     limit: u64,
+    allowance: Allowance,
     deadline: Option<Instant>,
 }
 
@@ -56,6 +64,7 @@ pub(super) struct Charge {
 impl Drop for Charge {
     fn drop(&mut self) {
         self.budget.held.set(self.budget.held.get().saturating_sub(self.samples));
+        self.budget.allowance.give(self.samples * SAMPLE);
     }
 }
 
@@ -65,6 +74,7 @@ impl Budget {
             held: Cell::new(0),
             peak: Cell::new(0),
             limit: limits.samples,
+            allowance: limits.allowance.clone(),
             deadline: Instant::now().checked_add(limits.timeout),
         })
     }
@@ -77,6 +87,19 @@ impl Budget {
     /// How much may be taken yet.
     pub fn left(&self) -> u64 {
         self.limit.saturating_sub(self.held.get())
+    }
+
+    /// Keeps room for so many samples while they are read: what is read together with other queries is bounded before it is
+    /// there.
+    pub fn reading<T>(
+        &self,
+        samples: u64,
+        read: impl FnOnce() -> Result<T, PromError>,
+    ) -> Result<T, PromError> {
+        self.allowance.take(samples.saturating_mul(SAMPLE))?;
+        let found = read();
+        self.allowance.give(samples * SAMPLE);
+        found
     }
 
     /// An error once the time is over.
@@ -94,6 +117,7 @@ impl Budget {
         if held > self.limit {
             return Err(PromError::TooManySamples);
         }
+        self.allowance.take(samples.saturating_mul(SAMPLE))?;
         self.held.set(held);
         self.peak.set(self.peak.get().max(held));
         Ok(Rc::new(Charge { budget: Rc::clone(self), samples }))

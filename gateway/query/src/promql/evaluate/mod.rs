@@ -31,7 +31,7 @@ pub use outcome::{Data, Outcome, Point, SeriesPoints, evaluate_instant, evaluate
 pub use value::Value;
 
 use super::PromError;
-use super::ast::{At, Moved, Node, NodeKind};
+use super::ast::{At, Moved, Node, NodeKind, ValueType};
 use budget::Budget;
 use notes::Notes;
 use value::{Column, Frame, Given};
@@ -75,11 +75,21 @@ struct Shared<'a> {
 struct Evaluator<'a> {
     shared: &'a Shared<'a>,
     steps: Steps,
+    /// Whether each point that comes of it is one of the answer.
+    direct: bool,
 }
 
 impl Evaluator<'_> {
     fn over(&self, steps: Steps) -> Self {
-        Self { shared: self.shared, steps }
+        Self { shared: self.shared, steps, direct: false }
+    }
+
+    /// An error as soon as an answer is known to have more points than one may.
+    fn check_answer(&self, points: usize) -> Result<(), PromError> {
+        if self.direct {
+            self.shared.limits.allowance.check(points)?;
+        }
+        Ok(())
     }
 
     /// The instant that `@` names, less the offset; `None` if it is each step's own.
@@ -115,6 +125,11 @@ impl Evaluator<'_> {
         if self.steps.count > 1 && is_constant(node) {
             return self.evaluate_once(node);
         }
+        let this = Self { direct: self.direct && leaves_points(node), ..*self };
+        this.evaluate_kind(node)
+    }
+
+    fn evaluate_kind(&self, node: &Node) -> Result<Given, PromError> {
         match &node.kind {
             NodeKind::Number(number) => Ok(Given::Scalar(vec![*number; self.steps.count])),
             NodeKind::Text(text) => Ok(Given::Text(text.clone())),
@@ -186,6 +201,18 @@ const BY_STEP: [&str; 11] = [
     "month",
     "year",
 ];
+
+/// Whether what comes of a part's parts comes of it, too, point by point.
+fn leaves_points(node: &Node) -> bool {
+    match &node.kind {
+        NodeKind::Vector(_) | NodeKind::Paren(_) | NodeKind::Unary(_) => true,
+        NodeKind::Call { function, arguments } => {
+            let is_range = |node: &Node| node.value_type() == ValueType::Matrix;
+            function.name != "absent_over_time" && arguments.iter().any(is_range)
+        }
+        _ => false,
+    }
+}
 
 /// Whether a part has the same value at every step.
 fn is_constant(node: &Node) -> bool {

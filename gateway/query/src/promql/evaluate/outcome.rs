@@ -8,7 +8,7 @@ use store::read::SampleRead;
 
 use super::budget::{Budget, Limits};
 use super::notes::Notes;
-use super::value::{Given, Value};
+use super::value::{Column, Frame, Given, Value};
 use super::{Evaluator, Shared, Steps};
 use crate::promql::ast::ValueType;
 use crate::promql::{Expr, PromError};
@@ -107,6 +107,8 @@ pub fn evaluate_instant(
                     }
                 });
             }
+            let values = |one: &SeriesPoints| one.points.iter().map(|point| size(&point.value)).sum();
+            answerable(limits, found.iter().map(|one| (&*one.labels, values(one))))?;
             found.sort_by(|a, b| a.labels.cmp(&b.labels));
             return Ok(Data::Matrix(found));
         }
@@ -117,7 +119,8 @@ pub fn evaluate_instant(
             }
             Given::Text(text) => Data::Text { time, text },
             Given::Vector(frame) => {
-                let element = |column: super::Column| {
+                answerable_frame(limits, &frame)?;
+                let element = |column: Column| {
                     let value = column.points.into_iter().next().flatten()?;
                     Some((column.labels, Point { time, value }))
                 };
@@ -168,21 +171,46 @@ pub fn evaluate_range(
                 let points = steps.times().zip(values).map(point).collect();
                 vec![SeriesPoints { labels: Arc::default(), points }]
             }
-            Given::Vector(frame) => frame
-                .columns
-                .into_iter()
-                .map(|column| {
+            Given::Vector(frame) => {
+                answerable_frame(limits, &frame)?;
+                let series = frame.columns.into_iter().map(|column| {
                     let point = |(time, value): (i64, Option<Value>)| Some(Point { time, value: value? });
                     let points = steps.times().zip(column.points).filter_map(point).collect();
                     SeriesPoints { labels: column.labels, points }
-                })
-                .filter(|series| !series.points.is_empty())
-                .collect(),
+                });
+                series.filter(|series| !series.points.is_empty()).collect()
+            }
             Given::Text(_) => Vec::new(),
         };
         found.sort_by(|a, b| a.labels.cmp(&b.labels));
         Ok(Data::Matrix(found))
     })
+}
+
+/// Points that a value counts as: a histogram as many as it has buckets, and one.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::Float(_) => 1,
+        Value::Histogram(histogram) => 1 + histogram.positive.len() + histogram.negative.len(),
+    }
+}
+
+/// Takes what an answer of these labels and so many points each needs until it is written.
+fn answerable<'a>(
+    limits: &Limits,
+    series: impl Iterator<Item = (&'a Labels, usize)>,
+) -> Result<(), PromError> {
+    let (mut points, mut text) = (0, 0);
+    for (labels, values) in series {
+        points += values;
+        text += labels.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    }
+    Ok(limits.allowance.answer(points, text)?)
+}
+
+fn answerable_frame(limits: &Limits, frame: &Frame) -> Result<(), PromError> {
+    let values = |column: &Column| column.points.iter().flatten().map(size).sum();
+    answerable(limits, frame.columns.iter().map(|column| (&*column.labels, values(column))))
 }
 
 /// `11,000`.
@@ -208,7 +236,7 @@ fn run(
 ) -> Result<Outcome, PromError> {
     let budget = Budget::new(limits);
     let shared = Shared { source, limits, budget, notes: Notes::new(expr.text()), whole: (steps.start, end) };
-    let data = evaluate(&Evaluator { shared: &shared, steps })?;
+    let data = evaluate(&Evaluator { shared: &shared, steps, direct: true })?;
     let peak_samples = shared.budget.peak();
     let (warnings, infos) = shared.notes.into_lists();
     Ok(Outcome { data, warnings, infos, peak_samples })

@@ -136,12 +136,15 @@ impl Evaluator<'_> {
     ) -> Result<Frame, PromError> {
         let charge = self.shared.budget.charge((range.series.len() * self.steps.count) as u64)?;
         let mut columns = Vec::with_capacity(range.series.len());
+        let mut given = 0;
         for samples in &range.series {
             self.shared.budget.check_time()?;
             let mut points = Vec::with_capacity(self.steps.count);
             self.windows(range, samples, &mut |window| {
                 points.push(if window.is_empty() { None } else { function(window) });
             });
+            given += points.iter().flatten().count();
+            self.check_answer(given)?;
             let labels =
                 if keeps_name { Arc::clone(&samples.labels) } else { Arc::new(nameless(&samples.labels)) };
             columns.push(Column { labels, points });

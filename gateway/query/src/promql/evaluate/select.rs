@@ -14,6 +14,8 @@ use crate::promql::ast::Selector;
 /// Ends a series: a value that says that there is none.
 const STALE: u64 = 0x7ff0_0000_0000_0002;
 const NANOS: u64 = 1_000_000;
+/// Samples that most selectors have at most, 16 MB: room for more is kept free only where there are more.
+const FEW: u64 = 1_000_000;
 
 pub(super) fn is_stale(value: f64) -> bool {
     value.to_bits() == STALE
@@ -46,8 +48,19 @@ impl Evaluator<'_> {
     pub(super) fn read(&self, selector: &Selector, after: i64, until: i64) -> Result<Selected, PromError> {
         let matchers: Vec<Matcher> = selector.matchers.iter().map(|m| m.compiled.clone()).collect();
         let window = Window { start: nanos(after.saturating_add(1)), end: nanos(until.saturating_add(1)) };
-        let limits = SampleLimits { series: self.shared.limits.series, samples: self.shared.budget.left() };
-        let found = self.shared.source.select(&matchers, window, limits)?;
+        let budget = &self.shared.budget;
+        let upto = |samples: u64| {
+            let limits = SampleLimits { series: self.shared.limits.series, samples };
+            budget.reading(samples, || Ok(self.shared.source.select(&matchers, window, limits)?))
+        };
+        let left = budget.left();
+        let mut most = FEW;
+        let found = loop {
+            match upto(left.min(most)) {
+                Err(PromError::TooManySamples) if left > most => most = most.saturating_mul(4),
+                found => break found?,
+            }
+        };
         let count: usize = found.iter().map(|s| s.samples.len() + histogram_samples(&s.histograms)).sum();
         let charge = self.shared.budget.charge(count as u64)?;
         let series = found
@@ -81,6 +94,7 @@ impl Evaluator<'_> {
         let Selected { series, charge } = self.read(selector, first.saturating_sub(lookback), last)?;
         let held = self.shared.budget.charge((series.len() * self.steps.count) as u64)?;
         let mut columns = Vec::with_capacity(series.len());
+        let mut given = 0;
         for samples in series {
             let (mut float, mut histogram) = (0, 0);
             let point = |time: i64| {
@@ -106,6 +120,8 @@ impl Evaluator<'_> {
                 }
             };
             let points: Vec<Option<Value>> = self.looked_at(selector.moved).map(point).collect();
+            given += points.iter().flatten().count();
+            self.check_answer(given)?;
             let column = Column { labels: samples.labels, points };
             if !column.is_empty() {
                 columns.push(column);

@@ -32,7 +32,8 @@ impl Cells {
         }
     }
 
-    pub(super) fn add(&mut self, interval: usize, value: f64) {
+    /// Whether a bucket came to those that are kept.
+    pub(super) fn add(&mut self, interval: usize, value: f64) -> bool {
         match self {
             Self::Counts(counts) => {
                 if let Some(count) = counts.get_mut(interval) {
@@ -56,9 +57,12 @@ impl Cells {
                 }
             }
             Self::Buckets(buckets) => {
-                *buckets.entry((interval as u32, bucket(value))).or_default() += 1;
+                let count = buckets.entry((interval as u32, bucket(value))).or_default();
+                *count += 1;
+                return *count == 1;
             }
         }
+        false
     }
 
     /// The value of an interval; NaN if it has none. Buckets have one for each quantile.

@@ -19,19 +19,20 @@ use super::pipeline::{Pipeline, Step};
 use super::plan::Needed;
 use super::sets::Finder;
 use super::trace::Trace;
-use crate::QueryError;
+use crate::{Allowance, QueryError};
 
 /// Intervals of a series at most, as Prometheus has it.
 const MAX_INTERVALS: u64 = 11_000;
 /// Series of an answer when it is not said, as Tempo has it.
 pub const DEFAULT_SERIES: usize = 1_000;
-/// Cells of all series together: 16 bytes each.
-const MAX_CELLS: usize = 4_000_000;
+/// Bytes of an interval of a series while it is counted: what is kept of it, its sample, and its place among others where the
+/// greatest are kept.
+const CELL: u64 = 40;
 /// Nanoseconds of a millisecond.
 const MILLISECOND: u64 = 1_000_000;
 
 /// Times in ns and sizes of a metrics query.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct MetricsParams {
     /// First instant.
     pub start: u64,
@@ -45,6 +46,8 @@ pub struct MetricsParams {
     pub series: usize,
     /// How much may be read.
     pub limits: Limits,
+    /// Points of the answer, and bytes together with other queries.
+    pub allowance: Allowance,
 }
 
 /// What a metrics query gives.
@@ -135,7 +138,7 @@ impl Intervals {
 
 /// Counts spans.
 trait Counting {
-    fn observe(&mut self, at: At<'_>, intervals: Intervals);
+    fn observe(&mut self, at: At<'_>, intervals: Intervals) -> Result<(), QueryError>;
 }
 
 /// The series of a query over a range of time.
@@ -150,16 +153,18 @@ pub fn metrics(
     };
     let intervals = Intervals::new(params)?;
     let pipeline = Pipeline::new(&query.pipeline)?;
-    let series = params.series.min(MAX_CELLS / intervals.count.max(1));
+    let (series, allowance) = (params.series, &params.allowance);
     let exemplars = wanted_exemplars(query, params.exemplars);
     let (mut found, partial, report) = match &asked.function {
         MetricsFunction::Compare { selection, top, window } => {
-            let mut counting = compare::Comparing::new(Node::new(selection)?, *window, *top, intervals);
+            let selection = Node::new(selection)?;
+            let mut counting = compare::Comparing::new(selection, *window, *top, intervals, allowance);
             let report = run(&pipeline, false, &mut counting, traces, intervals, params.limits)?;
-            (counting.series(series), None, report)
+            (counting.series(series)?, None, report)
         }
         function => {
-            let mut counting = series::Counted::new(function, &asked.by, intervals, series, exemplars);
+            let bounds = series::Bounds { series, exemplars, allowance, all_answered: asked.then.is_empty() };
+            let mut counting = series::Counted::new(function, &asked.by, intervals, bounds);
             let local = asked.by.iter().chain(counting.of.as_ref()).all(is_local);
             let report = run(&pipeline, local, &mut counting, traces, intervals, params.limits)?;
             let partial = counting.left_out.then(|| {
@@ -169,6 +174,13 @@ pub fn metrics(
         }
     };
     second::apply(&asked.then, &mut found);
+    let points = found.iter().map(|series| series.samples.len() + series.exemplars.len()).sum();
+    // Labels are written twice: as attributes, and as Prometheus' clients read them.
+    let text = found.iter().flat_map(|series| &series.labels).map(|(name, value)| match value {
+        Static::Str(text) => 2 * (name.len() + text.len()),
+        _ => 2 * name.len(),
+    });
+    allowance.answer(points, text.sum())?;
     Ok(MetricsFound { series: found, partial, report })
 }
 
@@ -202,7 +214,8 @@ fn run(
         _ => None,
     };
     let whole = filter.is_none();
-    let mut running = Running { pipeline, filter, counting, intervals, spent: Spent::new(limits) };
+    let spent = Spent::new(limits);
+    let mut running = Running { pipeline, filter, counting, intervals, spent, refused: Ok(()) };
     let report = if let Some(id) = needed.trace {
         let spans = traces.trace(id, usize::MAX)?.spans;
         let views: Vec<SpanView<'_>> = spans.iter().map(SpanView::from).collect();
@@ -222,6 +235,7 @@ fn run(
         };
         traces.visit_traces(&select, &mut running)?
     };
+    running.refused?;
     running.spent.ended()?;
     Ok(report)
 }
@@ -245,29 +259,40 @@ struct Running<'a> {
     counting: &'a mut dyn Counting,
     intervals: Intervals,
     spent: Spent,
+    /// Why counting ended.
+    refused: Result<(), QueryError>,
 }
 
-impl TraceVisitor for Running<'_> {
-    fn trace(&mut self, spans: &[SpanView<'_>]) -> ControlFlow<()> {
+impl Running<'_> {
+    fn count(&mut self, spans: &[SpanView<'_>]) -> Result<(), QueryError> {
         let window = self.intervals.window();
         if let Some(filter) = &self.filter {
             for span in spans.iter().filter(|span| window.contains(span.start)) {
                 let at = At { span, trace: None };
                 if filter.holds(at) {
-                    self.counting.observe(at, self.intervals);
+                    self.counting.observe(at, self.intervals)?;
                 }
             }
-            return ControlFlow::Continue(());
+            return Ok(());
         }
-        let Some(trace) = Trace::new(spans) else { return ControlFlow::Continue(()) };
+        let Some(trace) = Trace::new(spans) else { return Ok(()) };
         for set in self.pipeline.of(&trace) {
             for index in set.spans {
                 if let Some(at) = At::within(&trace, index).filter(|at| window.contains(at.span.start)) {
-                    self.counting.observe(at, self.intervals);
+                    self.counting.observe(at, self.intervals)?;
                 }
             }
         }
-        ControlFlow::Continue(())
+        Ok(())
+    }
+}
+
+impl TraceVisitor for Running<'_> {
+    fn trace(&mut self, spans: &[SpanView<'_>]) -> ControlFlow<()> {
+        if self.refused.is_ok() {
+            self.refused = self.count(spans);
+        }
+        if self.refused.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 
     fn progress(&mut self, report: ScanReport, _: u64) -> ControlFlow<()> {

@@ -11,7 +11,12 @@ use super::super::expression::{At, field_value};
 use super::super::names;
 use super::super::value::Val;
 use super::cells::Cells;
-use super::{Counting, Exemplar, Intervals, MILLISECOND, Series};
+use super::{CELL, Counting, Exemplar, Intervals, MILLISECOND, Series};
+use crate::allowance::Counter;
+use crate::{Allowance, QueryError};
+
+/// Bytes of a bucket, of which a quantile is read.
+const BUCKET: u64 = 32;
 
 /// Series as they are counted.
 pub(super) struct Counted<'a> {
@@ -23,10 +28,20 @@ pub(super) struct Counted<'a> {
     /// Places in `groups` by the hash of their values.
     places: FxHashMap<u64, Vec<u32>>,
     groups: Vec<Group>,
-    max_series: usize,
-    exemplars: usize,
+    bounds: Bounds<'a>,
+    /// Quantiles that are kept.
+    kept: Counter,
     /// Whether there were more than that.
     pub(super) left_out: bool,
+}
+
+/// What of it may be.
+pub(super) struct Bounds<'a> {
+    pub(super) series: usize,
+    pub(super) exemplars: usize,
+    pub(super) allowance: &'a Allowance,
+    /// Whether all that is counted is in the answer.
+    pub(super) all_answered: bool,
 }
 
 struct Group {
@@ -51,8 +66,7 @@ impl<'a> Counted<'a> {
         function: &'a MetricsFunction,
         by: &'a [Field],
         intervals: Intervals,
-        max_series: usize,
-        exemplars: usize,
+        bounds: Bounds<'a>,
     ) -> Self {
         let of = match function {
             MetricsFunction::OverTime(_, field)
@@ -67,14 +81,14 @@ impl<'a> Counted<'a> {
             intervals,
             places: FxHashMap::default(),
             groups: Vec::new(),
-            max_series,
-            exemplars,
+            kept: bounds.allowance.counter(BUCKET),
+            bounds,
             left_out: false,
         }
     }
 
     /// The group of these values.
-    fn group(&mut self, values: &[Val<'_>], bucket: Option<f64>) -> Option<&mut Group> {
+    fn group(&mut self, values: &[Val<'_>], bucket: Option<f64>) -> Result<Option<usize>, QueryError> {
         let mut hasher = FxHasher::default();
         values.hash(&mut hasher);
         bucket.map(f64::to_bits).hash(&mut hasher);
@@ -86,15 +100,21 @@ impl<'a> Counted<'a> {
             })
         };
         if let Some(place) = places.iter().find(is) {
-            return self.groups.get_mut(*place as usize);
+            return Ok(Some(*place as usize));
         }
         let per_group =
             if let MetricsFunction::Quantile(_, quantiles) = self.function { quantiles.len() } else { 1 };
-        if (self.groups.len() + 1) * per_group > self.max_series {
+        if (self.groups.len() + 1) * per_group > self.bounds.series {
             self.left_out = true;
-            return None;
+            return Ok(None);
         }
         let count = self.intervals.count;
+        let allowance = self.bounds.allowance;
+        // Those that count have a value at each interval.
+        if self.bounds.all_answered && counts(self.function) {
+            allowance.check((self.groups.len() + 1).saturating_mul(count))?;
+        }
+        allowance.take(CELL * count as u64)?;
         places.push(self.groups.len() as u32);
         self.groups.push(Group {
             values: values.iter().map(Val::to_static).collect(),
@@ -106,7 +126,7 @@ impl<'a> Counted<'a> {
             },
             exemplars: FxHashMap::default(),
         });
-        self.groups.last_mut()
+        Ok(Some(self.groups.len() - 1))
     }
 
     /// Series in order of their labels.
@@ -116,7 +136,7 @@ impl<'a> Counted<'a> {
         let scale = if *self.function == MetricsFunction::Rate { 1.0 / intervals.seconds() } else { 1.0 };
         let quantiles: &[f64] =
             if let MetricsFunction::Quantile(_, quantiles) = self.function { quantiles } else { &[f64::NAN] };
-        let counts = self.of.is_none() || matches!(self.function, MetricsFunction::Histogram(_));
+        let counts = counts(self.function);
         for group in &self.groups {
             let value = |interval: usize, quantile: f64| group.cells.value(interval, quantile) * scale;
             for quantile in quantiles {
@@ -145,7 +165,7 @@ impl<'a> Counted<'a> {
             }
         }
         all.sort_by_cached_key(|series| sort_key(&series.labels));
-        thin(&mut all, self.exemplars);
+        thin(&mut all, self.bounds.exemplars);
         all
     }
 
@@ -176,12 +196,12 @@ impl<'a> Counted<'a> {
 }
 
 impl Counting for Counted<'_> {
-    fn observe(&mut self, at: At<'_>, intervals: Intervals) {
-        let Some(interval) = intervals.of(at.span.start) else { return };
+    fn observe(&mut self, at: At<'_>, intervals: Intervals) -> Result<(), QueryError> {
+        let Some(interval) = intervals.of(at.span.start) else { return Ok(()) };
         let (mut value, mut bucket) = (f64::NAN, None);
         if let Some(field) = &self.of {
             let of = field_value(field, at);
-            let Some(measured) = of.measured().filter(|value| value.is_finite()) else { return };
+            let Some(measured) = of.measured().filter(|value| value.is_finite()) else { return Ok(()) };
             value = measured;
             if matches!(self.function, MetricsFunction::Histogram(_)) {
                 // Powers of two of nanoseconds, or of the number.
@@ -190,14 +210,16 @@ impl Counting for Counted<'_> {
             }
         }
         let by: &[Field] = self.by;
-        let slots = self.exemplars as u64;
+        let slots = self.bounds.exemplars as u64;
         let found = match by {
             [] => self.group(&[], bucket),
             [one] => self.group(&[field_value(one, at)], bucket),
             many => self.group(&many.iter().map(|field| field_value(field, at)).collect::<Vec<_>>(), bucket),
-        };
-        let Some(group) = found else { return };
-        group.cells.add(interval, value);
+        }?;
+        let Some(group) = found.and_then(|place| self.groups.get_mut(place)) else { return Ok(()) };
+        if group.cells.add(interval, value) {
+            self.kept.add(1)?;
+        }
         if slots > 0 {
             let whole = intervals.window();
             let since = u128::from(at.span.start - whole.start);
@@ -205,7 +227,14 @@ impl Counting for Counted<'_> {
             let (trace_id, time) = (at.span.trace_id, at.span.start);
             group.exemplars.entry(slot as u32).or_insert(Seen { trace_id, time, interval, value });
         }
+        Ok(())
     }
+}
+
+/// Whether spans are counted, and not measured.
+fn counts(function: &MetricsFunction) -> bool {
+    use MetricsFunction::{OverTime, Quantile};
+    !matches!(function, OverTime(..) | Quantile(..))
 }
 
 /// Labels as text, so that series have an order.

@@ -2,7 +2,7 @@
 
 use super::super::{Limits, MetricsFound, MetricsParams, Static, metrics};
 use super::stored::{Stored, ZERO, blocks, query, read};
-use crate::QueryError;
+use crate::{Allowance, Capacity, QueryError};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -14,6 +14,7 @@ fn params(seconds: u64, step: u64) -> MetricsParams {
         exemplars: 10,
         series: 100,
         limits: Limits::default(),
+        allowance: Allowance::default(),
     }
 }
 
@@ -121,6 +122,18 @@ fn series_and_intervals_are_bounded() {
     let cut = found(&stored, "{} | rate() by(name)", &params(4, SECOND));
     assert_eq!(cut.series.len(), 100);
     assert!(cut.partial.is_some_and(|why| why.contains("maximum series limit of 100")));
+    let few = MetricsParams { allowance: Capacity::new(39, 1 << 20).allowance(), ..params(4, SECOND) };
+    let told = |text: &str| metrics(&query(text), &stored, &few).map(drop).map_err(|error| error.to_string());
+    for text in ["{} | count_over_time() by(name)", "{} | compare({ name = `a1` })"] {
+        let error = told(text).unwrap_err();
+        assert!(error.starts_with("the answer would have more than 39 points"), "{text}: {error}");
+    }
+    // A value in one interval of four, and those that are left of many.
+    told("{ name =~ `a.` } | max_over_time(duration) by(name)").unwrap();
+    told("{} | rate() by(name) | topk(2)").unwrap();
+    let none = MetricsParams { allowance: Capacity::new(500, 500).allowance(), ..params(4, SECOND) };
+    let error = metrics(&query("{} | rate() by(name)"), &stored, &none).unwrap_err().to_string();
+    assert!(error.contains("would hold more than 500 bytes"), "{error}");
     let too_fine = metrics(&query("{} | rate()"), &stored, &params(400_000, SECOND)).unwrap_err();
     assert!(matches!(&too_fine, QueryError::TooMuch(told) if told.contains("11000 points")), "{too_fine}");
     let backwards = MetricsParams { end: ZERO - 1, ..params(4, SECOND) };

@@ -60,6 +60,7 @@ fn status(error: &QueryError) -> StatusCode {
     match error {
         QueryError::Read(_) => StatusCode::BAD_GATEWAY,
         QueryError::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
+        QueryError::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
         QueryError::TooMuch(_) => StatusCode::UNPROCESSABLE_ENTITY,
         QueryError::Syntax { .. }
         | QueryError::Parse { .. }
