@@ -215,6 +215,8 @@ pub enum Static {
     Status(StatusCode),
     /// `server`
     Kind(SpanKind),
+    /// A list, which queries cannot write.
+    List(Vec<Static>),
 }
 
 /// What a span says.

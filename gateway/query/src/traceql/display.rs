@@ -144,6 +144,11 @@ impl Display for Static {
             Self::Duration(nanos) => f.write_str(&written(*nanos)),
             Self::Status(status) => f.write_str(status.as_str()),
             Self::Kind(kind) => f.write_str(kind.as_str()),
+            Self::List(items) => {
+                f.write_str("[")?;
+                list(f, items, ", ")?;
+                f.write_str("]")
+            }
         }
     }
 }

@@ -97,6 +97,19 @@ impl Node {
         }
     }
 
+    /// Whether a comparison of a field with a constant holds for one of the field's values.
+    pub(super) fn holds_of(&self, value: &Val<'_>) -> bool {
+        match self {
+            Self::Compare(op, left, right) => match (&**left, &**right) {
+                (Self::Field(_), Self::Static(constant)) => compare(*op, value, &constant.into()),
+                (Self::Static(constant), Self::Field(_)) => compare(*op, &constant.into(), value),
+                _ => false,
+            },
+            Self::Match { regex, negated, .. } => matches(regex, *negated, value),
+            _ => false,
+        }
+    }
+
     /// Whether all that it looks at is told by a span alone.
     pub(super) fn is_local(&self) -> bool {
         match self {

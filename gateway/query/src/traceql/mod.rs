@@ -22,6 +22,7 @@ mod plan;
 mod regex;
 mod search;
 mod sets;
+mod shown;
 mod tags;
 #[cfg(test)]
 mod tests;

@@ -7,12 +7,12 @@ use std::ops::ControlFlow;
 use parsers::record::{SpanId, StatusCode, TraceId};
 use store::read::{ScanReport, SpanView, TraceRead, TraceSelect, TraceVisitor, Window};
 
-use super::ast::{Field, Intrinsic, Query, Static};
-use super::expression::{At, field_value};
+use super::ast::{Query, Static};
+use super::expression::At;
 use super::limits::{Limits, Spent};
-use super::pipeline::{Number, Pipeline, Set, Step};
+use super::pipeline::{Pipeline, Set};
 use super::plan::Needed;
-use super::sets::Finder;
+use super::shown::{Shown, shown};
 use super::trace::Trace;
 use crate::QueryError;
 
@@ -140,7 +140,7 @@ struct Searching<'a> {
     /// By start and id, so that the first is the one to go.
     hits: BTreeMap<(u64, u128), TraceHit>,
     /// Fields to show beside each span.
-    shown: Vec<&'a Field>,
+    shown: Vec<Shown<'a>>,
     spent: Spent,
 }
 
@@ -212,11 +212,7 @@ impl Searching<'_> {
         let at = At::within(trace, index)?;
         let mut attributes: Vec<(String, Static)> = Vec::new();
         for field in self.shown.iter().take(MAX_SHOWN) {
-            let name = match field {
-                Field::Attribute { name, .. } => name.clone(),
-                Field::Intrinsic(_) => field.to_string(),
-            };
-            let value = field_value(field, at).to_static();
+            let (name, value) = (field.name(), field.value(at));
             if value != Static::Nil && !attributes.iter().any(|(known, _)| *known == name) {
                 attributes.push((name, value));
             }
@@ -228,61 +224,5 @@ impl Searching<'_> {
             duration: at.span.duration(),
             attributes,
         })
-    }
-}
-
-/// What `select` names and conditions compare, but for what an answer tells of every span or trace anyway.
-fn shown(pipeline: &Pipeline) -> Vec<&Field> {
-    let mut fields = Vec::new();
-    of_pipeline(pipeline, &mut fields);
-    let mut shown: Vec<&Field> = Vec::new();
-    for field in fields {
-        let told = matches!(
-            field,
-            Field::Intrinsic(
-                Intrinsic::Name
-                    | Intrinsic::Duration
-                    | Intrinsic::TraceDuration
-                    | Intrinsic::RootName
-                    | Intrinsic::RootService
-                    | Intrinsic::TraceId
-                    | Intrinsic::SpanId
-                    | Intrinsic::Parent
-            )
-        );
-        if !told && !shown.contains(&field) {
-            shown.push(field);
-        }
-    }
-    shown
-}
-
-pub(super) fn of_pipeline<'a>(pipeline: &'a Pipeline, out: &mut Vec<&'a Field>) {
-    out.extend(&pipeline.selected);
-    for step in &pipeline.steps {
-        match step {
-            Step::Spans(finder) => of_finder(finder, out),
-            Step::Filter(left, _, right) => {
-                let mut inner = Vec::new();
-                Number::pipelines(left, &mut inner);
-                Number::pipelines(right, &mut inner);
-                for pipeline in inner {
-                    of_pipeline(pipeline, out);
-                }
-            }
-            Step::By(_, node) => node.fields(out),
-            Step::Coalesce => {}
-        }
-    }
-}
-
-fn of_finder<'a>(finder: &'a Finder, out: &mut Vec<&'a Field>) {
-    match finder {
-        Finder::Where(node) => node.fields(out),
-        Finder::Pipeline(pipeline) => of_pipeline(pipeline, out),
-        Finder::Join(_, left, right) => {
-            of_finder(left, out);
-            of_finder(right, out);
-        }
     }
 }

@@ -1,9 +1,11 @@
 //! Names of attributes and their values, for the lists of query editors.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use parsers::record::Value;
 use store::read::{
     AttributeScope, AttributeValue, ScanReport, SpanHint, SpanView, TraceRead, TraceSelect, TraceVisitor,
     ValueView, Window,
@@ -261,7 +263,11 @@ impl TraceVisitor for Values<'_> {
 }
 
 impl Values<'_> {
+    /// Of several, each.
     fn add(&mut self, value: &Val<'_>) {
+        if let Val::List(items) | Val::Each(items) = value {
+            return items.iter().for_each(|item| self.add(item));
+        }
         let shown = match value.to_static() {
             Static::Str(text) => ("string", text),
             Static::Int(number) => ("int", number.to_string()),
@@ -275,6 +281,16 @@ impl Values<'_> {
     }
 }
 
+fn item(value: &Static) -> Value {
+    match shown(value) {
+        ValueView::Str(text) => Value::Str(text.into_owned()),
+        ValueView::Int(number) => Value::Int(number),
+        ValueView::Double(number) => Value::Double(number),
+        ValueView::Bool(truth) => Value::Bool(truth),
+        ValueView::Other(other) => other.into_owned(),
+    }
+}
+
 /// A value as search answers and labels have it in their own types: keywords and durations are texts there.
 pub fn shown(value: &Static) -> ValueView<'_> {
     match value {
@@ -282,6 +298,7 @@ pub fn shown(value: &Static) -> ValueView<'_> {
         Static::Int(number) => ValueView::Int(*number),
         Static::Float(number) => ValueView::Double(*number),
         Static::Bool(truth) => ValueView::Bool(*truth),
+        Static::List(items) => ValueView::Other(Cow::Owned(Value::Array(items.iter().map(item).collect()))),
         other => ValueView::Str(other.to_string().into()),
     }
 }

@@ -63,6 +63,7 @@ impl<'a> From<&'a Static> for Val<'a> {
             Static::Duration(nanos) => Self::Duration(*nanos),
             Static::Status(status) => Self::Status(*status),
             Static::Kind(kind) => Self::Kind(*kind),
+            Static::List(items) => Self::List(items.iter().map(Val::from).collect()),
         }
     }
 }
@@ -93,7 +94,7 @@ impl Val<'_> {
         }
     }
 
-    /// A copy that outlives the span. Of several, the first.
+    /// A copy that outlives the span. Of several events or links, the first's; a list is whole, as Tempo groups by it.
     pub(super) fn to_static(&self) -> Static {
         match self {
             Self::Nil => Static::Nil,
@@ -104,11 +105,12 @@ impl Val<'_> {
             Self::Duration(nanos) => Static::Duration(*nanos),
             Self::Status(status) => Static::Status(*status),
             Self::Kind(kind) => Static::Kind(*kind),
-            Self::List(values) | Self::Each(values) => values.first().map_or(Static::Nil, Val::to_static),
+            Self::List(values) => Static::List(values.iter().map(Val::to_static).collect()),
+            Self::Each(values) => values.first().map_or(Static::Nil, Val::to_static),
         }
     }
 
-    /// Whether it is this, to the type; of several, the first.
+    /// Whether it is this, to the type; of several events or links, the first's.
     pub(super) fn is(&self, other: &Static) -> bool {
         match (self, other) {
             (Self::Nil, Static::Nil) => true,
@@ -119,7 +121,8 @@ impl Val<'_> {
             (Self::Duration(a), Static::Duration(b)) => a == b,
             (Self::Status(a), Static::Status(b)) => a == b,
             (Self::Kind(a), Static::Kind(b)) => a == b,
-            (Self::List(values) | Self::Each(values), _) => match values.first() {
+            (Self::List(a), Static::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is(b)),
+            (Self::Each(values), _) => match values.first() {
                 Some(first) => first.is(other),
                 None => *other == Static::Nil,
             },
@@ -139,7 +142,8 @@ impl Hash for Val<'_> {
             Self::Duration(nanos) => (5u8, nanos).hash(state),
             Self::Status(status) => (6u8, status).hash(state),
             Self::Kind(kind) => (7u8, kind).hash(state),
-            Self::List(values) | Self::Each(values) => values.first().unwrap_or(&Val::Nil).hash(state),
+            Self::List(values) => (8u8, values).hash(state),
+            Self::Each(values) => values.first().unwrap_or(&Val::Nil).hash(state),
         }
     }
 }

@@ -10,7 +10,8 @@ use super::ast::{Field, Query};
 use super::limits::{Limits, Spent};
 use super::pipeline::Pipeline;
 use super::plan::Needed;
-use super::search::{TRACE_SPANS, of_pipeline};
+use super::search::TRACE_SPANS;
+use super::shown::fields;
 use super::sets::union;
 use super::trace::Trace;
 use crate::QueryError;
@@ -66,13 +67,11 @@ pub fn visit(
 /// Names of the attributes that a query's conditions look at.
 pub fn attributes(query: &Query) -> Result<Vec<String>, QueryError> {
     let pipeline = Pipeline::new(&query.pipeline)?;
-    let mut fields = Vec::new();
-    of_pipeline(&pipeline, &mut fields);
-    let name = |field: &&Field| match field {
+    let name = |field: &Field| match field {
         Field::Attribute { name, .. } => Some(name.clone()),
         Field::Intrinsic(_) => None,
     };
-    Ok(fields.iter().filter_map(name).collect())
+    Ok(fields(&pipeline).into_iter().filter_map(name).collect())
 }
 
 struct Visiting<'a> {

@@ -79,6 +79,13 @@ enum AnyValue {
     Double(f64),
     #[serde(rename = "boolValue")]
     Bool(bool),
+    #[serde(rename = "arrayValue")]
+    Array(Array),
+}
+
+#[derive(Clone, Serialize)]
+struct Array {
+    values: Vec<AnyValue>,
 }
 
 #[derive(Serialize)]
@@ -150,6 +157,9 @@ fn any_value(value: &Static) -> AnyValue {
         ValueView::Int(number) => AnyValue::Int(number.to_string()),
         ValueView::Double(number) if number.is_finite() => AnyValue::Double(number),
         ValueView::Bool(truth) => AnyValue::Bool(truth),
+        ValueView::Other(_) if let Static::List(items) = value => {
+            AnyValue::Array(Array { values: items.iter().map(any_value).collect() })
+        }
         _ => AnyValue::Str(value.to_string()),
     }
 }

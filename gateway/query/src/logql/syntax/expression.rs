@@ -20,9 +20,9 @@ pub(in crate::logql) fn parse(text: &str) -> Result<Node, QueryError> {
 /// The operator that is next, how tightly it binds, and whether it does so to the right.
 fn operator(reader: &Reader<'_>) -> Option<(BinaryOp, u8, bool)> {
     Some(match reader.peek() {
-        Token::Word(word) if word.eq_ignore_ascii_case("or") => (BinaryOp::Or, 1, false),
-        Token::Word(word) if word.eq_ignore_ascii_case("and") => (BinaryOp::And, 2, false),
-        Token::Word(word) if word.eq_ignore_ascii_case("unless") => (BinaryOp::Unless, 2, false),
+        _ if reader.sees_word(0, &["or"]) => (BinaryOp::Or, 1, false),
+        _ if reader.sees_word(0, &["and"]) => (BinaryOp::And, 2, false),
+        _ if reader.sees_word(0, &["unless"]) => (BinaryOp::Unless, 2, false),
         Token::Symbol("==") => (BinaryOp::Compare(Comparison::Equal), 3, false),
         Token::Symbol("!=") => (BinaryOp::Compare(Comparison::NotEqual), 3, false),
         Token::Symbol(">") => (BinaryOp::Compare(Comparison::Greater), 3, false),
@@ -73,7 +73,7 @@ fn modifiers(reader: &mut Reader<'_>) -> Result<(bool, Option<Matching>), QueryE
     if !on && !reader.word("ignoring") {
         return Ok((returns_bool, None));
     }
-    let names = reader.names()?;
+    let names = reader.names(true)?;
     let left = reader.word("group_left");
     let group = if left || reader.word("group_right") {
         // An operand in brackets may follow at once; its first token tells.
@@ -83,7 +83,7 @@ fn modifiers(reader: &mut Reader<'_>) -> Result<(bool, Option<Matching>), QueryE
                 Token::Word(_) => matches!(reader.peek_at(2), Token::Symbol("," | ")")),
                 _ => false,
             };
-        Some(Group { left, include: if listed { reader.names()? } else { Vec::new() } })
+        Some(Group { left, include: if listed { reader.names(true)? } else { Vec::new() } })
     } else {
         None
     };
@@ -139,13 +139,14 @@ fn number(reader: &mut Reader<'_>) -> Result<f64, QueryError> {
 }
 
 fn call(reader: &mut Reader<'_>, word: &str, at: usize) -> Result<Node, QueryError> {
-    if let Some((_, op)) = RangeOp::ALL.iter().find(|(name, _)| *name == word) {
+    let name = word.to_ascii_lowercase();
+    if let Some((_, op)) = RangeOp::ALL.iter().find(|(spelling, _)| *spelling == name) {
         return range_aggregation(reader, *op, at);
     }
-    if let Some((_, op)) = VectorOp::ALL.iter().find(|(name, _)| *name == word) {
+    if let Some((_, op)) = VectorOp::ALL.iter().find(|(spelling, _)| *spelling == name) {
         return vector_aggregation(reader, *op, at);
     }
-    match word {
+    match name.as_str() {
         "vector" => {
             reader.expect("(")?;
             let value = number(reader)?;
@@ -200,7 +201,7 @@ fn grouping(reader: &mut Reader<'_>) -> Result<Option<Grouping>, QueryError> {
     if !without && !reader.word("by") {
         return Ok(None);
     }
-    Ok(Some(Grouping { without, names: reader.names()? }))
+    Ok(Some(Grouping { without, names: reader.names(false)? }))
 }
 
 fn vector_aggregation(reader: &mut Reader<'_>, op: VectorOp, at: usize) -> Result<Node, QueryError> {
@@ -291,7 +292,7 @@ fn ranged(reader: &mut Reader<'_>) -> Result<Ranged, QueryError> {
 }
 
 fn is_unwrap(reader: &Reader<'_>) -> bool {
-    reader.sees("|") && matches!(reader.peek_at(1), Token::Word("unwrap"))
+    reader.sees("|") && reader.sees_word(1, &["unwrap"])
 }
 
 /// The duration behind `[`, and the closing bracket.
@@ -328,7 +329,7 @@ fn unwrap(reader: &mut Reader<'_>) -> Result<Unwrap, QueryError> {
     let at = reader.at();
     let word = reader.name("a label name")?;
     let (name, conversion) = if reader.symbol("(") {
-        let conversion = match word.as_str() {
+        let conversion = match word.to_ascii_lowercase().as_str() {
             "duration" => Conversion::Duration,
             "duration_seconds" => Conversion::DurationSeconds,
             "bytes" => Conversion::Bytes,

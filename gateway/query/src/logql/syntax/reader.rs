@@ -65,9 +65,15 @@ impl<'t> Reader<'t> {
         found
     }
 
-    /// Takes this word, in any case of letters, if it is next.
+    /// Whether so many tokens ahead one of these words of the language stands: in any case of letters, as Loki has them.
+    pub(super) fn sees_word(&self, ahead: usize, words: &[&str]) -> bool {
+        let Token::Word(next) = self.peek_at(ahead) else { return false };
+        words.iter().any(|word| next.eq_ignore_ascii_case(word))
+    }
+
+    /// Takes this word of the language if it is next.
     pub(super) fn word(&mut self, word: &str) -> bool {
-        let found = matches!(self.peek(), Token::Word(next) if next.eq_ignore_ascii_case(word));
+        let found = self.sees_word(0, &[word]);
         self.next += usize::from(found);
         found
     }
@@ -99,8 +105,8 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Names in brackets, perhaps none.
-    pub(super) fn names(&mut self) -> Result<Vec<String>, QueryError> {
+    /// Names in brackets, perhaps none. A comma may stand behind the last of those that are matched by.
+    pub(super) fn names(&mut self, matched: bool) -> Result<Vec<String>, QueryError> {
         self.expect("(")?;
         let mut names = Vec::new();
         while !self.symbol(")") {
@@ -108,8 +114,7 @@ impl<'t> Reader<'t> {
                 if !self.symbol(",") {
                     return Err(self.unexpected("`,` or `)`"));
                 }
-                // A comma may stand behind the last.
-                if self.symbol(")") {
+                if matched && self.symbol(")") {
                     break;
                 }
             }

@@ -23,11 +23,8 @@ pub(super) fn selector(reader: &mut Reader<'_>) -> Result<Vec<LabelMatcher>, Que
             if !reader.symbol(",") {
                 return Err(reader.unexpected("`,` or `}`"));
             }
-            if reader.symbol("}") {
-                break;
-            }
         }
-        let name = reader.name("a label name or `}`")?;
+        let name = reader.name(if matchers.is_empty() { "a label name or `}`" } else { "a label name" })?;
         let test = text_test(reader)?;
         matchers.push(LabelMatcher { name, test });
     }
@@ -58,13 +55,13 @@ pub(super) fn stages(reader: &mut Reader<'_>, out: &mut Vec<Stage>) -> Result<()
         let stage = match *reader.peek() {
             Token::Symbol(symbol @ ("|=" | "|~" | "|>" | "!=" | "!~" | "!>")) => {
                 // Behind a range, `!=` may compare with a number.
-                if symbol == "!=" && !filters_lines(reader.peek_at(1)) {
+                if symbol == "!=" && !filters_lines(reader) {
                     return Ok(());
                 }
                 line_filter(reader, symbol)?
             }
             Token::Symbol("|")
-                if matches!(reader.peek_at(1), Token::Word("unwrap")) && !is_filter(reader, 1) =>
+                if reader.sees_word(1, &["unwrap"]) && !is_filter(reader, 1) =>
             {
                 return Ok(());
             }
@@ -78,8 +75,9 @@ pub(super) fn stages(reader: &mut Reader<'_>, out: &mut Vec<Stage>) -> Result<()
     }
 }
 
-fn filters_lines(token: &Token<'_>) -> bool {
-    matches!(token, Token::Text(_) | Token::Word("ip"))
+/// Whether what a line is filtered by stands behind the next token.
+fn filters_lines(reader: &Reader<'_>) -> bool {
+    matches!(reader.peek_at(1), Token::Text(_)) || reader.sees_word(1, &["ip"])
 }
 
 fn line_filter(reader: &mut Reader<'_>, symbol: &str) -> Result<Stage, QueryError> {
@@ -92,9 +90,7 @@ fn line_filter(reader: &mut Reader<'_>, symbol: &str) -> Result<Stage, QueryErro
     let mut any = Vec::new();
     loop {
         any.push(needle(reader, kind)?);
-        if !(matches!(reader.peek(), Token::Word(word) if word.eq_ignore_ascii_case("or"))
-            && filters_lines(reader.peek_at(1)))
-        {
+        if !(reader.sees_word(0, &["or"]) && filters_lines(reader)) {
             return Ok(Stage::Line(LineFilter { negate: symbol.starts_with('!'), kind, any }));
         }
         reader.take();
@@ -120,10 +116,9 @@ fn needle(reader: &mut Reader<'_>, kind: LineFilterKind) -> Result<Needle, Query
 
 /// `ip("10.0.0.0/8")`, if that is next.
 fn ip(reader: &mut Reader<'_>) -> Result<Option<IpRange>, QueryError> {
-    if !matches!(reader.peek(), Token::Word("ip")) {
+    if !reader.word("ip") {
         return Ok(None);
     }
-    reader.take();
     reader.expect("(")?;
     let (text, at) = reader.text("an address, a block or a range of them in quotes")?;
     let range = ip_range(text).map_err(|detail| reader.refuse(at, detail))?;
@@ -134,7 +129,7 @@ fn ip(reader: &mut Reader<'_>) -> Result<Option<IpRange>, QueryError> {
 /// Whether so many tokens ahead a name is compared with something, whatever the name is. Behind a parser that needs no
 /// argument, `!=` and `!~` filter the line.
 fn is_filter(reader: &Reader<'_>, ahead: usize) -> bool {
-    let alone = matches!(reader.peek_at(ahead), Token::Word("json" | "logfmt" | "unpack" | "decolorize"));
+    let alone = reader.sees_word(ahead, &["json", "logfmt", "unpack", "decolorize"]);
     if alone && matches!(reader.peek_at(ahead + 1), Token::Symbol("!=" | "!~")) {
         return false;
     }
@@ -148,7 +143,7 @@ fn stage(reader: &mut Reader<'_>) -> Result<Stage, QueryError> {
     };
     let at = reader.at();
     reader.take();
-    match word {
+    match word.to_ascii_lowercase().as_str() {
         "json" => {
             let mut paths = Vec::new();
             for (name, path, at) in assignments(reader)? {
@@ -200,7 +195,7 @@ fn assignments(reader: &mut Reader<'_>) -> Result<Vec<(String, String, usize)>, 
     while let Token::Word(name) = *reader.peek() {
         // What follows a range is not ours.
         if all.is_empty()
-            && matches!(name, "offset" | "by" | "without")
+            && reader.sees_word(0, &["offset", "by", "without"])
             && !reader.peek_at(1).eq(&Token::Symbol("="))
         {
             break;

@@ -55,7 +55,7 @@ fn filters_find_as_many_lines_as_they_say() {
         (r#"{env="prod"} | thread="t1" detected_level="error""#, 2),
         (r#"{app="cart"}"#, 15),
         (r#"{app=~"c.*|p"}"#, 15),
-        (r#"{app=~".+", app!="cart",}"#, 15),
+        (r#"{app=~".+", app!="cart"}"#, 15),
         (r#"{app="cart"} |= "n=2 ""#, 1),
         (r#"{env="prod"} |= "n=2 " or "n=3 ""#, 2),
         (r#"{env="prod"} != "n=2 " or "n=3 ""#, 28),

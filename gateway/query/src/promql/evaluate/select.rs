@@ -14,8 +14,8 @@ use crate::promql::ast::Selector;
 /// Ends a series: a value that says that there is none.
 const STALE: u64 = 0x7ff0_0000_0000_0002;
 const NANOS: u64 = 1_000_000;
-/// Samples that most selectors have at most, 16 MB: room for more is kept free only where there are more.
-const FEW: u64 = 1_000_000;
+/// Samples that most selectors have at most, 4 MB: room for more is kept free only where there are more.
+const FEW: u64 = 250_000;
 
 pub(super) fn is_stale(value: f64) -> bool {
     value.to_bits() == STALE

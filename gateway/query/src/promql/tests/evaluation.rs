@@ -75,16 +75,16 @@ fn too_much_is_refused_in_prometheus_words() {
     let error = source.range("sum_over_time(vector(1)[1w:1ms])", (0, 8), &Limits::default()).unwrap_err();
     assert_eq!(error.kind(), "execution");
     for query in [r#"{__name__=~"a|b"}"#, r#"last_over_time({__name__=~"a|b"}[2m])"#, "a + b", "-a"] {
-        let small = Limits { allowance: Capacity::new(8, 1 << 20).allowance(), ..Limits::default() };
+        let small = Limits { allowance: Capacity::new(8, 8 << 20).allowance(), ..Limits::default() };
         let error = source.range(query, (0, 8), &small).unwrap_err();
         assert!(error.to_string().starts_with("the answer would have more than 8 points"), "{query}: {error}");
         assert_eq!(error.kind(), "execution");
-        let small = Limits { allowance: Capacity::new(18, 1 << 20).allowance(), ..Limits::default() };
+        let small = Limits { allowance: Capacity::new(18, 8 << 20).allowance(), ..Limits::default() };
         assert!(source.range(&format!("sum({query})"), (0, 8), &small).is_ok(), "one series of nine points");
     }
-    let taken = Capacity::new(100, 20 << 20);
+    let taken = Capacity::new(100, 8 << 20);
     let other = taken.allowance();
-    other.take(10 << 20).unwrap();
+    other.take(5 << 20).unwrap();
     let busy = Limits { allowance: taken.allowance(), ..Limits::default() };
     let error = source.range("a", (0, 8), &busy).unwrap_err();
     assert_eq!(error.kind(), "unavailable", "{error}");

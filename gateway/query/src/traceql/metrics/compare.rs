@@ -167,6 +167,7 @@ fn kind(value: &Static) -> u8 {
         Static::Int(_) => 2,
         Static::Float(_) => 3,
         Static::Bool(_) => 4,
+        Static::List(_) => 5,
         _ => 0,
     }
 }

@@ -1,6 +1,7 @@
 //! Expressions over a span.
 
 use super::super::ast::{Arithmetic, Expr, Field, Operator, Static};
+use super::super::check;
 use super::super::error::ParseError;
 use super::super::lexer::{self, Kind};
 use super::super::names::{NOT_BINDS, operator_of};
@@ -39,18 +40,23 @@ impl Parser {
                 self.expressions += 1;
             }
             left = Expr::Binary(op, Box::new(left), Box::new(right));
+            check::operation(&left).map_err(|error| place.word(error))?;
         }
     }
 
     fn unary(&mut self, depth: usize) -> Result<Expr, ParseError> {
         if self.symbol("-") {
             self.count_operator()?;
+            let place = self.place();
             // As tightly as the `-` between two.
-            return Ok(Expr::Negative(Box::new(self.binary(depth, 3)?)));
+            let negative = Expr::Negative(Box::new(self.binary(depth, 3)?));
+            return check::operation(&negative).map(|()| negative).map_err(|error| place.word(error));
         }
         if self.symbol("!") {
             self.count_operator()?;
-            return Ok(Expr::Not(Box::new(self.binary(depth, NOT_BINDS)?)));
+            let place = self.place();
+            let not = Expr::Not(Box::new(self.binary(depth, NOT_BINDS)?));
+            return check::operation(&not).map(|()| not).map_err(|error| place.word(error));
         }
         if self.symbol("(") {
             let inner = self.binary(depth, 0)?;

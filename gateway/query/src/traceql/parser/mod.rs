@@ -17,16 +17,17 @@ const MAX_OPERATORS: usize = 400;
 /// Characters of a query at most. Tempo's own bound is the same.
 const MAX_LENGTH: usize = 128 << 10;
 
+/// Where a query begins.
+const START: Place = Place { line: 1, column: 1 };
+
 /// Reads a query.
 pub fn parse(text: &str) -> Result<Query, ParseError> {
     if text.len() > MAX_LENGTH {
         let detail = format!("the query has {} bytes, at most {MAX_LENGTH} are read", text.len());
-        return Err(ParseError::Meaning(detail));
+        return Err(START.word(detail));
     }
     let mut parser = Parser { tokens: lexer::tokens(text)?, next: 0, operators: 0, expressions: 0 };
-    let query = parser.query()?;
-    check::query(&query)?;
-    Ok(query)
+    parser.query()
 }
 
 /// The name of an attribute or intrinsic as it stands in a query.
@@ -66,7 +67,7 @@ impl Parser {
 
     fn place(&self) -> Place {
         let token = self.tokens.get(self.next).or(self.tokens.last());
-        token.map_or(Place { line: 1, column: 1 }, |(place, _)| *place)
+        token.map_or(START, |(place, _)| *place)
     }
 
     fn take(&mut self) -> Kind {
@@ -147,7 +148,9 @@ impl Parser {
             if self.is_word("by") {
                 self.take();
                 self.expect("(")?;
+                let place = self.place();
                 let expr = self.expression(depth)?;
+                check::grouping(&expr).map_err(|error| place.word(error))?;
                 self.expect(")")?;
                 stages.push(Stage::By(expr));
             } else if !first && self.is_word("coalesce") {
@@ -226,10 +229,14 @@ impl Parser {
                     let depth = self.deeper(depth)?;
                     match (op, self.join(depth, least)?) {
                         (Operator::Compare(op), Operand::Scalar(right)) => {
-                            Operand::Filter(ScalarFilter { left: scalar, op, right })
+                            let filter = ScalarFilter { left: scalar, op, right };
+                            check::scalar_filter(&filter).map_err(|error| place.word(error))?;
+                            Operand::Filter(filter)
                         }
                         (Operator::Arithmetic(op), Operand::Scalar(right)) => {
-                            Operand::Scalar(Scalar::Arithmetic(op, Box::new(scalar), Box::new(right)))
+                            let sum = Scalar::Arithmetic(op, Box::new(scalar), Box::new(right));
+                            check::scalar(&sum).map_err(|error| place.word(error))?;
+                            Operand::Scalar(sum)
                         }
                         (_, Operand::Spans(spans)) => {
                             return Err(place.syntax(format!("`{spans}`"), "a number"));
@@ -297,15 +304,21 @@ impl Parser {
         if self.symbol("}") {
             return Ok(Expr::Static(Static::Bool(true)));
         }
+        let place = self.place();
         let expr = self.expression(depth)?;
-        if self.symbol("}") { Ok(expr) } else { Err(self.unexpected("an operator or `}`")) }
+        if !self.symbol("}") {
+            return Err(self.unexpected("an operator or `}`"));
+        }
+        check::filter(&expr).map(|()| expr).map_err(|error| place.word(error))
     }
 
     fn aggregate(&mut self, function: AggregateFunction, depth: usize) -> Result<Aggregate, ParseError> {
         self.expect("(")?;
+        let place = self.place();
         let of = if function == AggregateFunction::Count { None } else { Some(self.expression(depth)?) };
         self.expect(")")?;
-        Ok(Aggregate { function, of })
+        let aggregate = Aggregate { function, of };
+        check::aggregate(&aggregate).map(|()| aggregate).map_err(|error| place.word(error))
     }
 
     /// A literal, if one is next.

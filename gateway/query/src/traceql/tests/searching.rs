@@ -95,3 +95,30 @@ fn what_reads_too_much_or_too_long_ends_with_the_reason() {
     let told = end(Limits { time: Duration::ZERO, ..Limits::default() });
     assert!(told.contains("timed out"), "{told}");
 }
+
+#[test]
+fn of_several_values_that_is_shown_which_met_the_condition() {
+    let stored = read(
+        "1 1 - web GET 0 10 list=[\"p\",\"q\"] event=a@5 event=b@6 event.why=late link=2/1 link=3/2\n\
+         1 2 1 web PUT 0 10 list=[\"p\",\"q\"]",
+    );
+    let shown = |text: &str| -> Vec<String> {
+        let found = search(&query(text), &stored, &params(1)).unwrap();
+        let spans = found.hits.iter().flat_map(|hit| &hit.sets[0].spans).take(1);
+        let told = spans.flat_map(|span| span.attributes.iter().map(|(name, value)| format!("{name}={value}")));
+        told.collect()
+    };
+    for (text, expected) in [
+        ("{ span.list = \"q\" }", "list=\"q\""),
+        ("{ span.list =~ \"[qr]\" }", "list=\"q\""),
+        ("{ span.list != \"z\" }", "list=[\"p\", \"q\"]"),
+        ("{ span.list != nil } | select(span.list)", "list=[\"p\", \"q\"]"),
+        ("{ event:timeSinceStart > 5ms }", "event:timeSinceStart=6ms"),
+        ("{ 5ms < event:timeSinceStart && event:timeSinceStart < 7ms }", "event:timeSinceStart=6ms"),
+        ("{ event:name = \"b\" }", "event:name=\"b\""),
+        ("{ event:name != nil }", "event:name=\"a\""),
+        ("{ link:spanID = \"0000000000000002\" }", "link:spanID=\"0000000000000002\""),
+    ] {
+        assert_eq!(shown(text), [expected], "{text}");
+    }
+}
