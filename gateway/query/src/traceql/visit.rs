@@ -11,8 +11,8 @@ use super::limits::{Limits, Spent};
 use super::pipeline::Pipeline;
 use super::plan::Needed;
 use super::search::TRACE_SPANS;
-use super::shown::fields;
 use super::sets::union;
+use super::shown::fields;
 use super::trace::Trace;
 use crate::QueryError;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use parsers::record::{Span, StatusCode, TraceId};
+use parsers::stage::go_duration;
 use serde_json::Value as Json;
 use store::read::{SpanSelect, Window};
 
@@ -69,8 +70,8 @@ impl Asked {
                 .to_owned(),
             operation: parameters.get("operation").map(str::to_owned),
             tags: tags(parameters)?,
-            min_duration: parameters.duration("minDuration")?,
-            max_duration: parameters.duration("maxDuration")?,
+            min_duration: duration(parameters, "minDuration")?,
+            max_duration: duration(parameters, "maxDuration")?,
             window: closed(start, end),
             limit: limit(parameters, "limit")?,
         };
@@ -99,8 +100,8 @@ impl TraceSearch {
                 .to_owned(),
             operation: parameters.get("query.operation_name").map(str::to_owned),
             tags: attributes,
-            min_duration: parameters.duration("query.duration_min")?,
-            max_duration: parameters.duration("query.duration_max")?,
+            min_duration: duration(parameters, "query.duration_min")?,
+            max_duration: duration(parameters, "query.duration_max")?,
             window: closed(start, end),
             limit: limit(parameters, given)?,
         };
@@ -178,6 +179,17 @@ fn whole(parameters: &Parameters, name: &str, unit: &str) -> Result<Option<u64>,
     text.parse::<i64>().map(|number| Some(u64::try_from(number).unwrap_or(0))).map_err(|_| {
         let text: String = text.chars().take(64).collect();
         Failure::Refused(format!("unable to parse param '{name}': expected whole {unit}, got {text:?}"))
+    })
+}
+
+/// As Go reads it: no number without its unit.
+fn duration(parameters: &Parameters, name: &str) -> Result<Option<u64>, Failure> {
+    let Some(text) = parameters.get(name) else { return Ok(None) };
+    // Days and weeks are Promtail's.
+    go_duration(text).filter(|_| !text.contains(['d', 'w'])).map(Some).ok_or_else(|| {
+        let text: String = text.chars().take(64).collect();
+        let detail = format!("expected numbers with units such as 1.5s, 100ms or 1m30s, got {text:?}");
+        Failure::Refused(format!("unable to parse param '{name}': {detail}"))
     })
 }
 

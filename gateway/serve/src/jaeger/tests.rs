@@ -194,6 +194,12 @@ async fn errors_come_in_the_envelope_and_say_what_was_expected() {
         ("traces?service=a&tag=x", 400, "expecting key:value"),
         ("traces?service=a&minDuration=2s&maxDuration=1s", 400, "'maxDuration' should be greater"),
         ("traces?service=a&minDuration=long", 400, "minDuration"),
+        (
+            "traces?service=a&minDuration=10",
+            400,
+            "unable to parse param 'minDuration': expected numbers with units",
+        ),
+        ("traces?service=a&maxDuration=1d", 400, "unable to parse param 'maxDuration'"),
         ("traces/xyz", 400, "malformed parameter traceID"),
         ("traces/1234", 404, "trace not found"),
         ("operations", 400, "parameter 'service' is required"),

@@ -124,7 +124,12 @@ pub(super) fn categorized(headers: &HeaderMap) -> bool {
 fn step(parameters: &Parameters, window: Window) -> Result<u64, Failure> {
     let span = window.end - window.start;
     let step = match parameters.duration("step")? {
-        Some(0) => return Err(Failure::refused("invalid step 0: expected more than zero")),
+        Some(0) => {
+            let text: String = parameters.get("step").unwrap_or_default().chars().take(64).collect();
+            return Err(Failure::refused(format!(
+                "invalid step {text:?}: zero or negative query resolution step widths are not accepted. Try a positive integer"
+            )));
+        }
         Some(step) => step,
         None => (span / SECOND / DEFAULT_STEPS).max(1) * SECOND,
     };

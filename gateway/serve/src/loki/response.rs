@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parsers::record::{Labels, Sample, Series};
+use parsers::record::{Labels, Sample};
 use query::logql::{Data, Entry, Outcome, Stream};
 use serde::Serialize;
 use serde::ser::{SerializeSeq as _, Serializer};
@@ -153,13 +153,7 @@ pub(super) fn outcome(outcome: &Outcome, categorized: bool, took: Duration) -> V
         Data::Streams(streams) if categorized => {
             ("streams", Answered::Streams(streams.iter().map(told_apart).collect()))
         }
-        Data::Streams(streams) => ("streams", Answered::Streams(merged(streams))),
-        Data::Matrix(series) => ("matrix", Answered::Matrix(series.iter().map(points).collect())),
-        Data::Vector(samples) => (
-            "vector",
-            Answered::Vector(samples.iter().map(|(labels, sample)| one(labels, *sample)).collect()),
-        ),
-        Data::Scalar(sample) => ("scalar", Answered::Scalar(Point::new(sample.time, sample.value))),
+        data => measured(data, whole),
     };
     let data = QueryData {
         result_type,
@@ -172,15 +166,42 @@ pub(super) fn outcome(outcome: &Outcome, categorized: bool, took: Duration) -> V
     body(&Envelope { status: "success", data, warnings })
 }
 
-fn points(series: &Series) -> MatrixBody<'_> {
-    MatrixBody {
-        metric: series.labels.iter().collect(),
-        values: series.samples.iter().map(|sample| Point::new(sample.time, sample.value)).collect(),
-    }
+/// Volumes; `by_label` says that their labels are names alone, which Loki writes with empty values.
+pub(super) fn volumes(data: &Data, by_label: bool, took: Duration) -> Vec<u8> {
+    let (result_type, result) = measured(data, if by_label { named } else { whole });
+    let stats = Stats { summary: Summary::new(ScanReport::default(), took) };
+    let data = QueryData { result_type, encoding_flags: None, result, stats };
+    body(&Envelope { status: "success", data, warnings: None })
 }
 
-fn one(labels: &Labels, sample: Sample) -> VectorBody<'_> {
-    VectorBody { metric: labels.iter().collect(), value: Point::new(sample.time, sample.value) }
+fn whole(labels: &Labels) -> BTreeMap<&str, &str> {
+    labels.iter().collect()
+}
+
+fn named(labels: &Labels) -> BTreeMap<&str, &str> {
+    labels.iter().map(|(name, _)| (name, "")).collect()
+}
+
+/// Values with their labels as `metric` writes them.
+fn measured(data: &Data, metric: fn(&Labels) -> BTreeMap<&str, &str>) -> (&'static str, Answered<'_>) {
+    let point = |sample: &Sample| Point::new(sample.time, sample.value);
+    match data {
+        Data::Streams(streams) => ("streams", Answered::Streams(merged(streams))),
+        Data::Matrix(series) => {
+            let bodies = series.iter().map(|one| MatrixBody {
+                metric: metric(&one.labels),
+                values: one.samples.iter().map(point).collect(),
+            });
+            ("matrix", Answered::Matrix(bodies.collect()))
+        }
+        Data::Vector(samples) => {
+            let bodies = samples
+                .iter()
+                .map(|(labels, sample)| VectorBody { metric: metric(labels), value: point(sample) });
+            ("vector", Answered::Vector(bodies.collect()))
+        }
+        Data::Scalar(sample) => ("scalar", Answered::Scalar(point(sample))),
+    }
 }
 
 fn told_apart(stream: &Stream) -> StreamBody<'_> {

@@ -10,8 +10,8 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use parsers::record::Labels;
-use query::logql::{self, Limits, Outcome, RangeParams};
-use store::read::{Matcher, ReadError, ScanReport};
+use query::logql::{self, Limits, RangeParams};
+use store::read::{Matcher, ReadError};
 
 use super::request::{self, InstantRequest, RangeRequest, VolumeRequest};
 use super::{drilldown, patterns, response, tail, volume};
@@ -126,8 +126,7 @@ async fn volumes(state: State, asked: VolumeRequest) -> Result<Response, Failure
         let began = Instant::now();
         let matchers = logql::parse_selector(&asked.query)?;
         let data = volume::volumes(&*logs, &matchers, &asked, &allowance)?;
-        let outcome = Outcome { data, report: ScanReport::default() };
-        Ok::<_, Failure>(response::outcome(&outcome, false, began.elapsed()))
+        Ok::<_, Failure>(response::volumes(&data, asked.by_label, began.elapsed()))
     });
     Ok(json(body.await??))
 }

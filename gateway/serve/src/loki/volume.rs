@@ -78,7 +78,7 @@ fn grouped(labels: &Labels, targets: &[String], by_label: bool) -> Vec<Arc<Label
     let wanted = |name: &str| targets.is_empty() || targets.iter().any(|target| target == name);
     let kept = labels.iter().filter(|(name, _)| wanted(name));
     if by_label {
-        // Loki's answer names the label and leaves its value out; a label has one here, so it is named by itself.
+        // A label has a value here, so it is named by itself; Loki's answer leaves the value out.
         return kept.map(|(name, _)| Arc::new(Labels::new([(name, name)]))).collect();
     }
     vec![Arc::new(Labels::new(kept))]

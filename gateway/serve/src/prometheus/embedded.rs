@@ -31,7 +31,8 @@ pub(super) async fn answer(state: State, path: &str, parameters: Parameters) -> 
         "query" | "query_range" => {
             let range = name == "query_range";
             let allowance = state.capacity.allowance();
-            let evaluate = move || evaluate(&*state.samples, range, &parameters, (&Remarks::default(), allowance));
+            let evaluate =
+                move || evaluate(&*state.samples, range, &parameters, (&Remarks::default(), allowance));
             reads.run(evaluate).await??
         }
         "rules" => data(&json!({ "groups": [] })),
@@ -105,7 +106,11 @@ fn instant(samples: &dyn SampleRead, parameters: &Parameters, limits: &Limits) -
     Ok(evaluate_instant(&expr, samples, (at / MILLI) as i64, limits)?)
 }
 
-fn over_range(samples: &dyn SampleRead, parameters: &Parameters, limits: &Limits) -> Result<Outcome, Failure> {
+fn over_range(
+    samples: &dyn SampleRead,
+    parameters: &Parameters,
+    limits: &Limits,
+) -> Result<Outcome, Failure> {
     let needed = |name: &str| -> Result<u64, Failure> {
         time(parameters, name)?.ok_or_else(|| bad(name, "cannot parse \"\" to a valid timestamp"))
     };

@@ -9,6 +9,8 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 
+use query::promql;
+
 use super::error::{Failure, error};
 use super::request::ExemplarRequest;
 use super::{embedded, federate, merged, place, response};
@@ -62,6 +64,10 @@ pub(crate) fn routes() -> Router<State> {
 }
 
 async fn exemplars(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, Failure> {
+    if state.prometheus.is_none() {
+        // There is no server that would say what is wrong with it.
+        promql::parse(parameters.get("query").unwrap_or_default())?;
+    }
     let asked = ExemplarRequest::read(&parameters)?;
     let exemplars = place::exemplars(&state, &asked.selectors).await??;
     let found = exemplars.find(&asked.query, &asked.selectors, asked.window, asked.step).await?;

@@ -301,6 +301,15 @@ async fn what_is_wrong_with_a_question_is_said_as_prometheus_says_it() {
 }
 
 #[tokio::test]
+async fn without_a_server_an_exemplar_query_is_read_as_one() {
+    let path = "/prometheus/api/v1/query_exemplars?query=rate(&start=1&end=2";
+    let (status, body) = ask(with(None), path, &[]).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+    let told = r#"{"error":"invalid parameter \"query\": 1:6: parse error: "#;
+    assert!(body.starts_with(told) && body.contains(r#""errorType":"bad_data""#), "{body}");
+}
+
+#[tokio::test]
 async fn all_else_is_handed_on_as_it_is() {
     let (status, body) = posted("query_range", "query=up&step=15").await;
     assert_eq!((status.as_u16(), body.as_str()), (422, "POST /api/v1/query_range query=up&step=15"));

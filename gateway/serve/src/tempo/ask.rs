@@ -1,11 +1,13 @@
 //! Requests to answers, whichever way they came: what both HTTP and gRPC do.
 
+use query::QueryError;
 use query::traceql::{self, Found, Limits, MetricsFound, MetricsParams, Scopes, SearchParams};
 use store::read::Window;
 
 use super::request::{MetricsRequest, SearchRequest, TagsRequest};
 use crate::State;
 use crate::failure::Failure;
+use crate::parameters::SECOND;
 
 /// Values with their types.
 pub(super) type Values = Vec<(&'static str, String)>;
@@ -16,9 +18,20 @@ fn limits(state: &State) -> Limits {
     Limits { time: limits.time.min(state.request_timeout), ..limits }
 }
 
+/// An error, in Tempo's words, if a time ends before it starts; both in nanoseconds.
+pub(super) fn before(start: u64, end: u64) -> Result<(), Failure> {
+    if start <= end {
+        return Ok(());
+    }
+    let (start, end) = (start / SECOND, end / SECOND);
+    let told = format!("http parameter start must be before end. received start={start} end={end}");
+    Err(QueryError::Invalid(told).into())
+}
+
 /// Traces that meet a query, newest first.
 pub(super) async fn search(state: State, asked: SearchRequest) -> Result<Found, Failure> {
     let query = asked.query.parse()?;
+    before(asked.window.start, asked.window.end.saturating_sub(SECOND))?;
     let params = SearchParams {
         start: asked.window.start,
         end: asked.window.end,
@@ -35,7 +48,7 @@ pub(super) async fn metrics<T: Send + 'static>(
     asked: MetricsRequest,
     write: impl FnOnce(MetricsFound) -> T + Send + 'static,
 ) -> Result<T, Failure> {
-    let query = traceql::parse(&asked.query).map_err(query::QueryError::from)?;
+    let query = traceql::parse(&asked.query).map_err(QueryError::from)?;
     let params = MetricsParams {
         start: asked.start,
         end: asked.end,

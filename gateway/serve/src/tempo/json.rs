@@ -190,7 +190,8 @@ struct Samples<'a>(&'a [(u64, f64)]);
 
 impl Serialize for Samples<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let shown = |(time, value): &(u64, f64)| SampleShown { timestamp_ms: time.to_string(), value: *value };
+        let shown =
+            |(time, value): &(u64, f64)| SampleShown { timestamp_ms: time.to_string(), value: *value };
         serializer.collect_seq(self.0.iter().map(shown))
     }
 }

@@ -9,7 +9,9 @@ use parsers::record::TraceId;
 use serde_json::json;
 use store::read::Fate;
 
-use super::{grpc, response, search};
+use super::{ask, grpc, response, search};
+use crate::failure::Failure;
+use crate::parameters::Parameters;
 use crate::tenant::Extract;
 use crate::{State, otlp_json};
 
@@ -28,9 +30,23 @@ pub(crate) fn routes() -> Router<State> {
         .route("/tempo/api/search/tag/{tag}/values", get(search::plain_values))
         .route("/tempo/api/v2/search/tags", get(search::tags))
         .route("/tempo/api/v2/search/tag/{tag}/values", get(search::typed_values))
-        .route("/tempo/api/traces/{id}", get(|state, id, headers| trace(state, id, headers, false)))
-        .route("/tempo/api/v2/traces/{id}", get(|state, id, headers| trace(state, id, headers, true)))
+        .route(
+            "/tempo/api/traces/{id}",
+            get(|state, id, headers, asked| trace(state, id, headers, asked, false)),
+        )
+        .route(
+            "/tempo/api/v2/traces/{id}",
+            get(|state, id, headers, asked| trace(state, id, headers, asked, true)),
+        )
         .merge(grpc::routes())
+}
+
+/// A trace is found whenever it was; times that cannot be are refused, as in Tempo.
+fn times(parameters: &Parameters) -> Result<(), Failure> {
+    match (parameters.time("start")?, parameters.time("end")?) {
+        (Some(start), Some(end)) => ask::before(start, end),
+        _ => Ok(()),
+    }
 }
 
 /// The spans of a trace; `wrapped` as the second version of the interface has them. 404 if there are none: the client
@@ -39,8 +55,12 @@ async fn trace(
     Extract(state): Extract<State>,
     Path(id): Path<String>,
     headers: HeaderMap,
+    parameters: Parameters,
     wrapped: bool,
 ) -> Response {
+    if let Err(failure) = times(&parameters) {
+        return failure.into_response();
+    }
     let id = match TraceId::from_spelling(id.as_bytes()) {
         Ok(id) => id,
         Err(error) => {

@@ -12,7 +12,7 @@ use super::request::{SearchRequest, Wanted};
 use super::response::trace_by_id;
 use crate::fakes::{Memory, Nothing, ask, state};
 use crate::parameters::{Parameters, SECOND};
-use crate::router;
+use crate::{Capacity, State, router};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SHORT: &str = "a3ce929d0e0e4737";
@@ -142,6 +142,41 @@ async fn a_query_that_does_not_parse_is_400_in_search_and_ignored_for_values() {
     for tag in ["resource.service.name", "resource%2Eservice%2Ename", "resource%252Eservice%252Ename"] {
         let body = found(&format!("v2/search/tag/{tag}/values?q=%7Bname%3D&{WINDOW}")).await;
         assert_eq!(body["tagValues"], values, "{tag}");
+    }
+}
+
+#[tokio::test]
+async fn times_that_cannot_be_are_refused_in_tempos_words() {
+    for (path, words) in [
+        (
+            "search?q=%7B%7D&start=200&end=100",
+            "http parameter start must be before end. received start=200 end=100",
+        ),
+        ("search?q=%7B%7D&start=abc", "invalid start \"abc\""),
+        (&format!("v2/traces/{TRACE}?start=abc"), "invalid start \"abc\""),
+        (&format!("traces/{TRACE}?end=abc"), "invalid end \"abc\""),
+        (&format!("v2/traces/{TRACE}?start=200&end=100"), "http parameter start must be before end"),
+    ] {
+        let (status, body) = get(path).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {body}");
+        assert!(body.starts_with(words), "{path}: {body}");
+    }
+    let (status, _) = status_and_size(&format!("/tempo/api/v2/traces/{TRACE}?start=100&end=200")).await;
+    assert_eq!(status, StatusCode::OK, "a trace is found whenever it was");
+}
+
+#[tokio::test]
+async fn an_answer_that_would_be_too_large_is_refused_and_so_is_one_when_others_hold_all() {
+    let path = format!("/tempo/api/metrics/query_range?q=%7B%7D%7Crate()&{WINDOW}&step=1");
+    for (points, bytes, expected, words) in [
+        (10, 1 << 30, StatusCode::BAD_REQUEST, "more than 10 points"),
+        (1_000, 100, StatusCode::BAD_REQUEST, "more than 100 bytes"),
+        (1_000, 1 << 30, StatusCode::OK, "timestampMs"),
+    ] {
+        let state = State { capacity: Capacity::new(points, bytes), ..state(traces(), Arc::new(Nothing)) };
+        let (status, body) = ask(state, &path, &[]).await;
+        assert_eq!(status, expected, "{body}");
+        assert!(body.contains(words), "{body}");
     }
 }
 

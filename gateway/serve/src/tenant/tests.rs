@@ -122,6 +122,27 @@ async fn a_request_reads_what_is_of_its_tenants() {
     }
 }
 
+#[tokio::test]
+async fn a_tenant_is_a_label_that_queries_can_name() {
+    let logs = vec![logged(Some("red"), "first"), logged(Some("blue"), "second")];
+    let memory = Arc::new(Memory { logs, ..Memory::default() });
+    let get = async |path: String| {
+        let (status, body) = ask(state(memory.clone(), memory.clone()), &path, &[]).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        body
+    };
+    let window = "start=0&end=5000000000";
+    let all = "%7Bapp%3D~%22.%2B%22%7D";
+    let found =
+        get(format!("/loki/api/v1/query_range?query={all}%7Ctrefoil_tenant%3D%22red%22&{window}")).await;
+    assert!(found.contains(r#""trefoil_tenant":"red""#) && !found.contains("second"), "{found}");
+    let sums = format!("sum%20by(trefoil_tenant)(count_over_time({all}%5B9s%5D))");
+    let found = get(format!("/loki/api/v1/query?query={sums}&time=5")).await;
+    assert!(found.contains(r#"{"trefoil_tenant":"blue"}"#), "{found}");
+    let fields = get(format!("/loki/api/v1/detected_fields?query={all}&{window}")).await;
+    assert!(fields.contains("trefoil_tenant") && !fields.contains("trefoil.tenant"), "{fields}");
+}
+
 /// Whoever takes axum's own state reads what is of all tenants.
 #[test]
 fn what_reads_records_takes_the_state_of_the_tenant() {

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use parsers::record::{Labels, TraceId};
+use parsers::record::{Labels, TENANT, TraceId};
 use parsers::stage::Scope;
 use store::read::LogView;
 
@@ -14,6 +14,9 @@ use super::room::{Kind, Room};
 pub(in crate::logql) const ERROR: &str = "__error__";
 /// The label that says more about it.
 pub(in crate::logql) const DETAILS: &str = "__error_details__";
+
+/// How the tenant is called in queries, whose names have no dots: as attributes of OTLP are.
+const TENANT_NAME: &str = "trefoil_tenant";
 
 /// One record on its way.
 #[derive(Debug)]
@@ -83,6 +86,11 @@ impl<'a> Row<'a> {
         self.line = Some(Cow::Owned(line));
     }
 
+    /// The record's metadata, under names that queries can write.
+    fn metadata(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        self.view.metadata().map(|(name, value)| (if name == TENANT { TENANT_NAME } else { name }, value))
+    }
+
     /// A label's value, if there is such a label: what stages set before metadata before the stream's.
     pub(in crate::logql) fn get(&self, name: &str) -> Option<&str> {
         self.get_with_kind(name).map(|(value, _)| value)
@@ -107,10 +115,10 @@ impl<'a> Row<'a> {
         }
         if let Some(value) = self.view.labels.get(name) {
             // Metadata of the same name goes before it.
-            let metadata = self.view.metadata().find(|(key, _)| *key == name);
+            let metadata = self.metadata().find(|(key, _)| *key == name);
             return Some(metadata.map_or((value, Kind::Stream), |(_, value)| (value, Kind::Structured)));
         }
-        self.view.metadata().find(|(key, _)| *key == name).map(|(_, value)| (value, Kind::Structured))
+        self.metadata().find(|(key, _)| *key == name).map(|(_, value)| (value, Kind::Structured))
     }
 
     /// The trace of the record, unless a stage set another.
@@ -155,7 +163,7 @@ impl<'a> Row<'a> {
         room.iter().for_each(|(kind, name, value)| visit(kind, name, value));
         let untouched = room.is_untouched();
         let stands = |name: &str| untouched || !room.hides(name);
-        for (name, value) in self.view.metadata().filter(|(name, _)| stands(name)) {
+        for (name, value) in self.metadata().filter(|(name, _)| stands(name)) {
             visit(Kind::Structured, name, value);
         }
         if stands("detected_level") {

@@ -60,9 +60,7 @@ pub(super) fn stages(reader: &mut Reader<'_>, out: &mut Vec<Stage>) -> Result<()
                 }
                 line_filter(reader, symbol)?
             }
-            Token::Symbol("|")
-                if reader.sees_word(1, &["unwrap"]) && !is_filter(reader, 1) =>
-            {
+            Token::Symbol("|") if reader.sees_word(1, &["unwrap"]) && !is_filter(reader, 1) => {
                 return Ok(());
             }
             Token::Symbol("|") => {

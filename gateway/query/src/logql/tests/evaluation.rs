@@ -453,7 +453,11 @@ fn what_asks_for_too_much_is_refused_in_loki_s_words() {
             wide.clone(),
             "maximum of series (3) reached for a single query",
         ),
-        (r#"sum(count_over_time({env="prod"}[10s]))"#, Limits { values: 5, ..wide.clone() }, "more than 5 values"),
+        (
+            r#"sum(count_over_time({env="prod"}[10s]))"#,
+            Limits { values: 5, ..wide.clone() },
+            "more than 5 values",
+        ),
         (
             r#"sum(count_over_time({env="prod"}[10s]))"#,
             Limits { allowance: few, ..wide.clone() },

@@ -77,7 +77,10 @@ fn too_much_is_refused_in_prometheus_words() {
     for query in [r#"{__name__=~"a|b"}"#, r#"last_over_time({__name__=~"a|b"}[2m])"#, "a + b", "-a"] {
         let small = Limits { allowance: Capacity::new(8, 8 << 20).allowance(), ..Limits::default() };
         let error = source.range(query, (0, 8), &small).unwrap_err();
-        assert!(error.to_string().starts_with("the answer would have more than 8 points"), "{query}: {error}");
+        assert!(
+            error.to_string().starts_with("the answer would have more than 8 points"),
+            "{query}: {error}"
+        );
         assert_eq!(error.kind(), "execution");
         let small = Limits { allowance: Capacity::new(18, 8 << 20).allowance(), ..Limits::default() };
         assert!(source.range(&format!("sum({query})"), (0, 8), &small).is_ok(), "one series of nine points");

@@ -117,7 +117,9 @@ fn comparing_tells_the_selected_spans_from_the_others() {
 
 #[test]
 fn lists_are_grouped_by_whole() {
-    let stored = read("1 1 - web a 1 1 list=[\"p\",\"q\"]\n2 1 - web a 2 1 list=[\"p\"]\n3 1 - web a 3 1 list=[\"p\",\"q\"]");
+    let stored = read(
+        "1 1 - web a 1 1 list=[\"p\",\"q\"]\n2 1 - web a 2 1 list=[\"p\"]\n3 1 - web a 3 1 list=[\"p\",\"q\"]",
+    );
     let found = found(&stored, "{ span.list = `q` } | count_over_time() by(span.list)", &params(1, 0));
     let [series] = &found.series[..] else { panic!("{found:?}") };
     assert_eq!((series.labels[0].1.to_string(), series.samples[0].1), ("[\"p\", \"q\"]".to_owned(), 2.0));

@@ -105,7 +105,8 @@ fn of_several_values_that_is_shown_which_met_the_condition() {
     let shown = |text: &str| -> Vec<String> {
         let found = search(&query(text), &stored, &params(1)).unwrap();
         let spans = found.hits.iter().flat_map(|hit| &hit.sets[0].spans).take(1);
-        let told = spans.flat_map(|span| span.attributes.iter().map(|(name, value)| format!("{name}={value}")));
+        let told =
+            spans.flat_map(|span| span.attributes.iter().map(|(name, value)| format!("{name}={value}")));
         told.collect()
     };
     for (text, expected) in [
