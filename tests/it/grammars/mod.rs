@@ -105,7 +105,10 @@ async fn logql_is_what_lokis_editor_takes() -> Result<()> {
         ("", ", offset", "the same"),
         ("", "and == 20MB", "the same"),
         ("", ") duration_ms =", "Loki joins label filters by blanks, too"),
-        ("multiple label name", "label_format", "Loki, after reading"),
+        ("", "json json", "the same"),
+        ("", "Regexp =~", "the same"),
+        ("", "LABEL_FORMAT !~", "the same"),
+        ("multiple label name", "", "Loki, after reading"),
     ];
     let exceptions = exceptions.map(|(says, of, reason)| Exception { says, of, _reason: reason });
     agree("logql", include_str!("logql.grammar"), "/loki/api/v1/format_query", &exceptions).await
