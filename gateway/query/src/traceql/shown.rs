@@ -117,7 +117,9 @@ fn walk<'a>(pipeline: &'a Pipeline, visit: &mut dyn FnMut(Part<'a>)) {
                 let mut inner = Vec::new();
                 Number::pipelines(left, &mut inner);
                 Number::pipelines(right, &mut inner);
-                inner.into_iter().for_each(|pipeline| walk(pipeline, visit));
+                for pipeline in inner {
+                    walk(pipeline, visit);
+                }
             }
             Step::By(_, node) => visit(Part::By(node)),
             Step::Coalesce => {}
