@@ -38,7 +38,7 @@ use crate::front::Front;
 use crate::listener::{BindError, Listener};
 use crate::own_spans::OwnSpans;
 use crate::pods::NodePods;
-use crate::ports::Ports;
+use crate::ports::{Ports, Receivers};
 use crate::promtail_positions::ImportError;
 use crate::reload::Reload;
 use crate::renewed::Renewed;
@@ -287,7 +287,9 @@ impl App {
         let all = front.reading(surfaces).merge(received);
         let all = serve::mounted(all, config.server.external_url.as_deref());
         tasks.spawn(main.serve(front.around(all), shutdown.clone()));
-        ports.serve(&otlp, &zipkin, &jaeger, of_apm(elastic_apm.port()), &front, &tasks, &shutdown);
+        let elastic_apm = of_apm(elastic_apm.port());
+        let served = Receivers { otlp: &otlp, zipkin: &zipkin, jaeger: &jaeger, elastic_apm };
+        ports.serve(served, &front, &tasks, &shutdown);
         let mut positions = store.positions(LOCAL_AGENT);
         if let Some(file) = config.collect.import_positions.as_deref().filter(|_| positions.is_empty()) {
             positions = promtail_positions::read(file, LOCAL_AGENT)?;

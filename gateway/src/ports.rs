@@ -16,6 +16,18 @@ use crate::front::Front;
 use crate::listener::{BindError, Datagrams, Listener};
 use crate::tls::Certificates;
 
+/// What is served on the ports.
+pub struct Receivers<'a> {
+    /// Both ports of OTLP.
+    pub otlp: &'a Otlp,
+    /// Zipkin's port.
+    pub zipkin: &'a Zipkin,
+    /// All ports of Jaeger.
+    pub jaeger: &'a Jaeger,
+    /// The router of Elastic's agents, which may have tokens of its own.
+    pub elastic_apm: Router,
+}
+
 /// Bound ports.
 #[derive(Debug)]
 pub struct Ports {
@@ -75,17 +87,15 @@ impl Ports {
         listeners.chain(sockets).collect()
     }
 
-    /// Serves until shutdown. `elastic_apm` is its router, which may have tokens of its own.
+    /// Serves until shutdown.
     pub fn serve(
         self,
-        otlp: &Otlp,
-        zipkin: &Zipkin,
-        jaeger: &Jaeger,
-        elastic_apm: Router,
+        receivers: Receivers<'_>,
         front: &Front,
         tasks: &TaskTracker,
         shutdown: &CancellationToken,
     ) {
+        let Receivers { otlp, zipkin, jaeger, elastic_apm } = receivers;
         let listeners = [
             (self.otlp_grpc, front.receiving(otlp.grpc_port())),
             (self.otlp_http, front.receiving(otlp.http_port())),

@@ -201,7 +201,7 @@ fn main() {
     let (a, b) =
         ("name = \"GET /frontend\" && duration > 100ms", "name = \"GET /frontend\" && duration <= 100ms");
     let (a, b) = (read(&format!("{{ {a} }}")), read(&format!("{{ {b} }}")));
-    let asked = CompareQuestion { a, a_window: window, b, b_window: window, limit: 50 };
+    let asked = CompareQuestion { a, a_window: window, b: Some(b), b_window: window, limit: 50 };
     let found = timed("compare, slow against others", || analyst.compare(&asked).unwrap());
     println!(
         "  {} of {} tested: {:?}",

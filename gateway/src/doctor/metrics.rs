@@ -129,10 +129,11 @@ async fn of_request(
     names: &BTreeSet<&str>,
     tags: &[(String, String)],
 ) -> Vec<String> {
-    let labels: String = tags.iter().map(|(label, value)| format!(",{label}=\"{value}\"")).collect();
+    let labels =
+        tags.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect::<Vec<_>>().join(",");
     let mut found = Vec::new();
     for name in names {
-        let selector = format!("{{__name__=\"{name}\"{labels}}}");
+        let selector = format!("{name}{{{labels}}}");
         let answer = patient.doorway.ask(target, "/api/v1/series", &[("match[]", &selector)]).await;
         if answer.is_ok_and(|answer| answer["data"].as_array().is_some_and(|series| !series.is_empty())) {
             found.push((*name).to_owned());
