@@ -445,7 +445,7 @@ async fn no_16_everything_is_below_the_path_of_the_external_url_too() -> Result<
         );
     }
     let page = scene.get(&format!("{PREFIX}/"), &[]).await?;
-    assert_eq!((page.status, page.text()), (200, scene.get("/", &[]).await?.text()));
+    assert_eq!((page.status, page.text()), (200, scene.get(PREFIX, &[]).await?.text()));
     let missing = scene.get(&format!("{PREFIX}/prometheus/api/v1/nosuch"), &[]).await?;
     ensure!(missing.status == 404 && missing.json()?["status"] == "error", "{}", missing.text());
     let elsewhere = scene.get("/elsewhere/tempo/api/echo", &[]).await?;

@@ -8,7 +8,7 @@ use parsers::record::{ByteRange, Labels, LogBatch};
 use rustc_hash::FxHashMap;
 
 use super::cuts::Cut;
-use super::logs::{Frame, LogBlock, decode_columns, decode_sources, encode_columns, encode_sources, next};
+use super::logs::{Frame, LogBlock, decode_shared, decode_sources, encode_columns, encode_sources};
 use super::{Damaged, Input, Output};
 
 /// Ids of the shared table that a block refers to lie within so many of them, 32 KB; those farther off, of long traces, are in the
@@ -120,22 +120,7 @@ impl<'a> LogBlock<'a> {
         let count = input.count()?;
         let mut batch = LogBatch { streams: vec![Arc::clone(labels)], ..LogBatch::default() };
         decode_sources(&mut batch, input)?;
-        let mut end = 0u32;
-        let mut metas = vec![ByteRange::default()];
-        for _ in 0..input.count()? {
-            metas.push(next(&mut end, input.varint32()?)?);
-        }
-        batch.rows = decode_columns(count, input)?;
-        for r in &mut batch.rows {
-            r.meta = *metas.get(input.varint()? as usize).ok_or(Damaged)?;
-        }
-        let mut cuts = vec![Cut::default(); count];
-        for cut in &mut cuts {
-            cut.trace = input.varint()?;
-        }
-        for cut in &mut cuts {
-            cut.span = input.delta(cut.trace)?;
-        }
+        let (cuts, end) = decode_shared(count, &mut batch, input)?;
         let mut known = Vec::new();
         for _ in 0..input.count()? {
             known.push(ids.fixed128()?);

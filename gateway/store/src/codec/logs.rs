@@ -144,22 +144,7 @@ impl<'a> LogBlock<'a> {
     fn second_form(input: &mut Input<'a>) -> Result<(Self, &'a [u8]), Damaged> {
         let count = input.count()?;
         let mut batch = decode_lists(input)?;
-        let mut end = 0u32;
-        let mut metas = vec![ByteRange::default()];
-        for _ in 0..input.count()? {
-            metas.push(next(&mut end, input.varint32()?)?);
-        }
-        batch.rows = decode_columns(count, input)?;
-        for r in &mut batch.rows {
-            r.meta = *metas.get(input.varint()? as usize).ok_or(Damaged)?;
-        }
-        let mut cuts = vec![Cut::default(); count];
-        for cut in &mut cuts {
-            cut.trace = input.varint()?;
-        }
-        for cut in &mut cuts {
-            cut.span = input.delta(cut.trace)?;
-        }
+        let (cuts, end) = decode_shared(count, &mut batch, input)?;
         Self::end(batch, cuts, end, input)
     }
 
@@ -227,7 +212,7 @@ impl<'a> LogBlock<'a> {
     }
 }
 
-pub(super) fn next(end: &mut u32, length: u32) -> Result<ByteRange, Damaged> {
+fn next(end: &mut u32, length: u32) -> Result<ByteRange, Damaged> {
     let start = *end;
     *end = start.checked_add(length).ok_or(Damaged)?;
     Ok(ByteRange { start, end: *end })
@@ -253,8 +238,33 @@ pub(super) fn decode_sources(batch: &mut LogBatch, input: &mut Input<'_>) -> Res
     Ok(())
 }
 
+/// Rows whose metadata stand once for all that have the same; where each row's ids are, and how many bytes metadata take.
+pub(super) fn decode_shared(
+    count: usize,
+    batch: &mut LogBatch,
+    input: &mut Input<'_>,
+) -> Result<(Vec<Cut>, u32), Damaged> {
+    let mut end = 0u32;
+    let mut metas = vec![ByteRange::default()];
+    for _ in 0..input.count()? {
+        metas.push(next(&mut end, input.varint32()?)?);
+    }
+    batch.rows = decode_columns(count, input)?;
+    for r in &mut batch.rows {
+        r.meta = *metas.get(input.varint()? as usize).ok_or(Damaged)?;
+    }
+    let mut cuts = vec![Cut::default(); count];
+    for cut in &mut cuts {
+        cut.trace = input.varint()?;
+    }
+    for cut in &mut cuts {
+        cut.span = input.delta(cut.trace)?;
+    }
+    Ok((cuts, end))
+}
+
 /// Rows with all that [`encode_columns`] writes; lines lie back to back.
-pub(super) fn decode_columns(count: usize, input: &mut Input<'_>) -> Result<Vec<LogRow>, Damaged> {
+fn decode_columns(count: usize, input: &mut Input<'_>) -> Result<Vec<LogRow>, Damaged> {
     let mut rows = vec![LogRow::default(); count];
     let mut last = 0;
     for r in &mut rows {
