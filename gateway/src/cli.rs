@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access;
 use crate::app::App;
 use crate::config::{self, Config, LoadError};
-use crate::{demo, doctor, parse_view, provision, reload};
+use crate::{arenas, demo, doctor, parse_view, provision, reload};
 
 /// Log, trace and metric correlation gateway.
 #[derive(Debug, Parser)]
@@ -143,6 +143,9 @@ fn failed(error: impl std::fmt::Display) -> Failure {
 
 /// Does what the command line says.
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    if matches!(arguments.command, Command::Serve { .. } | Command::Agent { .. } | Command::Demo { .. }) {
+        arenas::bound();
+    }
     // The only TLS provider in the program, before anything that may speak TLS is made.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match arguments.command {

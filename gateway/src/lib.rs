@@ -7,6 +7,7 @@ pub mod agent;
 mod answer_view;
 mod apm_keys;
 pub mod app;
+mod arenas;
 pub mod caller;
 pub mod cli;
 mod collected;

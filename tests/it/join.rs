@@ -120,6 +120,9 @@ async fn a_trace_of_a_hundred_thousand_spans_is_answered_in_parts() -> Result<()
         ensure!(answer.status == 200, "{}", answer.text());
     }
     let id = trefoil.id()?;
+    let environment = std::fs::read(format!("/proc/{id}/environ"))?;
+    let bounded = environment.split(|byte| *byte == 0).any(|entry| entry.starts_with(b"MALLOC_ARENA_MAX="));
+    ensure!(bounded, "what each thread frees stays with it");
     let before = resident_memory(id)?;
     read_all(&http, &main, trace).await?;
     let once = resident_memory(id)?;
