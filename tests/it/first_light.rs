@@ -79,7 +79,10 @@ async fn one_django_request_is_answered_with_spans_lines_and_series() -> Result<
             let answer = http.get(&url).await?.ok_json()?;
             let counts = [list(&answer, "spans")?.len(), list(&answer, "logs")?.len()];
             ensure!(counts == [3, 3], "{counts:?} spans and lines: {answer}");
-            ensure!(!list(&answer, "metrics")?.is_empty(), "no metrics; absent: {}", answer["absent"]);
+            let metrics = list(&answer, "metrics")?;
+            // A scrape between the warming up and the slow request does not have what counts that one yet.
+            let counted = |series: &Value| series.to_string().contains("django_http");
+            ensure!(metrics.iter().any(counted), "{metrics:?}; absent: {}", answer["absent"]);
             Ok(answer)
         }
     })
