@@ -155,7 +155,7 @@ impl Program {
 
     /// Waits until this many records of a signal are stored, as its own metrics say.
     pub async fn wait_for_records(&mut self, signal: &str, expected: u64, limit: Duration) -> Result<()> {
-        let url = format!("http://{}/metrics", self.main);
+        let url = format!("http://{}/metrics?spans=false", self.main);
         let series = format!("{}{{", MetricName::StoreRecords.series());
         let wanted = format!("signal=\"{signal}\"");
         let (url, series, wanted) = (url.as_str(), series.as_str(), wanted.as_str());
