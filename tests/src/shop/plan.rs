@@ -29,8 +29,6 @@ pub enum Fault {
     Silent,
     /// One pod of the checkout gets too little CPU for a while, every now and then.
     Throttled,
-    /// For some parcels shipping's label printer has to warm up first, of which it writes without the ids that its other lines have.
-    Printer,
 }
 
 /// The tenant that [`Fault::SlowTenant`] is about.

@@ -13,7 +13,7 @@ fn mean_ms<'a>(spans: impl Iterator<Item = &'a Span>) -> f64 {
     sum as f64 / f64::from(count.max(1)) / 1e6
 }
 
-const ALL: [Fault; 14] = [
+const ALL: [Fault; 13] = [
     Fault::None,
     Fault::SlowQuery,
     Fault::Lock,
@@ -27,7 +27,6 @@ const ALL: [Fault; 14] = [
     Fault::CacheFlush,
     Fault::Silent,
     Fault::Throttled,
-    Fault::Printer,
 ];
 
 #[test]

@@ -19,8 +19,6 @@ const REFUSED: u64 = 660;
 const BUSY: u64 = 700;
 /// How often the checkout then calls at most.
 const CALLS: usize = 5;
-/// Of a thousand parcels, those for which the label printer has to warm up.
-const COLD: u64 = 150;
 /// Of a thousand ratings, those without a text.
 const WITHOUT_TEXT: u64 = 400;
 
@@ -247,10 +245,6 @@ async fn shipping(world: &World, caller: Caller, order: u64) -> u16 {
         world.query(&me, ("postgresql", "SELECT * FROM routes WHERE zone = $1"), 4_000),
     )
     .await;
-    if world.plan.fault == Fault::Printer && world.chance(COLD) {
-        world.work(&me, 320_000).await;
-        world.mutter(&me, "WARN", ("labels.go", 88), "label printer warmed up again");
-    }
     world.say(&me, "INFO", ("shipper.go", 55), &format!("parcel of order {order} announced"));
     world.answer(me, 201).await
 }

@@ -341,32 +341,10 @@ impl World {
         place: (&'static str, u32),
         message: &str,
     ) {
-        let says_so = !serving.silent && !self.chance(self.plan.hidden);
-        self.write(serving, level, place, message, says_so);
-    }
-
-    /// A line is written by what knows no ids, whatever the plan says.
-    pub(super) fn mutter(
-        &self,
-        serving: &Serving,
-        level: &'static str,
-        place: (&'static str, u32),
-        message: &str,
-    ) {
-        self.write(serving, level, place, message, false);
-    }
-
-    fn write(
-        &self,
-        serving: &Serving,
-        level: &'static str,
-        place: (&'static str, u32),
-        message: &str,
-        says_so: bool,
-    ) {
         let pod = self.pod(serving);
         let (trace, span) = (serving.caller.trace, serving.span.id);
         let span = if serving.silent { serving.caller.span.unwrap_or_default() } else { span };
+        let says_so = !serving.silent && !self.chance(self.plan.hidden);
         let say = Say {
             time: (self.opened + self.engine.now()).saturating_add_signed(self.ahead(pod)),
             level,
