@@ -76,6 +76,59 @@ async fn slow_requests_differ_from_others_by_the_canary_that_served_them() -> Re
     .await
 }
 
+/// Whether a finding tells of the slow statement, and not of who waits for it.
+fn names_the_statement(found: &Value) -> bool {
+    match found["kind"].as_str() {
+        Some("latency") => is_of(found, "catalog", "SELECT shop"),
+        _ => {
+            has_attribute(found, &["db.statement"], SLOW_PRICES)
+                || has_attribute(found, &["service.version"], CANARY)
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_thread_of_the_slow_version_is_behind_the_slow_statement() -> Result<()> {
+    each_seed("slow query, callers wait", async |seed| {
+        let scene = Scene::of(Plan { spacing_ms: 60, ..Plan::new(seed, Fault::Crowded) }).await?;
+        // Those for whom the statement alone is hardly enough.
+        let (slow, others) = slower(LOOKS, 250);
+        let compared = scene.compare(&slow, &others).await?;
+        let versions = scene.ask_of_all("/api/v1/analysis/versions", &[("service", "catalog")]).await?;
+        let by_version = list(&versions, "compared")?.first().context("nothing is compared")?;
+        let latency = |finding: &&Value| finding["kind"] == "latency";
+        for answer in [&compared, by_version] {
+            ensure!(names_the_statement(first(answer, None)?), "{}", words(answer));
+            let slowest = list(answer, "findings")?.iter().find(latency);
+            ensure!(slowest.is_some_and(names_the_statement), "{}", words(answer));
+        }
+        // Most waited longer for their turn than for the statement.
+        let waits = |finding: &&Value| latency(finding) && is_of(finding, "frontend", "GET");
+        ensure!(list(&compared, "findings")?.iter().any(|finding| waits(&finding)), "{}", words(&compared));
+        scene.close().await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_that_were_given_up_differ_by_the_statement_that_made_them_late() -> Result<()> {
+    each_seed("slow query, deadline", async |seed| {
+        let scene = Scene::of(Plan::new(seed, Fault::Deadline)).await?;
+        let conditions = LOOKS.trim_end_matches('}');
+        let answer = scene
+            .compare(
+                &format!("{conditions} && status = error}}"),
+                &format!("{conditions} && status != error}}"),
+            )
+            .await?;
+        ensure!(names_the_statement(first(&answer, None)?), "{}", words(&answer));
+        let errors = first(&answer, Some("errors"))?;
+        ensure!(is_of(errors, "frontend", "GET /products/{id}"), "{}", words(&answer));
+        scene.close().await
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn failed_purchases_differ_from_others_by_the_call_of_the_dead_peer() -> Result<()> {
     each_seed("dead peer, failed against others", async |seed| {

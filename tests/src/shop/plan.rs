@@ -7,6 +7,10 @@ pub enum Fault {
     None,
     /// The catalog's canary looks for prices with a statement that has no index.
     SlowQuery,
+    /// As [`Fault::SlowQuery`], and the canary's pods have a thread each: who calls them waits before a request is begun.
+    Crowded,
+    /// As [`Fault::SlowQuery`], and the frontend gives up pages that take too long.
+    Deadline,
     /// The pods of the inventory do their work one request at a time.
     Lock,
     /// From the turn on, the acquirer, which reports nothing itself, refuses two connections of three.
@@ -58,6 +62,13 @@ pub struct Plan {
     pub hidden: u64,
     /// Whether payment knows 64 bits of a trace id only, as old Zipkin libraries do.
     pub short_ids: bool,
+}
+
+impl Fault {
+    /// Whether the catalog's canary runs the slow statement.
+    pub(super) fn slows_prices(self) -> bool {
+        matches!(self, Self::SlowQuery | Self::Crowded | Self::Deadline)
+    }
 }
 
 impl Plan {

@@ -13,9 +13,11 @@ fn mean_ms<'a>(spans: impl Iterator<Item = &'a Span>) -> f64 {
     sum as f64 / f64::from(count.max(1)) / 1e6
 }
 
-const ALL: [Fault; 13] = [
+const ALL: [Fault; 15] = [
     Fault::None,
     Fault::SlowQuery,
+    Fault::Crowded,
+    Fault::Deadline,
     Fault::Lock,
     Fault::DeadPeer,
     Fault::NoisyNeighbour,

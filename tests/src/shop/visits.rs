@@ -22,8 +22,11 @@ const CALLS: usize = 5;
 /// Of a thousand ratings, those without a text.
 const WITHOUT_TEXT: u64 = 400;
 
+/// How long a page may take in [`Fault::Deadline`].
+const PATIENCE: u64 = 180 * MS;
+
 const PRICES: &str = "SELECT id, price FROM products WHERE id = $1";
-/// The statement of the catalog's canary in [`Fault::SlowQuery`].
+/// The statement of the catalog's canary in [`Fault::SlowQuery`] and what is like it.
 pub const SLOW_PRICES: &str =
     "SELECT p.id, p.price FROM products p JOIN rebates r ON r.sku LIKE p.sku || '%' WHERE p.id = $1";
 const NO_TEXT: [&str; 3] = [
@@ -75,6 +78,8 @@ async fn frontend(world: &World, caller: Caller, (buys, product, name): (bool, u
         let (shown, rated) = parts.await;
         shown.max(rated)
     };
+    let took = world.engine.now() - me.span.start;
+    let status = if world.plan.fault == Fault::Deadline && took > PATIENCE { 504 } else { status };
     world.work(&me, 3_000).await;
     if status >= 500 {
         world.say(&me, "ERROR", ("server.js", 58), &format!("page failed with {status}"));
@@ -203,7 +208,7 @@ async fn catalog(world: &World, caller: Caller, product: u64) -> u16 {
         world.query(&me, ("redis", "SET product"), 500).await;
     }
     let canary = world.pod(&me).version == CANARY;
-    if canary && world.plan.fault == Fault::SlowQuery {
+    if canary && world.plan.fault.slows_prices() {
         world.query(&me, ("postgresql", SLOW_PRICES), 150_000).await;
     } else {
         world.query(&me, ("postgresql", PRICES), 2_000).await;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::engine::{Engine, Place, Places, Queue};
 use super::lines::{Say, access};
 use super::plan::{Fault, NOISY_HOST, Plan, WRONG_CLOCK_AHEAD, WRONG_CLOCK_HOST};
-use super::pods::{DEPLOYED, Pod, Service, pod, pods};
+use super::pods::{CANARY, DEPLOYED, Pod, Service, pod, pods};
 use super::traffic::{Kind, Line, Span, Thrown, Traffic, Value};
 use crate::corpus::Dice;
 
@@ -93,7 +93,7 @@ impl World {
             dice: RefCell::new(dice),
             plan,
             opened,
-            threads: places(|pod| pod.service.threads()),
+            threads: pods.iter().map(|pod| Places::new(threads(pod, plan.fault))).collect(),
             pools: places(|_| CONNECTIONS),
             locks: places(|_| 1),
             pods,
@@ -370,6 +370,11 @@ impl World {
         let line = Line { pod, time: self.engine.now(), text, stderr, belongs, says_so };
         self.noted.borrow_mut().1.push(line);
     }
+}
+
+/// Requests that a pod serves at a time.
+fn threads(pod: &Pod, fault: Fault) -> usize {
+    if fault == Fault::Crowded && pod.version == CANARY { 1 } else { pod.service.threads() }
 }
 
 /// The pod that [`Fault::Throttled`] is about: the first of the checkout.

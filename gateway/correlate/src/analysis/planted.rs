@@ -66,6 +66,10 @@ pub(super) struct Request {
     pub(super) start: u64,
     pub(super) customer: String,
     pub(super) version: &'static str,
+    /// Time that the frontend waits before the catalog begins, ns.
+    pub(super) waits: u64,
+    /// Whether the frontend fails though nobody else does.
+    pub(super) gives_up: bool,
     /// Time of the statement, ns.
     pub(super) statement: u64,
     pub(super) statement_fails: bool,
@@ -83,6 +87,8 @@ impl Request {
             start: 1_000_000 * MS + number * 100 * MS,
             customer: ["initech", "hooli", "umbrella", "acme"][dice.below(4) as usize].to_owned(),
             version: "1.0.0",
+            waits: 0,
+            gives_up: false,
             statement: (5 + dice.below(5)) * MS,
             statement_fails: false,
             reviews: Some(4 * MS),
@@ -122,16 +128,21 @@ impl Request {
     }
 
     pub(super) fn stored(&self) -> (Vec<Span>, Vec<LogRecord>) {
-        let end = 10 * MS + self.statement;
+        let begun = self.waits + 2 * MS;
+        let end = begun + 8 * MS + self.statement;
         let last = self.reviews.map_or(end, |reviews| end.max(2 * MS + reviews));
         let mut root = self.span(1, 0, "frontend", "GET /cart", 0, last + 6 * MS);
         root.attributes.push(("customer".to_owned(), Value::Str(self.customer.clone())));
-        let products = self.span(2, 1, "catalog", "GET /products", 2 * MS, end + MS);
-        let mut statement = self.span(3, 2, "catalog", "SELECT products", 5 * MS, 5 * MS + self.statement);
+        let products = self.span(2, 1, "catalog", "GET /products", begun, end + MS);
+        let asked = begun + 3 * MS;
+        let mut statement = self.span(3, 2, "catalog", "SELECT products", asked, asked + self.statement);
         statement.attributes.extend([
             ("code.filepath".to_owned(), Value::Str("catalog/db.go".to_owned())),
             ("code.lineno".to_owned(), Value::Int(42)),
         ]);
+        if self.gives_up {
+            root.status.code = StatusCode::Error;
+        }
         if self.statement_fails {
             for span in [&mut statement, &mut root] {
                 span.status.code = StatusCode::Error;

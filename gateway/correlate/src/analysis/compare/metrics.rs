@@ -138,7 +138,7 @@ fn candidate(key: &Key, a: &Taken, b: &Taken) -> Option<Candidate> {
             examples: Vec::new(),
         },
         tested,
-        of: Of::Measure,
+        of: Of::Series,
     })
 }
 

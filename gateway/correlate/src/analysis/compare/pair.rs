@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 use store::read::TraceRecords;
 
 use super::answer::{Detail, Finding, FindingKind, SpanPair, SpanSide, Unit};
+use super::causes::{BEHIND, OF_WAITING};
 use super::sets::{duration, named};
 use crate::analysis::options::MAX_PATTERNS;
 use crate::analysis::vocabulary::{AttributeScope, Operation};
@@ -15,6 +16,8 @@ use crate::{SpanNode, tree};
 
 /// The least part of the longer trace by which a span's own time must differ.
 const LEAST_PART: f64 = 0.01;
+/// The least part of the longer trace that somebody below must take longer for a failure to be that of waiting too long.
+const OF_FAILED: f64 = 0.5;
 /// Attributes of one pair of spans that are told.
 const MAX_VALUES: usize = 8;
 
@@ -145,18 +148,22 @@ fn places(a: &Whole, b: &Whole, in_a: Option<Option<usize>>, in_b: Option<Option
 pub(crate) fn compare(a: &Whole, b: &Whole) -> (Vec<SpanPair>, Vec<Finding>) {
     let pairs = matched(a, b);
     let longer = a.duration().max(b.duration()).max(1) as f64;
-    let mut findings = Vec::new();
+    let mut findings: Vec<Finding> = Vec::new();
+    // The pair of each finding of a time or a failure.
+    let mut told: Vec<(usize, usize)> = Vec::new();
     // Depth below which all is part of something that is missing as a whole.
     let mut missing_below: Option<u32> = None;
-    for (pair, in_a, in_b) in &pairs {
+    for (place, (pair, in_a, in_b)) in pairs.iter().enumerate() {
         if missing_below.is_some_and(|depth| pair.depth > depth) {
             continue;
         }
         missing_below = None;
         match (&pair.a, &pair.b) {
             (Some(one), Some(other)) => {
+                let before = findings.len();
                 took(pair, (one, other), (a, b), longer, &mut findings);
                 failed(pair, (one, other), (a, b), &mut findings);
+                told.extend((before..findings.len()).map(|finding| (place, finding)));
                 if let (Some(one), Some(other)) =
                     (in_a.and_then(|index| a.nodes.get(index)), in_b.and_then(|index| b.nodes.get(index)))
                 {
@@ -184,12 +191,46 @@ pub(crate) fn compare(a: &Whole, b: &Whole) -> (Vec<SpanPair>, Vec<Finding>) {
             }
         }
     }
+    let pairs: Vec<SpanPair> = pairs.into_iter().map(|(pair, ..)| pair).collect();
+    put_behind(&pairs, &told, &mut findings);
     lines(a, b, &mut findings);
     findings.sort_by(|one, other| {
         let by_score = other.score.total_cmp(&one.score).then(one.kind.cmp(&other.kind));
         by_score.then_with(|| one.operation.cmp(&other.operation))
     });
-    (pairs.into_iter().map(|(pair, ..)| pair).collect(), findings)
+    (pairs, findings)
+}
+
+/// Puts those who wait longer for somebody slow, or fail for having waited, behind whom they wait for.
+fn put_behind(pairs: &[SpanPair], told: &[(usize, usize)], findings: &mut [Finding]) {
+    // Those below stand after those above.
+    for (order, (place, finding)) in told.iter().enumerate().rev() {
+        let Some(pair) = pairs.get(*place) else { continue };
+        let below = pairs.get(place + 1..).unwrap_or_default();
+        let count = below.iter().take_while(|below| below.depth > pair.depth).count();
+        let mut called = below.iter().take(count).filter(|below| below.depth == pair.depth + 1);
+        let only_waits = count > 0 && called.all(|called| called.operation.service != pair.operation.service);
+        let Some(one) = findings.get(*finding) else { continue };
+        let more = one.a > one.b;
+        let causes = told.iter().skip(order + 1).take_while(|(below, _)| below - place <= count);
+        let causes = causes.filter(|(below, _)| below > place);
+        let causes = causes.filter_map(|(_, cause)| findings.get(*cause));
+        let slow = causes.filter(|cause| cause.kind == FindingKind::Latency && (cause.a > cause.b) == more);
+        let slowest = slow.max_by(|one, other| (one.a - one.b).abs().total_cmp(&(other.a - other.b).abs()));
+        let Some(cause) = slowest else { continue };
+        let follows = match one.kind {
+            FindingKind::Latency => {
+                only_waits && (cause.a - cause.b).abs() >= OF_WAITING * (one.a - one.b).abs()
+            }
+            // Whatever fails below it is deeper.
+            FindingKind::Errors => cause.score >= OF_FAILED,
+            _ => false,
+        };
+        let most = cause.score * BEHIND;
+        if let Some(one) = findings.get_mut(*finding).filter(|one| follows && one.score > most) {
+            one.score = most;
+        }
+    }
 }
 
 fn took(

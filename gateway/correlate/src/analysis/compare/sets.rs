@@ -16,7 +16,7 @@ use crate::analysis::stats::{Counts, Tested, corrected, values};
 use crate::analysis::vocabulary::{AttributeScope, Fact, Operation, Vocabulary};
 
 /// How much of the total an operation's change must be to count in full.
-const FULL_CHANGE: f64 = 0.1;
+pub(super) const FULL_CHANGE: f64 = 0.1;
 /// The least weight of a call that occurs more or less often, however little time it takes.
 const CALL_WEIGHT: f64 = 0.3;
 /// Traces named with a finding.
@@ -132,12 +132,17 @@ impl Sets<'_> {
 
     /// How much of a mean trace the change of an operation's time is, 1 from `FULL_CHANGE` on.
     fn weight(&self, a: &Doing, b: &Doing) -> f64 {
+        let usual = self.usual_duration();
+        let change = a.total / self.a.len().max(1) as f64 - b.total / self.b.len().max(1) as f64;
+        (change.abs() / usual / FULL_CHANGE).min(1.0)
+    }
+
+    /// Time of a mean trace, ns.
+    pub(super) fn usual_duration(&self) -> f64 {
         let mean = |digests: &[Digest]| {
             digests.iter().map(|digest| digest.duration as f64).sum::<f64>() / digests.len().max(1) as f64
         };
-        let usual = f64::midpoint(mean(self.a), mean(self.b)).max(1.0);
-        let change = a.total / self.a.len().max(1) as f64 - b.total / self.b.len().max(1) as f64;
-        (change.abs() / usual / FULL_CHANGE).min(1.0)
+        f64::midpoint(mean(self.a), mean(self.b)).max(1.0)
     }
 
     fn operation(&self, number: u32, a: &Doing, b: &Doing, counts: &Counts, found: &mut Vec<Candidate>) {
@@ -171,7 +176,7 @@ impl Sets<'_> {
                 operation: operation.clone(),
             },
             tested,
-            of: Of::Measure,
+            of: Of::Operation(number),
         });
         if a.spans.iter().chain(&b.spans).any(|spans| *spans > 1.0) {
             let tested = values(&a.spans, &b.spans);
@@ -190,7 +195,7 @@ impl Sets<'_> {
                     operation: operation.clone(),
                 },
                 tested,
-                of: Of::Measure,
+                of: Of::Operation(number),
             });
         }
         if a.failing.len() + b.failing.len() > 0 {
@@ -216,7 +221,7 @@ impl Sets<'_> {
                     operation,
                 },
                 tested,
-                of: Of::Measure,
+                of: Of::Operation(number),
             });
         }
     }

@@ -86,6 +86,91 @@ fn slow_against_others_names_the_statement_then_its_lines_and_its_customer() {
     assert_eq!(found.overall.unwrap().effect, 1.0);
 }
 
+/// Requests of which a fifth run a slow statement, for which half of them wait much longer than it takes.
+fn crowded(seed: u64) -> Memory {
+    shop(seed, 600, |request, dice| {
+        if dice.below(5) == 0 {
+            request.statement = (100 + dice.below(60)) * MS;
+            request.waits = if dice.below(2) == 0 { (200 + dice.below(400)) * MS } else { 0 };
+            request.version = "1.1.0";
+        }
+    })
+}
+
+fn place(found: &Comparison, kind: &str, operation: &str) -> usize {
+    let all: Vec<_> = found.findings.iter().map(told).collect();
+    let place = all.iter().position(|(k, o, _)| *k == kind && o == operation);
+    place.unwrap_or_else(|| panic!("no {kind} of {operation}: {all:?}"))
+}
+
+#[test]
+fn who_waits_longer_since_those_whom_it_calls_are_slow_is_behind_them() {
+    for seed in 1..6 {
+        let memory = crowded(seed);
+        let (slow, others) =
+            ("{ name = \"GET /cart\" && duration > 250ms }", "{ name = \"GET /cart\" && duration <= 250ms }");
+        for (a, b) in [(slow, others), (others, slow)] {
+            let found = compare(&memory, a, b);
+            assert_eq!(place(&found, "latency", "SELECT products"), 0);
+            assert!(place(&found, "latency", "GET /cart") > 0);
+            let waiting = &found.findings[place(&found, "latency", "GET /cart")];
+            assert!((waiting.a - waiting.b).abs() > 200.0 * MS as f64, "by size it would be first");
+        }
+    }
+}
+
+#[test]
+fn a_caller_that_is_slow_by_itself_is_behind_nobody() {
+    for seed in 1..6 {
+        let memory = shop(seed, 600, |request, dice| {
+            // Neither has to do with the other.
+            request.waits = if dice.below(5) == 0 { 300 * MS } else { 0 };
+            request.statement += if dice.below(4) == 0 { 60 * MS } else { 0 };
+        });
+        let (slow, others) =
+            ("{ name = \"GET /cart\" && duration > 80ms }", "{ name = \"GET /cart\" && duration <= 80ms }");
+        let found = compare(
+            &memory,
+            "{ name = \"GET /cart\" && duration > 250ms }",
+            "{ name = \"GET /cart\" && duration <= 250ms }",
+        );
+        assert_eq!(place(&found, "latency", "GET /cart"), 0);
+        let found = compare(&memory, slow, others);
+        // Of both causes each counts for itself.
+        let finding = &found.findings[place(&found, "latency", "GET /cart")];
+        let effect = finding.significance.unwrap().effect;
+        assert!((finding.score / effect - 0.98).abs() < 1e-9, "{finding:?}");
+    }
+}
+
+#[test]
+fn who_gives_up_what_takes_too_long_is_behind_what_takes_long() {
+    for seed in 1..6 {
+        let memory = shop(seed, 400, |request, dice| {
+            request.statement += if dice.below(4) == 0 { (100 + dice.below(80)) * MS } else { 0 };
+            request.gives_up = request.statement > 140 * MS;
+            if request.gives_up {
+                request.lines.push("no longer wanted".to_owned());
+            }
+        });
+        let failed = "{ name = \"GET /cart\" && status = error }";
+        let found = compare(&memory, failed, "{ name = \"GET /cart\" && status != error }");
+        assert_eq!(place(&found, "latency", "SELECT products"), 0, "{:?}", found.findings.first());
+        assert_eq!(found.findings[place(&found, "errors", "GET /cart")].a, 1.0);
+    }
+    // What fails for another reason, at once, is no matter of time.
+    let memory = shop(9, 400, |request, dice| {
+        request.gives_up = dice.below(4) == 0;
+        request.statement += if request.gives_up { MS } else { 0 };
+    });
+    let found = compare(
+        &memory,
+        "{ name = \"GET /cart\" && status = error }",
+        "{ name = \"GET /cart\" && status != error }",
+    );
+    assert_eq!(place(&found, "errors", "GET /cart"), 0);
+}
+
 #[test]
 fn errors_are_named_where_they_begin() {
     let memory = shop(2, 400, |request, dice| request.statement_fails = dice.below(4) == 0);
@@ -194,6 +279,27 @@ fn two_traces_are_laid_side_by_side() {
     assert_eq!(drawn, expected);
     let same = compare(&memory, &id(0), &id(0));
     assert!(same.findings.is_empty() && same.reason.is_some());
+}
+
+#[test]
+fn of_two_traces_who_waits_or_gives_up_is_behind_whom_it_waits_for() {
+    let memory = shop(7, 2, |request, _| {
+        let slow = request.number == 2;
+        request.statement = if slow { 200 * MS } else { 5 * MS };
+        request.waits = if slow { 300 * MS } else { 0 };
+        request.reviews = None;
+    });
+    let id = |memory: &Memory, at: usize| memory.traces[at].0[0].trace_id.to_string();
+    let found = compare(&memory, &id(&memory, 0), &id(&memory, 1));
+    assert_eq!(place(&found, "latency", "SELECT products"), 0);
+    assert_eq!(place(&found, "latency", "GET /cart"), 1);
+    let memory = shop(7, 2, |request, _| {
+        request.gives_up = request.number == 1;
+        request.statement = if request.gives_up { 200 * MS } else { 5 * MS };
+    });
+    let found = compare(&memory, &id(&memory, 0), &id(&memory, 1));
+    assert_eq!(place(&found, "latency", "SELECT products"), 0);
+    assert_eq!(place(&found, "errors", "GET /cart"), 1);
 }
 
 fn random(seed: u64, requests: u64) -> Memory {
