@@ -22,9 +22,13 @@ pub const SMALL: u64 = 1 << 20;
 pub const MAX_BYTES: u64 = 256 << 20;
 /// How often it is looked for work.
 const TICK: Duration = Duration::from_secs(5);
+/// How far merging lets answers and sealing go first where processors are scarce: a tenth of a processor is left to it.
+const NICENESS: i32 = 10;
 
 /// Runs until the other end is dropped.
 pub fn run(inner: &Inner, stop: &Receiver<()>) {
+    // Linux: of this thread alone. Where that is forbidden, merging takes its share.
+    let _ = rustix::process::nice(NICENESS);
     let mut passed_over = FxHashSet::default();
     while stop.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
         let stopped = || stop.try_recv() != Err(std::sync::mpsc::TryRecvError::Empty);

@@ -15,6 +15,7 @@ pub mod normalise;
 mod pairs;
 mod resource;
 mod span;
+mod text;
 mod time;
 mod value;
 
@@ -30,5 +31,6 @@ pub use metric::{
 pub use pairs::{Pairs, push_pair};
 pub use resource::{RESOURCE_LABELS, Resource, Scope, TENANT, TENANT_LABEL, Workload};
 pub use span::{Event, Link, ResourceRow, Span, SpanBatch, SpanKind, SpanRow, Status, StatusCode};
+pub use text::lossy;
 pub use time::{format_rfc3339, parse_rfc3339};
 pub use value::{Attributes, Value, attribute};

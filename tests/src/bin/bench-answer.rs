@@ -62,7 +62,8 @@ struct Bench {
     window: (u64, u64),
 }
 
-#[tokio::main]
+// One client waits for one answer at a time: a thread for each processor would only take them from the program.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     // The client's TLS provider; a second installation is harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();

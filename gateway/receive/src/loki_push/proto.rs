@@ -1,6 +1,7 @@
 //! `logproto.PushRequest`.
 
 use parsers::otlp::{Field, Reader, WalkError};
+use parsers::record::lossy;
 
 use super::labels;
 use super::pushed::Pushed;
@@ -27,7 +28,7 @@ fn stream(message: &[u8], into: &mut Pushed<'_>) -> Result<(), WalkError> {
             text = bytes;
         }
     }
-    let text = String::from_utf8_lossy(text);
+    let text = lossy(text);
     let stream = labels::parse(&text)
         .map(|labels| into.stream(labels.iter().map(|(name, value)| (*name, value.as_ref()))));
     let mut reader = Reader::new(message);
@@ -60,14 +61,11 @@ fn entry(message: &[u8], stream: &Stream, into: &mut Pushed<'_>) -> Result<(), W
             _ => {}
         }
     }
-    let fields: Vec<_> = fields
-        .into_iter()
-        .map(|(name, value)| (String::from_utf8_lossy(name), String::from_utf8_lossy(value)))
-        .collect();
+    let fields: Vec<_> = fields.into_iter().map(|(name, value)| (lossy(name), lossy(value))).collect();
     into.entry(
         stream,
         time,
-        &String::from_utf8_lossy(line),
+        &lossy(line),
         fields.iter().map(|(name, value)| (name.as_ref(), value.as_ref())),
     );
     Ok(())

@@ -1,6 +1,7 @@
 //! `prometheus.WriteRequest`, version 1.0.
 
 use parsers::otlp::{Field, Reader, WalkError};
+use parsers::record::lossy;
 
 use super::written::{MAX_LABELS, Parts, TOO_MANY_LABELS, Written};
 
@@ -87,7 +88,7 @@ fn metadata(message: &[u8], into: &mut Written) -> Result<(), WalkError> {
             _ => {}
         }
     }
-    let text = String::from_utf8_lossy;
+    let text = lossy;
     into.family(&text(name), code, &text(help), &text(unit));
     Ok(())
 }

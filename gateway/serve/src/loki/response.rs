@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parsers::record::{Labels, Sample};
+use parsers::record::{Labels, Sample, lossy};
 use query::logql::{Data, Entry, Outcome, Stream};
 use serde::Serialize;
 use serde::ser::{SerializeSeq as _, Serializer};
@@ -78,7 +78,7 @@ impl Serialize for Line<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut parts = serializer.serialize_seq(Some(2 + usize::from(self.kinds.is_some())))?;
         parts.serialize_element(&self.entry.time.to_string())?;
-        parts.serialize_element(&String::from_utf8_lossy(&self.entry.line))?;
+        parts.serialize_element(&lossy(&self.entry.line))?;
         if let Some(kinds) = &self.kinds {
             parts.serialize_element(kinds)?;
         }

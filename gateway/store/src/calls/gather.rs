@@ -1,7 +1,7 @@
 //! From spans to a sheet. They come in the order of segments, so that those of a trace lie together.
 
 use parsers::otlp::{PeerKind, first_link, peer};
-use parsers::record::{SpanBatch, SpanKind, SpanRow, StatusCode};
+use parsers::record::{SpanBatch, SpanKind, SpanRow, StatusCode, lossy};
 use rustc_hash::FxHashMap;
 
 use super::sheet::{Half, OperationKey, Sheet, Text, key};
@@ -82,7 +82,7 @@ impl Gather {
         let service = *self.services.entry((number, row.resource)).or_insert_with(|| {
             texts.of(from.resources.get(row.resource as usize).map_or("", |resource| &resource.service))
         });
-        let name = texts.of(&String::from_utf8_lossy(row.name.of(&from.bytes)));
+        let name = texts.of(&lossy(row.name.of(&from.bytes)));
         let payload = row.payload.of(&from.bytes);
         // Servers are named by their service; only the attributes of the others say something.
         let told = matches!(row.kind, SpanKind::Client | SpanKind::Producer | SpanKind::Consumer);

@@ -8,7 +8,9 @@ use parsers::record::{ByteRange, Labels, LogBatch};
 use rustc_hash::FxHashMap;
 
 use super::cuts::Cut;
-use super::logs::{Frame, LogBlock, decode_shared, decode_sources, encode_columns, encode_sources};
+use super::logs::{
+    Frame, LogBlock, decode_shared, decode_sources, encode_columns, encode_sources, pass_to_traces,
+};
 use super::{Damaged, Input, Output};
 
 /// Ids of the shared table that a block refers to lie within so many of them, 32 KB; those farther off, of long traces, are in the
@@ -109,28 +111,29 @@ pub fn encode_log_block(
 }
 
 impl<'a> LogBlock<'a> {
-    /// Reads the columns and ids of [`LogParts`]. `traces` are those that it refers to, as they lie in the shared table, 16 bytes each.
+    /// Reads the columns and ids of [`LogParts`]. `traces` are those that it refers to, as they lie in the shared table, 16 bytes
+    /// each. Where records of one trace alone are wanted, which the low half of its id tells, those behind its last one are left
+    /// out; `None` if there is none.
     pub fn of_parts(
         columns: &'a [u8],
         ids: &[u8],
         traces: &[u8],
         labels: &Arc<Labels>,
-    ) -> Result<Self, Damaged> {
-        let (input, ids) = (&mut Input::new(columns), &mut Input::new(ids));
+        of: Option<u64>,
+    ) -> Result<Option<Self>, Damaged> {
+        let (mut input, mut ids) = (Input::new(columns), Input::new(ids));
         let count = input.count()?;
         let mut batch = LogBatch { streams: vec![Arc::clone(labels)], ..LogBatch::default() };
-        decode_sources(&mut batch, input)?;
-        let (cuts, end) = decode_shared(count, &mut batch, input)?;
-        let mut known = Vec::new();
-        for _ in 0..input.count()? {
-            known.push(ids.fixed128()?);
-        }
-        let (shared, _) = traces.as_chunks::<16>();
-        let mut at = 0usize;
-        for _ in 0..input.count()? {
-            at = at.checked_add(input.varint()? as usize).ok_or(Damaged)?;
-            known.push(u128::from_be_bytes(*shared.get(at).ok_or(Damaged)?));
-        }
+        decode_sources(&mut batch, &mut input)?;
+        let (wanted, with_trace_behind) = match of {
+            None => (count, 0),
+            Some(low64) => match as_far_as(low64, count, input, ids, traces)? {
+                Some(found) => found,
+                None => return Ok(None),
+            },
+        };
+        let (cuts, end) = decode_shared(count, wanted, &mut batch, &mut input)?;
+        let known = decode_traces(&mut input, &mut ids, traces)?;
         for (r, cut) in batch.rows.iter_mut().zip(&cuts) {
             if cut.trace > 0 {
                 r.trace = *known.get(input.varint()? as usize).ok_or(Damaged)?;
@@ -139,6 +142,48 @@ impl<'a> LogBlock<'a> {
                 r.span = ids.fixed64()?.swap_bytes();
             }
         }
-        Ok(Self { batch, cuts, meta: input.raw(end as usize)? })
+        input.skip_varints(with_trace_behind)?;
+        Ok(Some(Self { batch, cuts, meta: input.raw(end as usize)? }))
     }
+}
+
+/// The trace ids of a block, which its records name by their places.
+fn decode_traces(input: &mut Input<'_>, ids: &mut Input<'_>, traces: &[u8]) -> Result<Vec<u128>, Damaged> {
+    let mut known = Vec::new();
+    for _ in 0..input.count()? {
+        known.push(ids.fixed128()?);
+    }
+    let (shared, _) = traces.as_chunks::<16>();
+    let mut at = 0usize;
+    for _ in 0..input.count()? {
+        at = at.checked_add(input.varint()? as usize).ok_or(Damaged)?;
+        known.push(u128::from_be_bytes(*shared.get(at).ok_or(Damaged)?));
+    }
+    Ok(known)
+}
+
+/// How many records there are up to the last one of a trace, and how many of those behind have a trace at all; `None` if no record
+/// is of that trace.
+fn as_far_as(
+    low64: u64,
+    count: usize,
+    mut input: Input<'_>,
+    mut ids: Input<'_>,
+    traces: &[u8],
+) -> Result<Option<(usize, usize)>, Damaged> {
+    let cuts = pass_to_traces(count, &mut input)?;
+    let known = decode_traces(&mut input, &mut ids, traces)?;
+    let of_trace: Vec<bool> = known.iter().map(|trace| *trace as u64 == low64).collect();
+    if !of_trace.contains(&true) {
+        return Ok(None);
+    }
+    let mut found = None;
+    let mut behind = 0;
+    for (row, _) in cuts.iter().enumerate().filter(|(_, cut)| **cut > 0) {
+        behind += 1;
+        if *of_trace.get(input.varint()? as usize).ok_or(Damaged)? {
+            (found, behind) = (Some(row + 1), 0);
+        }
+    }
+    Ok(found.map(|rows| (rows, behind)))
 }

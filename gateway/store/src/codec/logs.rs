@@ -129,7 +129,7 @@ impl<'a> LogBlock<'a> {
 
     fn first_form(count: usize, input: &mut Input<'a>) -> Result<(Self, &'a [u8]), Damaged> {
         let mut batch = decode_lists(input)?;
-        batch.rows = decode_columns(count, input)?;
+        batch.rows = decode_columns(count, 0, input)?;
         let mut end = 0u32;
         for r in &mut batch.rows {
             r.meta = next(&mut end, input.varint32()?)?;
@@ -144,7 +144,7 @@ impl<'a> LogBlock<'a> {
     fn second_form(input: &mut Input<'a>) -> Result<(Self, &'a [u8]), Damaged> {
         let count = input.count()?;
         let mut batch = decode_lists(input)?;
-        let (cuts, end) = decode_shared(count, &mut batch, input)?;
+        let (cuts, end) = decode_shared(count, count, &mut batch, input)?;
         Self::end(batch, cuts, end, input)
     }
 
@@ -181,7 +181,8 @@ impl<'a> LogBlock<'a> {
         self.only(frames, texts, |_, _| true)
     }
 
-    /// The records that are wanted, of which the number of the frame is told, too. Frames without one are not asked for.
+    /// The records that are wanted of those that were read, of which the number of the frame is told, too. Frames without one are
+    /// not asked for.
     pub fn only(
         self,
         frames: &[Frame],
@@ -192,8 +193,8 @@ impl<'a> LogBlock<'a> {
         let rows = std::mem::take(&mut batch.rows);
         let (mut rows, mut cuts) = (rows.as_slice(), cuts.as_slice());
         for (number, frame) in frames.iter().enumerate() {
-            let (of_frame, others) = rows.split_at_checked(frame.records).ok_or(Damaged)?;
-            let (cuts_of_frame, other_cuts) = cuts.split_at_checked(frame.records).ok_or(Damaged)?;
+            let (of_frame, others) = rows.split_at(frame.records.min(rows.len()));
+            let (cuts_of_frame, other_cuts) = cuts.split_at(frame.records.min(cuts.len()));
             (rows, cuts) = (others, other_cuts);
             let Some(last) = of_frame.iter().rposition(|row| wanted(number, row)) else { continue };
             let mut text = Input::new(texts.text(number)?);
@@ -238,9 +239,11 @@ pub(super) fn decode_sources(batch: &mut LogBatch, input: &mut Input<'_>) -> Res
     Ok(())
 }
 
-/// Rows whose metadata stand once for all that have the same; where each row's ids are, and how many bytes metadata take.
+/// Rows whose metadata stand once for all that have the same; where each row's ids are, and how many bytes metadata take. Rows
+/// behind the first so many are passed over.
 pub(super) fn decode_shared(
     count: usize,
+    wanted: usize,
     batch: &mut LogBatch,
     input: &mut Input<'_>,
 ) -> Result<(Vec<Cut>, u32), Damaged> {
@@ -249,52 +252,61 @@ pub(super) fn decode_shared(
     for _ in 0..input.count()? {
         metas.push(next(&mut end, input.varint32()?)?);
     }
-    batch.rows = decode_columns(count, input)?;
+    let others = count.checked_sub(wanted).ok_or(Damaged)?;
+    batch.rows = decode_columns(wanted, others, input)?;
     for r in &mut batch.rows {
         r.meta = *metas.get(input.varint()? as usize).ok_or(Damaged)?;
     }
-    let mut cuts = vec![Cut::default(); count];
+    input.skip_varints(others)?;
+    let mut cuts = vec![Cut::default(); wanted];
     for cut in &mut cuts {
         cut.trace = input.varint()?;
     }
+    input.skip_varints(others)?;
     for cut in &mut cuts {
         cut.span = input.delta(cut.trace)?;
     }
+    input.skip_varints(others)?;
     Ok((cuts, end))
 }
 
-/// Rows with all that [`encode_columns`] writes; lines lie back to back.
-fn decode_columns(count: usize, input: &mut Input<'_>) -> Result<Vec<LogRow>, Damaged> {
+/// Rows with all that [`encode_columns`] writes; lines lie back to back. So many others behind them are passed over.
+fn decode_columns(count: usize, others: usize, input: &mut Input<'_>) -> Result<Vec<LogRow>, Damaged> {
     let mut rows = vec![LogRow::default(); count];
     let mut last = 0;
     for r in &mut rows {
         last = input.delta(last)?;
         r.time = last;
     }
+    input.skip_varints(others)?;
     last = 0;
     for r in &mut rows {
         last = input.delta(last)?;
         r.observed = last;
     }
+    input.skip_varints(others)?;
     for r in &mut rows {
         r.stream = input.varint32()?;
     }
+    input.skip_varints(others)?;
     for r in &mut rows {
         r.file = input.varint32()?;
     }
+    input.skip_varints(others)?;
     let mut offsets = *input;
-    for _ in 0..count {
-        input.varint()?;
-    }
+    input.skip_varints(count + others)?;
     for r in &mut rows {
         r.rule = input.varint()? as u16;
     }
+    input.skip_varints(others)?;
     for r in &mut rows {
         r.severity = Severity::from_code(input.byte()?);
     }
+    input.raw(others)?;
     for r in &mut rows {
         r.spelling = Spelling::from_code(input.byte()?);
     }
+    input.raw(others)?;
     last = 0;
     let mut end = 0u32;
     for r in &mut rows {
@@ -303,5 +315,21 @@ fn decode_columns(count: usize, input: &mut Input<'_>) -> Result<Vec<LogRow>, Da
         r.offset = offsets.delta(last)?;
         last = r.offset.wrapping_add(u64::from(length));
     }
+    input.skip_varints(others)?;
     Ok(rows)
+}
+
+/// Passes over what [`decode_shared`] reads, and gives [`Cut::trace`] of each row.
+pub(super) fn pass_to_traces(count: usize, input: &mut Input<'_>) -> Result<Vec<u64>, Damaged> {
+    let metas = input.count()?;
+    input.skip_varints(metas)?;
+    // Times, streams, files, offsets, rules.
+    input.skip_varints(count.checked_mul(6).ok_or(Damaged)?)?;
+    // Severities and spellings.
+    input.raw(count.checked_mul(2).ok_or(Damaged)?)?;
+    // Lengths of lines, and metadata.
+    input.skip_varints(count.checked_mul(2).ok_or(Damaged)?)?;
+    let cuts = (0..count).map(|_| input.varint()).collect::<Result<_, _>>()?;
+    input.skip_varints(count)?;
+    Ok(cuts)
 }

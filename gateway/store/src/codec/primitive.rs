@@ -9,6 +9,9 @@ use parsers::record::Labels;
 #[error("damaged record")]
 pub struct Damaged;
 
+/// The highest bit of each byte of a word.
+const HIGHEST: u64 = 0x8080_8080_8080_8080;
+
 /// Where encoders write.
 #[derive(Debug, Default)]
 pub struct Output(Vec<u8>);
@@ -103,7 +106,33 @@ impl<'a> Input<'a> {
     }
 
     /// LEB128.
+    #[inline]
     pub fn varint(&mut self) -> Result<u64, Damaged> {
+        match self.0 {
+            [byte, rest @ ..] if *byte < 0x80 => {
+                self.0 = rest;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, Damaged> {
+        if let Some(word) = self.0.first_chunk::<8>() {
+            let word = u64::from_le_bytes(*word);
+            // The highest bit of a number's last byte, and of no byte before it, is 0.
+            let last = !word & HIGHEST;
+            if last != 0 {
+                let bits = last.trailing_zeros();
+                let n = word & (u64::MAX >> (63 - bits)) & !HIGHEST;
+                // Groups of 7 bits move together: by twos, by fours, by eights.
+                let n = n & 0x007f_007f_007f_007f | (n & 0x7f00_7f00_7f00_7f00) >> 1;
+                let n = n & 0x0000_3fff_0000_3fff | (n & 0x3fff_0000_3fff_0000) >> 2;
+                let n = n & 0x0000_0000_0fff_ffff | (n & 0x0fff_ffff_0000_0000) >> 4;
+                self.raw(bits as usize / 8 + 1)?;
+                return Ok(n);
+            }
+        }
         let mut n = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -113,6 +142,21 @@ impl<'a> Input<'a> {
             }
         }
         Err(Damaged)
+    }
+
+    /// Passes over so many [`Input::varint`]s.
+    pub fn skip_varints(&mut self, mut count: usize) -> Result<(), Damaged> {
+        while count >= 8
+            && let Some((word, rest)) = self.0.split_first_chunk::<8>()
+        {
+            count -= (!u64::from_le_bytes(*word) & HIGHEST).count_ones() as usize;
+            self.0 = rest;
+        }
+        // The word may have ended within a number, which goes on here.
+        while count > 0 {
+            count -= usize::from(self.byte()? & 0x80 == 0);
+        }
+        Ok(())
     }
 
     /// A 32-bit number.

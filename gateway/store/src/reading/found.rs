@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parsers::otlp::{decode_resource, decode_scope, decode_span};
 use parsers::record::{
     Batch, Exemplar, ExemplarRow, MetricBatch, Pairs, Resource, Scope, Span, SpanId, SpanKind, SpanRow,
-    Status, TraceId,
+    Status, TraceId, lossy,
 };
 use rustc_hash::FxHashMap;
 
@@ -152,7 +152,7 @@ fn outline(
         parent_span_id: SpanId::new(row.parent),
         trace_state: String::new(),
         flags: 0,
-        name: String::from_utf8_lossy(row.name.of(bytes)).into_owned(),
+        name: lossy(row.name.of(bytes)).into_owned(),
         kind: row.kind,
         start: row.start,
         end: row.end,

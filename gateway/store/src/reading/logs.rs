@@ -332,7 +332,7 @@ impl<'a> Scan<'a> {
             spelled.push((*low64, block.holding(std::slice::from_ref(digits))?));
         }
         let window = self.select.window;
-        block.only(|frame, row| {
+        block.only(traces.first().copied(), |frame, row| {
             let low64 = row.trace as u64;
             let is_spelled =
                 |(of, frames): &(u64, Vec<bool>)| *of == low64 || frames.get(frame) == Some(&true);

@@ -78,7 +78,8 @@ impl Inner {
         if segment.name.signal != Signal::Logs {
             return self.block(segment, number);
         }
-        let of_trace = segment.logs(number, |block| block.only(|_, row| row.trace as u64 == low64));
+        let of_trace =
+            segment.logs(number, |block| block.only(Some(low64), |_, row| row.trace as u64 == low64));
         self.whole_block(segment, number, of_trace)
     }
 

@@ -90,7 +90,7 @@ pub(super) fn lines(store: &Store, ids: &[TraceId], visit: &mut dyn FnMut(usize,
     }
     for segment in segments {
         for number in asked.blocks(&segment) {
-            let of_any = segment.logs(number, |block| block.only(|_, row| asked.may_be_of(row.trace)));
+            let of_any = segment.logs(number, |block| block.only(None, |_, row| asked.may_be_of(row.trace)));
             let Some(batch) = store.inner().whole_block(&segment, number, of_any) else { continue };
             (0..batch.logs.rows.len()).for_each(|row| lend(&batch, row));
         }

@@ -1,20 +1,18 @@
 //! A block of log records in parts, unpacked as far as is asked for; blocks of earlier versions are one part.
 
-use std::cell::RefCell;
 use std::io;
 use std::ops::Range;
 
 use memchr::memmem::Finder;
 use parsers::record::{LogBatch, LogRow};
 
+use super::dictionaries::unpack_with;
 use super::reader::{unpack, unpack_to};
-use super::{Extent, MAX_BLOCK, Name, Segment};
+use super::{Extent, MAX_BLOCK, Segment};
 use crate::codec::{Damaged, Frame, FrameTexts, Input, LogBlock, LogParts, Output, Whole};
 
 /// What a block in parts begins with; blocks of earlier versions begin with their size, which is not near it.
 const IN_PARTS: u32 = 0x8000_0003;
-/// Dictionaries that a thread keeps: records of a trace are of one or two.
-const KEPT: usize = 4;
 
 /// Writes a block: where its parts lie, then the parts. `pack` is told whether they are lines.
 pub fn pack(
@@ -65,7 +63,7 @@ enum Layout {
 /// Lines, frame by frame.
 struct Texts {
     packed: Vec<u8>,
-    dictionary: Option<(Key, Extent)>,
+    dictionary: Option<Extent>,
     places: Vec<(Range<usize>, usize)>,
     unpacked: Vec<Option<Vec<u8>>>,
 }
@@ -104,7 +102,6 @@ impl<'a> LogReader<'a> {
         let unpacked = vec![None; frames.len()];
         let table = segment.log_table()?.ok_or(Damaged)?;
         let dictionary = table.dictionary(number)?;
-        let dictionary = dictionary.map(|at| ((segment.name, at.offset, at.checksum), at));
         let texts = Texts { packed, dictionary, places, unpacked };
         Ok(Self { segment, number, frames, layout: Layout::Parts { columns, ids, texts } })
     }
@@ -130,11 +127,12 @@ impl<'a> LogReader<'a> {
 
     /// All records.
     pub fn all(self) -> Result<LogBatch, Damaged> {
-        self.only(|_, _| true)
+        self.only(None, |_, _| true)
     }
 
-    /// The records that are wanted; the number of their frame is told, too.
-    pub fn only(self, wanted: impl Fn(usize, &LogRow) -> bool) -> Result<LogBatch, Damaged> {
+    /// The records that are wanted; the number of their frame is told, too. Where all of them are of one trace, the low half of its
+    /// id spares reading the others.
+    pub fn only(self, of: Option<u64>, wanted: impl Fn(usize, &LogRow) -> bool) -> Result<LogBatch, Damaged> {
         let Self { segment, number, frames, layout } = self;
         match layout {
             Layout::Whole(body) => {
@@ -147,7 +145,9 @@ impl<'a> LogReader<'a> {
                 let stream = segment.footer.blocks.get(number).ok_or(Damaged)?.stream;
                 let labels = segment.footer.streams.get(stream as usize).ok_or(Damaged)?;
                 let traces = segment.log_table()?.ok_or(Damaged)?.ids_of(segment, number)?;
-                let block = LogBlock::of_parts(&columns, part(ids)?, &traces, labels)?;
+                let Some(block) = LogBlock::of_parts(&columns, part(ids)?, &traces, labels, of)? else {
+                    return Ok(LogBatch::default());
+                };
                 block.only(&frames, &mut OfSegment { segment, texts: &mut texts }, wanted)
             }
         }
@@ -168,66 +168,9 @@ impl FrameTexts for OfSegment<'_> {
             let packed = packed.get(place.clone()).ok_or(Damaged)?;
             *slot = Some(match dictionary {
                 None => unpack_to(packed, *raw)?,
-                Some((key, at)) => {
-                    let read = || self.segment.read_part(*at);
-                    UNPACKER.with_borrow_mut(|unpacker| unpacker.unpack(*key, read, packed, *raw))?
-                }
+                Some(dictionary) => unpack_with(self.segment, *dictionary, packed, *raw)?,
             });
         }
         slot.as_deref().ok_or(Damaged)
-    }
-}
-
-/// What tells dictionaries apart.
-type Key = (Name, u64, u32);
-
-/// What a thread unpacks with by dictionaries. Making one costs as much as unpacking a frame.
-#[derive(Default)]
-struct Unpacker {
-    with: Option<(Key, zstd::bulk::Decompressor<'static>)>,
-    /// The last ones.
-    dictionaries: Vec<(Key, Vec<u8>)>,
-}
-
-thread_local! {
-    static UNPACKER: RefCell<Unpacker> = RefCell::default();
-}
-
-impl Unpacker {
-    /// Unpacks what was packed with a dictionary.
-    fn unpack(
-        &mut self,
-        key: Key,
-        read: impl FnOnce() -> Result<Vec<u8>, Damaged>,
-        packed: &[u8],
-        raw: usize,
-    ) -> Result<Vec<u8>, Damaged> {
-        if self.with.as_ref().is_none_or(|(of, _)| *of != key) {
-            let made = self.with.take().map_or_else(zstd::bulk::Decompressor::new, |(_, made)| Ok(made));
-            let mut unpacker = made.map_err(|_| Damaged)?;
-            unpacker.set_dictionary(self.dictionary(key, read)?).map_err(|_| Damaged)?;
-            self.with = Some((key, unpacker));
-        }
-        let (_, unpacker) = self.with.as_mut().ok_or(Damaged)?;
-        unpacker.decompress(packed, raw).map_err(|_| Damaged)
-    }
-
-    fn dictionary(
-        &mut self,
-        key: Key,
-        read: impl FnOnce() -> Result<Vec<u8>, Damaged>,
-    ) -> Result<&[u8], Damaged> {
-        let known = match self.dictionaries.iter().position(|(of, _)| *of == key) {
-            Some(at) => at,
-            None => {
-                let content = read()?;
-                if self.dictionaries.len() >= KEPT {
-                    self.dictionaries.remove(0);
-                }
-                self.dictionaries.push((key, content));
-                self.dictionaries.len() - 1
-            }
-        };
-        self.dictionaries.get(known).map(|(_, content)| content.as_slice()).ok_or(Damaged)
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod attributes;
 mod calls;
+mod dictionaries;
 mod fill;
 mod filter;
 mod log_reader;

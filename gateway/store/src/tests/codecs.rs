@@ -64,14 +64,20 @@ impl Table {
         self.0.binary_search(&trace).unwrap() as u32 * self.1
     }
 
-    /// Those of a block that are wanted, in the frames that have some.
-    fn read(&self, parts: &LogParts, wanted: impl Fn(&LogRow) -> bool) -> Result<LogBatch, Damaged> {
+    /// Those of a block that are wanted, in the frames that have some, or those of them up to the last one of a trace.
+    fn read(
+        &self,
+        parts: &LogParts,
+        of: Option<u64>,
+        wanted: impl Fn(&LogRow) -> bool,
+    ) -> Result<LogBatch, Damaged> {
         let (first, count) = parts.traces;
         let id =
             |number: u32| if number.is_multiple_of(self.1) { self.0[(number / self.1) as usize] } else { 0 };
         let traces: Vec<u8> = (first..first + count).flat_map(|number| id(number).to_be_bytes()).collect();
         let labels = Arc::new(Labels::new([("app", "x")]));
-        let block = LogBlock::of_parts(parts.columns.as_bytes(), parts.ids.as_bytes(), &traces, &labels)?;
+        let block = LogBlock::of_parts(parts.columns.as_bytes(), parts.ids.as_bytes(), &traces, &labels, of)?;
+        let Some(block) = block else { return Ok(LogBatch::default()) };
         let mut frames = Frames(parts);
         block.only(&parts.frames, &mut frames, |frame, row| {
             assert!(frame < parts.frames.len());
@@ -115,11 +121,17 @@ proptest! {
         let parts = encode_log_block(&batch, frame, |trace| table.number(trace));
         let records = |batch: &LogBatch| batch.rows.iter().map(|row| batch.record(row)).collect::<Vec<_>>();
         prop_assert_eq!(parts.frames.iter().map(|frame| frame.records).sum::<usize>(), batch.rows.len());
-        prop_assert_eq!(records(&table.read(&parts, |_| true).unwrap()), records(&batch));
+        prop_assert_eq!(records(&table.read(&parts, None, |_| true).unwrap()), records(&batch));
         let wanted = |row: &LogRow| (row.trace & 1 == 1) == odd;
         let mut some = batch.clone();
         some.rows.retain(wanted);
-        prop_assert_eq!(records(&table.read(&parts, wanted).unwrap()), records(&some));
+        prop_assert_eq!(records(&table.read(&parts, None, wanted).unwrap()), records(&some));
+        for low64 in batch.rows.iter().map(|row| row.trace as u64).chain([1]) {
+            let of_trace = |row: &LogRow| row.trace != 0 && row.trace as u64 == low64;
+            let mut some = batch.clone();
+            some.rows.retain(of_trace);
+            prop_assert_eq!(records(&table.read(&parts, Some(low64), of_trace).unwrap()), records(&some));
+        }
     }
 
     #[test]
@@ -135,7 +147,8 @@ proptest! {
             let mut changed = Output::default();
             changed.raw(bytes);
             parts.columns = changed;
-            let _ = table.read(&parts, |_| true);
+            let _ = table.read(&parts, None, |_| true);
+            let _ = table.read(&parts, Some(logs.rows[0].trace as u64), |_| true);
         }
     }
 
@@ -155,6 +168,26 @@ proptest! {
             prop_assert_eq!(a.name.of(&back.spans.bytes), b.name.of(&batch.spans.bytes));
             let same = SpanRow { payload: b.payload, name: b.name, ..*a };
             prop_assert_eq!(&same, b);
+        }
+    }
+
+    #[test]
+    fn numbers_come_back_and_can_be_passed_over(
+        numbers in proptest::collection::vec(prop_oneof![any::<u64>(), 0u64..300, (0u32..64).prop_map(|bits| 1 << bits)], 0..40),
+        passed in any::<prop::sample::Index>(), cut in any::<prop::sample::Index>(),
+    ) {
+        let mut out = Output::default();
+        numbers.iter().for_each(|number| out.varint(*number));
+        let passed = passed.index(numbers.len() + 1);
+        let mut input = Input::new(out.as_bytes());
+        input.skip_varints(passed).unwrap();
+        for number in &numbers[passed..] {
+            prop_assert_eq!(input.varint().unwrap(), *number);
+        }
+        prop_assert_eq!(input.left(), 0);
+        let cut = &out.as_bytes()[..cut.index(out.as_bytes().len() + 1)];
+        if cut.len() < out.as_bytes().len() {
+            prop_assert_eq!(Input::new(cut).skip_varints(numbers.len()), Err(Damaged));
         }
     }
 

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use parsers::record::{Labels, TENANT, TraceId};
+use parsers::record::{Labels, TENANT, TraceId, lossy};
 use parsers::stage::Scope;
 use store::read::LogView;
 
@@ -78,7 +78,7 @@ impl<'a> Row<'a> {
 
     /// The line as text, and the room for what is found in it. Bytes that are not UTF-8 are replaced.
     pub(super) fn text(&mut self) -> (&str, &mut Room) {
-        let line = self.line.get_or_insert_with(|| String::from_utf8_lossy(self.view.line));
+        let line = self.line.get_or_insert_with(|| lossy(self.view.line));
         (line, &mut self.room)
     }
 
@@ -217,7 +217,7 @@ impl Scope for Row<'_> {
     fn line(&self) -> Option<Cow<'_, str>> {
         Some(match &self.line {
             Some(line) => Cow::Borrowed(line),
-            None => String::from_utf8_lossy(self.view.line),
+            None => lossy(self.view.line),
         })
     }
 
