@@ -17,7 +17,7 @@ pub struct RedOptions {
     pub buckets: Vec<f64>,
     /// Attributes of spans or of their resources that become labels of span metrics.
     pub dimensions: Vec<String>,
-    /// Series at most; what is more is counted under `metric_overflow="true"`.
+    /// Series at most; what of a service is more than its share is counted under `span_name="(others)", metric_overflow="true"`.
     pub max_series: usize,
 }
 

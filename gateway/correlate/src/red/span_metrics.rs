@@ -8,11 +8,14 @@ use std::sync::Arc;
 use parsers::otlp::{Field, Peer, PeerKind, Reader, first_link, peer};
 use parsers::record::{Labels, MetricBatch, SpanBatch, SpanKind, SpanRow, StatusCode, TENANT, TENANT_LABEL};
 use rustc_hash::FxHashSet;
+use store::read::OTHERS;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::options::{RedOptions, label_of};
 use super::samples;
-use super::tracks::{CALLS, DROPPED, Example, MESSAGES, SPANS, Track, Tracks, UNPAIRED};
+use super::tracks::{
+    CALLS, DROPPED, Example, MESSAGES, OVERFLOW_LABEL, Place, SPANS, Track, Tracks, UNPAIRED,
+};
 use super::waiting::{Side, Waiting, key};
 
 /// Spans that ended longer ago are not counted: samples have the time at which they are written, and old spans would show in
@@ -66,6 +69,9 @@ struct Of {
     service: Arc<str>,
     /// Of whom; empty if it does not say. What is of several is told apart.
     tenant: Arc<str>,
+    /// Of the service and the tenant.
+    own: u64,
+    /// Of these and the dimensions.
     hash: u64,
     /// Values of the dimensions.
     values: Vec<String>,
@@ -100,7 +106,7 @@ impl SpanMetrics {
             let own = xxh3_64_with_seed(resource.service.as_bytes(), of_tenant(&tenant));
             let hash = values.iter().fold(own, |hash, value| xxh3_64_with_seed(value.as_bytes(), hash));
             let tenant = self.name(&tenant);
-            self.resources.push(Of { service: Arc::clone(&resource.service), tenant, hash, values });
+            self.resources.push(Of { service: Arc::clone(&resource.service), tenant, own, hash, values });
         }
         let resources = std::mem::take(&mut self.resources);
         for row in &spans.rows {
@@ -123,15 +129,15 @@ impl SpanMetrics {
     fn operation(&mut self, spans: &SpanBatch, row: &SpanRow, of: &Of, now: u64) {
         let Self { tracks, dimensions, values, .. } = self;
         let name = row.name.of(&spans.bytes);
-        let mut seed =
-            of.hash ^ ((row.kind as u64) << 8 | row.status as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let part = (row.kind as u16) << 8 | row.status as u16;
+        let mut seed = of.hash ^ u64::from(part).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         if !dimensions.is_empty() {
             values.clone_from(&of.values);
             read(dimensions, row.payload.of(&spans.bytes), SPAN_ATTRIBUTES, values);
             seed = values.iter().fold(seed, |hash, value| xxh3_64_with_seed(value.as_bytes(), hash));
         }
-        let labels = || {
-            let name = String::from_utf8_lossy(name);
+        let labels = |others: bool| {
+            let name = if others { OTHERS.into() } else { String::from_utf8_lossy(name) };
             let own = [
                 ("service", &*of.service),
                 ("span_name", &*name),
@@ -139,14 +145,15 @@ impl SpanMetrics {
                 ("status_code", status(row.status)),
                 (TENANT_LABEL, &*of.tenant),
             ];
-            let dimensions = dimensions.iter().zip(values.iter());
+            let dimensions = dimensions.iter().zip(values.iter()).filter(|_| !others);
             let dimensions = dimensions.map(|((_, label), value)| (label.as_str(), value.as_str()));
-            Labels::new(own.into_iter().chain(dimensions))
+            Labels::new(own.into_iter().chain(dimensions).chain(overflow(others)))
         };
         let example = example(row);
         // Keys below the number of shapes are the overflows'.
         let key = xxh3_128_with_seed(name, seed) | 1 << 127;
-        tracks.with(&SPANS, key, now, labels, |track, bounds| {
+        let place = Place { key, group: of.own, part };
+        tracks.with(&SPANS, place, now, labels, |track, bounds| {
             track.count(0, 1);
             track.count(1, row.payload.len() as u64);
             track.observe(0, bounds, example);
@@ -268,10 +275,12 @@ impl SpanMetrics {
         let began = taken.time.saturating_sub(taken.nanos);
         let example = Example { nanos: began.saturating_sub(sent.time), time: began, ..taken };
         let seed = of_tenant(tenant) ^ std::ptr::from_ref(&MESSAGES) as u64;
-        let seed = xxh3_64_with_seed(client.as_bytes(), seed);
-        let key = xxh3_128_with_seed(server.as_bytes(), seed) | 1 << 127;
-        let labels = || edge_labels([client, server, connection], tenant);
-        self.tracks.with(&MESSAGES, key, now, labels, |track, bounds| track.observe(0, bounds, example));
+        let group = xxh3_64_with_seed(client.as_bytes(), seed);
+        let key = xxh3_128_with_seed(server.as_bytes(), group) | 1 << 127;
+        let labels = |others| edge_labels([client, server, connection], tenant, others);
+        self.tracks.with(&MESSAGES, Place { key, group, part: 0 }, now, labels, |track, bounds| {
+            track.observe(0, bounds, example)
+        });
     }
 
     /// A call of which the other side is known by this one only, if at all.
@@ -295,11 +304,12 @@ impl SpanMetrics {
         [as_client, as_server]: [Example; 2],
         now: u64,
     ) {
-        let seed = xxh3_64_with_seed(client.as_bytes(), of_tenant(tenant));
-        let seed = xxh3_64_with_seed(connection.as_bytes(), seed);
+        let group = xxh3_64_with_seed(client.as_bytes(), of_tenant(tenant));
+        let seed = xxh3_64_with_seed(connection.as_bytes(), group);
         let key = xxh3_128_with_seed(server.as_bytes(), seed) | 1 << 127;
-        let labels = || edge_labels([client, server, connection], tenant);
-        self.tracks.with(&CALLS, key, now, labels, |track, bounds| {
+        let labels = |others| edge_labels([client, server, connection], tenant, others);
+        // The operations of the client are another group.
+        self.tracks.with(&CALLS, Place { key, group: !group, part: 0 }, now, labels, |track, bounds| {
             track.count(0, 1);
             track.count(1, u64::from(failed));
             track.observe(0, bounds, as_client);
@@ -312,8 +322,13 @@ impl SpanMetrics {
         let seed = of_tenant(&side.tenant) ^ std::ptr::from_ref(shape) as u64;
         let seed = xxh3_64_with_seed(client.as_bytes(), seed);
         let key = xxh3_128_with_seed(server.as_bytes(), seed) | 1 << 127;
-        let labels = || Labels::new([("client", client), ("server", server), (TENANT_LABEL, &*side.tenant)]);
-        self.tracks.with(shape, key, now, labels, |track, _| track.count(0, 1));
+        let labels = |others| {
+            let own = [("client", client), ("server", server), (TENANT_LABEL, &*side.tenant)];
+            Labels::new(own.into_iter().chain(overflow(others)))
+        };
+        self.tracks.with(shape, Place { key, group: key as u64, part: 0 }, now, labels, |track, _| {
+            track.count(0, 1)
+        });
     }
 
     /// Samples of all series at this time, exemplars since the last, and the ends of series that have been idle.
@@ -346,9 +361,16 @@ impl SpanMetrics {
     }
 }
 
-fn edge_labels([client, server, connection]: [&str; 3], tenant: &str) -> Labels {
+/// Of `others`, the servers of a client beside those that there was room for.
+fn edge_labels([client, server, connection]: [&str; 3], tenant: &str, others: bool) -> Labels {
+    let (server, connection) = if others { (OTHERS, "virtual_node") } else { (server, connection) };
     let ends = [("client", client), ("server", server), ("connection_type", connection)];
-    Labels::new(ends.into_iter().chain([(TENANT_LABEL, tenant)]))
+    Labels::new(ends.into_iter().chain([(TENANT_LABEL, tenant)]).chain(overflow(others)))
+}
+
+/// Says of a series that it stands for others.
+fn overflow(others: bool) -> Option<(&'static str, &'static str)> {
+    others.then_some((OVERFLOW_LABEL, "true"))
 }
 
 /// Tells what is of one tenant from what is of another; 0 of none.

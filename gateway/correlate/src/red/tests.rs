@@ -172,19 +172,67 @@ fn sides_of_calls_meet_in_either_order_and_the_lonely_are_told_after_a_while() {
     }
 }
 
+/// Calls and messages of a service under so many names each.
+fn noise(service: &str, names: u128) -> Vec<Span> {
+    let call = |n: u128| Span { name: format!("GET /{n}"), ..span(n + 1, 1, 0, service, Internal, 1) };
+    (0..names).map(call).collect()
+}
+
 #[test]
-fn past_the_limit_one_series_of_each_kind_counts_the_rest_and_says_so() {
-    let mut metrics = SpanMetrics::new(&RedOptions { max_series: 40, ..RedOptions::default() }, NOW);
-    let many: Vec<Span> = (0..100)
-        .map(|n| Span { name: format!("GET /{n}"), ..span(n + 1, 1, 0, "shop", Internal, 1) })
-        .collect();
-    metrics.add(&batch(&many), NOW);
+fn a_service_with_names_without_end_leaves_room_for_all_others_and_its_rest_bears_its_name() {
+    let mut metrics = SpanMetrics::new(&RedOptions::default(), NOW);
+    for service in ["loud", "louder", "loudest"] {
+        metrics.add(&batch(&noise(service, 3_000)), NOW);
+        // Calls to as many hosts.
+        let calls = (0..2_000u64).map(|n| {
+            with(span((n + 1).into(), 2, 1, service, Client, 1), "db.namespace", &format!("db-{n}"))
+        });
+        let calls: Vec<Span> = calls.map(|span| with(span, "db.system", "mysql")).collect();
+        metrics.add(&batch(&calls), NOW);
+    }
+    let late =
+        [span(9, 1, 0, "late", Server, 5), with(span(9, 2, 1, "late", Client, 2), "db.system", "postgresql")];
+    metrics.add(&batch(&late), NOW);
     let of = values(&metrics.collect(NOW));
-    assert_eq!(of["traces_spanmetrics_calls_total{metric_overflow=true}"], 98.0);
-    assert_eq!(metrics.stats().overflowed, 98);
+    let late = "service=late,span_kind=SPAN_KIND_SERVER,span_name=op server,status_code=STATUS_CODE_UNSET";
+    assert_eq!(of[&format!("traces_spanmetrics_calls_total{{{late}}}")], 1.0);
+    let edges: Vec<String> = edges(&of).into_iter().filter(|edge| edge.contains("late")).collect();
+    let expected = [
+        "client=late,connection_type=database,server=postgresql 1",
+        "client=user,connection_type=virtual_node,server=late 1",
+    ];
+    assert_eq!(edges, expected);
+    for service in ["loud", "louder", "loudest"] {
+        let others = format!(
+            "metric_overflow=true,service={service},span_kind=SPAN_KIND_INTERNAL,span_name=(others),status_code=STATUS_CODE_UNSET"
+        );
+        let rest = of[&format!("traces_spanmetrics_calls_total{{{others}}}")];
+        let known = of.keys().filter(|name| {
+            name.starts_with("traces_spanmetrics_calls_total{service=")
+                && name.contains("INTERNAL")
+                && name.contains(&format!("service={service},"))
+        });
+        assert_eq!(rest + known.count() as f64, 3_000.0, "{service}");
+    }
+    assert!(!of.contains_key("traces_spanmetrics_calls_total{metric_overflow=true}"));
+    assert!(metrics.stats().series <= RedOptions::default().max_series);
+    // What was idle leaves its room to others.
+    metrics.collect(NOW + 16 * 60 * SECOND);
+    assert_eq!(metrics.stats().series, 0);
+}
+
+#[test]
+fn past_the_limit_of_services_too_one_series_of_each_kind_counts_the_rest_and_says_so() {
+    let mut metrics = SpanMetrics::new(&RedOptions { max_series: 160, ..RedOptions::default() }, NOW);
+    for service in 0..100 {
+        metrics.add(&batch(&noise(&format!("shop-{service}"), 3)), NOW);
+    }
+    let of = values(&metrics.collect(NOW));
     let calls = of.iter().filter(|(name, _)| name.starts_with("traces_spanmetrics_calls_total"));
-    assert_eq!(calls.map(|(_, value)| value).sum::<f64>(), 100.0);
-    assert!(metrics.stats().series <= 40 + 19);
+    assert_eq!(calls.map(|(_, value)| value).sum::<f64>(), 300.0);
+    let rest = of["traces_spanmetrics_calls_total{metric_overflow=true}"];
+    assert!(rest > 200.0 && metrics.stats().overflowed >= rest as u64, "{rest}");
+    assert!(metrics.stats().series <= 160 + 19);
 }
 
 #[test]

@@ -156,6 +156,8 @@ pub struct Track {
     /// When it began.
     pub(super) began: u64,
     key: u128,
+    group: u64,
+    room: Room,
 }
 
 impl Track {
@@ -174,7 +176,31 @@ impl Track {
     }
 }
 
+/// Where something is counted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// Which no other set of labels has.
+    pub key: u128,
+    /// Whose it is: those of one group, such as the operations of a service, take no room from those of others.
+    pub group: u64,
+    /// What is told apart of that for which its group has no room.
+    pub part: u16,
+}
+
+/// Whose room series take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Operations,
+    Graph,
+    /// What stands for others.
+    Rest,
+}
+
 /// All sets of labels.
+///
+/// A group may take as much as it leaves free, so that one which comes later has room whatever those before it took: the first half of it
+/// all, the next half of what is left. What of a group is more is counted together, under its name; and only where so many groups have more
+/// that there is no room for that either, all of them in one.
 #[derive(Debug)]
 pub(super) struct Tracks {
     /// Upper bounds of buckets in nanoseconds.
@@ -182,28 +208,65 @@ pub(super) struct Tracks {
     max_series: usize,
     list: Vec<Track>,
     known: FxHashMap<u128, usize>,
-    series: usize,
+    taken: Taken,
     /// How often something was counted under the labels of the overflow.
     pub overflowed: u64,
 }
 
-impl Tracks {
-    pub fn new(bounds: Vec<u64>, max_series: usize) -> Self {
-        Self { bounds, max_series, list: Vec::new(), known: FxHashMap::default(), series: 0, overflowed: 0 }
+/// How many series there are.
+#[derive(Debug, Default)]
+struct Taken {
+    operations: usize,
+    graph: usize,
+    rest: usize,
+    groups: FxHashMap<u64, usize>,
+}
+
+impl Taken {
+    fn add(&mut self, room: Room, group: u64, series: usize) {
+        match room {
+            Room::Operations => self.operations += series,
+            Room::Graph => self.graph += series,
+            Room::Rest => return self.rest += series,
+        }
+        *self.groups.entry(group).or_default() += series;
     }
 
-    /// Adds to the one of this key, which no other set of labels has; `labels` tells them when it is new.
+    /// Of `max`, an eighth is for what stands for others, a quarter for calls and half for operations; the last eighth is for who comes
+    /// first.
+    fn free(&self, room: Room, max: usize) -> usize {
+        let (own, most) = match room {
+            Room::Operations => (self.operations, 5 * max / 8),
+            Room::Graph => (self.graph, 3 * max / 8),
+            Room::Rest => return (max / 8).saturating_sub(self.rest),
+        };
+        most.saturating_sub(own).min((7 * max / 8).saturating_sub(self.operations + self.graph))
+    }
+
+    fn has_room(&self, room: Room, group: u64, series: usize, max: usize) -> bool {
+        let own = if room == Room::Rest { 0 } else { self.groups.get(&group).copied().unwrap_or_default() };
+        own + series <= self.free(room, max)
+    }
+}
+
+impl Tracks {
+    pub fn new(bounds: Vec<u64>, max_series: usize) -> Self {
+        let (list, known, taken) = (Vec::new(), FxHashMap::default(), Taken::default());
+        Self { bounds, max_series, list, known, taken, overflowed: 0 }
+    }
+
+    /// Adds to the one at this place; `labels` tells them when it is new, or those of what stands for the others of its group.
     pub fn with(
         &mut self,
         shape: &'static Shape,
-        key: u128,
+        place: Place,
         now: u64,
-        labels: impl FnOnce() -> Labels,
+        labels: impl Fn(bool) -> Labels,
         add: impl FnOnce(&mut Track, &[u64]),
     ) {
-        let at = match self.known.get(&key) {
+        let at = match self.known.get(&place.key) {
             Some(at) => *at,
-            None => self.begin(shape, key, now, labels),
+            None => self.begin(shape, place, now, labels),
         };
         if let Some(track) = self.list.get_mut(at) {
             track.touched = now;
@@ -214,25 +277,42 @@ impl Tracks {
     fn begin(
         &mut self,
         shape: &'static Shape,
-        key: u128,
+        place: Place,
         now: u64,
-        labels: impl FnOnce() -> Labels,
+        labels: impl Fn(bool) -> Labels,
     ) -> usize {
-        if self.series + shape.series(self.bounds.len()) <= self.max_series {
-            return self.push(shape, key, now, labels());
+        let Place { key, group, part } = place;
+        let series = shape.series(self.bounds.len());
+        let room = if *shape == SPANS { Room::Operations } else { Room::Graph };
+        if self.taken.has_room(room, group, series, self.max_series) {
+            return self.push(shape, (room, key, group), now, labels(false));
         }
         self.overflowed += 1;
+        let number = SHAPES.iter().position(|known| *known == shape).unwrap_or_default() as u128;
+        // Of other keys the upper bits are those of a hash.
+        let others = 1 << 127 | u128::from(group) << 32 | number << 16 | u128::from(part);
+        if let Some(at) = self.known.get(&others) {
+            return *at;
+        }
+        if self.taken.has_room(Room::Rest, group, series, self.max_series) {
+            return self.push(shape, (Room::Rest, others, group), now, labels(true));
+        }
         // One for each shape, beyond the limit.
-        let overflow = SHAPES.iter().position(|known| *known == shape).unwrap_or_default() as u128;
-        match self.known.get(&overflow) {
+        match self.known.get(&number) {
             Some(at) => *at,
-            None => self.push(shape, overflow, now, Labels::new([(OVERFLOW_LABEL, "true")])),
+            None => self.push(shape, (Room::Rest, number, 0), now, Labels::new([(OVERFLOW_LABEL, "true")])),
         }
     }
 
-    fn push(&mut self, shape: &'static Shape, key: u128, now: u64, labels: Labels) -> usize {
+    fn push(
+        &mut self,
+        shape: &'static Shape,
+        (room, key, group): (Room, u128, u64),
+        now: u64,
+        labels: Labels,
+    ) -> usize {
         let at = self.list.len();
-        self.series += shape.series(self.bounds.len());
+        self.taken.add(room, group, shape.series(self.bounds.len()));
         self.list.push(Track {
             shape,
             labels,
@@ -242,6 +322,8 @@ impl Tracks {
             touched: now,
             began: now,
             key,
+            group,
+            room,
         });
         self.known.insert(key, at);
         at
@@ -249,7 +331,7 @@ impl Tracks {
 
     /// Series that there are.
     pub fn series(&self) -> usize {
-        self.series
+        self.taken.operations + self.taken.graph + self.taken.rest
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Track> {
@@ -264,8 +346,10 @@ impl Tracks {
     pub fn take_idle(&mut self, since: u64) -> Vec<Track> {
         let idle: Vec<Track> = self.list.extract_if(.., |track| track.touched < since).collect();
         if !idle.is_empty() {
-            let buckets = self.bounds.len();
-            self.series = self.list.iter().map(|track| track.shape.series(buckets)).sum();
+            self.taken = Taken::default();
+            for track in &self.list {
+                self.taken.add(track.room, track.group, track.shape.series(self.bounds.len()));
+            }
             self.known = self.list.iter().enumerate().map(|(at, track)| (track.key, at)).collect();
         }
         idle
