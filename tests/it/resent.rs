@@ -113,6 +113,45 @@ async fn a_span_that_is_sent_again_is_answered_once_and_a_late_one_joins_its_tra
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn spans_to_which_a_sender_gave_one_id_are_all_answered_found_and_marked() -> Result<()> {
+    let scene = Scene::start().await?;
+    let span = |name: &str, after: u64, code: u8| {
+        json!({
+            "traceId": TRACE, "spanId": "00000000000000aa", "name": name, "kind": 2, "status": {"code": code},
+            "startTimeUnixNano": (scene.began + after * 1_000_000).to_string(),
+            "endTimeUnixNano": (scene.began + (after + 5) * 1_000_000).to_string(),
+        })
+    };
+    let resource = json!({"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]});
+    let body = json!({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [
+        span("one", 0, 0), span("two", 20, 2),
+    ]}]}]});
+    scene.send("/v1/traces", body.clone()).await?;
+    // A retry.
+    scene.send("/v1/traces", body).await?;
+    let get =
+        async |path: &str| scene.http.get(&format!("http://{}{path}", scene.trefoil.main)).await?.json();
+    for round in 0..2 {
+        ensure!(scene.found(TRACE).await? == ["server one", "server two"]);
+        let answer = get(&format!("/api/v1/traces/{TRACE}")).await?;
+        ensure!(answer["total_spans"] == 2, "{answer}");
+        for span in answer["spans"].as_array().context("spans")? {
+            ensure!(span["oddities"] == json!(["shared_id"]), "{span}");
+        }
+        let warned = answer["warnings"].to_string();
+        ensure!(warned.contains("share their id"), "{warned}");
+        let jaeger = get(&format!("/jaeger/api/traces/{TRACE}")).await?;
+        ensure!(jaeger["data"][0]["spans"].as_array().is_some_and(|spans| spans.len() == 2), "{jaeger}");
+        let found = get("/tempo/api/search?q=%7Bname%3D%22two%22%7D").await?;
+        ensure!(found["traces"].as_array().is_some_and(|traces| traces.len() == 1), "{found}");
+        if round == 0 {
+            scene.seal(1).await?;
+        }
+    }
+    scene.trefoil.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_two_sides_of_a_shared_zipkin_span_stay_two_however_often_they_are_sent() -> Result<()> {
     let scene = Scene::start().await?;
     let span = |kind: &str, service: &str, shared: bool| {

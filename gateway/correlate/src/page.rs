@@ -93,7 +93,9 @@ fn fill(
         let same = spans.get_mut(from..).unwrap_or_default().iter_mut();
         let same = same.take_while(|span| span.span_id == node.span.span_id);
         let found = same.into_iter().find(|span| {
-            (span.kind, span.start) == (node.span.kind, node.span.start)
+            let what = |span: &Span| (span.kind, span.start, span.end, span.status.code);
+            what(span) == what(&node.span)
+                && span.name == node.span.name
                 && span.resource == node.span.resource
         });
         if let Some(whole) = found {

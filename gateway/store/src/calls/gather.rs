@@ -64,8 +64,13 @@ impl Gather {
         let place = self.places.entry(row.span).or_insert((at, NONE));
         if place.0 != at {
             let known = [place.0, place.1].map(|at| self.spans.get(at as usize));
-            let twice = |known: &&Seen| known.kind == seen.kind && known.half.service == seen.half.service;
-            // A span that was received twice.
+            // A span that was received twice, or of which the beginning and the end were told apart.
+            let twice = |known: &&Seen| {
+                let (a, b) = (&known.half, &seen.half);
+                let same =
+                    (a.start, a.nanos, a.failed, known.name) == (b.start, b.nanos, b.failed, seen.name);
+                known.kind == seen.kind && a.service == b.service && (same || a.nanos == 0 || b.nanos == 0)
+            };
             if known.iter().flatten().any(twice) {
                 return;
             }

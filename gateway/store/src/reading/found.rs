@@ -9,7 +9,7 @@ use parsers::record::{
 };
 use rustc_hash::FxHashMap;
 
-use super::partial;
+use super::partial::{self, Repeat, Repeats, Report};
 use crate::head::Kind;
 use crate::read::{Detail, TraceRecords};
 
@@ -18,8 +18,9 @@ pub struct Found<'a> {
     id: TraceId,
     limit: usize,
     detail: Detail<'a>,
-    /// Where in the records each span is; `None` if it was omitted.
+    /// Where in the records the first span of each id is; `None` if it was omitted.
     seen: FxHashMap<(u128, SpanId, SpanKind, Arc<str>), Option<usize>>,
+    repeats: Repeats,
     /// Spans of one process share its resource; each is decoded once.
     resources: FxHashMap<Box<[u8]>, Arc<Resource>>,
     scopes: FxHashMap<Box<[u8]>, Arc<Scope>>,
@@ -35,6 +36,7 @@ impl<'a> Found<'a> {
             limit,
             detail,
             seen: FxHashMap::default(),
+            repeats: Repeats::default(),
             resources: FxHashMap::default(),
             scopes: FxHashMap::default(),
             records: TraceRecords::default(),
@@ -93,21 +95,22 @@ impl<'a> Found<'a> {
         if matches!(self.detail, Detail::Only(wanted) if !wanted.contains(&id)) {
             return;
         }
-        let key = (r.trace, id, r.kind, service);
+        let report = || Report::new((id, r.kind, r.status), (r.start, r.end), &service, r.name.of(&s.bytes));
+        let key = (r.trace, id, r.kind, Arc::clone(&service));
         let place = self.seen.get(&key).copied();
-        match place {
-            Some(at) => {
-                let known = at.and_then(|at| self.records.spans.get(at));
-                if !known.is_some_and(|known| partial::is_partial(known, r.start, r.end)) {
-                    return;
-                }
-            }
-            None if self.records.spans.len() >= self.limit => {
-                self.seen.insert(key, None);
+        let known = place.flatten().and_then(|at| self.records.spans.get(at));
+        let part = match known.map(|known| self.repeats.tell(Report::of(known), report())) {
+            Some(Repeat::Again) => return,
+            Some(Repeat::Part) => true,
+            Some(Repeat::Another) | None => false,
+        };
+        if !part && self.records.spans.len() >= self.limit {
+            // Of those that are omitted each is counted once, too.
+            if known.is_some() || self.repeats.note(report()) {
                 self.records.omitted += 1;
-                return;
             }
-            None => {}
+            self.seen.entry(key).or_insert(None);
+            return;
         }
         let resource = resource.map(|x| x.payload.of(&s.bytes)).unwrap_or_default();
         let resource = once(&mut self.resources, resource, decode_resource);
@@ -121,10 +124,10 @@ impl<'a> Found<'a> {
         };
         // A row has valid ids, so its message has them too, unless it is damaged.
         let Some(span) = span else { return };
-        match place.flatten().and_then(|at| self.records.spans.get_mut(at)) {
+        match place.flatten().filter(|_| part).and_then(|at| self.records.spans.get_mut(at)) {
             Some(known) => partial::complete(known, span),
             None => {
-                self.seen.insert(key, Some(self.records.spans.len()));
+                self.seen.entry(key).or_insert(Some(self.records.spans.len()));
                 self.records.spans.push(span);
             }
         }

@@ -1,20 +1,93 @@
-//! Several reports of one span: a sender told of its beginning, and later of its end.
+//! Several reports under one id: a span that was sent again, one of which a sender told the beginning and later the end, and others
+//! that a sender gave the id of the first.
 
-use parsers::record::{Span, StatusCode};
+use std::hash::{Hash as _, Hasher as _};
 
-use crate::read::SpanView;
+use parsers::record::{Span, SpanId, SpanKind, StatusCode};
+use rustc_hash::{FxHashSet, FxHasher};
 
 /// Attributes, events and links that a span may gather from its reports; each is compared with those there are.
 const MAX_GATHERED: usize = 512;
 
-/// Whether one of the two says nothing of its end, so that they are parts of one story and not the same one twice.
-pub fn is_partial(known: &Span, start: u64, end: u64) -> bool {
-    known.end <= known.start || end <= start
+/// What tells a span that was sent again from another one of the same id, kind and service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Report {
+    /// The span's id.
+    pub span: SpanId,
+    /// Its kind.
+    pub kind: SpanKind,
+    /// When it began, as sent.
+    pub start: u64,
+    /// When it ended, as sent.
+    pub end: u64,
+    /// Its outcome.
+    pub status: StatusCode,
+    named: u64,
 }
 
-/// The same of two spans as they lie in their blocks.
-pub fn is_partial_view(known: &SpanView<'_>, other: &SpanView<'_>) -> bool {
-    known.end <= known.start || other.end <= other.start
+impl Report {
+    /// Of a span of this service and name.
+    pub fn new(
+        (span, kind, status): (SpanId, SpanKind, StatusCode),
+        (start, end): (u64, u64),
+        service: &str,
+        name: &[u8],
+    ) -> Self {
+        let mut hasher = FxHasher::default();
+        (service, name).hash(&mut hasher);
+        Self { span, kind, start, end, status, named: hasher.finish() }
+    }
+
+    /// Of a span as it is.
+    pub fn of(span: &Span) -> Self {
+        let what = (span.span_id, span.kind, span.status.code);
+        Self::new(what, (span.start, span.end), span.resource.service(), span.name.as_bytes())
+    }
+
+    fn says_no_end(&self) -> bool {
+        self.end <= self.start
+    }
+}
+
+/// What another report under an id is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// The same once more.
+    Again,
+    /// A part of the first one's story: one of the two says nothing of its end.
+    Part,
+    /// Another span.
+    Another,
+}
+
+/// Reports under ids that have several.
+#[derive(Debug, Default)]
+pub struct Repeats(FxHashSet<Report>);
+
+impl Repeats {
+    /// What `other` is, which has id, kind and service in common with `known`, the first of them as it is by now.
+    pub fn tell(&mut self, known: Report, other: Report) -> Repeat {
+        if other == known || self.0.contains(&other) {
+            return Repeat::Again;
+        }
+        self.0.insert(other);
+        if known.says_no_end() || other.says_no_end() {
+            // What is known changes with it, and may come again as it was.
+            self.0.insert(known);
+            return Repeat::Part;
+        }
+        Repeat::Another
+    }
+
+    /// Notes one of which nothing else is held; whether it is new.
+    pub fn note(&mut self, report: Report) -> bool {
+        self.0.insert(report)
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
 }
 
 /// Adds what another report says. What both say stays as it was found first, but for the times: the earlier start, and the

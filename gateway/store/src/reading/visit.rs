@@ -13,9 +13,10 @@ use memchr::memmem::Finder;
 use parsers::record::{Batch, Span, SpanKind, SpanRow, TraceId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::ahead;
+use super::partial::{self, Repeat, Repeats, Report};
 use super::sections::Known;
 use super::traces::gather;
-use super::{ahead, partial};
 use crate::read::{ScanReport, Signal, SpanBlock, SpanView, TraceRead as _, TraceSelect, TraceVisitor};
 use crate::segment::{Asked, Block, Segment, key};
 use crate::store::Store;
@@ -40,6 +41,7 @@ pub(super) fn visit(store: &Store, select: &TraceSelect<'_>, visitor: &mut dyn T
         asked: Asked::from(&select.hint),
         looked_up: HashSet::new(),
         known: FxHashMap::default(),
+        repeats: Repeats::default(),
     };
     // Stopped early or not, it has ended.
     let _ = visit.all();
@@ -101,6 +103,7 @@ struct Visit<'a> {
     looked_up: HashSet<u64>,
     /// Spans of the trace in hand, kept for its memory.
     known: FxHashMap<(u64, SpanKind), usize>,
+    repeats: Repeats,
 }
 
 impl Visit<'_> {
@@ -243,19 +246,23 @@ impl Visit<'_> {
         let wanted = |view: &SpanView<'_>| select.window.contains(view.start) && (select.wanted)(view);
         let mut views: Vec<SpanView<'_>> = Vec::with_capacity(places.len());
         self.known.clear();
+        self.repeats.clear();
         for (block, row) in places {
             let Some(view) = block.view(*row as usize) else { continue };
             let at = views.len();
             let first = *self.known.entry((view.span_id.bits(), view.kind)).or_insert(at);
             match views.get_mut(first).filter(|known| known.service() == view.service()) {
                 None => views.push(view),
-                Some(known) if partial::is_partial_view(known, &view) => {
-                    if let (Some(mut span), Some(other)) = (known.to_span(), view.to_span()) {
-                        partial::complete(&mut span, other);
-                        *known = SpanView::from(Cow::Owned(span));
+                Some(known) => match self.repeats.tell(report(known), report(&view)) {
+                    Repeat::Again => {}
+                    Repeat::Another => views.push(view),
+                    Repeat::Part => {
+                        if let (Some(mut span), Some(other)) = (known.to_span(), view.to_span()) {
+                            partial::complete(&mut span, other);
+                            *known = SpanView::from(Cow::Owned(span));
+                        }
                     }
-                }
-                Some(_) => {}
+                },
             }
         }
         let Some(first) = views.first() else { return ControlFlow::Continue(()) };
@@ -289,6 +296,11 @@ impl Visit<'_> {
             .filter(|other| other.footer.filter.may_hold(key))
             .any(|other| other.find(low64).map_or(true, |blocks| blocks.is_some_and(|b| !b.is_empty())))
     }
+}
+
+fn report(view: &SpanView<'_>) -> Report {
+    let what = (view.span_id, view.kind, view.status);
+    Report::new(what, (view.start, view.end), view.service(), view.name().as_bytes())
 }
 
 /// Rows of the head between two calls of progress.

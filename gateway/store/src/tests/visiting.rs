@@ -111,6 +111,49 @@ fn in_parts_every_span_comes_once_and_a_visit_ends_when_told() {
 }
 
 #[test]
+fn spans_to_which_a_sender_gave_one_id_all_stay_and_those_sent_again_come_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let named = |name: &str, from: u64, status| {
+        let mut rows = spans(0, 1);
+        let span = Span { name: name.into(), start: DAY + from, end: DAY + from + 9, ..decode(&rows) };
+        let span = Span { status: Status { code: status, message: String::new() }, ..span };
+        let start = rows.bytes.len() as u32;
+        encode_span(&span, &mut rows.bytes);
+        let payload = ByteRange { start, end: rows.bytes.len() as u32 };
+        let at = memchr::memmem::find(payload.of(&rows.bytes), name.as_bytes()).unwrap() as u32;
+        let row = &mut rows.rows[0];
+        (row.payload, row.start, row.end, row.status) = (payload, span.start, span.end, status);
+        row.name = ByteRange { start: start + at, end: start + at + name.len() as u32 };
+        Arc::new(Batch { spans: rows, ..Batch::default() })
+    };
+    let sent = [
+        named("one", 0, StatusCode::Unset),
+        named("two", 20, StatusCode::Error),
+        named("two", 40, StatusCode::Error),
+    ];
+    let expected = ["one 0", "two 20", "two 40"];
+    let told = |spans: &[Span]| {
+        spans.iter().map(|span| format!("{} {}", span.name, span.start - DAY)).collect::<Vec<_>>()
+    };
+    for (round, again) in [0, 1, 2, 0].into_iter().enumerate() {
+        for batch in sent.iter().chain([&sent[again]]) {
+            store.append(Arc::clone(batch)).unwrap();
+        }
+        assert_eq!(told(&look_up(&store, trace(0)).spans), expected);
+        let visits = visited(&store);
+        assert_eq!((visits.len(), told(&visits[0])), (1, expected.map(str::to_owned).into()));
+        let few = store.trace(id(trace(0)), 2).unwrap();
+        assert_eq!((few.spans.len(), few.omitted), (2, 1));
+        if round == 0 {
+            let calls = store.calls(Window::ALL).unwrap();
+            assert_eq!(calls.operations.iter().map(|operation| operation.calls).sum::<u64>(), 3);
+        }
+        store.seal().unwrap();
+    }
+}
+
+#[test]
 fn views_tell_what_the_spans_are() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());

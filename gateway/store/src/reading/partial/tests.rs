@@ -31,7 +31,8 @@ fn beginning_and_end_are_one_span_in_whichever_order_they_are_found() {
     let failed = Status { code: StatusCode::Error, message: "boom".into() };
     let ended = Span { name: "get".into(), status: failed.clone(), ..report(900, 950, "ended") };
     for (mut known, other) in [(begun.clone(), ended.clone()), (ended, begun)] {
-        assert!(is_partial(&known, other.start, other.end));
+        let told = Repeats::default().tell(Report::of(&known), Report::of(&other));
+        assert_eq!(told, Repeat::Part);
         complete(&mut known, other);
         assert_eq!((known.start, known.end), (100, 150));
         assert_eq!((known.name.as_str(), &known.status), ("get", &failed));
@@ -47,8 +48,22 @@ fn beginning_and_end_are_one_span_in_whichever_order_they_are_found() {
 }
 
 #[test]
-fn a_span_that_is_sent_again_is_no_part_and_what_gathers_is_bounded() {
-    assert!(!is_partial(&report(1, 2, "a"), 1, 2));
+fn only_the_same_is_sent_again_however_it_was_completed_since() {
+    let (begun, ended) = (Report::of(&report(100, 100, "a")), Report::of(&report(110, 150, "a")));
+    let mut repeats = Repeats::default();
+    assert_eq!(repeats.tell(begun, ended), Repeat::Part);
+    let whole = Report { start: 100, end: 150, ..ended };
+    assert_eq!([repeats.tell(whole, begun), repeats.tell(whole, ended)], [Repeat::Again; 2]);
+    let named = Report::of(&Span { name: "b".into(), ..report(100, 150, "a") });
+    let failed = Report { status: StatusCode::Error, ..whole };
+    for other in [Report { start: 101, ..whole }, Report { end: 151, ..whole }, named, failed] {
+        assert_eq!(repeats.tell(whole, other), Repeat::Another);
+        assert_eq!(repeats.tell(whole, other), Repeat::Again);
+    }
+}
+
+#[test]
+fn what_gathers_is_bounded() {
     let mut known = report(1, 1, "a");
     for n in 0..2 * MAX_GATHERED {
         complete(&mut known, report(1, 1, &n.to_string()));
