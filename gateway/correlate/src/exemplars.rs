@@ -9,9 +9,9 @@ use futures::future::{OptionFuture, join};
 use parsers::record::{Exemplar, Labels, TraceId};
 use query::series_selectors::Selector;
 use rustc_hash::FxHashSet;
-use store::read::{ExemplarRead, Matcher, MetricRead, ReadError, TraceRead, Window};
+use store::read::{ExemplarLimits, ExemplarRead, Matcher, MetricRead, ReadError, TraceRead, Window};
 
-use crate::made::{self, Group, Made};
+use crate::made::{self, Made};
 use crate::red::only_name;
 use crate::{CorrelateOptions, LabelMapping};
 
@@ -19,8 +19,12 @@ use crate::{CorrelateOptions, LabelMapping};
 const MAX_EXEMPLARS: usize = 10_000;
 /// Series that exemplars are made for: those of one histogram in a large set-up.
 const MAX_SERIES: usize = 20_000;
-/// How long an answer waits for the metrics server, which has 28 s with us.
+/// How long an answer waits for the metrics server; with what follows it has 28 s with us.
 const DEADLINE: Duration = Duration::from_secs(15);
+/// Longest time for reading what is stored: meanwhile the metrics server is asked.
+const STORED_TIME: Duration = Duration::from_secs(5);
+/// How a question that is too wide is asked better.
+const NARROW: &str = "name the metric or more labels, or ask for a shorter window";
 
 /// Answers which traces lie behind a series. A cheap clone.
 #[derive(Clone)]
@@ -105,7 +109,10 @@ impl Exemplars {
         let matchers: Vec<Vec<Matcher>> =
             selectors.iter().map(|selector| selector.matchers.clone()).collect();
         let stored = Arc::clone(&self.stored);
-        let stored = blocking(move || stored.stored_exemplars(&matchers, window, MAX_EXEMPLARS));
+        let stored = {
+            let limits = ExemplarLimits { count: MAX_EXEMPLARS, time: STORED_TIME };
+            blocking(move || stored.stored_exemplars(&matchers, window, limits))
+        };
         let is_owned = |name: Option<&str>| name.is_some_and(|name| self.owned.iter().any(|own| own == name));
         let mut only = selectors.iter().map(|selector| only_name(&selector.matchers));
         let server = self.metrics.as_deref().filter(|_| selectors.is_empty() || !only.all(is_owned));
@@ -128,8 +135,20 @@ impl Exemplars {
         // No exemplar may point to a trace that was dropped, wherever it lies.
         all.retain(|exemplar| exemplar.trace_id.is_none_or(|id| self.traces.sampled_out(id).is_none()));
         let known: FxHashSet<_> = all.iter().map(identity).collect();
-        all.extend(stored?.into_iter().filter(|exemplar| !known.contains(&identity(exemplar))));
-        let made = self.made(&all, series, window, step).await?;
+        let stored = stored?;
+        if stored.over_count {
+            found.warnings.push(format!(
+                "the newest {MAX_EXEMPLARS} exemplars that are stored are shown, older ones are left out: {NARROW}"
+            ));
+        }
+        if stored.over_time {
+            let seconds = STORED_TIME.as_secs();
+            found.warnings.push(format!(
+                "stored exemplars were read for {seconds} s, newest first; older ones are left out: {NARROW}"
+            ));
+        }
+        all.extend(stored.exemplars.into_iter().filter(|exemplar| !known.contains(&identity(exemplar))));
+        let made = self.made(&all, series, window, step, &mut found.warnings).await?;
         let made = made.into_iter().map(|(exemplar, made)| FoundExemplar { exemplar, made: Some(made) });
         let sent = all.into_iter().map(|exemplar| FoundExemplar { exemplar, made: None });
         let mut by_series: BTreeMap<Arc<Labels>, Vec<FoundExemplar>> = BTreeMap::new();
@@ -153,17 +172,31 @@ impl Exemplars {
         mut series: Vec<Labels>,
         window: Window,
         step: Option<Duration>,
+        warnings: &mut Vec<String>,
     ) -> Result<Vec<(Exemplar, Made)>, ReadError> {
+        if series.len() > MAX_SERIES {
+            let all = series.len();
+            warnings.push(format!("exemplars are made for {MAX_SERIES} of {all} series only: {NARROW}"));
+        }
         series.truncate(MAX_SERIES);
         let has: BTreeSet<Labels> =
             sent.iter().map(|exemplar| made::without_bound(&exemplar.series)).collect();
-        let groups: Vec<Group> =
-            made::groups(series).into_iter().filter(|group| !has.contains(group.labels())).collect();
+        let (mut groups, cut) = made::groups(series);
+        groups.retain(|group| !has.contains(group.labels()));
+        if cut {
+            let most = made::MAX_GROUPS;
+            warnings.push(format!("exemplars are made for {most} histograms only: {NARROW}"));
+        }
         if groups.is_empty() {
             return Ok(Vec::new());
         }
         let (traces, mapping) = (Arc::clone(&self.traces), Arc::clone(&self.mapping));
-        blocking(move || made::of_spans(&*traces, &mapping, &groups, window, step)).await
+        let (made, broke_off) =
+            blocking(move || made::of_spans(&*traces, &mapping, &groups, window, step)).await?;
+        if broke_off {
+            warnings.push(format!("exemplars are made of the newest spans of the window only: {NARROW}"));
+        }
+        Ok(made)
     }
 }
 

@@ -25,13 +25,15 @@ const STEPS: u64 = 60;
 /// Most steps of a window, whatever the client says.
 const MAX_STEPS: u64 = 500;
 /// Histograms (series without their bounds) that exemplars are made for.
-const MAX_GROUPS: usize = 1_000;
+pub(crate) const MAX_GROUPS: usize = 1_000;
 /// Spans of a step among which the typical one is chosen, newest first.
 const STEP_SPANS: usize = 32;
 /// Spans looked at in all.
 const MAX_SPANS: usize = 500_000;
 /// Longest time for it: a graph waits.
-const MAX_TIME: Duration = Duration::from_secs(8);
+const MAX_TIME: Duration = Duration::from_secs(5);
+/// Longest time of that for finding out whether all is of one service.
+const SERVICE_TIME: Duration = Duration::from_secs(1);
 
 /// The buckets of one histogram, or one series of counts.
 #[derive(Debug)]
@@ -89,8 +91,9 @@ pub(crate) fn without_bound(labels: &Labels) -> Labels {
     Labels::new(labels.iter().filter(|(name, _)| *name != BOUND))
 }
 
-/// The histograms of durations, and counts of requests, among these series.
-pub(crate) fn groups(series: Vec<Labels>) -> Vec<Group> {
+/// The histograms of durations, and counts of requests, among these series, and whether there are more than [`MAX_GROUPS`].
+pub(crate) fn groups(series: Vec<Labels>) -> (Vec<Group>, bool) {
+    let mut cut = false;
     let mut groups: BTreeMap<Labels, Group> = BTreeMap::new();
     for labels in series {
         let Some(unit) = labels.get("__name__").and_then(family::unit) else { continue };
@@ -98,6 +101,7 @@ pub(crate) fn groups(series: Vec<Labels>) -> Vec<Group> {
         let Some(bound) = (if unit.is_of_buckets() { bound } else { Some(f64::INFINITY) }) else { continue };
         let key = without_bound(&labels);
         if groups.len() >= MAX_GROUPS && !groups.contains_key(&key) {
+            cut = true;
             continue;
         }
         let group =
@@ -108,7 +112,7 @@ pub(crate) fn groups(series: Vec<Labels>) -> Vec<Group> {
     for group in &mut groups {
         group.buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
-    groups
+    (groups, cut)
 }
 
 /// Spans of one histogram in one step.
@@ -127,24 +131,28 @@ struct Seen {
     exemplar: (parsers::record::TraceId, parsers::record::SpanId, u64),
 }
 
-/// Exemplars for these histograms, of spans that ended in the window.
+/// Exemplars for these histograms, of spans that ended in the window, and whether there was no time for all of those.
 pub(crate) fn of_spans(
     traces: &dyn TraceRead,
     mapping: &LabelMapping,
     groups: &[Group],
     window: Window,
     step: Option<Duration>,
-) -> Result<Vec<(Exemplar, Made)>, ReadError> {
+) -> Result<(Vec<(Exemplar, Made)>, bool), ReadError> {
     let began = Instant::now();
     let width = window.end.saturating_sub(window.start).max(1);
     let step = step.map_or(width / STEPS, |step| step.as_nanos() as u64).max(width / MAX_STEPS).max(1);
     let mut steps: BTreeMap<(usize, u64), Step> = BTreeMap::new();
     let mut fitting: BTreeMap<Workload, Vec<usize>> = BTreeMap::new();
-    let mut seen = 0;
+    let (mut seen, mut broke_off) = (0, false);
     let select = SpanSelect { window, service: only_service(traces, mapping, groups, window)?, name: None };
     traces.scan_traces(&select, &mut |spans| {
         seen += spans.len();
         for span in spans.iter().filter(|span| window.contains(span.end)) {
+            // A large trace against many histograms takes long itself.
+            if began.elapsed() >= MAX_TIME {
+                break;
+            }
             let workload = Workload::from_resource(&span.resource);
             let fitting = match fitting.get(&workload) {
                 Some(known) => known,
@@ -158,14 +166,11 @@ pub(crate) fn of_spans(
                 note(place, group, span, confidence);
             }
         }
-        if seen < MAX_SPANS && began.elapsed() < MAX_TIME {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
+        broke_off = seen >= MAX_SPANS || began.elapsed() >= MAX_TIME;
+        if broke_off { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     let made = steps.into_iter().filter_map(|((at, _), step)| Some((groups.get(at)?, step)));
-    Ok(made.flat_map(|(group, step)| step.exemplars(group)).collect())
+    Ok((made.flat_map(|(group, step)| step.exemplars(group)).collect(), broke_off))
 }
 
 fn note(place: &mut Step, group: &Group, span: &Span, confidence: f64) {
@@ -244,9 +249,13 @@ fn only_service(
     groups: &[Group],
     window: Window,
 ) -> Result<Option<String>, ReadError> {
+    let began = Instant::now();
     let known = traces.services(window)?;
     let mut services = BTreeSet::new();
     for group in groups {
+        if services.len() > 1 || began.elapsed() >= SERVICE_TIME {
+            return Ok(None);
+        }
         let described = known.iter().map(|(service, _)| service).filter(|service| {
             let workload = Workload { service: Some((*service).clone()), ..Workload::default() };
             mapping.compare(&workload, &group.labels).identifies

@@ -9,8 +9,9 @@ use parsers::record::{
     Status, TENANT, TraceId, Value,
 };
 use store::read::{
-    Direction, ExemplarRead, LogRead, LogSelect, Matcher, MetricRead, ReadError, SampleLimits, SampleRead,
-    ScanReport, SeriesSamples, SpanSelect, TraceRead, TraceRecords, Window,
+    Direction, ExemplarLimits, ExemplarRead, LogRead, LogSelect, Matcher, MetricRead, ReadError,
+    SampleLimits, SampleRead, ScanReport, SeriesSamples, SpanSelect, StoredExemplars, TraceRead,
+    TraceRecords, Window,
 };
 
 /// All records.
@@ -94,12 +95,12 @@ impl ExemplarRead for World {
         &self,
         selectors: &[Vec<Matcher>],
         window: Window,
-        _: usize,
-    ) -> Result<Vec<Exemplar>, ReadError> {
+        _: ExemplarLimits,
+    ) -> Result<StoredExemplars, ReadError> {
         let wanted = |e: &&Exemplar| {
             window.contains(e.time) && selectors.iter().any(|s| s.iter().all(|m| m.matches(&e.series)))
         };
-        Ok(self.exemplars.iter().filter(wanted).cloned().collect())
+        Ok(self.exemplars.iter().filter(wanted).cloned().collect::<Vec<_>>().into())
     }
 }
 

@@ -8,13 +8,14 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use correlate::{CorrelateOptions, Correlator, Exemplars};
 use parsers::record::{
-    Batch, Exemplar, Labels, LogRecord, MetricMeta, Resource, Scope, Severity, Span, SpanId, SpanKind,
-    Status, TraceId, Value,
+    Batch, Labels, LogRecord, MetricMeta, Resource, Scope, Severity, Span, SpanId, SpanKind, Status, TraceId,
+    Value,
 };
 use prometheus_client::registry::Registry;
 use store::read::{
-    Direction, ExemplarRead, Fate, LogRead, LogSelect, Matcher, PatternCount, PatternRead, ReadError,
-    SampleLimits, SampleRead, ScanReport, SeriesSamples, SpanSelect, TraceRead, TraceRecords, Window,
+    Direction, ExemplarLimits, ExemplarRead, Fate, LogRead, LogSelect, Matcher, PatternCount, PatternRead,
+    ReadError, SampleLimits, SampleRead, ScanReport, SeriesSamples, SpanSelect, StoredExemplars, TraceRead,
+    TraceRecords, Window,
 };
 use tokio::sync::broadcast::{Receiver, channel};
 use tower::ServiceExt as _;
@@ -61,8 +62,13 @@ impl PatternRead for Nothing {
 }
 
 impl ExemplarRead for Nothing {
-    fn stored_exemplars(&self, _: &[Vec<Matcher>], _: Window, _: usize) -> Result<Vec<Exemplar>, ReadError> {
-        Ok(Vec::new())
+    fn stored_exemplars(
+        &self,
+        _: &[Vec<Matcher>],
+        _: Window,
+        _: ExemplarLimits,
+    ) -> Result<StoredExemplars, ReadError> {
+        Ok(StoredExemplars::default())
     }
 }
 

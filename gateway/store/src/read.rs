@@ -12,6 +12,7 @@ use parsers::record::{Exemplar, Labels, LogRecord, Series, Severity, Span, SpanI
 
 mod calls;
 mod error;
+mod exemplars;
 mod hint;
 mod running;
 mod samples;
@@ -21,6 +22,7 @@ mod view;
 
 pub use crate::calls::{Calls, Connection, EdgeCalls, OTHERS, OperationCalls, PAIRING_WAIT, Sketch, USER};
 pub use error::ReadError;
+pub use exemplars::{ExemplarLimits, ExemplarRead, StoredExemplars};
 pub use hint::{AttributeScope, AttributeValue, AttributeValues, SpanHint, SpanStatistics};
 pub use samples::{SampleLimits, SampleRead, SeriesSamples, SeriesStatistics};
 pub(crate) use span_view::SpanBlock;
@@ -425,18 +427,6 @@ impl PatternCount {
 pub trait PatternRead: Send + Sync {
     /// Patterns of the streams that meet all matchers, most frequent first, counted in steps of so many nanoseconds.
     fn patterns(&self, matchers: &[Matcher], window: Window, step: u64) -> Vec<PatternCount>;
-}
-
-/// Reads the exemplars that are stored.
-pub trait ExemplarRead: Send + Sync {
-    /// Those in the window, of series that meet all conditions of one of the selectors, in time order; of more than `limit` the
-    /// newest of what was read.
-    fn stored_exemplars(
-        &self,
-        selectors: &[Vec<Matcher>],
-        window: Window,
-        limit: usize,
-    ) -> Result<Vec<Exemplar>, ReadError>;
 }
 
 /// Reads metrics, from whichever server has them.

@@ -4,7 +4,7 @@ use parsers::record::{
     ExemplarOrigin, Resource, Scope, Series, Span, SpanId, SpanKind, Spelling, Status, TENANT, TENANT_LABEL,
     Value,
 };
-use store::read::{ScanReport, SpanSelect, TraceRecords};
+use store::read::{ExemplarLimits, ScanReport, SpanSelect, StoredExemplars, TraceRecords};
 
 use super::*;
 
@@ -19,6 +19,8 @@ struct World {
     series: Vec<Labels>,
     sent: Vec<Exemplar>,
     failure: Option<ReadError>,
+    /// There are more exemplars than are read.
+    cut: bool,
 }
 
 impl TraceRead for World {
@@ -49,10 +51,11 @@ impl ExemplarRead for World {
         &self,
         selectors: &[Vec<Matcher>],
         _: Window,
-        _: usize,
-    ) -> Result<Vec<Exemplar>, ReadError> {
+        _: ExemplarLimits,
+    ) -> Result<StoredExemplars, ReadError> {
         let wanted = |e: &&Exemplar| selectors.iter().any(|s| s.iter().all(|m| m.matches(&e.series)));
-        Ok(self.stored.iter().filter(wanted).cloned().collect())
+        let exemplars = self.stored.iter().filter(wanted).cloned().collect();
+        Ok(StoredExemplars { exemplars, over_count: self.cut, over_time: self.cut })
     }
 }
 
@@ -251,4 +254,21 @@ async fn a_server_that_fails_is_a_warning_and_one_that_refuses_an_error() {
     assert_eq!((found.series.len(), found.warnings.len()), (1, 1));
     let failure = Some(ReadError::Refused { server, detail });
     assert!(find(World { stored, failure, ..World::default() }, true).await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_left_out_of_a_wide_question_is_told_with_how_to_narrow_it() {
+    let at = WINDOW.start + SECOND;
+    let spans = vec![span(1, "shop-0", SpanKind::Server, at, 50, &[])];
+    let many = |services: usize| (0..services).flat_map(|n| buckets(&format!("shop-{n}"), &[])).collect();
+    let found =
+        find(World { series: many(50), spans: spans.clone(), ..World::default() }, true).await.unwrap();
+    assert_eq!((shown(&found).len(), found.warnings.len()), (1, 0));
+    let world = World { series: many(7_000), spans, cut: true, ..World::default() };
+    let found = find(world, true).await.unwrap();
+    assert_eq!(shown(&found).len(), 1, "what there is room for is shown");
+    let told = found.warnings.join("\n");
+    for part in ["10000", "20000 of 21000 series", "1000 histograms", "shorter window", "name"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
 }

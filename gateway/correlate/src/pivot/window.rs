@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parsers::record::{LogRecord, Severity, SpanId, SpanKind, StatusCode, TraceId, Workload};
 use store::read::{
-    Direction, LogRead, LogSelect, LogView, LogVisit, Matcher, ReadError, ScanReport, SpanView, TraceRead,
-    TraceSelect, TraceVisitor, Window,
+    Direction, ExemplarLimits, LogRead, LogSelect, LogView, LogVisit, Matcher, ReadError, ScanReport,
+    SpanView, TraceRead, TraceSelect, TraceVisitor, Window,
 };
 
 use super::gather::{Gathered, blocking};
@@ -31,6 +31,8 @@ const MAX_LINES: u64 = 500_000;
 const SERVICE_ALONE: f64 = 0.5;
 /// Exemplars that are read.
 const MAX_EXEMPLARS: usize = 200;
+/// Longest time for reading those that are stored, of some ten questions that a pivot asks.
+const EXEMPLAR_TIME: Duration = Duration::from_secs(3);
 
 impl Pivot {
     pub(super) async fn of_subject(
@@ -148,8 +150,13 @@ impl Pivot {
             return Ok(());
         }
         let stored = self.exemplars.stored();
-        let found = blocking(move || stored.stored_exemplars(&selectors, window, MAX_EXEMPLARS)).await?;
-        for exemplar in found {
+        let limits = ExemplarLimits { count: MAX_EXEMPLARS, time: EXEMPLAR_TIME };
+        let found = blocking(move || stored.stored_exemplars(&selectors, window, limits)).await?;
+        if found.over_time {
+            let told = "older exemplars were not read for want of time: ask for a shorter window".to_owned();
+            gathered.related.warnings.push(told);
+        }
+        for exemplar in found.exemplars {
             if gathered.tenant.lets_in_series(&exemplar.series, true) {
                 let of = |field: WorkloadField| {
                     let values = wanted.iter().filter(move |(own, _)| *own == field).map(|(_, value)| value);

@@ -279,7 +279,7 @@ impl SpanMetrics {
         let key = xxh3_128_with_seed(server.as_bytes(), group) | 1 << 127;
         let labels = |others| edge_labels([client, server, connection], tenant, others);
         self.tracks.with(&MESSAGES, Place { key, group, part: 0 }, now, labels, |track, bounds| {
-            track.observe(0, bounds, example)
+            track.observe(0, bounds, example);
         });
     }
 
@@ -327,7 +327,7 @@ impl SpanMetrics {
             Labels::new(own.into_iter().chain(overflow(others)))
         };
         self.tracks.with(shape, Place { key, group: key as u64, part: 0 }, now, labels, |track, _| {
-            track.count(0, 1)
+            track.count(0, 1);
         });
     }
 

@@ -1,16 +1,17 @@
 //! `GET /api/v1/exemplars`: which traces lie behind the values of series, received or made of spans, and marked so.
 
 use crate::tenant::Extract;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
 use axum::response::Response;
 use correlate::{Absence, AbsentReason, AbsentSignal, ExemplarsFound, FoundExemplar};
-use parsers::record::ExemplarOrigin;
+use parsers::record::{ExemplarOrigin, TraceId};
 use query::series_selectors::{self, Selector};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use store::read::TraceRead;
+use store::read::{Detail, TraceRead};
 use utoipa::ToSchema;
 
 use super::request::{Failure, Refusal, Shared, answer, limit, window};
@@ -150,15 +151,25 @@ fn bodies(
     all.sort_by_key(|found| found.exemplar.time);
     let cut = all.len().saturating_sub(limit);
     let shown = all.split_off(cut);
-    (shown.iter().map(|found| body(found, traces)).collect(), found.warnings, cut)
+    let mut known: HashMap<TraceId, bool> = HashMap::new();
+    let mut is_stored = |id| *known.entry(id).or_insert_with(|| has_spans(traces, id));
+    let bodies = shown.iter().map(|found| shaped(found, &mut is_stored)).collect();
+    (bodies, found.warnings, cut)
 }
 
 /// An exemplar with whether its trace is stored.
 pub(super) fn body(found: &FoundExemplar, traces: &dyn TraceRead) -> ExemplarBody {
+    shaped(found, &mut |id| has_spans(traces, id))
+}
+
+/// Without reading its lines and exemplars.
+fn has_spans(traces: &dyn TraceRead, id: TraceId) -> bool {
+    traces.trace_spans(id, Detail::Outline, 1).is_ok_and(|spans| !spans.is_empty())
+}
+
+fn shaped(found: &FoundExemplar, is_stored: &mut dyn FnMut(TraceId) -> bool) -> ExemplarBody {
     let (exemplar, made) = (&found.exemplar, found.made);
-    let stored = exemplar.trace_id.is_some_and(|id| {
-        made.is_some() || traces.trace(id, 1).is_ok_and(|records| !records.spans.is_empty())
-    });
+    let stored = exemplar.trace_id.is_some_and(|id| made.is_some() || is_stored(id));
     ExemplarBody {
         metric: exemplar.series.get("__name__").unwrap_or_default().to_owned(),
         labels: labels(&exemplar.series),

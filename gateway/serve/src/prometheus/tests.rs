@@ -7,7 +7,10 @@ use axum::response::Response;
 use correlate::{CorrelateOptions, Exemplars};
 use parsers::record::{Exemplar, ExemplarOrigin, Labels, MetricKind, MetricMeta, Sample, SpanId, TraceId};
 use serde_json::{Value as Json, json};
-use store::read::{ExemplarRead, Matcher, ReadError, SampleLimits, SampleRead, SeriesSamples, Window};
+use store::read::{
+    ExemplarLimits, ExemplarRead, Matcher, ReadError, SampleLimits, SampleRead, SeriesSamples,
+    StoredExemplars, Window,
+};
 use tower::ServiceExt as _;
 
 use crate::fakes::{Nothing, ask, get, state};
@@ -189,8 +192,8 @@ impl ExemplarRead for Stored {
         &self,
         selectors: &[Vec<Matcher>],
         window: Window,
-        _: usize,
-    ) -> Result<Vec<Exemplar>, ReadError> {
+        _: ExemplarLimits,
+    ) -> Result<StoredExemplars, ReadError> {
         let series = Arc::new(Labels::new([("__name__", "a_bucket"), ("le", "1")]));
         let time = 1_000_250_000_000;
         let wanted = selectors.iter().any(|all| all.iter().all(|m| m.matches(&series)));
@@ -203,7 +206,8 @@ impl ExemplarRead for Stored {
             span_id: SpanId::new(1),
             origin: ExemplarOrigin::Trefoil,
         };
-        Ok(if wanted && window.contains(time) { vec![exemplar] } else { Vec::new() })
+        let found = if wanted && window.contains(time) { vec![exemplar] } else { Vec::new() };
+        Ok(found.into())
     }
 }
 

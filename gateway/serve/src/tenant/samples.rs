@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
-use parsers::record::{Exemplar, Labels, MetricMeta, TENANT_LABEL};
-use store::read::{ExemplarRead, Matcher, ReadError, SampleLimits, SampleRead, SeriesSamples, Window};
+use parsers::record::{Labels, MetricMeta, TENANT_LABEL};
+use store::read::{
+    ExemplarLimits, ExemplarRead, Matcher, ReadError, SampleLimits, SampleRead, SeriesSamples,
+    StoredExemplars, Window,
+};
 
 use super::Tenants;
 
@@ -76,10 +79,10 @@ impl ExemplarRead for Of<dyn ExemplarRead> {
         &self,
         selectors: &[Vec<Matcher>],
         window: Window,
-        limit: usize,
-    ) -> Result<Vec<Exemplar>, ReadError> {
-        let mut found = self.inner.stored_exemplars(&self.each_narrowed(selectors), window, limit)?;
-        for exemplar in &mut found {
+        limits: ExemplarLimits,
+    ) -> Result<StoredExemplars, ReadError> {
+        let mut found = self.inner.stored_exemplars(&self.each_narrowed(selectors), window, limits)?;
+        for exemplar in &mut found.exemplars {
             exemplar.series = self.shown(std::mem::take(&mut exemplar.series));
         }
         Ok(found)

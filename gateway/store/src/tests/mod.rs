@@ -26,7 +26,8 @@ use parsers::record::*;
 
 use super::*;
 use crate::read::{
-    Direction, ExemplarRead, LogRead, LogSelect, Matcher, SpanSelect, TraceRead, TraceRecords, Window,
+    Direction, ExemplarLimits, ExemplarRead, LogRead, LogSelect, Matcher, SpanSelect, StoredExemplars,
+    TraceRead, TraceRecords, Window,
 };
 
 const DAY: u64 = 20_370 * 86_400_000_000_000;
@@ -239,7 +240,17 @@ fn look_up(store: &Store, bits: u128) -> TraceRecords {
 }
 
 fn exemplars(store: &Store, selector: Matcher, window: Window, limit: usize) -> Vec<Exemplar> {
-    store.stored_exemplars(&[vec![selector]], window, limit).unwrap()
+    exemplars_within(store, selector, window, limit, Duration::MAX).exemplars
+}
+
+fn exemplars_within(
+    store: &Store,
+    selector: Matcher,
+    window: Window,
+    count: usize,
+    time: Duration,
+) -> StoredExemplars {
+    store.stored_exemplars(&[vec![selector]], window, ExemplarLimits { count, time }).unwrap()
 }
 
 fn answers(store: &Store) -> Answers {
@@ -420,5 +431,10 @@ fn exemplars_are_told_of_the_series_and_times_that_are_asked_for() {
         assert_eq!(times(exemplars(&store, named(), window, 100)), [5, 6, 7]);
         assert_eq!(times(exemplars(&store, named(), Window::ALL, 2)), [19_998, 19_999]);
         assert!(exemplars(&store, Matcher::equal("app", "till"), Window::ALL, 100).is_empty());
+        let all = exemplars_within(&store, named(), Window::ALL, 20_000, Duration::MAX);
+        assert_eq!((all.exemplars.len(), all.over_count, all.over_time), (20_000, false, false));
+        assert!(exemplars_within(&store, named(), Window::ALL, 2, Duration::MAX).over_count);
+        let no_time = exemplars_within(&store, named(), Window::ALL, 20_000, Duration::ZERO);
+        assert_eq!((no_time.exemplars.is_empty(), no_time.over_time), (sealed, sealed));
     }
 }

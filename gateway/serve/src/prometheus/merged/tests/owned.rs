@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use correlate::{CorrelateOptions, Exemplars};
 use parsers::record::{Exemplar, ExemplarOrigin, Series, TraceId};
-use store::read::{ExemplarRead, MetricRead};
+use store::read::{ExemplarLimits, ExemplarRead, MetricRead, StoredExemplars};
 
 use super::*;
 use crate::scrape::{ScrapeTarget, ScrapeTargetsBody, Scraping};
@@ -50,10 +50,10 @@ impl ExemplarRead for Here {
         &self,
         selectors: &[Vec<Matcher>],
         _: Window,
-        _: usize,
-    ) -> Result<Vec<Exemplar>, ReadError> {
+        _: ExemplarLimits,
+    ) -> Result<StoredExemplars, ReadError> {
         let ours = exemplar(set(CALLS, "service", "ours"), "a");
-        Ok(if meets(&ours.series, selectors) { vec![ours] } else { Vec::new() })
+        Ok(if meets(&ours.series, selectors) { vec![ours].into() } else { StoredExemplars::default() })
     }
 }
 
