@@ -10,6 +10,7 @@ mod correlator;
 mod critical;
 mod exemplars;
 mod incomplete;
+mod line_clock;
 mod made;
 mod mapping;
 mod mention;

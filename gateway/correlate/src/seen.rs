@@ -9,6 +9,7 @@ use parsers::record::{
 use rustc_hash::{FxHashMap, FxHashSet};
 use store::read::{TraceRecords, Window};
 
+use crate::line_clock::LineClock;
 use crate::{
     ExemplarSource, Join, JoinRule, JoinedExemplar, JoinedLog, LinkTarget, RelatedLink, SeenSpelling,
     ServiceSummary, SpanNode,
@@ -17,7 +18,7 @@ use crate::{
 /// Both spellings are shown, but two traces may share 64 bits.
 const LOW64_CONFIDENCE: f64 = 0.99;
 
-fn join(how: TraceMatch, exact: JoinRule) -> Join {
+pub(crate) fn join(how: TraceMatch, exact: JoinRule) -> Join {
     match how {
         TraceMatch::Exact => Join { rule: exact, confidence: 1.0, agreed: Vec::new() },
         TraceMatch::Low64 => Join { rule: JoinRule::Low64, confidence: LOW64_CONFIDENCE, agreed: Vec::new() },
@@ -97,6 +98,7 @@ pub(crate) fn spellings(records: &TraceRecords) -> Vec<SeenSpelling> {
 /// Log records under their spans.
 pub(crate) fn logs(asked: TraceId, records: Vec<LogRecord>, nodes: &[SpanNode]) -> Vec<JoinedLog> {
     let known: FxHashMap<_, _> = nodes.iter().rev().map(|node| (node.span.span_id, node)).collect();
+    let clock = LineClock::new(nodes);
     let mut logs: Vec<JoinedLog> = records
         .into_iter()
         .filter_map(|record| {
@@ -104,7 +106,7 @@ pub(crate) fn logs(asked: TraceId, records: Vec<LogRecord>, nodes: &[SpanNode]) 
             let node = record.span_id.and_then(|id| known.get(&id));
             let (span_id, adjusted) = (
                 node.map(|node| node.span.span_id),
-                node.map_or(record.time, |node| moved(record.time, node)),
+                node.map_or_else(|| clock.adjusted(&record), |node| moved(record.time, node)),
             );
             Some(JoinedLog { record, span_id, adjusted, join: join(how, JoinRule::TraceId) })
         })

@@ -20,7 +20,7 @@ use store::read::{LogRead, ReadError, TraceRead, Window};
 use self::facts::{Fact, Kind};
 use self::lines::{LATE_ACCESS_LOG, Untold, Written};
 pub(crate) use self::of_line::Said;
-use self::origin::{Fit, Origin};
+pub(crate) use self::origin::{Fit, Origin};
 use self::running::Requests;
 use self::score::{Candidate, Scene, Score};
 use crate::{Join, JoinRule, JoinedLog, SpanNode, seen};

@@ -7,7 +7,7 @@ const PROXIES: [&str; 6] = ["istio-proxy", "envoy", "linkerd-proxy", "nginx", "t
 
 /// What ran, and for whom: of a span's resource, or of a log line.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub(super) struct Origin {
+pub(crate) struct Origin {
     pub(super) workload: Workload,
     /// Another name that a line gives its service.
     service: Option<String>,
@@ -17,7 +17,7 @@ pub(super) struct Origin {
 
 /// How the origin of a line and that of a span fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fit {
+pub(crate) enum Fit {
     /// Another container of the same pod, as a proxy before the application.
     Beside,
     /// The same container.
@@ -30,13 +30,13 @@ fn text(value: Option<&str>) -> Option<String> {
 
 impl Origin {
     /// Of a span.
-    pub(super) fn of_resource(resource: &Resource) -> Self {
+    pub(crate) fn of_resource(resource: &Resource) -> Self {
         let tenant = attribute(&resource.attributes, TENANT).and_then(Value::as_str);
         Self { workload: Workload::from_resource(resource), service: None, tenant: text(tenant) }
     }
 
     /// Of a line.
-    pub(super) fn of_line<'a>(labels: &Labels, metadata: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+    pub(crate) fn of_line<'a>(labels: &Labels, metadata: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
         let mut origin = Self { workload: Workload::from_labels(labels), service: None, tenant: None };
         for (key, value) in metadata {
             let slot = match key {
@@ -54,7 +54,7 @@ impl Origin {
 
     /// Whether a line of this origin may have been written while a span of the other one ran. The most exact of what both say
     /// decides: pod UID, pod, service and host. Never across tenants.
-    pub(super) fn fits(&self, span: &Self) -> Option<Fit> {
+    pub(crate) fn fits(&self, span: &Self) -> Option<Fit> {
         if self.tenant != span.tenant {
             return None;
         }
@@ -83,6 +83,14 @@ impl Origin {
         let beside = differ(&line.container, &ran.container)
             || (ran.container.is_none() && proxy(&line.container) && !same_service);
         Some(if beside { Fit::Beside } else { Fit::Same })
+    }
+
+    /// Whether both ran on one host, whatever they are.
+    pub(crate) fn shares_host(&self, span: &Self) -> bool {
+        let (line, ran) = (&self.workload, &span.workload);
+        let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
+        let host = same(&line.node, &ran.node) || same(&line.host, &ran.host);
+        host && self.tenant == span.tenant && (line.cluster == ran.cluster || line.cluster.is_none())
     }
 }
 
