@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parsers::record::{Exemplar, Labels, LogRecord, Sample, Span, SpanId, SpellingKind, TraceId};
+use parsers::record::{Exemplar, Labels, LogRecord, Sample, Span, SpanId, SpellingKind, TraceId, TraceMatch};
 use store::read::Window;
 
 /// Everything known of one trace.
@@ -47,6 +47,12 @@ impl Answer {
     /// Whether any signal holds something of this trace.
     pub fn found(&self) -> bool {
         !self.spans.is_empty() || !self.logs.is_empty() || !self.exemplars.is_empty()
+    }
+
+    /// Why a span is here.
+    pub fn join_of(&self, node: &SpanNode) -> Join {
+        let how = self.trace_id.matches(node.span.trace_id).unwrap_or(TraceMatch::Low64);
+        crate::seen::join(how, JoinRule::TraceId)
     }
 }
 
@@ -99,6 +105,8 @@ pub enum Oddity {
     SkewAdjusted,
     /// It ends before it starts.
     EndsBeforeStart,
+    /// A request that began only after the call that made it had ended: no offset of clocks brings it inside, or both have one clock.
+    AfterCall,
 }
 
 impl Oddity {
@@ -110,6 +118,7 @@ impl Oddity {
             Self::SharedId => "shared_id",
             Self::SkewAdjusted => "skew_adjusted",
             Self::EndsBeforeStart => "ends_before_start",
+            Self::AfterCall => "after_call",
         }
     }
 }

@@ -216,12 +216,12 @@ fn join(
     let tree = tree::build(records.spans);
     warnings.extend(tree.clocks.iter().map(of_clock));
     let odd = |oddity| tree.nodes.iter().filter(|node| node.is(oddity)).count();
-    for (oddity, what) in [
-        (crate::Oddity::CycleCut, "spans were cut out of a ring of parents"),
-        (crate::Oddity::SharedId, "spans share their id with another one"),
-        (crate::Oddity::EndsBeforeStart, "spans end before they start"),
+    for (count, what) in [
+        (odd(crate::Oddity::CycleCut), "spans were cut out of a ring of parents"),
+        (tree::with_ids_of_others(&tree.nodes), "spans share their id with another one"),
+        (odd(crate::Oddity::EndsBeforeStart), "spans end before they start"),
+        (odd(crate::Oddity::AfterCall), AFTER_CALL),
     ] {
-        let count = odd(oddity);
         if count > 0 {
             warnings.push(format!("{count} {what}"));
         }
@@ -275,6 +275,10 @@ fn join(
     }
     (Answer { critical_path, spans: nodes, logs, exemplars, links, ..answer }, outline)
 }
+
+/// Of spans that lie after the call that made them.
+const AFTER_CALL: &str = "server spans begin after the call that made them had ended, and were not moved, since they last longer than \
+    it or are of the same clock: the clock of their host is off, or the caller had given up";
 
 /// By how much which host is off, for people.
 fn of_clock(clock: &ClockOffset) -> String {

@@ -50,6 +50,11 @@ pub(crate) fn build(mut spans: Vec<Span>) -> Tree {
         if span.end < span.start {
             oddities.push(Oddity::EndsBeforeStart);
         }
+        let call =
+            parent.and_then(|parent| nodes.get(parent)).filter(|call| call.span.kind == SpanKind::Client);
+        if span.kind == SpanKind::Server && call.is_some_and(|call| time.start > call.end) {
+            oddities.push(Oddity::AfterCall);
+        }
         let kids = children.get(index).map(Vec::as_slice).unwrap_or_default();
         let inside = kids.iter().filter_map(|&kid| times.get(kid)).map(|kid| (kid.start, kid.end));
         let self_time = uncovered(time.start, time.end, inside);
@@ -58,6 +63,22 @@ pub(crate) fn build(mut spans: Vec<Span>) -> Tree {
         nodes.push(SpanNode { span, parent, depth, start: time.start, end: time.end, self_time, oddities });
     }
     Tree { nodes, clocks }
+}
+
+/// Spans whose id another one has, without the two halves of one call, to which Zipkin gives one.
+pub(crate) fn with_ids_of_others(nodes: &[SpanNode]) -> usize {
+    let shared = nodes.iter().filter(|node| node.is(Oddity::SharedId));
+    let mut by_id: FxHashMap<SpanId, Vec<&SpanNode>> = FxHashMap::default();
+    shared.for_each(|node| by_id.entry(node.span.span_id).or_default().push(node));
+    let halves = |nodes: &[&SpanNode]| {
+        let [a, b] = nodes else { return false };
+        let calls = |a: &Span, b: &Span| {
+            use SpanKind::{Client, Consumer, Producer, Server};
+            matches!((a.kind, b.kind), (Client, Server) | (Producer, Consumer))
+        };
+        calls(&a.span, &b.span) || calls(&b.span, &a.span)
+    };
+    by_id.values().filter(|nodes| !halves(nodes)).map(Vec::len).sum()
 }
 
 /// Time of `start..end` that no interval covers; intervals come by start.

@@ -183,8 +183,12 @@ async fn both_widths_of_one_id_join_and_are_shown() {
     let both = answer(TraceRecords { logs, ..TraceRecords::default() }, None).await;
     let rules: Vec<_> = both.logs.iter().map(|l| (l.join.rule.as_str(), l.span_id)).collect();
     assert_eq!(rules, [("trace_id", None), ("low64", None)]);
-    assert_eq!(both.spellings.len(), 2);
-    assert_eq!(both.services[0].logs, 2);
+    assert_eq!((both.spellings.len(), both.services[0].logs), (2, 2));
+    let spans = vec![span(5, 0), Span { trace_id: short, ..span(6, 5) }];
+    let both = answer(TraceRecords { spans, ..with_log() }, None).await;
+    let joins = both.spans.iter().map(|node| both.join_of(node));
+    let joins: Vec<_> = joins.map(|join| (join.rule.as_str(), join.confidence)).collect();
+    assert_eq!(joins, [("trace_id", 1.0), ("low64", 0.99)]);
 }
 
 fn span(number: u64, parent: u64) -> Span {

@@ -94,6 +94,27 @@ fn one_clock_and_later_consumers_are_left_alone() {
 }
 
 #[test]
+fn a_request_wholly_after_its_call_that_fits_nowhere_inside_is_marked() {
+    let call = || span(2, 1, 20, 80, "a", SpanKind::Client);
+    let late = |length: u64| span(3, 2, 3_000, 3_000 + length, "b", SpanKind::Server);
+    let marked = drawn(vec![internal(1, 0, 0, 100), call(), late(70)]);
+    assert_eq!(marked[2], "3@2 3000-3070 70 after_call");
+    let moved = drawn(vec![internal(1, 0, 0, 100), call(), late(50)]);
+    assert_eq!(moved[2], "3@2 25-75 50 skew_adjusted");
+}
+
+#[test]
+fn halves_of_a_call_have_one_id_and_others_have_that_of_another() {
+    let of = |kinds: &[(SpanKind, &str)]| {
+        let spans = kinds.iter().zip(0..).map(|((kind, service), n)| span(1, 0, n, 100 - n, service, *kind));
+        with_ids_of_others(&build(spans.collect()).nodes)
+    };
+    let (client, server) = ((SpanKind::Client, "a"), (SpanKind::Server, "b"));
+    assert_eq!([of(&[client, server]), of(&[client]), of(&[server, server])], [0, 0, 2]);
+    assert_eq!(of(&[client, server, server]), 3);
+}
+
+#[test]
 fn the_critical_path_goes_back_through_the_child_that_finished_last() {
     let spans =
         vec![internal(1, 0, 0, 100), internal(2, 1, 10, 40), internal(3, 1, 20, 90), internal(4, 3, 50, 80)];

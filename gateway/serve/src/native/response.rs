@@ -104,8 +104,10 @@ struct Span {
     duration_nano: String,
     /// Duration less the union of its children's times.
     self_time_nano: String,
-    /// `orphan`, `cycle_cut`, `shared_id`, `skew_adjusted`, `ends_before_start`.
+    /// `orphan`, `cycle_cut`, `shared_id`, `skew_adjusted`, `ends_before_start`, `after_call`.
     oddities: Vec<&'static str>,
+    /// `trace_id`, or `low64` where it has the id in another width than the trace.
+    join: Join,
     attributes: Map<String, Value>,
     resource: Map<String, Value>,
     events: Vec<SpanEvent>,
@@ -261,7 +263,7 @@ impl From<&Answer> for TraceBody {
                 end_unix_nano: window.end.to_string(),
             }),
             services: answer.services.iter().map(service).collect(),
-            spans: answer.spans.iter().map(span).collect(),
+            spans: answer.spans.iter().map(|node| span(node, &answer.join_of(node))).collect(),
             total_spans: answer.total_spans,
             next: answer.next.map(|offset| format!("{CURSOR}{offset}")),
             logs: answer.logs.iter().map(log).collect(),
@@ -345,7 +347,7 @@ fn join(join: &correlate::Join) -> Join {
     Join { rule: join.rule.as_str(), confidence: join.confidence, agreed: join.agreed.clone() }
 }
 
-fn span(node: &correlate::SpanNode) -> Span {
+fn span(node: &correlate::SpanNode, why: &correlate::Join) -> Span {
     let span = &node.span;
     let event = |event: &Event| SpanEvent {
         time_unix_nano: event.time.to_string(),
@@ -365,6 +367,7 @@ fn span(node: &correlate::SpanNode) -> Span {
         duration_nano: node.duration().to_string(),
         self_time_nano: node.self_time.to_string(),
         oddities: node.oddities.iter().map(|oddity| oddity.as_str()).collect(),
+        join: join(why),
         attributes: attributes(&span.attributes),
         resource: attributes(&span.resource.attributes),
         events: span.events.iter().map(event).collect(),
