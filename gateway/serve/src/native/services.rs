@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use correlate::red::{self, OperationMeasures, RedQuestion, ServiceMeasures};
 use serde::Serialize;
-use store::read::Calls;
+use store::read::{Calls, OTHERS};
 use utoipa::ToSchema;
 
 use super::absence::{self, Wanted};
@@ -92,8 +92,10 @@ pub(super) struct OperationsBody {
 #[derive(Debug, Serialize, ToSchema)]
 struct Operation {
     service: String,
-    /// `(others)` stands for those past the first thousand of a service.
+    /// `(others)` where `others` is true.
     name: String,
+    /// Stands for those past the first thousand names of a service.
+    others: bool,
     /// `server`, `client`, `internal`, `producer`, `consumer` or `unspecified`.
     kind: &'static str,
     /// Requests enter the service by it.
@@ -128,6 +130,7 @@ impl From<OperationMeasures> for Operation {
         Self {
             service: operation.service.to_string(),
             name: operation.name.to_string(),
+            others: *operation.name == *OTHERS,
             kind: operation.kind.as_str(),
             entry: operation.entry,
             calls: measures.calls,
@@ -228,6 +231,23 @@ pub(super) async fn services(Extract(state): Extract<State>, parameters: Paramet
     request::answer(&parameters, &body)
 }
 
+/// Tells of services whose spans have more names than are told apart.
+fn unnamed(operations: &[OperationMeasures]) -> Option<String> {
+    let (mut calls, mut services) = (0, Vec::new());
+    for operation in operations.iter().filter(|operation| *operation.name == *OTHERS) {
+        calls += operation.measures.calls;
+        if !services.contains(&&*operation.service) {
+            services.push(&*operation.service);
+        }
+    }
+    let first = services.first()?;
+    Some(format!(
+        "{calls} spans of {} services (such as {first}) have more names than are told apart, a thousand a service: they are counted as \
+         {OTHERS}, and the names that are shown are those seen first; put ids and parameters into attributes, not into names of spans",
+        services.len()
+    ))
+}
+
 /// Rates, errors and durations of the operations of a service, or of all services.
 ///
 /// Counted from spans by the minute in which they started, also of those that sampling dropped since.
@@ -255,6 +275,8 @@ pub(super) async fn operations(Extract(state): Extract<State>, parameters: Param
         Err(response) => return response,
     };
     let mut operations = red::operations(&asked.calls, service, asked.question);
+    let mut warnings = asked.warnings;
+    warnings.extend(unnamed(&operations));
     let omitted = operations.len().saturating_sub(limit);
     operations.truncate(limit);
     let body = OperationsBody {
@@ -262,7 +284,7 @@ pub(super) async fn operations(Extract(state): Extract<State>, parameters: Param
         operations: operations.into_iter().map(Operation::from).collect(),
         omitted,
         absent: asked.absent,
-        warnings: asked.warnings,
+        warnings,
     };
     request::answer(&parameters, &body)
 }

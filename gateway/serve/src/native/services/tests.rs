@@ -54,6 +54,26 @@ async fn services_and_operations_have_rates_errors_and_durations() {
 }
 
 #[tokio::test]
+async fn names_past_those_that_are_told_apart_are_marked_and_warned_of() {
+    let many = |names: u64| {
+        let one = |n: u64| {
+            span(&format!("{n:032x}"), "0000000000000001", "many", &format!("GET /{n}"), START, START + 9)
+        };
+        (1..=names).map(one).collect::<Vec<_>>()
+    };
+    let path = format!("/api/v1/operations?service=many&limit=5000&{}", window());
+    let (_, body) = get(many(1_200), &path).await;
+    let others: Vec<&Json> =
+        body["operations"].as_array().unwrap().iter().filter(|o| o["others"] == true).collect();
+    assert_eq!((others.len(), &others[0]["name"], &others[0]["calls"]), (1, &"(others)".into(), &200.into()));
+    let warned = body["warnings"][0].as_str().unwrap();
+    assert!(warned.contains("200 spans") && warned.contains("many"), "{warned}");
+    let (_, body) = get(many(900), &path).await;
+    assert!(body["operations"].as_array().unwrap().iter().all(|o| o["others"] == false));
+    assert_eq!(body["warnings"], Json::Array(Vec::new()));
+}
+
+#[tokio::test]
 async fn the_graph_has_services_and_what_sends_no_spans() {
     let (status, body) =
         get(spans(), &format!("/api/v1/service-graph?fields=nodes,edges&{}", window())).await;
