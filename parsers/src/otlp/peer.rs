@@ -1,7 +1,7 @@
 //! Whom a span says that it speaks with, for calls whose other side sends no spans: read from its attributes in one pass.
 //!
-//! Names are chosen as Tempo's documentation of service graphs has it: the peer's own name, then its address, then what names the
-//! database; a queue goes by its destination.
+//! Names are chosen as Tempo's documentation of service graphs has it: the peer's own name, then its address, then the host of the URL
+//! that was called, then what names the database; a queue goes by its destination.
 
 use std::borrow::Cow;
 
@@ -41,7 +41,7 @@ pub struct Peer<'a> {
 }
 
 /// Attributes that name the other side, each with its rank in [`Found`]; those of one rank are spellings of one another.
-const RANKS: usize = 10;
+const RANKS: usize = 11;
 const PEER_SERVICE: usize = 0;
 const ADDRESS: usize = 1;
 const NETWORK_ADDRESS: usize = 2;
@@ -52,9 +52,10 @@ const DB_SYSTEM_NAME: usize = 6;
 const DB_SYSTEM: usize = 7;
 const DESTINATION: usize = 8;
 const MESSAGING_SYSTEM: usize = 9;
+const URL: usize = 10;
 
 fn rank(key: &[u8]) -> Option<usize> {
-    if !matches!(key.first(), Some(b'p' | b's' | b'n' | b'd' | b'm')) {
+    if !matches!(key.first(), Some(b'p' | b's' | b'n' | b'd' | b'm' | b'u' | b'h')) {
         return None;
     }
     Some(match key {
@@ -68,6 +69,7 @@ fn rank(key: &[u8]) -> Option<usize> {
         b"db.system" => DB_SYSTEM,
         b"messaging.destination.name" | b"messaging.destination" => DESTINATION,
         b"messaging.system" => MESSAGING_SYSTEM,
+        b"url.full" | b"http.url" => URL,
         _ => return None,
     })
 }
@@ -105,6 +107,9 @@ fn named(pair: &[u8]) -> Option<(usize, Cow<'_, str>)> {
         }
     }
     match Reader::new(value).read() {
+        Ok(Some((number::STRING, Field::Bytes(text)))) if key == Some(URL) => {
+            host(text).map(|host| (URL, String::from_utf8_lossy(host)))
+        }
         Ok(Some((number::STRING, Field::Bytes(text)))) => Some((key?, String::from_utf8_lossy(text))),
         Ok(Some((number::INT, Field::Varint(bits)))) => {
             key.filter(|key| *key == NETWORK_PORT).map(|key| (key, Cow::Owned((bits as i64).to_string())))
@@ -113,17 +118,34 @@ fn named(pair: &[u8]) -> Option<(usize, Cow<'_, str>)> {
     }
 }
 
+/// The host of an absolute URL.
+fn host(url: &[u8]) -> Option<&[u8]> {
+    let at = url.windows(3).position(|three| three == b"://")?;
+    let rest = url.get(at + 3..)?;
+    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    let authority = rest.get(..end)?;
+    let host = authority
+        .iter()
+        .rposition(|byte| *byte == b'@')
+        .map_or(authority, |at| authority.get(at + 1..).unwrap_or_default());
+    let host = match host.strip_prefix(b"[") {
+        Some(inner) => inner.split(|byte| *byte == b']').next()?,
+        None => host.split(|byte| *byte == b':').next()?,
+    };
+    (!host.is_empty()).then_some(host)
+}
+
 fn choose(found: Found<'_>) -> Option<Peer<'_>> {
     let has = |rank: usize| found.get(rank).is_some_and(|text| !text.is_empty());
     let database = [DB_NAMESPACE, DB_NAME, DB_SYSTEM_NAME, DB_SYSTEM];
     let (kind, order): (_, &[usize]) = if database.into_iter().any(has) {
         let order =
-            &[PEER_SERVICE, ADDRESS, NETWORK_ADDRESS, DB_NAMESPACE, DB_NAME, DB_SYSTEM_NAME, DB_SYSTEM];
+            &[PEER_SERVICE, ADDRESS, NETWORK_ADDRESS, URL, DB_NAMESPACE, DB_NAME, DB_SYSTEM_NAME, DB_SYSTEM];
         (PeerKind::Database, order)
     } else if has(DESTINATION) || has(MESSAGING_SYSTEM) {
         (PeerKind::Queue, &[DESTINATION, PEER_SERVICE, MESSAGING_SYSTEM])
     } else {
-        (PeerKind::Other, &[PEER_SERVICE, ADDRESS, NETWORK_ADDRESS])
+        (PeerKind::Other, &[PEER_SERVICE, ADDRESS, NETWORK_ADDRESS, URL])
     };
     let chosen = order.iter().copied().find(|rank| has(*rank))?;
     let port = found.get(NETWORK_PORT).cloned().unwrap_or_default();
@@ -232,11 +254,30 @@ mod tests {
                 PeerKind::Queue,
                 "orders",
             ),
+            (
+                vec![("url.full", text("https://u:p@bank.example:8443/pay?x=1"))],
+                PeerKind::Other,
+                "bank.example",
+            ),
+            (vec![("http.url", text("http://[::1]:80"))], PeerKind::Other, "::1"),
+            (
+                vec![("http.url", text("http://10.0.0.9/")), ("server.address", text("bank"))],
+                PeerKind::Other,
+                "bank",
+            ),
+            (
+                vec![("url.full", text("http://es:9200/_search")), ("db.system", text("elasticsearch"))],
+                PeerKind::Database,
+                "es",
+            ),
         ] {
             let bytes = encoded(&attributes);
             assert_eq!(peer(&bytes), Some(Peer { kind, name: name.into() }), "{attributes:?}");
         }
         assert_eq!(peer(&encoded(&[("http.route", text("/pay")), ("server.address", Value::Int(3))])), None);
+        for relative in ["/pay", "", "://", "http://", "http://user@/x", "http://[]"] {
+            assert_eq!(peer(&encoded(&[("url.full", text(relative))])), None, "{relative}");
+        }
     }
 
     #[test]

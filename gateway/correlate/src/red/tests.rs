@@ -122,6 +122,7 @@ fn sides_of_calls_meet_in_either_order_and_the_lonely_are_told_after_a_while() {
         span(1, 3, 2, "shop", Server, 80),
         with(span(1, 4, 3, "shop", Client, 20), "db.system", "postgresql"),
         with(span(1, 5, 3, "shop", Client, 20), "peer.service", "bank"),
+        with(span(1, 10, 3, "shop", Client, 20), "url.full", "https://rates.example/today"),
         span(1, 6, 3, "shop", Producer, 1),
         span(1, 7, 6, "mailer", Consumer, 5),
         span(1, 8, 6, "audit", Consumer, 5),
@@ -133,7 +134,7 @@ fn sides_of_calls_meet_in_either_order_and_the_lonely_are_told_after_a_while() {
     let mut backwards = spans.to_vec();
     backwards.reverse();
     // Takers of a message that come before it cannot all wait for it.
-    backwards.retain(|span| *span != spans[7]);
+    backwards.retain(|span| *span != spans[8]);
     for (spans, forwards) in [(&spans[..], true), (&backwards[..], false)] {
         let mut metrics = SpanMetrics::new(&RedOptions::default(), NOW);
         for span in spans {
@@ -148,6 +149,7 @@ fn sides_of_calls_meet_in_either_order_and_the_lonely_are_told_after_a_while() {
             "client=shop,connection_type=database,server=postgresql 1",
             "client=shop,connection_type=messaging_system,server=mailer 1",
             "client=shop,connection_type=virtual_node,server=bank 1",
+            "client=shop,connection_type=virtual_node,server=rates.example 1",
             "client=user,connection_type=virtual_node,server=front 1",
         ];
         if forwards {
