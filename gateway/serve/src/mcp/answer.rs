@@ -7,8 +7,8 @@ const MAX_ANSWER: usize = 40_000;
 /// Entries of a list and bytes of a text, from the first try to the last.
 const TRIES: [(usize, usize); 6] = [(200, 4_000), (50, 2_000), (20, 1_000), (10, 500), (5, 300), (2, 120)];
 
-/// The answer within the bound. JSON stays JSON.
-pub(super) fn bounded(body: &[u8]) -> String {
+/// The answer within the bound; `narrower` says how it is asked for less. JSON stays JSON.
+pub(super) fn bounded(body: &[u8], narrower: &str) -> String {
     if body.len() <= MAX_ANSWER {
         return String::from_utf8_lossy(body).into_owned();
     }
@@ -21,7 +21,7 @@ pub(super) fn bounded(body: &[u8]) -> String {
         let mut cuts = Map::new();
         let cut = cut(&value, entries, bytes, "", &mut cuts);
         let note = json!({
-            "cut": "lists show their first entries only; ask with a narrower window, `limit`, or `fields` for what is wanted",
+            "cut": format!("lists show their first entries only; {narrower}"),
             "entries_of_lists": cuts,
         });
         let text = json!({ "answer": cut, "note": note }).to_string();
@@ -31,8 +31,8 @@ pub(super) fn bounded(body: &[u8]) -> String {
     }
     let keys: Vec<&str> =
         value.as_object().map(|o| o.keys().map(String::as_str).collect()).unwrap_or_default();
-    json!({ "note": { "cut": "even the shortest form is too long: name the keys that are wanted in `fields`", "keys": keys } })
-        .to_string()
+    let cut = format!("even the shortest form is too long: {narrower}");
+    json!({ "note": { "cut": cut, "keys": keys } }).to_string()
 }
 
 /// Lists that are told to be cut, at most.

@@ -23,6 +23,7 @@ use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde_json::json;
 use tower::ServiceExt as _;
 
 use crate::tenant::HEADER;
@@ -102,8 +103,9 @@ impl ServerHandler for Tools {
             return Err(ErrorData::invalid_params(detail, None));
         };
         let result = match tool.path(&request.arguments.unwrap_or_default()) {
-            Ok(path) => self.ask(&path, tenants(&context)).await,
-            Err(refusal) => Err(refusal),
+            Ok(path) => self.ask(tool, &path, tenants(&context)).await,
+            // As the surfaces write it.
+            Err(refusal) => Err(json!({ "error": refusal }).to_string()),
         };
         Ok(match result {
             Ok(text) => CallToolResult::success(vec![ContentBlock::text(text)]),
@@ -115,8 +117,10 @@ impl ServerHandler for Tools {
 
 impl Tools {
     /// What a path answers; an error says what was wrong with the question.
-    async fn ask(&self, path: &str, tenants: Vec<HeaderValue>) -> Result<String, String> {
-        let mut request = Request::get(path).body(Body::empty()).map_err(|error| error.to_string())?;
+    async fn ask(&self, tool: &Tool, path: &str, tenants: Vec<HeaderValue>) -> Result<String, String> {
+        let mut request = Request::get(path)
+            .body(Body::empty())
+            .map_err(|error| json!({ "error": error.to_string() }).to_string())?;
         for named in tenants {
             request.headers_mut().append(HEADER, named);
         }
@@ -124,16 +128,15 @@ impl Tools {
         let status = response.status();
         let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
         let body = body.map_err(|_| {
-            format!(
-                "the answer is over {MAX_BODY} bytes: ask for a narrower window, or with `limit` or `fields`"
-            )
+            let error = format!("the answer is over {MAX_BODY} bytes: {}", tool.narrower());
+            json!({ "error": error }).to_string()
         })?;
         let body = body.to_bytes();
         // Nothing found is an answer, and says why.
         if status.is_success() || status == axum::http::StatusCode::NOT_FOUND {
-            Ok(answer::bounded(&body))
+            Ok(answer::bounded(&body, &tool.narrower()))
         } else {
-            Err(answer::bounded(&body))
+            Err(answer::bounded(&body, &tool.narrower()))
         }
     }
 }

@@ -67,7 +67,7 @@ async fn other_names_and_pages_of_others_are_refused() {
 #[test]
 fn every_tool_asks_a_path_that_there_is() {
     let paths = serde_json::to_value(crate::openapi()).unwrap()["paths"].clone();
-    for tool in tools::ALL {
+    for tool in tools::ALL.iter() {
         let described = tool.described();
         let arguments = described.input_schema["required"].as_array().unwrap().iter();
         let arguments = arguments.map(|name| (name.as_str().unwrap().to_owned(), json!("a b"))).collect();
@@ -82,14 +82,43 @@ fn every_tool_asks_a_path_that_there_is() {
     }
 }
 
+#[tokio::test]
+async fn a_tool_takes_what_its_path_takes_and_refuses_as_it_does() {
+    for (name, takes) in [
+        ("compare", &["a", "b", "a_start", "a_end", "limit"][..]),
+        ("trace", &["min_confidence", "mentions", "cursor"]),
+        ("operations", &["limit"]),
+    ] {
+        let tool = tools::ALL.iter().find(|tool| tool.name == name).unwrap().described();
+        let properties = tool.input_schema["properties"].as_object().unwrap();
+        let missing: Vec<_> = takes.iter().filter(|wanted| !properties.contains_key(**wanted)).collect();
+        assert!(missing.is_empty(), "{name} takes no {missing:?}");
+        assert!(properties.values().all(|p| p["description"].as_str().is_some_and(|text| !text.is_empty())));
+    }
+    for arguments in [json!({}), json!({ "id": "4bf92f", "stray": 1 }), json!({ "id": "x", "limit": "x" })] {
+        let (_, body) =
+            post(mounted(McpOptions::default()), &[("host", "localhost")], call("trace", arguments.clone()))
+                .await;
+        assert_eq!(body["result"]["isError"], true, "{body}");
+        let refusal: Value =
+            serde_json::from_str(body["result"]["content"][0]["text"].as_str().unwrap()).unwrap();
+        assert!(refusal["error"].is_string(), "{arguments} {refusal}");
+    }
+    for tool in tools::ALL.iter() {
+        let takes_limit = tool.described().input_schema["properties"].get("limit").is_some();
+        assert_eq!(tool.narrower().contains("limit"), takes_limit, "{}", tool.name);
+    }
+}
+
 #[test]
 fn long_answers_are_cut_and_say_so() {
     let spans: Vec<Value> = (0..5_000).map(|n| json!({ "span_id": n, "name": "x".repeat(50) })).collect();
     let body = json!({ "spans": spans, "warnings": [] }).to_string();
-    let text = answer::bounded(body.as_bytes());
+    let text = answer::bounded(body.as_bytes(), "ask with a lower `limit`");
     assert!(text.len() <= 40_000);
     let value: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(value["note"]["entries_of_lists"]["spans"], 5_000);
+    assert!(value["note"]["cut"].as_str().unwrap().ends_with("ask with a lower `limit`"));
     assert!(value["answer"]["spans"].as_array().unwrap().len() >= 20);
-    assert_eq!(answer::bounded(b"short"), "short");
+    assert_eq!(answer::bounded(b"short", ""), "short");
 }
