@@ -270,13 +270,12 @@ pub(super) async fn operations(Extract(state): Extract<State>, parameters: Param
         Err(refusal) => return refusal.into_response(),
     };
     let service = parameters.get("service");
-    let asked = match Asked::read(&state, &parameters, service).await {
+    let mut asked = match Asked::read(&state, &parameters, service).await {
         Ok(asked) => asked,
         Err(response) => return response,
     };
     let mut operations = red::operations(&asked.calls, service, asked.question);
-    let mut warnings = asked.warnings;
-    warnings.extend(unnamed(&operations));
+    asked.warnings.extend(unnamed(&operations));
     let omitted = operations.len().saturating_sub(limit);
     operations.truncate(limit);
     let body = OperationsBody {
@@ -284,7 +283,7 @@ pub(super) async fn operations(Extract(state): Extract<State>, parameters: Param
         operations: operations.into_iter().map(Operation::from).collect(),
         omitted,
         absent: asked.absent,
-        warnings,
+        warnings: asked.warnings,
     };
     request::answer(&parameters, &body)
 }
