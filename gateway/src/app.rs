@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
-use correlate::{CorrelateOptions, Correlator, Exemplars, StoredMetrics};
+use correlate::{CorrelateOptions, Correlator, Doors, Exemplars, StoredMetrics};
 use parsers::derived::Deriver;
 use parsers::record::Batch;
 use parsers::stage::Pipeline;
@@ -212,7 +212,7 @@ impl App {
         let embedded = || Arc::new(StoredMetrics::new(Arc::new(store.clone()))) as Arc<dyn MetricRead>;
         let metrics = upstream.clone().unwrap_or_else(embedded);
         let traces: Arc<dyn store::read::TraceRead> = Arc::new(store.clone());
-        let joining = correlate_options(config.prometheus.as_ref());
+        let joining = correlate_options(config.prometheus.as_ref(), ports.doors(main_address));
         let exemplars = Exemplars::new(
             Arc::clone(&traces),
             Arc::new(store.clone()),
@@ -415,8 +415,8 @@ fn prometheus_options(settings: &config::Prometheus) -> PrometheusOptions {
     }
 }
 
-fn correlate_options(settings: Option<&config::Prometheus>) -> CorrelateOptions {
-    let defaults = CorrelateOptions::default();
+fn correlate_options(settings: Option<&config::Prometheus>, doors: Doors) -> CorrelateOptions {
+    let defaults = CorrelateOptions { doors, ..CorrelateOptions::default() };
     match settings {
         Some(settings) => CorrelateOptions {
             mapping: settings.labels.clone(),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use correlate::Doors;
 use receive::jaeger::{Jaeger, Protocol};
 use receive::otlp::Otlp;
 use receive::zipkin::Zipkin;
@@ -70,6 +71,14 @@ impl Ports {
     pub fn otlp(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
         let address = |port: &Option<Listener>| port.as_ref().map(|listener| listener.address);
         (address(&self.otlp_grpc), address(&self.otlp_http))
+    }
+
+    /// Where spans are received, besides this main port.
+    pub fn doors(&self, main: SocketAddr) -> Doors {
+        let (otlp_grpc, otlp_http) = self.otlp();
+        let mut others = self.addresses();
+        others.retain(|(name, _)| *name != JAEGER_SAMPLING);
+        Doors { main: Some(main), otlp_grpc, otlp_http, others }
     }
 
     /// What else is received where.

@@ -2,6 +2,8 @@
 //! in place before.
 
 #[cfg(test)]
+mod absences;
+#[cfg(test)]
 mod agent;
 #[cfg(test)]
 mod bad_input;

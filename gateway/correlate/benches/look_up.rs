@@ -228,5 +228,5 @@ fn main() {
     }
     println!("with metrics: {} samples", store.stats().metrics.records);
     let metrics = Arc::new(StoredMetrics::new(store.clone()));
-    rounds(&correlator.over(store.clone(), Some(metrics)), &mut shop.dice);
+    rounds(&correlator.over(store.clone(), Some(metrics), "with metrics"), &mut shop.dice);
 }

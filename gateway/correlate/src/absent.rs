@@ -3,7 +3,7 @@
 use parsers::record::{LogRecord, TraceId, TraceMatch, format_rfc3339};
 use store::read::{Fate, ReadError, Signal, TraceRecords};
 
-use crate::{Absence, AbsentReason, AbsentSignal};
+use crate::{Absence, AbsentReason, AbsentSignal, Doors};
 
 const STORED: [AbsentSignal; 3] = [AbsentSignal::Spans, AbsentSignal::Logs, AbsentSignal::Exemplars];
 
@@ -11,11 +11,23 @@ pub(crate) fn absence(signal: AbsentSignal, reason: AbsentReason, detail: impl I
     Absence { signal, reason, detail: detail.into(), hint: hint(signal, reason).to_owned() }
 }
 
+/// Says in hints at which addresses spans are received here.
+pub(crate) fn show_doors(absent: &mut [Absence], doors: &Doors) {
+    let never = |a: &&mut Absence| a.reason == AbsentReason::NeverSeen && a.signal == AbsentSignal::Spans;
+    for absence in absent.iter_mut().filter(never) {
+        absence.hint = format!(
+            "check that the service exports its spans here ({}) and what its sampler is set to; `GET /api/v1/collect/files` and \
+             `/metrics` say what arrived",
+            doors.otlp()
+        );
+    }
+}
+
 /// What a person can try next.
 fn hint(signal: AbsentSignal, reason: AbsentReason) -> &'static str {
     match (reason, signal) {
         (AbsentReason::NeverSeen, AbsentSignal::Spans) => {
-            "check that the service exports its spans here (OTLP on 4317 and 4318) and what its sampler is set to; \
+            "check that the service exports its spans here and what its sampler is set to; \
              `GET /api/v1/collect/files` and `/metrics` say what arrived"
         }
         (AbsentReason::NeverSeen, AbsentSignal::Logs) => {

@@ -5,13 +5,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use parsers::record::{Exemplar, LogRecord, TENANT, TENANT_LABEL, TraceId, attribute};
 use rustc_hash::FxHashSet;
-use store::read::{LogRead, MetricRead, ReadError, TraceRead, TraceRecords};
+use store::read::{Detail, LogRead, MetricRead, ReadError, TraceRead, TraceRecords};
 
 use crate::absent::{self, absence};
 use crate::metrics::{self, Findings};
 use crate::outline::{Outline, Outlines};
 use crate::{
-    AbsentReason, AbsentSignal, Answer, ClockOffset, CorrelateOptions, DEFAULT_PAGE, ExemplarSource,
+    AbsentReason, AbsentSignal, Answer, ClockOffset, CorrelateOptions, DEFAULT_PAGE, Doors, ExemplarSource,
     JoinedLog, LabelMapping, OfferLimits, Page, SpanNode, critical, incomplete, mention, page, seen,
     spellings, tree, workload_time,
 };
@@ -51,6 +51,11 @@ impl Correlator {
         Arc::clone(&self.store)
     }
 
+    /// Where spans are received.
+    pub fn doors(&self) -> &Doors {
+        &self.options.doors
+    }
+
     /// The metrics server, if there is one.
     pub fn metrics(&self) -> Option<Arc<dyn MetricRead>> {
         self.metrics.clone()
@@ -60,10 +65,11 @@ impl Correlator {
         &self.options
     }
 
-    /// The same joins over other sources.
+    /// The same joins over other sources: what `whose` sees of the records. Whoever has the same name sees the same of them, and what is
+    /// kept of large traces is kept by it.
     #[must_use]
-    pub fn over(&self, store: Arc<dyn TraceRead>, metrics: Option<Arc<dyn MetricRead>>) -> Self {
-        Self { store, metrics, outlines: Outlines::default(), ..self.clone() }
+    pub fn over(&self, store: Arc<dyn TraceRead>, metrics: Option<Arc<dyn MetricRead>>, whose: &str) -> Self {
+        Self { store, metrics, outlines: self.outlines.of(whose), ..self.clone() }
     }
 
     /// Everything known of one trace, or the first part of it. Never fails: what could not be read is among [`Answer::absent`].
@@ -155,7 +161,8 @@ fn join_stored(
     if let Some(outline) = known {
         return page::later(store, logs, id, &outline, page, options.link_limit);
     }
-    let (answer, outline) = join(id, store.trace(id, page.limit), Some(store), page, options);
+    let read = store.trace(id, page.limit);
+    let (answer, outline) = join(id, read, Some((store, outlines)), page, options);
     if let Some(outline) = outline {
         outlines.keep(id, outline);
     }
@@ -165,26 +172,37 @@ fn join_stored(
 fn join(
     id: TraceId,
     read: Result<TraceRecords, ReadError>,
-    store: Option<&dyn TraceRead>,
+    store: Option<(&dyn TraceRead, &Outlines)>,
     page: &Page,
     options: &CorrelateOptions,
 ) -> (Answer, Option<Outline>) {
     let mut warnings = Vec::new();
     let (mut records, mut absent) = match read {
         Ok(records) => {
-            let absent = absent::stored(id, &records, page.limit);
+            let mut absent = absent::stored(id, &records, page.limit);
+            absent::show_doors(&mut absent, &options.doors);
             (records, absent)
         }
         Err(error) => (TraceRecords::default(), absent::store_failed(&error)),
     };
     let omitted = records.omitted;
-    let part = store.filter(|_| !records.spans.is_empty()).and_then(|store| {
-        match page::outline(store, id, &mut records.spans, omitted, page) {
-            Ok(is_part) => is_part.then_some(store),
-            Err(error) => {
-                warnings.push(format!("the trace could not be read in parts: {error}"));
-                None
-            }
+    let is_part = !records.spans.is_empty() && page::is_part(&records.spans, omitted, page);
+    let large = store.filter(|_| is_part);
+    // However many ask, one large trace is read at a time, and who waits for that holds no spans meanwhile.
+    let _turn = large.map(|(_, outlines)| {
+        outlines.turn_now().unwrap_or_else(|| {
+            records.spans = Vec::new();
+            outlines.turn()
+        })
+    });
+    let part = large.and_then(|(store, _)| match store.trace_spans(id, Detail::Outline, page::MAX_OUTLINE) {
+        Ok(spans) => {
+            records.spans = spans;
+            Some(store)
+        }
+        Err(error) => {
+            warnings.push(format!("the trace could not be read in parts: {error}"));
+            None
         }
     });
     if part.is_some() {

@@ -8,6 +8,7 @@ pub mod analysis;
 mod answer;
 mod correlator;
 mod critical;
+mod doors;
 mod exemplars;
 mod incomplete;
 mod line_clock;
@@ -38,6 +39,7 @@ pub use answer::{
     ServiceSummary, SpanNode,
 };
 pub use correlator::Correlator;
+pub use doors::Doors;
 pub use exemplars::{Exemplars, ExemplarsFound, FoundExemplar, SeriesExemplars};
 pub use made::{Made, Representative};
 pub use mapping::{LabelMapping, WorkloadField};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{LabelMapping, OfferLimits};
+use super::{Doors, LabelMapping, OfferLimits};
 
 /// Exemplars taken from a metrics server.
 pub const DEFAULT_EXEMPLAR_LIMIT: usize = 500;
@@ -54,6 +54,8 @@ pub struct CorrelateOptions {
     pub mapping: LabelMapping,
     /// Regular expressions (anchored, RE2) of metric names that describe a service's work or its use of resources.
     pub metric_names: Vec<String>,
+    /// Where spans are received, for who misses some.
+    pub doors: Doors,
 }
 
 /// RED series of the usual libraries and the two cAdvisor series that say whether a container was short of anything.
@@ -84,6 +86,7 @@ impl Default for CorrelateOptions {
             offer: OfferLimits::default(),
             mapping: LabelMapping::default(),
             metric_names: DEFAULT_METRIC_NAMES.iter().map(|&name| name.to_owned()).collect(),
+            doors: Doors::default(),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Outlines of large traces, kept for a while: who reads a trace in parts comes back for the next one, and finds the trace as the
 //! first part had it, without all of it being read again.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use parsers::record::{Resource, Scope, Span, SpanId, SpanKind, Status, StatusCode, TraceId};
 use rustc_hash::FxHashMap;
@@ -11,28 +12,68 @@ use rustc_hash::FxHashMap;
 use crate::{Answer, CriticalSegment, Oddity, SpanNode};
 
 /// Bytes of outlines that are held: that of a trace of a hundred thousand spans has ten million.
-const MAX_BYTES: u64 = 32 << 20;
+pub(crate) const MAX_BYTES: u64 = 32 << 20;
 /// How long nobody asks for the next part, until the trace is read anew for it.
 const IDLE: Duration = Duration::from_mins(1);
 
-/// Outlines of the traces that were read in parts last. A cheap clone.
+/// Outlines of the traces that were read in parts last, each as somebody sees it. A cheap clone; all clones share the room.
 #[derive(Clone)]
-pub(crate) struct Outlines(Cache<u128, Arc<Outline>>);
+pub(crate) struct Outlines {
+    kept: Cache<(Arc<str>, u128), Arc<Outline>>,
+    /// Who asks.
+    whose: Arc<str>,
+    /// Held while a trace is read in outline, which takes some hundred bytes a span.
+    reading: Arc<Mutex<()>>,
+}
 
 impl Default for Outlines {
     fn default() -> Self {
-        let weigh = |_: &u128, outline: &Arc<Outline>| u32::try_from(outline.size()).unwrap_or(u32::MAX);
-        Self(Cache::builder().max_capacity(MAX_BYTES).weigher(weigh).time_to_idle(IDLE).build())
+        let weigh =
+            |_: &(Arc<str>, u128), outline: &Arc<Outline>| u32::try_from(outline.size()).unwrap_or(u32::MAX);
+        // Who reads a trace needs it soon again, however often others were asked for before.
+        let kept = Cache::builder().max_capacity(MAX_BYTES).weigher(weigh).time_to_idle(IDLE);
+        let kept = kept.eviction_policy(EvictionPolicy::lru()).build();
+        Self { kept, whose: Arc::from(""), reading: Arc::default() }
     }
 }
 
 impl Outlines {
+    /// Those of somebody who sees other records, in the same room.
+    pub(crate) fn of(&self, whose: &str) -> Self {
+        // Whoever sees a part of a part sees less than each of both.
+        Self { whose: Arc::from(format!("{}\n{whose}", self.whose)), ..self.clone() }
+    }
+
     pub(crate) fn get(&self, id: TraceId) -> Option<Arc<Outline>> {
-        self.0.get(&id.bits())
+        self.kept.get(&(Arc::clone(&self.whose), id.bits()))
     }
 
     pub(crate) fn keep(&self, id: TraceId, outline: Outline) {
-        self.0.insert(id.bits(), Arc::new(outline));
+        self.kept.insert((Arc::clone(&self.whose), id.bits()), Arc::new(outline));
+        // What has no room goes at once, and not when many more have come.
+        self.kept.run_pending_tasks();
+    }
+
+    /// As [`Outlines::turn`], if that is now.
+    pub(crate) fn turn_now(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.reading.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Waits until nobody else reads a trace in outline.
+    pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+impl Outlines {
+    /// Bytes that are held, and for how many.
+    pub(crate) fn held(&self) -> (u64, usize) {
+        (self.kept.iter().map(|(_, outline)| outline.size() as u64).sum(), self.kept.iter().count())
     }
 }
 
@@ -115,7 +156,10 @@ impl Outline {
     /// Bytes held, about.
     fn size(&self) -> usize {
         let names: usize = self.names.iter().map(|name| name.len() + 32).sum();
-        size_of_val(&*self.lights)
+        let told = self.common.warnings.len() + self.common.absent.len() + self.common.services.len();
+        size_of::<Self>()
+            + told * 256
+            + size_of_val(&*self.lights)
             + size_of_val(&*self.path)
             + names
             + self.resources.len() * 1024

@@ -38,19 +38,9 @@ impl Default for Page {
     }
 }
 
-/// All spans of the trace without what they carry, if they are more than a page; else those that were read.
-pub(crate) fn outline(
-    store: &dyn TraceRead,
-    id: TraceId,
-    read: &mut Vec<Span>,
-    omitted: u64,
-    page: &Page,
-) -> Result<bool, ReadError> {
-    let whole = page.offset == 0 && (omitted == 0 || read.len() < page.limit);
-    if !whole {
-        *read = store.trace_spans(id, Detail::Outline, MAX_OUTLINE)?;
-    }
-    Ok(!whole)
+/// Whether the trace is larger than a page, of which so many spans were read and so many records omitted.
+pub(crate) fn is_part(read: &[Span], omitted: u64, page: &Page) -> bool {
+    page.offset > 0 || (omitted > 0 && read.len() >= page.limit)
 }
 
 /// Leaves the page's spans, whole, and the lines that stand under them; those under none are on the first page. Gives where the

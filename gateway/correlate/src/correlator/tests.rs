@@ -265,9 +265,9 @@ async fn only_the_first_part_of_a_trace_reads_all_of_it() {
     }
     let spans: Vec<Span> = (1..=30).map(|n| span(n, n / 2)).collect();
     let (reads, records) = (Arc::default(), TraceRecords { spans, ..TraceRecords::default() });
-    let store = Read(Stored(Ok(records)), Arc::clone(&reads));
+    let store = Arc::new(Read(Stored(Ok(records)), Arc::clone(&reads)));
     let logs = Arc::new(crate::world::World::default());
-    let correlator = Correlator::new(Arc::new(store), None, CorrelateOptions::default()).with_logs(logs);
+    let correlator = Correlator::new(store.clone(), None, CorrelateOptions::default()).with_logs(logs);
     let part = async |offset| correlator.part(long(), Page { offset, limit: 10, ..Page::default() }).await;
     assert_eq!(part(0).await.next, Some(10));
     assert_eq!(*reads.lock().unwrap(), ["records", "outline", "some"]);
@@ -277,8 +277,41 @@ async fn only_the_first_part_of_a_trace_reads_all_of_it() {
     part(0).await;
     assert_eq!(reads.lock().unwrap()[5..], ["records", "outline", "some"]);
     // Nor does it take from others: over another store nothing is known.
-    let other = correlator.over(Arc::new(Stored(Ok(TraceRecords::default()))), None);
+    let other = correlator.over(Arc::new(Stored(Ok(TraceRecords::default()))), None, "other");
     assert!(other.part(long(), Page { offset: 10, limit: 10, ..Page::default() }).await.spans.is_empty());
+    // What somebody sees is kept for the next request that sees the same.
+    reads.lock().unwrap().clear();
+    for offset in [0, 10, 20] {
+        let team = correlator.over(store.clone(), None, "team");
+        team.part(long(), Page { offset, limit: 10, ..Page::default() }).await;
+    }
+    assert_eq!(*reads.lock().unwrap(), ["records", "outline", "some", "some", "some"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_many_read_large_traces_in_parts_what_is_kept_of_them_has_a_bound() {
+    let process: Arc<parsers::record::Resource> = Arc::default();
+    let of_it = |span: Span| Span { resource: Arc::clone(&process), ..span };
+    let spans: Vec<Span> = (1..=20_000).map(|n| of_it(span(n, u64::from(n > 1)))).collect();
+    let store = Arc::new(Stored(Ok(TraceRecords { spans, ..TraceRecords::default() })));
+    let correlator = Correlator::new(store.clone(), None, CorrelateOptions::default());
+    let read = async |whose: &str, offset| {
+        let seen = correlator.over(store.clone(), None, whose);
+        let part = seen.part(long(), Page { offset, limit: 10, ..Page::default() }).await;
+        assert_eq!((part.spans.len(), part.total_spans), (10, 20_000));
+        let (bytes, count) = correlator.outlines.held();
+        assert!(bytes <= crate::outline::MAX_BYTES, "{bytes} bytes of {count} outlines");
+        count
+    };
+    let one = read("team 0", 0).await;
+    assert_eq!((read("team 0", 10).await, read("team 0", 20).await), (one, one));
+    let mut most = 0;
+    for team in 1..24 {
+        most = read(&format!("team {team}"), 0).await.max(most);
+        // The last one is there.
+        assert_eq!(read(&format!("team {team}"), 10).await, most);
+    }
+    assert!((5..23).contains(&most), "{most}");
 }
 
 #[tokio::test]

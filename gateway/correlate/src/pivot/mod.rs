@@ -22,6 +22,7 @@ use parsers::record::{SpanId, TraceId};
 use query::series_selectors::Selector;
 use store::read::{LogRead, Matcher, MetricRead, ReadError, SampleRead, Window};
 
+use crate::absent::show_doors;
 use crate::{Correlator, Exemplars, StoredMetrics};
 
 pub use answer::{
@@ -113,6 +114,12 @@ impl Pivot {
         limit: usize,
     ) -> Result<Related, ReadError> {
         let gathered = Gathered::new(tenant, limit);
+        let mut related = self.gather(start, gathered).await?;
+        show_doors(&mut related.absent, self.correlator.doors());
+        Ok(related)
+    }
+
+    async fn gather(&self, start: Start, gathered: Gathered) -> Result<Related, ReadError> {
         match start {
             Start::Trace(id) => self.of_trace(id, None, gathered).await,
             Start::Span { id, window } => self.of_span(id, window, gathered).await,

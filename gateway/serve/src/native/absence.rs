@@ -35,7 +35,7 @@ pub(super) async fn of_spans(state: &State, wanted: Wanted<'_>) -> AbsenceBody {
         return spans(
             "no_spans",
             "no spans are stored".to_owned(),
-            "send some to a receiver: OTLP on 4317 and 4318, Zipkin, Jaeger, Elastic APM".to_owned(),
+            format!("send some to a receiver: {}", state.correlator.doors().all()),
         );
     }
     if let Some(service) = wanted.service {

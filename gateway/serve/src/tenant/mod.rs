@@ -175,7 +175,9 @@ impl State {
         };
         Self {
             correlator: Arc::new(
-                self.correlator.over(traces.clone(), metrics.clone()).with_logs(logs.clone()),
+                self.correlator
+                    .over(traces.clone(), metrics.clone(), &tenants.header())
+                    .with_logs(logs.clone()),
             ),
             exemplars: self.exemplars.over(traces.clone(), stored, metrics),
             traces,

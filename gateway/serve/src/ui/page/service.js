@@ -25,9 +25,8 @@ export async function overview(_, { seconds, signal }) {
 }
 
 function welcome() {
-  const example = (text) => el('code', {}, text);
   return el('div', {}, el('h1', {}, 'No spans of this time'),
-    el('p', {}, 'Send some to ', example('http://HOST:4318'), ' (OTLP over HTTP), ', example('HOST:4317'), ' (gRPC), or as Zipkin, Jaeger or Elastic APM send them, or look further back.'));
+    el('p', {}, 'Send some as OTLP, Zipkin, Jaeger or Elastic APM, or look further back.'));
 }
 
 function failed(one) {
