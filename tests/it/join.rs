@@ -5,24 +5,38 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use tests::corpus::containers;
+use tests::corpus::{Container, containers, silent_containers};
 use tests::harness::Http;
 use tests::join::{Joined, measure};
 use tests::program::{Program, resident_memory};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_offered_with_high_confidence_is_right() -> Result<()> {
-    let containers = containers();
+/// Of what is offered with 0.8 and more for these containers, enough, and nearly all right.
+async fn high_confidence_is_right(
+    seed: u64,
+    containers: &[Container],
+    requests: usize,
+    asked: usize,
+) -> Result<()> {
     let mut all = Joined::default();
-    for joined in measure(7, &containers, 60, 12).await? {
+    for joined in measure(seed, containers, requests, asked).await? {
         all.add(&joined);
     }
     let ((sure, _), (precision, recall)) = (all.between(0.8, 2.0), all.precision_and_recall(0.8));
     ensure!(sure >= 50, "only {sure} lines were offered with 0.8 and more");
     ensure!(precision >= 0.95, "{precision} of {sure} are right; {recall} of {} are found", all.written);
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_offered_with_high_confidence_is_right() -> Result<()> {
+    high_confidence_is_right(7, &containers(), 60, 12).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_it_is_where_no_line_has_an_id_and_requests_are_sampled_out() -> Result<()> {
+    high_confidence_is_right(7, &silent_containers(), 120, 12).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -75,3 +75,19 @@ async fn a_tenant_for_whom_all_is_slow_is_named() -> Result<()> {
     })
     .await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_printer_is_named_whose_lines_never_have_an_id_though_several_parcels_are_at_hand() -> Result<()> {
+    each_seed("printer", async |seed| {
+        let scene = Scene::of(Plan { spacing_ms: 40, ..Plan::new(seed, Fault::Printer) }).await?;
+        let question = [("service", "checkout"), ("operation", "POST /orders")];
+        let first = largest(&scene, &question, ("shipping", "POST /parcels")).await?;
+        let pattern = list(&first, "patterns")?.first().context("no pattern")?;
+        let text = pattern["pattern"].as_str().context("no text")?;
+        ensure!(text.contains("label printer warmed up again"), "{}", short(&first));
+        let code = list(&first, "code")?.first().context("no place in the code")?;
+        ensure!(code["file"] == "labels.go" && code["line"] == 88, "{}", short(&first));
+        scene.close().await
+    })
+    .await
+}

@@ -1,12 +1,12 @@
 //! How right the joins of log lines without an id are: precision and recall at each confidence, over containers in which from one
-//! to fifty requests run at once.
+//! to fifty requests run at once, and over such whose lines never have an id while requests are sampled out.
 //!
 //! `cargo run --release -p tests --bin bench-join [-- REQUESTS ASKED SEED]` (600 requests a container, 120 traces asked for, seed 1,
 //! unless given).
 #![allow(clippy::print_stdout, reason = "a program whose product is a table")]
 
 use anyhow::{Context, Result};
-use tests::corpus::containers;
+use tests::corpus::{containers, silent_containers};
 use tests::join::{Joined, STEPS, measure};
 
 #[tokio::main]
@@ -16,23 +16,29 @@ async fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let mut number = |default: usize| arguments.next().map_or(Ok(default), |n| n.parse()).context("a number");
     let (requests, asked, seed) = (number(600)?, number(120)?, number(1)?);
-    let containers = containers();
+    let containers = [containers(), silent_containers()].concat();
     let joined = measure(seed as u64, &containers, requests, asked).await?;
     println!(
-        "at once  threads  sampled  with id  own/s    lines  offered >=0.8  precision  recall  recall >=0.3"
+        "{:48}{}",
+        "precision (recall), with a confidence of",
+        STEPS.map(|s| format!("{s:>14.2}")).concat()
     );
+    println!(" #  at once  threads  sampled  with id  own/s    lines");
     let mut all = Joined::default();
-    for (container, joined) in containers.iter().zip(&joined) {
-        let ((sure, _), (precision, recall)) = (joined.between(0.8, 2.0), joined.precision_and_recall(0.8));
+    for (number, (container, joined)) in containers.iter().zip(&joined).enumerate() {
+        let shares = STEPS.map(|step| match joined.precision_and_recall(step) {
+            (_, 0.0) if joined.between(step, 2.0).0 == 0 => format!("{:>14}", "-"),
+            (precision, recall) => format!("{precision:>7.3}({recall:.3})"),
+        });
         println!(
-            "{:>7}  {:<7}  {:>7}  {:>7}  {:>5}  {:>7}  {sure:>13}  {precision:>9.3}  {recall:>6.3}  {:>12.3}",
+            "{number:>2}  {:>7}  {:<7}  {:>7}  {:>7}  {:>5}  {:>7}{}",
             container.at_once,
             format!("{:?}", container.threads),
             container.sampled,
             container.with_id,
             container.own_lines,
             joined.written,
-            joined.precision_and_recall(0.3).1,
+            shares.concat(),
         );
         all.add(joined);
     }

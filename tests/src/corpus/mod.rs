@@ -15,7 +15,7 @@ pub use dice::Dice;
 pub use joined::{Joined, LINES_PER_REQUEST, SPANS_PER_REQUEST, joined};
 pub use logs::{Manifest, write_logs};
 pub use spans::{SPANS_PER_BODY, SPANS_PER_TRACE, SpanManifest, span_bodies};
-pub use untold::{Container, Threads, Untold, containers, untold};
+pub use untold::{Container, Threads, Untold, containers, silent_containers, untold};
 
 /// Ids that a manifest names, at most.
 const SAMPLED_IDS: usize = 1000;

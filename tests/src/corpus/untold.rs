@@ -82,6 +82,20 @@ pub fn containers() -> Vec<Container> {
     list
 }
 
+/// Containers whose lines never have an id, of whose requests some to most are sampled out: nothing but spans and words tells.
+pub fn silent_containers() -> Vec<Container> {
+    let mut list = Vec::new();
+    for sampled in [100, 300, 700] {
+        for at_once in [1, 5, 20] {
+            for threads in [Threads::Pool, Threads::Tasks, Threads::Silent] {
+                let own_lines = [0, 10, 2, 40][list.len() % 4];
+                list.push(Container { at_once, threads, sampled, with_id: 0, own_lines, off: 40 });
+            }
+        }
+    }
+    list
+}
+
 /// `requests` requests of each container, from `start` nanoseconds on.
 pub fn untold(seed: u64, containers: &[Container], requests: usize, start: u64) -> Untold {
     let mut made = Untold::default();

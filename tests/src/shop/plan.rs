@@ -33,6 +33,8 @@ pub enum Fault {
     Silent,
     /// One pod of the checkout gets too little CPU for a while, every now and then.
     Throttled,
+    /// For some parcels the label printer warms up first; it says so in lines that never have an id.
+    Printer,
 }
 
 /// The tenant that [`Fault::SlowTenant`] is about.

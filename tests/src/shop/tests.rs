@@ -13,7 +13,7 @@ fn mean_ms<'a>(spans: impl Iterator<Item = &'a Span>) -> f64 {
     sum as f64 / f64::from(count.max(1)) / 1e6
 }
 
-const ALL: [Fault; 15] = [
+const ALL: [Fault; 16] = [
     Fault::None,
     Fault::SlowQuery,
     Fault::Crowded,
@@ -29,6 +29,7 @@ const ALL: [Fault; 15] = [
     Fault::CacheFlush,
     Fault::Silent,
     Fault::Throttled,
+    Fault::Printer,
 ];
 
 #[test]

@@ -21,6 +21,8 @@ const BUSY: u64 = 700;
 const CALLS: usize = 5;
 /// Of a thousand ratings, those without a text.
 const WITHOUT_TEXT: u64 = 400;
+/// Of a thousand parcels, those for which the label printer has to warm up.
+const COLD: u64 = 250;
 
 /// How long a page may take in [`Fault::Deadline`].
 const PATIENCE: u64 = 180 * MS;
@@ -250,6 +252,14 @@ async fn shipping(world: &World, caller: Caller, order: u64) -> u16 {
         world.query(&me, ("postgresql", "SELECT * FROM routes WHERE zone = $1"), 4_000),
     )
     .await;
+    if world.plan.fault == Fault::Printer {
+        if world.chance(COLD) {
+            world.work(&me, 250_000).await;
+            world.mutter(&me, "WARN", ("labels.go", 88), "label printer warmed up again");
+        }
+        world.work(&me, 3_000).await;
+        world.mutter(&me, "INFO", ("labels.go", 93), "label printed");
+    }
     world.say(&me, "INFO", ("shipper.go", 55), &format!("parcel of order {order} announced"));
     world.answer(me, 201).await
 }

@@ -333,7 +333,7 @@ impl World {
         serving.span.thrown = Some(Thrown { time: self.engine.now(), class, message, stack });
     }
 
-    /// A line is written.
+    /// A line is written, with the request's ids unless they are left out.
     pub(super) fn say(
         &self,
         serving: &Serving,
@@ -341,10 +341,32 @@ impl World {
         place: (&'static str, u32),
         message: &str,
     ) {
+        let says_so = !serving.silent && !self.chance(self.plan.hidden);
+        self.write(serving, level, place, message, says_so);
+    }
+
+    /// A line is written by a library that knows nothing of ids.
+    pub(super) fn mutter(
+        &self,
+        serving: &Serving,
+        level: &'static str,
+        place: (&'static str, u32),
+        message: &str,
+    ) {
+        self.write(serving, level, place, message, false);
+    }
+
+    fn write(
+        &self,
+        serving: &Serving,
+        level: &'static str,
+        place: (&'static str, u32),
+        message: &str,
+        says_so: bool,
+    ) {
         let pod = self.pod(serving);
         let (trace, span) = (serving.caller.trace, serving.span.id);
         let span = if serving.silent { serving.caller.span.unwrap_or_default() } else { span };
-        let says_so = !serving.silent && !self.chance(self.plan.hidden);
         let say = Say {
             time: (self.opened + self.engine.now()).saturating_add_signed(self.ahead(pod)),
             level,

@@ -33,6 +33,9 @@ pub(crate) struct Digest {
     pub(crate) edges: Vec<(Option<u32>, u32)>,
     /// Numbers of facts, sorted, each once.
     pub(crate) facts: Vec<u32>,
+    /// Facts that only lines without an id tell, each once, with how probable it is that these are the trace's own; the more
+    /// probable ones are among `facts`, too.
+    pub(crate) probable: Vec<(u32, f64)>,
     /// Whether lines of the trace were read.
     pub(crate) lines_read: bool,
     /// Its operations of which lines may be missing all the same, sorted: those without an id, which were not looked for.
@@ -197,6 +200,7 @@ pub(crate) fn digest(
         cells,
         edges,
         facts,
+        probable: Vec::new(),
         lines_read: false,
         unread: Vec::new(),
         looked_for: false,

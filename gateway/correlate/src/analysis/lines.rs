@@ -1,7 +1,7 @@
 //! Log lines of chosen traces as facts: their patterns, and the places in the code that they name.
 //!
-//! Lines that name the trace, and those without an id that its containers wrote while its spans ran, if they are more likely its own
-//! than another's. The first are read for many traces at once; the others take much more reading, so that it is done for few traces;
+//! Lines that name the trace, and those without an id that its containers wrote while its spans ran: as facts if they are more likely
+//! its own than another's, and with their probability if not. The first are read for many traces at once; the others take much more reading, so that it is done for few traces;
 //! those for which it would have to be done and is not count as not read.
 
 use std::sync::Arc;
@@ -25,24 +25,31 @@ use crate::{JoinedLog, tree};
 const TOGETHER: usize = 400;
 /// Traces for which lines without an id are looked for.
 const MAX_OFFERS: usize = 200;
-/// Longest time for that.
+/// Traces for which that is done however long it takes: fewer tell nothing.
+const MIN_OFFERS: usize = 40;
+/// Longest time for the others.
 const OFFER_TIME: Duration = Duration::from_millis(400);
 /// Where services write lines with ids, so many traces tell whether they write others, too.
 const TRIED: usize = 20;
-/// Such a line is taken for the trace's own from this on.
+/// Such a line is taken for the trace's own from this on, where one asks whether a trace has it...
 const OFFER_CONFIDENCE: f64 = 0.5;
+/// ...and counts for as much as it is probable from this on, where many traces are weighed together: one of five requests at once.
+const WEIGHED_CONFIDENCE: f64 = 0.2;
 /// What is read for the lines of one trace: less than where one trace is asked for.
 const OFFER_LINES: usize = 2_000;
 /// Bytes of lines that are scanned for them.
 const OFFER_BYTES: u64 = 4 << 20;
-/// Spans that ran beside them.
-const OFFER_SPANS: usize = 1_000;
+/// Spans that ran beside them...
+const OFFER_SPANS: usize = 5_000;
+/// ...and bytes of spans that are read for them.
+const OFFER_SPAN_BYTES: u64 = 16 << 20;
 /// Streams of which it is remembered whose they are.
 const MAX_STREAMS: usize = 4_096;
 
 /// What is known of a trace.
 struct Known {
     facts: Vec<u32>,
+    probable: Vec<(u32, f64)>,
     /// Services that write no line with an id, of which those without were not looked for.
     unread: Vec<u32>,
     /// Whether there are no lines without an id but those that were looked for.
@@ -143,8 +150,19 @@ struct Reading {
     spans: Vec<Ran>,
     lines: usize,
     facts: Vec<u32>,
+    /// Facts that lines without an id tell, with how probable it is that these are the trace's own.
+    probable: Vec<(u32, f64)>,
     /// Services that wrote lines with its id.
     told: Vec<u32>,
+}
+
+impl Reading {
+    /// The span with this id.
+    fn named(&self, id: Option<SpanId>) -> Option<&Ran> {
+        let id = id?;
+        let first = self.spans.partition_point(|span| span.id < id);
+        self.spans.get(first).filter(|span| span.id == id)
+    }
 }
 
 impl<'a> Lines<'a> {
@@ -203,7 +221,9 @@ impl<'a> Lines<'a> {
 
     /// Adds what is known of a trace's lines to its facts.
     fn tell(&self, digest: &mut Digest, vocabulary: &Vocabulary) {
-        let Some(Known { facts, unread, looked_for }) = self.known.get(&digest.trace) else { return };
+        let Some(Known { facts, probable, unread, looked_for }) = self.known.get(&digest.trace) else {
+            return;
+        };
         if digest.lines_read {
             return;
         }
@@ -217,7 +237,9 @@ impl<'a> Lines<'a> {
             let fact = vocabulary.facts().get(*number as usize);
             fact.is_some_and(|fact| digest.cell(fact.operation()).is_some())
         };
+        let probable = probable.iter().copied().filter(|(number, _)| inside(number)).collect();
         let inside: Vec<u32> = facts.iter().copied().filter(inside).collect();
+        digest.probable = probable;
         digest.facts.extend(inside);
         sort_once(&mut digest.facts);
         digest.looked_for = *looked_for;
@@ -231,6 +253,7 @@ impl<'a> Lines<'a> {
             spans: Vec::with_capacity(digest.cells.len()),
             lines: 0,
             facts: Vec::new(),
+            probable: Vec::new(),
             told: Vec::new(),
         };
         let mut readings: Vec<Reading> = digests.iter().map(new).collect();
@@ -251,7 +274,8 @@ impl<'a> Lines<'a> {
         for (digest, mut reading) in digests.iter().zip(readings) {
             let (unread, looked_for) = self.add_offered(digest, &mut reading, vocabulary)?;
             sort_once(&mut reading.facts);
-            self.known.insert(digest.trace, Known { facts: reading.facts, unread, looked_for });
+            let Reading { facts, probable, .. } = reading;
+            self.known.insert(digest.trace, Known { facts, probable, unread, looked_for });
         }
         Ok(())
     }
@@ -260,7 +284,9 @@ impl<'a> Lines<'a> {
     fn line(&mut self, reading: &mut Reading, view: &LogView<'_>, vocabulary: &mut Vocabulary) {
         reading.lines += 1;
         let service = self.services.of(view.labels);
-        if let Some(service) = service.filter(|service| !reading.told.contains(service)) {
+        // Its span says better whose it is than labels, which may name a container only.
+        let by_span = reading.named(view.span_id).map(|span| span.service);
+        if let Some(service) = by_span.or(service).filter(|service| !reading.told.contains(service)) {
             reading.told.push(service);
         }
         self.facts(reading, view, view.span_id, service, vocabulary);
@@ -275,11 +301,7 @@ impl<'a> Lines<'a> {
         vocabulary: &mut Vocabulary,
     ) {
         self.read += 1;
-        let named = span.and_then(|id| {
-            let first = reading.spans.partition_point(|span| span.id < id);
-            reading.spans.get(first).filter(|span| span.id == id)
-        });
-        let operation = match named.or_else(|| around(&reading.spans, service?, view.time)) {
+        let operation = match reading.named(span).or_else(|| around(&reading.spans, service?, view.time)) {
             Some(span) => span.operation,
             None => Some(reading.root),
         };
@@ -318,7 +340,9 @@ impl<'a> Lines<'a> {
         if wanted.is_empty() && !may_be_beside {
             return Ok((wanted, true));
         }
-        if self.offers >= MAX_OFFERS / self.parts || self.offers_took >= OFFER_TIME / self.parts as u32 {
+        let late =
+            self.offers >= MIN_OFFERS / self.parts && self.offers_took >= OFFER_TIME / self.parts as u32;
+        if late || self.offers >= MAX_OFFERS / self.parts {
             return Ok((wanted, false));
         }
         self.offers += 1;
@@ -329,8 +353,8 @@ impl<'a> Lines<'a> {
             lines: OFFER_LINES,
             scanned_bytes: OFFER_BYTES,
             spans: OFFER_SPANS,
-            span_bytes: OFFER_BYTES,
-            min_confidence: OFFER_CONFIDENCE,
+            span_bytes: OFFER_SPAN_BYTES,
+            min_confidence: WEIGHED_CONFIDENCE,
             ..OfferLimits::default()
         };
         let offer = workload_time::offer(self.traces, without_ids, digest.trace, &nodes, &[], &limits)?;
@@ -340,14 +364,26 @@ impl<'a> Lines<'a> {
             return Ok((wanted, false));
         }
         let mut beside = false;
-        for JoinedLog { record, span_id, .. } in offer.lines {
+        let sure = reading.facts.len();
+        for JoinedLog { record, span_id, join, .. } in offer.lines {
             let (view, service) = (LogView::from(&record), self.services.of(&record.labels));
-            beside |= service.is_some_and(|service| reading.told.contains(&service));
+            let by_span = reading.named(span_id).map(|span| span.service);
+            beside |= by_span.or(service).is_some_and(|service| reading.told.contains(&service));
             let known = reading.facts.len();
             self.facts(reading, &view, span_id.or(record.span_id), service, vocabulary);
-            let new = reading.facts.get(known..).unwrap_or_default();
+            let new = reading.facts.split_off(known);
             for fact in new {
-                vocabulary.is_of_offer(*fact);
+                vocabulary.is_of_offer(fact);
+                if reading.facts.iter().take(sure).any(|known| *known == fact) {
+                    continue;
+                }
+                match reading.probable.iter_mut().find(|(known, _)| *known == fact) {
+                    Some((_, most)) => *most = most.max(join.confidence),
+                    None => reading.probable.push((fact, join.confidence)),
+                }
+                if join.confidence >= OFFER_CONFIDENCE {
+                    reading.facts.push(fact);
+                }
             }
         }
         self.in_vain = match self.in_vain {

@@ -81,6 +81,19 @@ impl Ranks {
         let z = ((u - first * second / 2.0).abs() - 0.5).max(0.0) / spread.sqrt();
         Tested { p: two_sided(z), effect, test: Test::MannWhitney }
     }
+
+    /// How probable it is that chance gives ranks so large or small a weighted sum, of weights with this sum and so large a sum of
+    /// squares about their mean.
+    pub(crate) fn weighed(&self, weighted: f64, weights: f64, spread: f64) -> f64 {
+        let all = self.of.len() as f64;
+        let of_ranks = (all * all * all - all - self.ties) / 12.0;
+        let deviation = (spread * of_ranks / (all - 1.0)).sqrt();
+        if deviation > 0.0 {
+            two_sided((weighted - weights * (all + 1.0) / 2.0).abs() / deviation)
+        } else {
+            1.0
+        }
+    }
 }
 
 /// Whether values of two lists differ.

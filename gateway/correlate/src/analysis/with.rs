@@ -1,6 +1,6 @@
 //! What goes with slowness: of each fact whether traces in which it holds have larger values than those in which it doesn't.
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::digest::Digest;
 use super::options::{MIN_SUPPORT, SIGNIFICANCE};
@@ -10,6 +10,8 @@ use super::vocabulary::{Fact, Vocabulary};
 /// In which traces each fact holds.
 pub(crate) struct Postings {
     by_fact: Vec<Vec<u32>>,
+    /// Of facts that lines without an id tell, too: in which traces they may hold, with how probable that is.
+    probable: FxHashMap<u32, Vec<(u32, f64)>>,
     by_operation: Vec<Vec<u32>>,
     /// Traces that have each operation.
     present: Vec<Present>,
@@ -35,6 +37,7 @@ impl Postings {
     pub(crate) fn new<'a>(digests: impl Iterator<Item = &'a Digest>, vocabulary: &Vocabulary) -> Self {
         let mut by_fact = vec![Vec::new(); vocabulary.facts().len()];
         let mut present = vec![Present::default(); vocabulary.operations()];
+        let mut probable: FxHashMap<u32, Vec<(u32, f64)>> = FxHashMap::default();
         let (mut whole, mut looked_for) = (Vec::new(), Vec::new());
         for (row, digest) in digests.enumerate() {
             whole.push(digest.lines_read && digest.unread.is_empty());
@@ -48,7 +51,14 @@ impl Postings {
                     present.partly |= digest.lines_read && !read;
                 }
             }
+            for (fact, confidence) in &digest.probable {
+                probable.entry(*fact).or_default().push((row as u32, *confidence));
+            }
+            let only_probable = |fact: u32| digest.probable.iter().any(|(told, _)| *told == fact);
             for fact in &digest.facts {
+                if vocabulary.takes_offers(*fact) && !only_probable(*fact) {
+                    probable.entry(*fact).or_default().push((row as u32, 1.0));
+                }
                 if let Some(rows) = by_fact.get_mut(*fact as usize) {
                     rows.push(row as u32);
                 }
@@ -56,24 +66,31 @@ impl Postings {
         }
         let mut by_operation = vec![Vec::new(); vocabulary.operations()];
         for (number, fact) in vocabulary.facts().iter().enumerate() {
-            let rare = by_fact.get(number).is_none_or(|rows: &Vec<u32>| rows.len() < MIN_SUPPORT);
+            let holds = by_fact.get(number).map_or(0, |rows: &Vec<u32>| rows.len());
+            let may_hold = probable.get(&(number as u32)).map_or(0, Vec::len);
+            let rare = holds.max(may_hold) < MIN_SUPPORT;
             if let Some(facts) = by_operation.get_mut(fact.operation() as usize)
                 && !rare
             {
                 facts.push(number as u32);
             }
         }
-        Self { by_fact, by_operation, present, whole, looked_for }
+        Self { by_fact, probable, by_operation, present, whole, looked_for }
     }
 
     /// Whether a fact holds wherever its operation is called: it says no more than that.
     fn everywhere(&self, number: u32, fact: Fact, vocabulary: &Vocabulary) -> bool {
         let present = self.present.get(fact.operation() as usize).copied().unwrap_or_default();
         if vocabulary.takes_offers(number) {
-            let known = |row: &&u32| is_set(&self.looked_for, **row as usize);
-            return self.rows(number).iter().filter(known).count() >= present.looked_for;
+            let known = |(row, _): &&(u32, f64)| is_set(&self.looked_for, *row as usize);
+            let sure = self.probable(number).iter().filter(known).map(|(_, confidence)| confidence);
+            return sure.sum::<f64>() >= present.looked_for as f64;
         }
         self.rows(number).len() >= if fact.of_lines() { present.read } else { present.traces }
+    }
+
+    fn probable(&self, fact: u32) -> &[(u32, f64)] {
+        self.probable.get(&fact).map(Vec::as_slice).unwrap_or_default()
     }
 
     pub(crate) fn rows(&self, fact: u32) -> &[u32] {
@@ -136,7 +153,12 @@ pub(crate) fn goes_with(
                 Some(present) if present.partly => &whole,
                 _ => &read,
             };
-            if let Some((p, with)) = population.test(fact, postings.rows(*number)) {
+            let tested = if vocabulary.takes_offers(*number) {
+                population.weigh(fact, postings.probable(*number))
+            } else {
+                population.test(fact, postings.rows(*number))
+            };
+            if let Some((p, with)) = tested {
                 found.push((order, p, with));
             }
         }
@@ -213,5 +235,40 @@ impl Population {
         let goes =
             GoesWith { fact, with, without, mean_with, mean_without, explains, significance: 1.0, rows };
         Some((tested.p, goes))
+    }
+
+    /// As [`Population::test`], of a fact that holds in each row with a probability: every trace counts among both, for as much.
+    fn weigh(&self, fact: Fact, rows: &[(u32, f64)]) -> Option<(f64, GoesWith)> {
+        let weights: Vec<(usize, f64)> = rows
+            .iter()
+            .filter_map(|(row, weight)| {
+                Some((self.place.get(*row as usize).copied().flatten()? as usize, *weight))
+            })
+            .collect();
+        let all = self.values.len() as f64;
+        let sum_of = |of: &dyn Fn(usize, f64) -> f64| {
+            weights.iter().map(|(place, weight)| of(*place, *weight)).sum::<f64>()
+        };
+        let (with, squares) = (sum_of(&|_, weight| weight), sum_of(&|_, weight| weight * weight));
+        let (without, spread) = (all - with, squares - with * with / all);
+        if with < MIN_SUPPORT as f64 || without < 1.0 || spread <= 0.0 || self.squares <= 0.0 {
+            return None;
+        }
+        let at = |list: &[f64], place: usize| list.get(place).copied().unwrap_or_default();
+        let sum = sum_of(&|place, weight| weight * at(&self.values, place));
+        let ranks = sum_of(&|place, weight| weight * at(&self.ranks.of, place));
+        let together = sum - with * self.sum / all;
+        let rows = rows.iter().map(|(row, _)| *row).collect();
+        let goes = GoesWith {
+            fact,
+            with: with.round() as usize,
+            without: without.round() as usize,
+            mean_with: sum / with,
+            mean_without: (self.sum - sum) / without,
+            explains: (together * together / (spread * self.squares)).clamp(0.0, 1.0),
+            significance: 1.0,
+            rows,
+        };
+        Some((self.ranks.weighed(ranks, with, spread), goes))
     }
 }

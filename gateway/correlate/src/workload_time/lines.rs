@@ -20,13 +20,24 @@ pub(super) const LATE_ACCESS_LOG: u64 = 15_000_000_000;
 const PROXY_LEAD: u64 = 5_000_000;
 /// How long after the end of a request a server writes its line of the access log, ns.
 const ACCESS_DELAY: u64 = 2_000_000;
+/// Lines before and after a trace that are taken apart, to learn whose words they are: about as many as those of a trace.
+const MAX_HEARD: usize = 128;
+
+/// What is looked at of a line without an id.
+pub(super) struct Words {
+    /// First and, not included, last instant at which it may have been written: clocks of loggers are coarse.
+    pub(super) written: (u64, u64),
+    /// Whether that is when its request began, of which the line itself tells.
+    pub(super) begins: bool,
+    /// What lines of its kind have in common.
+    pub(super) template: u64,
+    pub(super) facts: Vec<Fact>,
+}
 
 /// A line without an id, written while the trace ran in its container.
 pub(super) struct Untold {
     pub(super) record: LogRecord,
-    pub(super) facts: Vec<Fact>,
-    pub(super) template: u64,
-    pub(super) written: (u64, u64),
+    pub(super) words: Words,
     /// It is of a proxy beside the application.
     pub(super) beside: bool,
     /// It tells of a whole request, as an access log does.
@@ -48,7 +59,30 @@ pub(super) struct Written {
     /// Time and template of each line without an id.
     pub(super) all: Vec<(u64, u64)>,
     pub(super) untold: Vec<Untold>,
+    /// Some of those that were written before and after.
+    pub(super) heard: Vec<Words>,
+    /// One of so many is among these.
+    every: usize,
     pub(super) told: Vec<Told>,
+}
+
+impl Written {
+    /// Keeps one of so many lines that there are enough, spread over all.
+    fn hear(&mut self, view: &LogView<'_>, template: u64, written: (u64, u64)) {
+        if !self.all.len().is_multiple_of(self.every) {
+            return;
+        }
+        if self.heard.len() >= MAX_HEARD {
+            let mut nth = 0;
+            self.heard.retain(|_| {
+                nth += 1;
+                nth % 2 == 1
+            });
+            self.every *= 2;
+        }
+        let (facts, begins) = (facts::of_line(view.line, view.metadata()), false);
+        self.heard.push(Words { written, begins, template, facts });
+    }
 }
 
 /// All that was read.
@@ -165,8 +199,15 @@ impl Visitor<'_> {
         let index = (!fits.is_empty()).then(|| {
             let known = self.found.written.iter().position(|known| known.origin == origin);
             known.unwrap_or_else(|| {
-                let (all, untold, told) = (Vec::new(), Vec::new(), Vec::new());
-                self.found.written.push(Written { origin, fits, all, untold, told });
+                self.found.written.push(Written {
+                    origin,
+                    fits,
+                    all: Vec::new(),
+                    untold: Vec::new(),
+                    heard: Vec::new(),
+                    every: 1,
+                    told: Vec::new(),
+                });
                 self.found.written.len() - 1
             })
         });
@@ -203,15 +244,18 @@ impl LogVisit for Visitor<'_> {
         // A proxy writes of requests only, each when it has ended: its lines count for when they ran.
         let beside = !container.fits.iter().any(|(_, fit)| *fit == Fit::Same);
         if !near && !beside {
+            container.hear(view, template, written);
             return ControlFlow::Continue(());
         }
-        // Most lines outside are of no interest, and need not be taken apart.
+        // Most lines outside need not be taken apart.
         if !inside && !facts::may_be_access(view.line) {
+            container.hear(view, template, written);
             return ControlFlow::Continue(());
         }
         let facts = facts::of_line(view.line, view.metadata());
         let has = |kind: Kind| facts.iter().any(|fact| fact.kind == kind);
         let is_access = has(Kind::Path) && has(Kind::Status);
+        let begins = is_access && start_of(&facts).is_some();
         let written = if is_access { of_access(&facts, written) } else { written };
         if let Some((time, _)) = container.all.last_mut().filter(|_| is_access && beside) {
             *time = written.0.midpoint(written.1);
@@ -220,6 +264,9 @@ impl LogVisit for Visitor<'_> {
         let takes_part =
             named || (self.trace.ran(&container.fits, written.0, written.1) && (is_access || !beside));
         if !takes_part {
+            if container.heard.len() < MAX_HEARD {
+                container.heard.push(Words { written, begins, template, facts });
+            }
             return ControlFlow::Continue(());
         }
         self.bytes += view.line.len();
@@ -239,7 +286,8 @@ impl LogVisit for Visitor<'_> {
             source: None,
             rule: None,
         };
-        container.untold.push(Untold { record, facts, template, written, beside, is_access });
+        let words = Words { written, begins, template, facts };
+        container.untold.push(Untold { record, words, beside, is_access });
         ControlFlow::Continue(())
     }
 
@@ -248,12 +296,15 @@ impl LogVisit for Visitor<'_> {
     }
 }
 
-/// When the request of an access log ran, as far as its line says: its start, as `[2025-10-09T08:53:20.123Z]` or `start_time`,
-/// else some moment before the line was written.
-pub(super) fn of_access(facts: &[Fact], written: (u64, u64)) -> (u64, u64) {
+/// When the request began, if an access log says so: `[2025-10-09T08:53:20.123Z]` or `start_time`.
+fn start_of(facts: &[Fact]) -> Option<u64> {
     let says = |fact: &&Fact| fact.kind == Kind::Bracket || matches!(&*fact.key, "start_time" | "startTime");
-    let start = facts.iter().filter(says).find_map(|fact| parse_rfc3339(fact.value.as_bytes()));
-    match start {
+    facts.iter().filter(says).find_map(|fact| parse_rfc3339(fact.value.as_bytes()))
+}
+
+/// When the request of an access log ran, as far as its line says: from its start on, else some moment before the line was written.
+pub(super) fn of_access(facts: &[Fact], written: (u64, u64)) -> (u64, u64) {
+    match start_of(facts) {
         Some(start) => (start, start.saturating_add(PROXY_LEAD)),
         None => (written.0.saturating_sub(ACCESS_DELAY), written.1),
     }

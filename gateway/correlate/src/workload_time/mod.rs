@@ -4,12 +4,16 @@
 //! Everything is compared by the clock of the container that both spans and lines come from, so that clocks of others do not
 //! matter. Reading is bounded; where a bound is met nothing is offered, and the answer says so.
 
+mod compared;
 mod facts;
 mod lines;
 mod of_line;
 mod origin;
 mod running;
+mod sampling;
 mod score;
+mod traffic;
+mod writers;
 
 use std::sync::Arc;
 
@@ -22,7 +26,8 @@ use self::lines::{LATE_ACCESS_LOG, Untold, Written};
 pub(crate) use self::of_line::Said;
 pub(crate) use self::origin::{Fit, Origin};
 use self::running::Requests;
-use self::score::{Candidate, Scene, Score};
+use self::sampling::Sampled;
+use self::score::{Scene, Score};
 use crate::{Join, JoinRule, JoinedLog, SpanNode, seen};
 
 /// Time before and after the trace from which it is learnt what its containers write anyway: as often its own length...
@@ -205,8 +210,11 @@ pub(crate) fn offer(
                 .to_owned(),
         );
     }
+    let stated = Sampled::stated(&trace);
+    let told = found.written.iter().map(|container| requests.of(&trace, container).1);
+    let told = told.fold(Sampled::default(), Sampled::and);
     for container in &found.written {
-        of_container(&trace, container, &requests, window, limits, &mut offer);
+        of_container(&trace, container, &requests, window, (stated, told), limits, &mut offer);
     }
     if offer.lines.len() > limits.offered {
         let more = offer.lines.len() - limits.offered;
@@ -222,6 +230,7 @@ fn of_container(
     container: &Written,
     requests: &Requests,
     window: Window,
+    (stated, told): (Sampled, Sampled),
     limits: &OfferLimits,
     offer: &mut Offer,
 ) {
@@ -229,12 +238,15 @@ fn of_container(
         return;
     }
     let (of_container, sampled) = requests.of(trace, container);
+    // Whether a trace is kept is decided once for all its services.
+    let sampled = stated.and(if sampled == Sampled::default() { told } else { sampled });
     let inside = container.all.iter().copied().filter(|(time, _)| window.contains(*time));
-    let scene = Scene::new(&of_container, inside, window, sampled);
+    let heard = container.heard.iter().filter(|words| window.contains(words.written.0));
+    let heard = container.untold.iter().map(|line| &line.words).chain(heard);
+    let scene = Scene::new(&of_container, inside, heard, window, sampled);
     for line in &container.untold {
-        let candidate = Candidate { written: line.written, template: line.template, facts: &line.facts };
-        let named = line.facts.iter().any(|fact| trace.has_request_id(fact));
-        let score = match scene.score(0, &candidate) {
+        let named = line.words.facts.iter().any(|fact| trace.has_request_id(fact));
+        let score = match scene.score(0, &line.words) {
             _ if named => Score { confidence: BY_REQUEST_ID, agreed: vec!["request_id".to_owned()] },
             Some(score) if requests.complete => score,
             _ => continue,
@@ -260,14 +272,15 @@ fn span_of<'a>(trace: &OfTrace<'a>, container: &Written, line: &Untold) -> Optio
     let nodes = trace.nodes.iter().zip(&trace.origin_of);
     let ran = nodes.filter(|(node, origin)| {
         let span = &node.span;
-        let runs = span.start < line.written.1 && span.end.max(span.start) >= line.written.0;
+        let runs = span.start < line.words.written.1 && span.end.max(span.start) >= line.words.written.0;
         runs && container.fits.iter().any(|(at, _)| at == *origin)
     });
     let ran = ran.map(|(node, _)| node);
     let on_thread = |node: &SpanNode| {
         let mut facts = Vec::new();
         running::of_span(&(&node.span).into(), &mut facts, |kind| kind == Kind::Thread);
-        let threads = line.facts.iter().filter(|fact| matches!(fact.kind, Kind::Thread | Kind::Bracket));
+        let threads =
+            line.words.facts.iter().filter(|fact| matches!(fact.kind, Kind::Thread | Kind::Bracket));
         threads.into_iter().any(|thread| {
             facts.iter().any(|of_span| facts::same(Kind::Thread, &thread.value, &of_span.value))
         })

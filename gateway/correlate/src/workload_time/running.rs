@@ -6,10 +6,11 @@ use parsers::record::SpanKind;
 use rustc_hash::FxHashMap;
 use store::read::{ReadError, RunningSelect, SpanView, TraceRead, Window};
 
+use super::compared::Request;
 use super::facts::{self, Fact, Kind};
 use super::lines::Written;
 use super::origin::Origin;
-use super::score::Request;
+use super::sampling::Sampled;
 use super::{OfTrace, OfferLimits};
 
 /// How long before the window a request may have begun, ns: longer ones are streams, which say little by still running.
@@ -54,7 +55,7 @@ pub(super) fn read(
     window: Window,
     limits: &OfferLimits,
 ) -> Result<Requests, ReadError> {
-    let told = written.iter().flat_map(|container| &container.untold).flat_map(|line| &line.facts);
+    let told = written.iter().flat_map(|container| &container.untold).flat_map(|line| &line.words.facts);
     let mut kinds: Vec<Kind> = told.map(|fact| fact.kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
@@ -103,12 +104,12 @@ pub(super) fn read(
 }
 
 impl Requests {
-    /// Those that ran in a container, the trace's own first, and the part of all that send spans. Lines with an id tell of theirs,
-    /// too.
-    pub(super) fn of(&self, trace: &OfTrace<'_>, container: &Written) -> (Vec<Request>, f64) {
+    /// Those that ran in a container, the trace's own first, and how many of them are known to send spans. Lines with an id tell of
+    /// theirs, too.
+    pub(super) fn of(&self, trace: &OfTrace<'_>, container: &Written) -> (Vec<Request>, Sampled) {
         let fits: Vec<bool> =
             self.origins.iter().map(|origin| container.origin.fits(origin).is_some()).collect();
-        let mut requests = vec![Request { trace: trace.low64, ..Request::default() }];
+        let mut requests = vec![Request { trace: trace.low64, spanned: true, ..Request::default() }];
         let mut by_trace: FxHashMap<u64, usize> = FxHashMap::default();
         by_trace.insert(trace.low64, 0);
         let mut of = |trace: u64, requests: &mut Vec<Request>| {
@@ -120,6 +121,7 @@ impl Requests {
         for ran in self.ran.iter().filter(|ran| fits.get(ran.origin) == Some(&true)) {
             let at = of(ran.trace, &mut requests);
             if let Some(request) = requests.get_mut(at) {
+                request.spanned = true;
                 request.runs.push((ran.start, ran.end));
                 add(&mut request.facts, &ran.facts);
             }
@@ -142,8 +144,8 @@ impl Requests {
         }
         requests.iter_mut().for_each(Request::settle);
         // The trace's own says nothing: it has spans, or would not be asked for.
-        let known = with_spans.iter().skip(1).filter(|told| **told).count() as f64;
-        let sampled = (known + 1.0) / (known + (requests.len() - spanned) as f64 + 1.0);
+        let with = with_spans.iter().skip(1).filter(|told| **told).count() as f64;
+        let sampled = Sampled { with, without: (requests.len() - spanned) as f64 };
         (requests, sampled)
     }
 }

@@ -141,7 +141,8 @@ fn a_line_of_the_container_stands_under_the_span_that_ran() {
     let found = offered(&Memory { spans, logs });
     let placed: Vec<_> = found.iter().map(|(rule, _, span, text)| (*rule, *span, text.as_str())).collect();
     assert_eq!(placed, [("workload_time", 11, "inner"), ("workload_time", 10, "outer")]);
-    assert!(found.iter().all(|(_, confidence, ..)| *confidence > 0.8), "{found:?}");
+    // Nothing tells whether requests ran beside it that send no spans.
+    assert!(found.iter().all(|(_, confidence, ..)| (0.5..0.9).contains(confidence)), "{found:?}");
 }
 
 #[test]
@@ -175,7 +176,48 @@ fn a_proxys_access_log_joins_by_request_id_or_by_path_status_and_time() {
     assert!(found.iter().all(|(_, confidence, ..)| *confidence >= 0.8), "{found:?}");
 }
 
+#[test]
+fn of_requests_alike_an_access_log_is_of_the_one_that_began_when_it_says() {
+    let attributes = [("url.path", "/cart/9"), ("http.response.status_code", "200")];
+    let spans = vec![span(1, 10, 100, 200, &attributes, ""), span(2, 20, 60, 190, &attributes, "")];
+    let first = r#"[2023-11-14T22:13:20.099Z] "GET /cart/9 HTTP/1.1" 200 - "-""#;
+    let second = r#"[2023-11-14T22:13:20.059Z] "GET /cart/9 HTTP/1.1" 200 - "-""#;
+    let found =
+        offered(&Memory { spans, logs: vec![line(201, first, PROXY, ""), line(191, second, PROXY, "")] });
+    let lines: Vec<&str> = found.iter().map(|(.., text)| text.as_str()).collect();
+    assert_eq!(lines, [first], "{found:?}");
+    assert!(found[0].1 >= 0.8, "{found:?}");
+}
+
 proptest! {
+    #[test]
+    fn what_fits_two_requests_alike_is_claimed_for_neither(
+        start in 50u64..100,
+        long in 5u64..200,
+        apart in 0u64..2,
+        more in prop::collection::vec((0u64..300, 5u64..100), 0..6),
+        written in 0u64..5,
+        text in prop::sample::select(vec![
+            "cache missed",
+            "answered path=/cart/9 status=200",
+            r#"[2023-11-14T22:13:20.100Z] "GET /cart/9 HTTP/1.1" 200 - "-""#,
+            r#""GET /cart/9 HTTP/1.1" 200 12"#,
+        ]),
+        proxy: bool,
+    ) {
+        let attributes = [("url.path", "/cart/9"), ("http.response.status_code", "200"), ("thread.name", "worker-1")];
+        let mut spans = vec![
+            span(1, 1, start, 100 + long, &attributes, ""),
+            span(2, 2, start + apart, 100 + long + apart, &attributes, ""),
+        ];
+        let others = more.iter().zip(3u64..);
+        spans.extend(others.map(|((start, long), n)| span(n.into(), n, *start, start + long, &[], "")));
+        let logs = vec![line(100 + written, text, if proxy { PROXY } else { APP }, "")];
+        for (rule, confidence, ..) in offered(&Memory { spans, logs }) {
+            prop_assert!(confidence < 0.8, "{rule} {confidence}");
+        }
+    }
+
     #[test]
     fn no_line_is_offered_across_tenants(
         spans in prop::collection::vec((1u128..4, 0u64..100, 1u64..100, 0usize..3), 1..10),

@@ -69,3 +69,16 @@ proptest! {
         prop_assert!((one.effect + other.effect).abs() < 1e-9);
     }
 }
+
+#[test]
+fn weights_of_one_and_nothing_test_as_two_lists_do() {
+    let values: Vec<f64> = (0..40).map(|n| f64::from(n * 7 % 40)).collect();
+    let ranks = Ranks::new(&values);
+    let first = 12.0;
+    let sum: f64 = ranks.of.iter().take(12).sum();
+    let weighed = ranks.weighed(sum, first, first - first * first / 40.0);
+    let listed = ranks.test(sum, 12).p;
+    assert!((weighed - listed).abs() < 0.03, "{weighed} {listed}");
+    let half = ranks.weighed(sum / 2.0, first / 2.0, first / 4.0 - first * first / 160.0);
+    assert!((half - weighed).abs() < 1e-9, "a weight of its own for all is no other test");
+}
