@@ -2,6 +2,8 @@
 //!
 //! A fact that line and request agree in counts for as much as it is rare among the requests, one in which they differ against it.
 
+use std::cell::RefCell;
+
 use rustc_hash::FxHashMap;
 
 use super::facts::{Fact, Kind, comparable, same, shape};
@@ -81,11 +83,13 @@ pub(super) struct Requests<'a> {
     pub(super) threads: Threads,
     /// How often two requests say the same, by what it is about.
     alike: FxHashMap<Kind, f64>,
+    /// What was found of how rare a value is: many lines say the same.
+    rarities: RefCell<FxHashMap<(Kind, String), f64>>,
 }
 
 impl<'a> Requests<'a> {
     pub(super) fn new(all: &'a [Request]) -> Self {
-        Self { all, threads: threads(all), alike: alike(all) }
+        Self { all, threads: threads(all), alike: alike(all), rarities: RefCell::default() }
     }
 
     /// How much of the time of a line each request ran, and the same times how likely it would say what the line says.
@@ -154,6 +158,10 @@ impl<'a> Requests<'a> {
             Kind::Process => 0.5,
             _ => 0.3,
         };
+        let values = (kind, facts.iter().flat_map(|fact| [fact.value.as_str(), "\n"]).collect());
+        if let Some(found) = self.rarities.borrow().get(&values) {
+            return *found;
+        }
         let (mut known, mut equal) = (0.0, 0.0);
         for request in self.all {
             if let Some(agrees) = agrees(kind, facts, request) {
@@ -163,7 +171,9 @@ impl<'a> Requests<'a> {
         }
         // One of them is the one that is meant.
         let of_value = ((equal - 1.0_f64).max(0.0) + 2.0 * assumed) / ((known - 1.0_f64).max(0.0) + 2.0);
-        of_value.max(self.alike.get(&kind).copied().unwrap_or_default())
+        let found = of_value.max(self.alike.get(&kind).copied().unwrap_or_default());
+        self.rarities.borrow_mut().insert(values, found);
+        found
     }
 }
 

@@ -16,7 +16,7 @@ use super::writers::{Saying, Writers};
 /// No line without an id is surer than this.
 const SUREST: f64 = 0.99;
 /// Lines from whose words it is learnt who writes.
-const MAX_SAYINGS: usize = 400;
+const MAX_SAYINGS: usize = 256;
 /// How much those of whom nothing is known write on the thread of a request that has it to itself, of what they write elsewhere.
 const ON_ITS_THREAD: f64 = 0.02;
 
@@ -85,6 +85,9 @@ fn sayings<'c>(requests: &Requests<'_>, heard: impl Iterator<Item = &'c Words>) 
     let mut said = Vec::new();
     for line in heard.filter(|line| !line.facts.is_empty()).take(MAX_SAYINGS) {
         let groups = requests.groups(&line.facts);
+        if groups.is_empty() {
+            continue;
+        }
         let weights = requests.weights(line, &groups);
         let (mut running, mut fit) = (0.0, 0.0);
         let mut about = vec![None; groups.len()];
