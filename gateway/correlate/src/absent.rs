@@ -60,7 +60,7 @@ fn hint(signal: AbsentSignal, reason: AbsentReason) -> &'static str {
             "set `upstream.prometheus.url` to a Prometheus, Mimir, Thanos or VictoriaMetrics"
         }
         (AbsentReason::NoMatch, AbsentSignal::Spans) => {
-            "ask for a wider time; `GET /api/v1/services` says which services send spans, and when"
+            "ask for a wider time; `GET /api/v1/services` with `start` and `end` says which services sent spans between them"
         }
         (AbsentReason::NoMatch, AbsentSignal::Logs) => {
             "ask for a wider time; `GET /loki/api/v1/series` says which streams there are"

@@ -11,9 +11,10 @@ use query::series_selectors::Selector;
 use rustc_hash::FxHashSet;
 use store::read::{ExemplarLimits, ExemplarRead, Matcher, MetricRead, ReadError, TraceRead, Window};
 
+use crate::absent::{absence, reason_of};
 use crate::made::{self, Made};
 use crate::red::only_name;
-use crate::{CorrelateOptions, LabelMapping};
+use crate::{Absence, AbsentSignal, CorrelateOptions, LabelMapping};
 
 /// Exemplars from one source: a graph shows some hundreds.
 const MAX_EXEMPLARS: usize = 10_000;
@@ -62,6 +63,8 @@ pub struct ExemplarsFound {
     pub series: Vec<SeriesExemplars>,
     /// What could not be asked.
     pub warnings: Vec<String>,
+    /// The same, as what is missing and why.
+    pub absent: Vec<Absence>,
 }
 
 impl Exemplars {
@@ -128,6 +131,7 @@ impl Exemplars {
             }
             Some(Err(error @ ReadError::Refused { .. })) => return Err(error),
             Some(Err(error)) => {
+                found.absent.push(absence(AbsentSignal::Exemplars, reason_of(&error), error.to_string()));
                 found.warnings.push(format!("{error}: only exemplars that are stored here are shown"));
                 (Vec::new(), Vec::new())
             }

@@ -50,8 +50,8 @@ pub use patterns::{
     PatternReport, Verdict,
 };
 pub use pivot::{
-    LookedAt, Pivot, Reason, Related, RelatedExemplar, RelatedLog, RelatedTrace, RelatedWorkload, Start,
-    SurfaceQuery, WorkloadName,
+    LineSelect, LookedAt, MAX_RELATED, Pivot, Reason, Related, RelatedExemplar, RelatedLog, RelatedTrace,
+    RelatedWorkload, Start, SurfaceQuery, WorkloadName,
 };
 pub use service_graph::{ServiceCalls, service_graph};
 pub use stored_metrics::StoredMetrics;

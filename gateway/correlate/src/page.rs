@@ -162,7 +162,29 @@ fn lines(
     Ok(found)
 }
 
-/// What a reader is told of a part.
+/// What a reader is told of a part: `spans` of `all`, after so many others.
 pub(crate) fn told(spans: usize, all: usize, offset: usize) -> String {
-    format!("this is a part: {spans} of {all} spans, from the one after {offset}, with the lines under them")
+    let (all_told, end) = (thousands(all), offset + spans);
+    let more = if end < all { "; `next` gives more" } else { "" };
+    match spans {
+        0 => format!("this is a page past the last of {all_told} spans"),
+        _ => format!(
+            "this is a page: spans {} to {} of {all_told}, with the lines under them{more}",
+            thousands(offset + 1),
+            thousands(end)
+        ),
+    }
+}
+
+/// With a comma before each three digits.
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }

@@ -175,7 +175,7 @@ impl TraceRead for Memory {
                 break;
             }
         }
-        Ok(ScanReport::default())
+        Ok(ScanReport { records: self.spans.len() as u64, ..ScanReport::default() })
     }
 
     fn services(&self, _: Window) -> Result<Vec<(String, Vec<String>)>, ReadError> {
@@ -223,6 +223,22 @@ pub(crate) fn span(trace: &str, id: &str, service: &str, name: &str, start: u64,
         status: Status::default(),
         resource: Arc::new(Resource { attributes: vec![("service.name".to_owned(), service)] }),
         scope: Arc::new(Scope::default()),
+    }
+}
+
+/// A line of a stream.
+pub(crate) fn line(time: u64, labels: &[(&str, &str)], text: &str) -> LogRecord {
+    LogRecord {
+        time,
+        observed: time,
+        labels: Arc::new(Labels::new(labels.iter().copied())),
+        metadata: Vec::new(),
+        trace_id: None,
+        span_id: None,
+        severity: Severity::Unknown,
+        line: text.as_bytes().to_vec(),
+        source: None,
+        rule: None,
     }
 }
 

@@ -221,6 +221,21 @@ fn ids_told_by_their_place_are_found() {
         ("INFO [a3ce929d0e0e4736,00f067aa0ba902b7] x", "spring $L $S info -"),
         ("INFO [cart,,] 1 --- x", "- - - info -"),
         ("GET / 00-$T-$S-01 200", "traceparent $T $S unknown -"),
+        ("[Root=1-4bf92f35-77b34da6a3ce929d0e0e4736] done", "xray $T - unknown -"),
+        (
+            "Self=1-5759e988-bd862e3fe1be46a994272793;Root=1-4bf92f35-77b34da6a3ce929d0e0e4736",
+            "xray $T - unknown -",
+        ),
+        (
+            "x Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=1 y",
+            "xray $T $S unknown -",
+        ),
+        (
+            "http 2025-10-09T08:53:20.186641Z app/lb/50dc6c495c0c9188 192.168.131.39:2817 10.0.0.1:80 0.000 0.001 0.000 200 200 34 366 \
+             \"GET http://a.example:80/ HTTP/1.1\" \"curl/7.46.0\" - - arn:aws:elasticloadbalancing:us-east-2:123456789012:\
+             targetgroup/t/73e2d6bc24d8a067 \"Root=1-4bf92f35-77b34da6a3ce929d0e0e4736\" \"-\" \"-\" 0 \"forward\"",
+            "xray $T - unknown -",
+        ),
         (
             r#"[2025-10-09T08:53:20.123Z] "GET / HTTP/1.1" 503 UF - "-" 0 91 3 - "10.0.0.1" "curl/8.0" "4bf92f35-77b3-4da6-a3ce-929d0e0e4736" "cart:8080" "-" "00-$T-$S-01""#,
             "envoy $T $S error -",
@@ -233,6 +248,15 @@ fn what_only_looks_like_an_id_is_none() {
     check(&[
         ("[trace_id=0 span_id=0 resource.service.name=cart trace_sampled=False] - x", "- - - unknown cart"),
         ("trace_id=00000000000000000000000000000000 span_id=0000000000000000", "- - - unknown -"),
+        (
+            "at 1-4bf92f35-77b34da6a3ce929d0e0e4736 of Root=1-4bf92f35-77b34da6a3ce929d0e0e47365",
+            "- - - unknown -",
+        ),
+        (
+            "myRoot=1-4bf92f35-77b34da6a3ce929d0e0e4736 Root=2-4bf92f35-77b34da6a3ce929d0e0e4736",
+            "- - - unknown -",
+        ),
+        ("Root=1-00000000-000000000000000000000000 Root=/srv", "- - - unknown -"),
         (r#"{"trace_id":"","span_id":null,"traceparent":"-"}"#, "- - - unknown -"),
         (r#"{"trace_id":null,"traceId":"None"}"#, "- - - unknown -"),
         ("deployed commit da39a3ee5e6b4b0d3255bfef95601890afd80709", "- - - unknown -"),
@@ -595,6 +619,15 @@ proptest! {
         ] {
             prop_assert_eq!(derive(&line).trace.map(TraceId::bits), Some(bits), "{}", line);
         }
+    }
+
+    #[test]
+    fn the_root_of_an_x_ray_header_is_found_wherever_it_stands(
+        bits in 1u128.., before in "[a-z0-9 \\[\"]{0,40}[ \\[\"]", after in "([ \\];,\"][a-z0-9 ]{0,40})?",
+    ) {
+        let id = format!("{bits:032x}");
+        let line = format!("{before}Root=1-{}-{}{after}", &id[..8], &id[8..]);
+        prop_assert_eq!(derive(&line).trace.map(TraceId::bits), Some(bits), "{}", line);
     }
 
     #[test]

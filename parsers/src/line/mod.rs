@@ -1,5 +1,5 @@
 //! What stands in a line of an application's log, one format a file: keys with values (JSON, logfmt, brackets), ids told by
-//! their place (Spring), a bare traceparent, access logs, and the words that name a severity.
+//! their place (Spring), a bare traceparent or X-Ray header, access logs, and the words that name a severity.
 //!
 //! Each finds hits; which of them count is decided by [`crate::derived`]. No regular expression, no allocation, no
 //! tree of values: a line is walked from one `=` or `:` to the next, and only a key that is known is looked at.
@@ -17,6 +17,7 @@ mod syslog;
 mod tests;
 mod traceparent;
 mod value;
+mod xray;
 
 use crate::record::normalise::Context;
 use crate::record::{IdError, Severity};
@@ -94,7 +95,7 @@ pub(crate) enum Rank {
     Weak,
     /// A known layout without keys.
     Layout,
-    /// The shape of a traceparent, anywhere.
+    /// The shape of a traceparent, or of an X-Ray header's root, anywhere.
     Bare,
     /// None yet.
     Nothing,
@@ -134,13 +135,14 @@ impl Hit {
     }
 }
 
-/// Hits that no `=` or `:` leads to: Spring's brackets, a key and a space, a bare traceparent.
+/// Hits that no `=` or `:` leads to: Spring's brackets, a key and a space, a bare traceparent or X-Ray header.
 pub(crate) fn by_position(line: &[u8], take: &mut impl FnMut(Hit)) {
     let mut from = 0;
     while let Some((start, end)) = hex_run::next(line, from) {
         from = end + 1;
         let found = spring::at(line, start, end, take)
             || traceparent::at(line, start, end, take)
+            || xray::at(line, start, end, take)
             || keyed::before_space(line, start, end, take);
         if found {
             return;

@@ -68,6 +68,10 @@ pub struct RelatedTrace {
 pub struct RelatedLog {
     /// The record.
     pub record: LogRecord,
+    /// The span under which it stands: the one that it names, or under which the look-up of its trace offers it.
+    pub span_id: Option<SpanId>,
+    /// Whether it is of what was asked about itself, and not of its traces or its neighbourhood alone. Such lines come first.
+    pub own: bool,
     /// Why it is here.
     pub reason: Reason,
 }

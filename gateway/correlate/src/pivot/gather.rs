@@ -4,16 +4,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use parsers::record::{Exemplar, Span, SpanId, StatusCode, TraceId, Workload};
-use store::read::{ReadError, TraceRecords};
+use parsers::record::{Exemplar, LogRecord, Span, SpanId, StatusCode, TraceId, Workload};
+use store::read::{ReadError, TraceRecords, Window};
 
 use super::line::Candidate;
+use super::subject::Subject;
 use super::tenant::OneTenant;
 use super::{
-    Pivot, Reason, Related, RelatedExemplar, RelatedLog, RelatedTrace, RelatedWorkload, SurfaceQuery, queries,
+    MAX_RELATED, Pivot, Reason, Related, RelatedExemplar, RelatedLog, RelatedTrace, RelatedWorkload,
+    SurfaceQuery, queries, workloads,
 };
 use crate::absent::absence;
-use crate::{AbsentReason, AbsentSignal, Answer, FoundExemplar, metrics};
+use crate::streams::Selection;
+use crate::{AbsentReason, AbsentSignal, Answer, FoundExemplar, JoinRule, metrics};
 
 /// Spans and lines read of one trace for its summary.
 const TRACE_RECORDS: usize = 5_000;
@@ -31,12 +34,35 @@ pub(super) struct Seed {
     pub(super) reason: Reason,
 }
 
+/// The streams of what was asked about.
+pub(super) struct Own {
+    pub(super) subject: Subject,
+    pub(super) selections: Vec<Selection>,
+    pub(super) window: Window,
+    /// Their lines in the window.
+    pub(super) lines: u64,
+    /// Whether all of the window was counted.
+    pub(super) all: bool,
+}
+
+impl Own {
+    /// Why a line is one of them, if it is.
+    fn reason(&self, record: &LogRecord, why: &str) -> Option<Reason> {
+        let takes = |selection: &&Selection| selection.matchers.iter().all(|m| m.matches(&record.labels));
+        let selection = self.selections.iter().find(takes)?;
+        Some(self.subject.reason(selection, &record.labels, why.to_owned()))
+    }
+}
+
 /// What has been found so far.
 pub(super) struct Gathered {
     pub(super) related: Related,
     pub(super) tenant: OneTenant,
     pub(super) seeds: Vec<Seed>,
     pub(super) limit: usize,
+    pub(super) own: Option<Own>,
+    /// Lines of traces that are past what is shown of one.
+    beyond: u64,
     seen_workloads: BTreeSet<Workload>,
 }
 
@@ -47,6 +73,8 @@ impl Gathered {
             tenant: OneTenant::named(tenant),
             seeds: Vec::new(),
             limit,
+            own: None,
+            beyond: 0,
             seen_workloads: BTreeSet::new(),
         }
     }
@@ -69,10 +97,15 @@ impl Gathered {
         }
     }
 
+    /// Whether it is said already why there is nothing of a signal.
+    fn tells_of(&self, signal: AbsentSignal) -> bool {
+        self.related.absent.iter().any(|absent| absent.signal == signal)
+    }
+
     pub(super) fn add_workload(&mut self, workload: RelatedWorkload) {
         let empty = workload.workload == Workload::default();
         if !empty && self.seen_workloads.insert(workload.workload.clone()) {
-            self.related.workloads.push(workload);
+            workloads::add(&mut self.related.workloads, workload);
         }
     }
 
@@ -138,16 +171,25 @@ impl Gathered {
             if !self.tenant.lets_in_line(&log.record) {
                 continue;
             }
-            let of_span = span.is_some() && log.record.span_id == span;
-            let (rule, why) =
-                if of_span { ("span_id", "of the span") } else { (log.join.rule.as_str(), "of the trace") };
+            let own = span.is_some() && log.span_id == span;
+            let offered = matches!(log.join.rule, JoinRule::WorkloadTime | JoinRule::AccessLog);
+            // Without an id it is of the span under which the look-up has it, and of no other.
+            if offered && span.is_some() && log.span_id.is_some() && !own {
+                continue;
+            }
+            let (rule, why) = match (own, offered) {
+                (true, false) => ("span_id", "of the span"),
+                (true, true) => (log.join.rule.as_str(), "of the span, as the look-up of the trace has it"),
+                _ => (log.join.rule.as_str(), "of the trace"),
+            };
             // A line of another span of the trace says less of this one.
-            let nearness = if span.is_none() || of_span { 1.0 } else { OTHER_SPAN };
+            let nearness = if span.is_none() || own { 1.0 } else { OTHER_SPAN };
             let reason = Reason::new(rule, log.join.confidence * nearness, why).by(log.join.agreed);
             let workload = Workload::from_labels(&log.record.labels);
             let wrote = Reason::new(rule, log.join.confidence, "wrote lines of the trace");
             self.add_workload(RelatedWorkload { workload, reason: wrote });
-            self.related.logs.push(RelatedLog { record: log.record, reason });
+            let span_id = log.span_id.or(log.record.span_id);
+            self.related.logs.push(RelatedLog { record: log.record, span_id, own, reason });
         }
         for joined in answer.exemplars {
             if self.tenant.lets_in_series(&joined.exemplar.series, held) {
@@ -184,6 +226,13 @@ impl Pivot {
         let workloads = gathered.related.workloads.iter().map(|related| related.workload.clone());
         let workloads: Vec<Workload> =
             workloads.filter(|w| w.service.is_some() || w.pod.is_some()).take(MAX_WORKLOADS).collect();
+        if workloads.is_empty() {
+            if !gathered.tells_of(AbsentSignal::Metrics) {
+                let detail = "nothing that was found says whose series to look for";
+                gathered.related.absent.push(absence(AbsentSignal::Metrics, AbsentReason::NoMatch, detail));
+            }
+            return;
+        }
         let options = self.correlator.options();
         let found = metrics::links(&*self.metrics, &workloads, gathered.related.window, options).await;
         for link in found.links {
@@ -191,7 +240,8 @@ impl Pivot {
                 gathered.related.metrics.push(link);
             }
         }
-        gathered.related.absent.extend(found.absent);
+        let told = gathered.tells_of(AbsentSignal::Metrics);
+        gathered.related.absent.extend(found.absent.into_iter().filter(|_| !told));
         gathered.related.warnings.extend(found.warnings);
     }
 
@@ -204,17 +254,23 @@ impl Pivot {
             let mut lines = Vec::new();
             for (id, reason) in seeds {
                 let records = traces.trace(id, TRACE_RECORDS)?;
-                lines.extend(
-                    records.logs.into_iter().take(LINES_OF_TRACE).map(|record| (id, record, reason.clone())),
-                );
+                lines.extend(records.logs.into_iter().enumerate().map(|line| (id, line, reason.confidence)));
             }
             Ok(lines)
         })
         .await?;
-        for (id, record, of) in lines {
-            if gathered.tenant.lets_in_line(&record) {
-                let reason = Reason::new("trace_id", of.confidence, format!("of the trace {id}"));
-                gathered.add_log(RelatedLog { record, reason });
+        for (id, (place, record), confidence) in lines {
+            if !gathered.tenant.lets_in_line(&record) {
+                continue;
+            }
+            let why = format!("of the trace {id}");
+            let own = gathered.own.as_ref().and_then(|own| own.reason(&record, &why));
+            if place < LINES_OF_TRACE {
+                let (is_own, span_id) = (own.is_some(), record.span_id);
+                let reason = own.unwrap_or_else(|| Reason::new("trace_id", confidence, why));
+                gathered.add_log(RelatedLog { record, span_id, own: is_own, reason });
+            } else if own.is_none() {
+                gathered.beyond += 1;
             }
         }
         Ok(())
@@ -246,7 +302,7 @@ impl Pivot {
                 None => gone += 1,
             }
         }
-        let told = gathered.related.absent.iter().any(|absent| absent.signal == AbsentSignal::Spans);
+        let told = gathered.tells_of(AbsentSignal::Spans);
         if gone > 0 && gathered.related.traces.is_empty() && told {
             // Of the one trace that was asked about it is said already.
         } else if gone > 0 && gathered.related.traces.is_empty() {
@@ -262,12 +318,10 @@ impl Pivot {
                 .push(format!("{gone} more traces are named, of which no span is stored"));
         }
         if cut > 0 {
-            gathered
-                .related
-                .warnings
-                .push(format!("{cut} more traces are left out: ask with a higher `limit`"));
+            let more = more(limit);
+            gathered.related.warnings.push(format!("{cut} more traces are left out: {more}"));
         }
-        Ok(ordered(gathered))
+        Ok(ordered(gathered, self.held))
     }
 }
 
@@ -294,9 +348,23 @@ fn summary(seed: Seed, spans: Vec<Span>) -> Option<RelatedTrace> {
     })
 }
 
-/// What is surest first, then what went wrong, then what is newest; and no list over the limit.
-fn ordered(gathered: Gathered) -> Related {
-    let Gathered { mut related, tenant, limit, .. } = gathered;
+/// How to come by what is left out.
+fn more(limit: usize) -> &'static str {
+    if limit < MAX_RELATED { "ask with a higher `limit`" } else { "ask for a shorter time, or with `links`" }
+}
+
+/// How many lines are left out where so many of these are shown, and whether there may be more.
+fn lines_left_out(logs: &[RelatedLog], own: Option<&Own>, beyond: u64, limit: usize) -> (u64, bool) {
+    let gathered = logs.len().saturating_sub(limit) as u64 + beyond;
+    let Some(own) = own else { return (gathered, false) };
+    let known = logs.iter().filter(|log| log.own && own.window.contains(log.record.time)).count() as u64;
+    (gathered + own.lines.saturating_sub(known), !own.all)
+}
+
+/// Lines of what was asked about first; else what is surest first, then what went wrong, then what is newest; and no list over the
+/// limit.
+fn ordered(gathered: Gathered, held: bool) -> Related {
+    let Gathered { mut related, tenant, limit, own, beyond, .. } = gathered;
     related.tenant = tenant.name().map(str::to_owned);
     related.warnings.extend(tenant.warning());
     let surer = |a: &Reason, b: &Reason| b.confidence.total_cmp(&a.confidence);
@@ -306,8 +374,14 @@ fn ordered(gathered: Gathered) -> Related {
     });
     related.logs.sort_by(|a, b| {
         let worse = b.record.severity.cmp(&a.record.severity);
-        surer(&a.reason, &b.reason).then(worse).then(a.record.time.cmp(&b.record.time))
+        let nearer = b.own.cmp(&a.own).then(surer(&a.reason, &b.reason));
+        nearer.then(worse).then(a.record.time.cmp(&b.record.time))
     });
+    let (left, or_more) = lines_left_out(&related.logs, own.as_ref(), beyond, limit);
+    if left > 0 {
+        let (least, more) = (if or_more { "at least " } else { "" }, more(limit));
+        related.warnings.push(format!("{least}{left} more log lines are left out: {more}"));
+    }
     related
         .exemplars
         .sort_by(|a, b| surer(&a.reason, &b.reason).then(b.found.exemplar.time.cmp(&a.found.exemplar.time)));
@@ -317,16 +391,13 @@ fn ordered(gathered: Gathered) -> Related {
     related.metrics.dedup_by(|a, b| a.labels == b.labels);
     related.queries = distinct(std::mem::take(&mut related.queries));
     let lists = [
-        ("log lines", related.logs.len()),
         ("exemplars", related.exemplars.len()),
         ("series", related.metrics.len()),
         ("workloads", related.workloads.len()),
     ];
     for (what, len) in lists {
         if len > limit {
-            related
-                .warnings
-                .push(format!("{} more {what} are left out: ask with a higher `limit`", len - limit));
+            related.warnings.push(format!("{} more {what} are left out: {}", len - limit, more(limit)));
         }
     }
     related.logs.truncate(limit);
@@ -348,8 +419,19 @@ fn ordered(gathered: Gathered) -> Related {
             related.absent.push(absence(signal, AbsentReason::NoMatch, detail));
         }
     }
+    if held {
+        let samples =
+            |a: &&mut crate::Absence| a.signal == AbsentSignal::Metrics && a.reason == AbsentReason::NoMatch;
+        for absent in related.absent.iter_mut().filter(samples) {
+            HELD_SERIES.clone_into(&mut absent.hint);
+        }
+    }
     related
 }
+
+/// What to try where metrics are those that are stored here.
+const HELD_SERIES: &str = "`GET /prometheus/api/v1/series` says which series are stored; they come by OTLP metrics, remote write and \
+                           scrapes, or stay in the Prometheus that `upstream.prometheus.url` names";
 
 fn distinct(queries: Vec<SurfaceQuery>) -> Vec<SurfaceQuery> {
     let mut kept: Vec<SurfaceQuery> = Vec::new();

@@ -7,12 +7,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parsers::record::{LogRecord, SpanId, TraceId, Workload, format_rfc3339};
-use store::read::{
-    Direction, LogRead, LogSelect, Matcher, ReadError, ScanReport, SpanView, TraceSelect, TraceVisitor,
-    Window,
-};
+use store::read::{ReadError, ScanReport, SpanView, TraceSelect, TraceVisitor, Window};
 
 use super::gather::{Gathered, blocking};
+use super::lines_at::{LineSelect, around, look};
 use super::queries;
 use super::{Pivot, Reason, Related, RelatedLog, RelatedWorkload, SCAN_TIME, SurfaceQuery};
 use crate::absent::absence;
@@ -20,13 +18,6 @@ use crate::correlator::CannotTell;
 use crate::workload_time::Said;
 use crate::{AbsentReason, AbsentSignal, Correlator, Join, JoinRule};
 
-/// How far from the time that was asked for a line may be: clients round to seconds.
-const NEAR: u64 = 1_000_000_000;
-/// Lines at that time that are taken for the one.
-const MAX_LINES: usize = 10;
-/// Before and after a line, so many others of its stream are shown, from so long.
-const NEIGHBOURS: usize = 10;
-const NEIGHBOURHOOD: u64 = 5_000_000_000;
 /// Nothing but the stream and the time says that they belong together.
 const STREAM_CONFIDENCE: f64 = 0.3;
 /// Spans that began longer before a line than this are not looked at.
@@ -36,23 +27,16 @@ const MAX_CANDIDATES: usize = 20;
 /// The same service, but perhaps another pod.
 const SERVICE_ALONE: f64 = 0.5;
 
-/// What was read for a line.
-struct Seen {
-    lines: Vec<LogRecord>,
-    neighbours: Vec<LogRecord>,
-    report: ScanReport,
-}
-
 impl Pivot {
     pub(super) async fn of_line(
         &self,
-        matchers: Vec<Matcher>,
-        labels: String,
+        select: LineSelect,
         time: u64,
         mut gathered: Gathered,
     ) -> Result<Related, ReadError> {
         let logs = self.logs.clone();
-        let seen = blocking(move || look(&*logs, &matchers, time)).await?;
+        let labels = select.text().to_owned();
+        let seen = blocking(move || look(&*logs, &select, time)).await?;
         gathered.related.looked_at.lines = seen.report.records;
         gathered.related.looked_at.bytes = seen.report.bytes;
         let lines: Vec<LogRecord> =
@@ -97,11 +81,13 @@ impl Pivot {
                 let when = if record.time < first.time { "before" } else { "after" };
                 let why = format!("the same stream, {apart:.3} ms {when}");
                 let reason = Reason::new("stream", STREAM_CONFIDENCE, why);
-                gathered.add_log(RelatedLog { record, reason });
+                let span_id = record.span_id;
+                gathered.add_log(RelatedLog { record, span_id, own: false, reason });
             }
         }
         for record in lines {
-            gathered.add_log(RelatedLog { record, reason: Reason::new("labels", 1.0, "the line itself") });
+            let (span_id, reason) = (record.span_id, Reason::new("labels", 1.0, "the line itself"));
+            gathered.add_log(RelatedLog { record, span_id, own: true, reason });
         }
         if gathered.seeds.is_empty() {
             let detail = "the line carries no trace id, and no stored span of its workload was open at its time: \
@@ -111,66 +97,6 @@ impl Pivot {
         self.add_lines_of_seeds(&mut gathered).await?;
         self.add_metrics(&mut gathered).await;
         self.summarise(gathered).await
-    }
-}
-
-fn around(time: u64) -> Window {
-    Window { start: time.saturating_sub(NEIGHBOURHOOD), end: time.saturating_add(NEIGHBOURHOOD) }
-}
-
-/// The lines at a time, else the nearest, and those around them.
-fn look(logs: &dyn LogRead, matchers: &[Matcher], time: u64) -> Result<Seen, ReadError> {
-    let mut report = ScanReport::default();
-    let mut read =
-        |window: Window, direction: Direction, limit: usize| -> Result<Vec<LogRecord>, ReadError> {
-            let select = LogSelect {
-                matchers: matchers.to_vec(),
-                window,
-                direction,
-                trace: None,
-                contains: Vec::new(),
-                mentions: None,
-            };
-            let mut found = Found { records: Vec::new(), limit, began: Instant::now() };
-            let read = logs.scan_logs(&select, &mut |record| {
-                found.records.push(record);
-                if found.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })?;
-            report.records += read.records;
-            report.bytes += read.bytes;
-            Ok(found.records)
-        };
-    let mut lines = read(Window { start: time, end: time.saturating_add(1) }, Direction::Forward, MAX_LINES)?;
-    if lines.is_empty() {
-        let after = Window { start: time, end: time.saturating_add(NEAR) };
-        let before = Window { start: time.saturating_sub(NEAR), end: time };
-        lines = read(after, Direction::Forward, 1)?;
-        lines.extend(read(before, Direction::Backward, 1)?);
-        lines.sort_by_key(|line| line.time.abs_diff(time));
-        lines.truncate(1);
-    }
-    let Some(at) = lines.first().map(|line| (line.time, line.labels.clone())) else {
-        return Ok(Seen { lines, neighbours: Vec::new(), report });
-    };
-    let (at, labels) = at;
-    let around = around(at);
-    let before = Window { start: around.start, end: at };
-    let after = Window { start: at, end: around.end };
-    let mut neighbours = read(before, Direction::Backward, NEIGHBOURS)?;
-    neighbours.extend(read(after, Direction::Forward, NEIGHBOURS + lines.len())?);
-    neighbours.retain(|line| line.labels == labels);
-    Ok(Seen { lines, neighbours, report })
-}
-
-struct Found {
-    records: Vec<LogRecord>,
-    limit: usize,
-    began: Instant,
-}
-
-impl Found {
-    fn is_full(&self) -> bool {
-        self.records.len() >= self.limit || self.began.elapsed() > SCAN_TIME
     }
 }
 

@@ -34,6 +34,7 @@ impl Pivot {
         gathered.related.queries.push(SurfaceQuery::PromQl(expression.to_owned()));
         let found = self.exemplars.find(expression, selectors, window, None).await?;
         gathered.related.warnings.extend(found.warnings);
+        gathered.related.absent.extend(found.absent);
         for series in found.series {
             for found in series.exemplars {
                 if !gathered.tenant.lets_in_series(&series.labels, self.held) {
@@ -55,16 +56,16 @@ impl Pivot {
             }
         }
         let texts: Vec<String> = selectors.iter().map(|selector| selector.text.clone()).collect();
-        let series = match self.metrics.series(&texts, window).await {
-            Ok(series) => series,
+        let (series, answered) = match self.metrics.series(&texts, window).await {
+            Ok(series) => (series, true),
             Err(error) => {
                 let detail = error.to_string();
                 gathered.related.absent.push(absence(AbsentSignal::Metrics, reason_of(&error), detail));
-                Vec::new()
+                (Vec::new(), false)
             }
         };
         let mut services: Vec<String> = Vec::new();
-        let none = series.is_empty();
+        let none = answered && series.is_empty();
         for labels in series.into_iter().take(MAX_SERIES) {
             if !gathered.tenant.lets_in_series(&labels, self.held) {
                 continue;
@@ -86,6 +87,12 @@ impl Pivot {
         if none && gathered.seeds.is_empty() {
             let detail = format!("no series of {expression} has samples around {}", format_rfc3339(time));
             gathered.related.absent.push(absence(AbsentSignal::Metrics, AbsentReason::NoMatch, detail));
+        }
+        if !answered && gathered.seeds.is_empty() {
+            for signal in [AbsentSignal::Spans, AbsentSignal::Logs] {
+                let detail = "what lies behind the series is told by their labels, which are not known now";
+                gathered.related.absent.push(absence(signal, AbsentReason::SourceDown, detail));
+            }
         }
         for service in services.into_iter().take(MAX_SERVICES) {
             self.add_subject(Subject::service(service), window, &mut gathered, BY_LABELS).await?;

@@ -6,6 +6,7 @@
 mod answer;
 mod gather;
 mod line;
+mod lines_at;
 mod metric;
 mod queries;
 mod span;
@@ -14,13 +15,14 @@ mod tenant;
 #[cfg(test)]
 mod tests;
 mod window;
+mod workloads;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use parsers::record::{SpanId, TraceId};
 use query::series_selectors::Selector;
-use store::read::{LogRead, Matcher, MetricRead, ReadError, SampleRead, Window};
+use store::read::{LogRead, MetricRead, ReadError, SampleRead, Window};
 
 use crate::absent::show_doors;
 use crate::{Correlator, Exemplars, StoredMetrics};
@@ -28,11 +30,14 @@ use crate::{Correlator, Exemplars, StoredMetrics};
 pub use answer::{
     LookedAt, Reason, Related, RelatedExemplar, RelatedLog, RelatedTrace, RelatedWorkload, SurfaceQuery,
 };
+pub use lines_at::LineSelect;
 pub use subject::WorkloadName;
 
 use gather::Gathered;
 use subject::Subject;
 
+/// Entries of each list at most, whatever the limit that is asked for.
+pub const MAX_RELATED: usize = 200;
 /// Longest time that is spent on any of its scans: a person waits for all of them.
 const SCAN_TIME: Duration = Duration::from_secs(3);
 
@@ -50,10 +55,8 @@ pub enum Start {
     },
     /// A log line.
     Line {
-        /// Its stream.
-        matchers: Vec<Matcher>,
-        /// The same as LogQL.
-        labels: String,
+        /// Its stream, and what more is said of it.
+        select: LineSelect,
         /// When it was written, ns.
         time: u64,
     },
@@ -123,7 +126,7 @@ impl Pivot {
         match start {
             Start::Trace(id) => self.of_trace(id, None, gathered).await,
             Start::Span { id, window } => self.of_span(id, window, gathered).await,
-            Start::Line { matchers, labels, time } => self.of_line(matchers, labels, time, gathered).await,
+            Start::Line { select, time } => self.of_line(select, time, gathered).await,
             Start::Service { name, window } => {
                 self.of_subject(Subject::service(name), window, gathered).await
             }

@@ -11,6 +11,8 @@ const SHOP: &[(&str, &str)] =
     &[("service.name", "shop"), ("k8s.namespace.name", "ns"), ("k8s.pod.name", "shop-7d4b9c-x2x2z")];
 const STREAM: &[(&str, &str)] = &[("namespace", "ns"), ("pod", "shop-7d4b9c-x2x2z"), ("container", "main")];
 
+const LIMIT: usize = 50;
+
 async fn related(world: &World, start: Start, tenant: Option<&str>) -> Related {
     let world = Arc::new(world.clone());
     let options = CorrelateOptions::default();
@@ -18,7 +20,7 @@ async fn related(world: &World, start: Start, tenant: Option<&str>) -> Related {
     let correlator = Arc::new(correlator);
     let exemplars = Exemplars::new(world.clone(), world.clone(), Some(world.held()), &options);
     let pivot = Pivot::new(correlator, exemplars, world.clone(), world);
-    pivot.related(start, tenant.map(str::to_owned), 50).await.unwrap()
+    pivot.related(start, tenant.map(str::to_owned), LIMIT).await.unwrap()
 }
 
 fn at(second: u64) -> u64 {
@@ -35,8 +37,11 @@ fn metric(expression: &str, time: u64) -> Start {
 }
 
 fn line_at(time: u64) -> Start {
-    let labels = r#"{pod=~"shop.*"}"#.to_owned();
-    Start::Line { matchers: query::logql::parse_selector(&labels).unwrap(), labels, time }
+    line_of(r#"{pod=~"shop.*"}"#, time)
+}
+
+fn line_of(query: &str, time: u64) -> Start {
+    Start::Line { select: LineSelect::parse(query).unwrap(), time }
 }
 
 fn exemplar(time: u64, trace: u64) -> Exemplar {
@@ -161,7 +166,100 @@ async fn a_span_leads_to_its_trace_and_one_that_is_not_there_says_what_was_looke
     assert_eq!((found.logs[0].reason.rule, found.logs[0].reason.confidence), ("span_id", 1.0));
     let none = related(&shop(), Start::Span { id: id(12_345), window: Window::ALL }, None).await;
     assert!(!none.found() && none.looked_at.spans == 21);
+    // Whether it was dropped is not known of a span's id: nobody says that it never came.
+    assert_eq!(none.absent[0].reason, crate::AbsentReason::NoMatch);
     assert!(none.absent[0].detail.contains("21 spans"), "{:?}", none.absent);
+    assert!(none.absent[0].detail.contains("sampled out"), "{:?}", none.absent);
+    let later = Start::Span { id: id(10), window: Window { start: at(500), end: at(600) } };
+    let outside = related(&shop(), later, None).await;
+    assert_eq!(outside.absent[0].reason, crate::AbsentReason::OutsideWindow);
+    assert!(outside.absent[0].hint.contains(&trace_id(10).to_string()), "{:?}", outside.absent);
+}
+
+#[tokio::test]
+async fn lines_of_the_service_come_before_worse_ones_of_its_traces_and_what_is_left_out_is_counted() {
+    let mut world = shop();
+    let other = [("namespace", "ns"), ("pod", "bank-7d4b9c-x2x2z"), ("service_name", "bank")];
+    for n in 1..=20 {
+        for more in 1..=30 {
+            world.logs.push(line(at(n * 10) + more, &other, Severity::Error, "bank down", n));
+        }
+    }
+    let own = |log: &RelatedLog| log.record.labels.get("pod") == Some("shop-7d4b9c-x2x2z");
+    let found = related(&world, service("shop"), None).await;
+    assert_eq!(found.logs.len(), LIMIT);
+    assert_eq!(found.logs[0].record.line, b"card declined", "what went wrong is first among its own");
+    let first = found.logs.iter().position(|log| !own(log)).unwrap();
+    assert!(first > 1 && found.logs[first..].iter().all(|log| !own(log)), "{:?}", found.logs);
+    assert!(found.logs.iter().all(|log| log.own == own(log)));
+    // Its 21 lines, and 30 of the bank for each trace.
+    let all = 21 + 30 * found.traces.len();
+    let told = format!("{} more log lines are left out: ", all - LIMIT);
+    assert!(found.warnings.iter().any(|warning| warning.starts_with(&told)), "{told} {:?}", found.warnings);
+
+    // Many lines of its own: those of the window are counted, though few are read out.
+    for n in 0..2_000 {
+        world.logs.push(line(at(300) + n, STREAM, Severity::Error, "full", 0));
+    }
+    let many = related(&world, service("shop"), None).await;
+    let all = all + 2_000;
+    let told = format!("{} more log lines are left out: ", all - LIMIT);
+    assert!(many.warnings.iter().any(|warning| warning.starts_with(&told)), "{told} {:?}", many.warnings);
+}
+
+/// A request of two spans in one pod, with a line without an id in each.
+fn nested() -> World {
+    let mut world = World::default();
+    let mut root = span(7, SHOP, "GET /cart", at(10), at(20));
+    root.span_id = SpanId::new(71).unwrap();
+    let mut inner = span(7, SHOP, "price", at(13), at(14));
+    (inner.span_id, inner.parent_span_id) = (SpanId::new(72).unwrap(), SpanId::new(71));
+    inner.kind = parsers::record::SpanKind::Internal;
+    world.spans.extend([root, inner]);
+    world.logs.push(line(at(13) + SECOND / 2, STREAM, Severity::Info, "in the inner", 0));
+    world.logs.push(line(at(17), STREAM, Severity::Info, "in the root", 0));
+    world
+}
+
+#[tokio::test]
+async fn a_span_leads_to_its_lines_as_the_look_up_of_its_trace_has_them() {
+    let world = nested();
+    let whole = related(&world, Start::Trace(trace_id(7)), None).await;
+    assert_eq!(whole.logs.len(), 2, "{:?}", whole.absent);
+    for (id, text) in [(72, "in the inner"), (71, "in the root")] {
+        let id = SpanId::new(id).unwrap();
+        let found = related(&world, Start::Span { id, window: Window::ALL }, None).await;
+        let lines: Vec<_> = found.logs.iter().map(|log| String::from_utf8_lossy(&log.record.line)).collect();
+        assert_eq!(lines, [text]);
+        let same = whole.logs.iter().find(|log| log.record.line == text.as_bytes()).unwrap();
+        assert_eq!(found.logs[0].reason.confidence, same.reason.confidence);
+        assert!(found.logs[0].reason.confidence > 0.9);
+        assert_eq!((found.logs[0].span_id, same.span_id), (Some(id), Some(id)));
+        let pods: Vec<_> = found.workloads.iter().filter(|w| w.workload.pod.is_some()).collect();
+        assert_eq!(pods.len(), 1, "{pods:?}");
+        assert_eq!(pods[0].workload.container.as_deref(), Some("main"));
+    }
+}
+
+#[tokio::test]
+async fn a_line_is_chosen_by_the_whole_query() {
+    let mut world = World::default();
+    for (after, text) in [(0, "left"), (0, "both"), (SECOND / 10, "left"), (SECOND / 2, "right")] {
+        world.logs.push(line(at(5) + after, STREAM, Severity::Info, text, 0));
+    }
+    let first = async |query: &str, time| {
+        let found = related(&world, line_of(query, time), None).await;
+        found.logs.first().map(|log| String::from_utf8_lossy(&log.record.line).into_owned())
+    };
+    for (query, text) in [
+        (r#"{pod=~"shop.*"} |= "both""#, Some("both")),
+        (r#"{pod=~"shop.*"} |= "right""#, Some("right")),
+        (r#"{pod=~"shop.*"} | line_format "{{.pod}}" |= "shop" | pod="none""#, None),
+        (r#"{pod=~"shop.*"} |= "nobody""#, None),
+    ] {
+        assert_eq!(first(query, at(5)).await.as_deref(), text, "{query}");
+    }
+    assert!(LineSelect::parse(r#"rate({pod="x"}[1m])"#).is_err());
 }
 
 #[tokio::test]
@@ -180,6 +278,52 @@ async fn a_metric_leads_to_its_exemplars_or_to_the_spans_behind_its_labels() {
     let behind = related(&world, metric("queue_length", at(150)), None).await;
     assert_eq!(behind.traces[0].reason.rule, "labels");
     assert!(behind.traces[0].reason.confidence <= 0.5, "labels alone: {:?}", behind.traces[0]);
+}
+
+#[tokio::test]
+async fn of_a_metrics_server_that_is_down_nothing_is_said_to_be_missing() {
+    struct Down;
+    #[async_trait::async_trait]
+    impl MetricRead for Down {
+        fn name(&self) -> &str {
+            "prometheus"
+        }
+        async fn series(&self, _: &[String], _: Window) -> Result<Vec<parsers::record::Labels>, ReadError> {
+            Err(ReadError::Unreachable { server: "prometheus".to_owned(), detail: "refused".to_owned() })
+        }
+        async fn range(
+            &self,
+            _: &str,
+            _: Window,
+            _: Duration,
+        ) -> Result<Vec<parsers::record::Series>, ReadError> {
+            self.series(&[], Window::ALL).await.map(|_| Vec::new())
+        }
+        async fn exemplars(&self, _: &str, _: Window) -> Result<Vec<Exemplar>, ReadError> {
+            self.series(&[], Window::ALL).await.map(|_| Vec::new())
+        }
+    }
+    let (world, down, options) = (Arc::new(shop()), Arc::new(Down), CorrelateOptions::default());
+    let correlator = Correlator::new(world.clone(), Some(down.clone()), options.clone());
+    let exemplars = Exemplars::new(world.clone(), world.clone(), Some(down), &options);
+    let pivot = Pivot::new(Arc::new(correlator), exemplars, world.clone(), world);
+    let found = pivot.related(metric("up", at(150)), None, LIMIT).await.unwrap();
+    for signal in [AbsentSignal::Metrics, AbsentSignal::Exemplars, AbsentSignal::Spans] {
+        let of: Vec<_> = found.absent.iter().filter(|absent| absent.signal == signal).collect();
+        assert_eq!(of.len(), 1, "{:?}", found.absent);
+        assert_eq!(of[0].reason, crate::AbsentReason::SourceDown, "{:?}", found.absent);
+    }
+}
+
+#[tokio::test]
+async fn without_a_metrics_server_no_hint_speaks_of_one_and_each_absence_is_told_once() {
+    let name = WorkloadName::parse("shop/nobody").unwrap();
+    for start in [metric("nothing", at(150)), Start::Workload { name, window: WINDOW }] {
+        let found = related(&shop(), start, None).await;
+        let metrics: Vec<_> = found.absent.iter().filter(|a| a.signal == AbsentSignal::Metrics).collect();
+        assert_eq!(metrics.len(), 1, "{metrics:?}");
+        assert!(!metrics[0].hint.contains("upstream.prometheus.labels"), "{metrics:?}");
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use store::read::{
     SpanView, TraceRead, TraceSelect, TraceVisitor, Window,
 };
 
-use super::gather::{Gathered, blocking};
+use super::gather::{Gathered, Own, blocking};
 use super::subject::Subject;
 use super::tenant::{OneTenant, of_resource};
 use super::{Pivot, Reason, Related, RelatedLog, RelatedWorkload, SCAN_TIME, SurfaceQuery};
@@ -104,21 +104,28 @@ impl Pivot {
             gathered.related.workloads.iter().filter_map(|related| related.workload.pod.clone()).collect();
         let (logs, mapping) = (self.logs.clone(), self.correlator.mapping().clone());
         let (of, tenant, limit) = (subject.clone(), gathered.tenant.clone(), gathered.limit);
-        let found = blocking(move || {
+        let (found, selections) = blocking(move || {
             let selections = of.selections(&*logs, &mapping, &pods, window)?;
-            complaints(&*logs, selections, window, tenant, limit)
+            Ok((complaints(&*logs, &selections, window, tenant, limit)?, selections))
         })
         .await?;
         gathered.tenant = found.tenant;
-        gathered.related.looked_at.lines += found.report.records;
+        gathered.related.looked_at.lines += found.count;
         gathered.related.looked_at.bytes += found.report.bytes;
+        // A service that is only thought of has no say in the order.
+        let asked = sure >= 1.0;
         gathered.related.queries.extend(found.queries.into_iter().map(SurfaceQuery::LogQl));
         for (record, selection) in found.records {
             let level = record.severity.as_str();
-            let why = format!("a line of level {level}, among {} of the window", found.report.records);
+            let why = format!("a line of level {level}, among {} of the window", found.count);
             let mut reason = subject.reason(&selection, &record.labels, why);
             reason.confidence *= sure;
-            gathered.add_log(RelatedLog { record, reason });
+            let span_id = record.span_id;
+            gathered.add_log(RelatedLog { record, span_id, own: asked, reason });
+        }
+        if asked {
+            let (subject, lines, all) = (subject.clone(), found.count, found.all);
+            gathered.own = Some(Own { subject, selections, window, lines, all });
         }
         Ok(())
     }
@@ -354,24 +361,29 @@ impl Requests<'_> {
     }
 }
 
-/// Lines that complain.
+/// Lines that complain, among all.
 struct Complaints {
     tenant: OneTenant,
     report: ScanReport,
+    /// Lines that were looked at, of the tenant.
+    count: u64,
+    /// Whether that is all of the window.
+    all: bool,
     records: Vec<(LogRecord, Selection)>,
     queries: Vec<String>,
 }
 
 fn complaints(
     logs: &dyn LogRead,
-    selections: Vec<Selection>,
+    selections: &[Selection],
     window: Window,
     tenant: OneTenant,
     limit: usize,
 ) -> Result<Complaints, ReadError> {
     let began = Instant::now();
+    let (records, queries) = (Vec::new(), Vec::new());
     let mut found =
-        Complaints { tenant, report: ScanReport::default(), records: Vec::new(), queries: Vec::new() };
+        Complaints { tenant, report: ScanReport::default(), count: 0, all: true, records, queries };
     for selection in selections {
         let select = LogSelect {
             matchers: selection.matchers.clone(),
@@ -381,9 +393,12 @@ fn complaints(
             contains: Vec::new(),
             mentions: None,
         };
-        let mut worst = Worst { limit, began, tenant: &mut found.tenant, kept: Default::default() };
+        let tenant = &mut found.tenant;
+        let mut worst = Worst { limit, began, tenant, count: 0, cut: false, kept: Default::default() };
         let report = logs.scan_views(&select, true, &mut worst)?;
         let kept = worst.kept;
+        found.count += worst.count;
+        found.all &= !worst.cut;
         found.report.records += report.records;
         found.report.bytes += report.bytes;
         found.queries.push(selection.text());
@@ -397,6 +412,8 @@ struct Worst<'a> {
     limit: usize,
     began: Instant,
     tenant: &'a mut OneTenant,
+    count: u64,
+    cut: bool,
     kept: [Vec<LogRecord>; 3],
 }
 
@@ -405,6 +422,7 @@ impl LogVisit for Worst<'_> {
         if !self.tenant.lets_in(tenant_of(view)) {
             return ControlFlow::Continue(());
         }
+        self.count += 1;
         let class = match view.severity {
             Severity::Error | Severity::Fatal => 0,
             Severity::Warn => 1,
@@ -414,13 +432,12 @@ impl LogVisit for Worst<'_> {
         if let Some(kept) = self.kept.get_mut(class).filter(|kept| kept.len() < limit) {
             kept.push(owned(view));
         }
-        let full = self.kept.first().is_some_and(|errors| errors.len() >= self.limit);
-        if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        ControlFlow::Continue(())
     }
 
     fn progress(&mut self, so_far: &ScanReport) -> ControlFlow<()> {
-        let enough = so_far.records > MAX_LINES || self.began.elapsed() > SCAN_TIME;
-        if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        self.cut = so_far.records > MAX_LINES || self.began.elapsed() > SCAN_TIME;
+        if self.cut { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 

@@ -41,14 +41,14 @@ pub(super) async fn of_spans(state: &State, wanted: Wanted<'_>) -> AbsenceBody {
     if let Some(service) = wanted.service {
         let Some(operations) = operations(service) else {
             let detail = format!("no span of service {service:?} is stored");
-            return spans("never_seen", detail, next("services", service, names()));
+            return spans("never_seen", detail, next("services", "/api/v1/services", service, names()));
         };
         if let Some(operation) = wanted.operation
             && !operations.iter().any(|name| name == operation)
         {
             let detail = format!("no span {operation:?} of service {service:?} is stored");
             let list = operations.iter().map(String::as_str);
-            return spans("never_seen", detail, next("operations", operation, list));
+            return spans("never_seen", detail, next("operations", "/api/v1/operations", operation, list));
         }
     }
     let whose = wanted.service.map_or_else(String::new, |service| format!(" of service {service:?}"));
@@ -56,7 +56,7 @@ pub(super) async fn of_spans(state: &State, wanted: Wanted<'_>) -> AbsenceBody {
     spans(
         "outside_window",
         format!("there are spans{whose}, but none started between {start} and {end}"),
-        "widen `start` and `end`; `GET /api/v1/services` says who sends spans when".to_owned(),
+        "widen `start` and `end`; `GET /api/v1/services` counts who sent spans between them".to_owned(),
     )
 }
 
@@ -67,14 +67,19 @@ pub(super) async fn names(state: &State) -> Vec<String> {
     known.ok().and_then(Result::ok).unwrap_or_default().into_iter().map(|(name, _)| name).collect()
 }
 
-/// Which names of this kind to try instead of one that is not known.
-pub(super) fn next<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+/// Which names of this kind, which this path lists, to try instead of one that is not known.
+pub(super) fn next<'a>(
+    kind: &str,
+    path: &str,
+    name: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> String {
     let near = near::to(name, known.clone());
     if !near.is_empty() {
         return format!("{kind} with a name near to it: {}", near.join(", "));
     }
     let some: Vec<&str> = known.take(MAX_KNOWN).collect();
-    format!("{kind} that are known: {}; `GET /api/v1/{kind}` lists them", some.join(", "))
+    format!("{kind} that are known: {}; `GET {path}` lists them", some.join(", "))
 }
 
 fn down(detail: String) -> AbsenceBody {

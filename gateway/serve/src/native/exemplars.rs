@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use store::read::{Detail, TraceRead};
 use utoipa::ToSchema;
 
-use super::request::{Failure, Refusal, Shared, answer, limit, window};
+use super::request::{Failure, Refusal, Shared, answer, limit, of_tenant, window};
 use super::shape::{AbsenceBody, WindowBody, labels};
 use crate::parameters::{Parameters, now};
 use crate::{State, values};
@@ -89,10 +89,7 @@ pub(super) async fn exemplars(
     headers: HeaderMap,
     parameters: Parameters,
 ) -> Result<Response, Failure> {
-    let state = match parameters.get("tenant") {
-        Some(name) => state.of_one(name, &headers).map_err(Refusal::new)?,
-        None => state,
-    };
+    let state = of_tenant(state, &parameters, &headers)?;
     Ok(answer(&parameters, &find(&state, &parameters).await?))
 }
 
@@ -110,14 +107,25 @@ pub(super) fn selectors(name: &str, expression: &str) -> Result<Vec<Selector>, R
 }
 
 /// The answer to the question that the parameters ask.
-pub(crate) async fn find(state: &State, parameters: &Parameters) -> Result<ExemplarsBody, Failure> {
-    let query = parameters.get("query").unwrap_or_default().to_owned();
+async fn find(state: &State, parameters: &Parameters) -> Result<ExemplarsBody, Failure> {
+    let missing = || {
+        Refusal::new("query is missing: expected a PromQL selector such as http_requests_total{job=\"shop\"}")
+    };
+    let query = parameters.get("query").ok_or_else(missing)?.to_owned();
     let selectors = selectors("query", &query)?;
     let window = window(parameters, now())?;
-    let step = parameters.duration("step")?.filter(|step| *step > 0).map(Duration::from_nanos);
+    let step = match parameters.duration("step")? {
+        Some(0) => {
+            let came = parameters.get("step").unwrap_or_default();
+            let detail = format!("invalid step {came:?}: expected a duration above zero such as 15s");
+            return Err(Refusal::new(detail).into());
+        }
+        step => step.map(Duration::from_nanos),
+    };
     let limit = limit(parameters, DEFAULT_LIMIT, MAX_LIMIT)?;
     let exemplars = crate::prometheus::exemplars(state, &selectors).await??;
     let found = exemplars.find(&query, &selectors, window, step).await?;
+    let mut absent: Vec<AbsenceBody> = found.absent.iter().map(AbsenceBody::from).collect();
     let traces = state.traces.clone();
     let (exemplars, mut warnings, cut) = state.reads.run(move || bodies(found, &*traces, limit)).await?;
     if cut > 0 {
@@ -125,7 +133,10 @@ pub(crate) async fn find(state: &State, parameters: &Parameters) -> Result<Exemp
             "{cut} older exemplars are left out: ask with a higher `limit` or a shorter window"
         ));
     }
-    let absent = if exemplars.is_empty() { vec![AbsenceBody::from(&none(&query))] } else { Vec::new() };
+    // While a source is down nobody knows that there is none.
+    if exemplars.is_empty() && absent.is_empty() {
+        absent.push(AbsenceBody::from(&none(&query)));
+    }
     Ok(ExemplarsBody { query, window: window.into(), exemplars, absent, warnings })
 }
 

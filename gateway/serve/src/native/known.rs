@@ -38,9 +38,18 @@ impl Known {
 
     fn check(&self, path: &str, query: &[(String, String)]) -> Result<(), Refusal> {
         let Some((parameters, keys)) = self.0.get(path) else { return Ok(()) };
-        for (name, value) in query {
+        for (place, (name, value)) in query.iter().enumerate() {
             if !parameters.contains(name) {
                 return Err(unknown("parameter", name, parameters));
+            }
+            if query.iter().take(place).any(|(other, _)| other == name) {
+                let detail = format!("`{name}` is there more than once: expected one of it");
+                return Err(Refusal::new(detail));
+            }
+            if value.trim().is_empty() {
+                let detail =
+                    format!("invalid {name} {value:?}: expected a value; what is not wanted is left out");
+                return Err(Refusal::new(detail));
             }
             let fields =
                 value.split(',').map(str::trim).filter(|field| name == "fields" && !field.is_empty());

@@ -5,19 +5,23 @@ const MAX_NEAR: usize = 5;
 /// Characters of a name that are compared.
 const MAX_LENGTH: usize = 64;
 
+/// Letters of a part by which a name is recognised.
+const MIN_PART: usize = 3;
+
 /// The nearest names, best first: those that hold it or are held by it, and those that differ in few letters.
 pub(super) fn to<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted: Vec<char> = name.to_lowercase().chars().take(MAX_LENGTH).collect();
     let text: String = wanted.iter().collect();
     // A third of the letters wrong is no slip any more.
-    let most = (wanted.len() / 3).max(1);
+    let most = wanted.len() / 3;
     let mut near: Vec<(usize, &str)> = known
         .filter(|other| !other.is_empty() && !text.is_empty())
         .filter_map(|other| {
             let lower = other.to_lowercase();
             let letters: Vec<char> = lower.chars().take(MAX_LENGTH).collect();
             let apart = distance(&wanted, &letters);
-            let within = lower.contains(&text) || text.contains(&lower);
+            let within = wanted.len().min(letters.len()) >= MIN_PART
+                && (lower.contains(&text) || text.contains(&lower));
             (apart <= most || within).then_some((if within { apart.min(most) } else { apart }, other))
         })
         .collect();
@@ -66,5 +70,7 @@ mod tests {
         assert_eq!(near("pay"), ["payment", "payment-worker"]);
         assert_eq!(near("Cart"), ["cart"]);
         assert!(near("nosuch").is_empty() && near("").is_empty());
+        assert!(to("nobody", ["B", "D", "no"].into_iter()).is_empty(), "a letter in it is not near");
+        assert_eq!(to("b", ["B", "D"].into_iter()), ["B"]);
     }
 }

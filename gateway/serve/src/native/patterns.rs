@@ -1,18 +1,19 @@
 //! `GET /api/v1/patterns`: what shapes the lines of a service have, which of them are new or risen, and its exceptions.
 
+use axum::http::HeaderMap;
 use axum::response::Response;
 use correlate::{
     Counted, ExampleTrace, ExceptionGroup, FoundPattern, LogPatterns, PatternQuestion, PatternReport, Verdict,
 };
-use parsers::record::Severity;
+use parsers::record::{Severity, format_rfc3339};
 use serde::Serialize;
 use store::read::Window;
 use utoipa::ToSchema;
 
-use super::request::{Failure, Refusal, Shared, answer, limit, window};
+use super::request::{Failure, Refusal, Shared, answer, instant, limit, of_tenant, window};
 use super::shape::AbsenceBody;
 use crate::State;
-use crate::parameters::{Malformed, Parameters, now};
+use crate::parameters::{Parameters, now};
 use crate::tenant::Extract;
 
 /// Patterns, and exceptions, of an answer when the client does not say: a screen of each.
@@ -158,13 +159,15 @@ struct ExceptionBody {
 )]
 pub(super) async fn patterns(
     Extract(state): Extract<State>,
+    headers: HeaderMap,
     parameters: Parameters,
 ) -> Result<Response, Failure> {
+    let state = of_tenant(state, &parameters, &headers)?;
     Ok(answer(&parameters, &find(&state, &parameters).await?))
 }
 
 /// The answer to the question that the parameters ask.
-pub(crate) async fn find(state: &State, parameters: &Parameters) -> Result<PatternsBody, Failure> {
+async fn find(state: &State, parameters: &Parameters) -> Result<PatternsBody, Failure> {
     let service = parameters.get("service").map(str::to_owned);
     let window = window(parameters, now())?;
     let against = against(parameters, window)?;
@@ -180,8 +183,21 @@ pub(crate) async fn find(state: &State, parameters: &Parameters) -> Result<Patte
         ..PatternQuestion::new(service.clone(), window, against, limit)
     };
     let patterns = LogPatterns::new(state.logs.clone(), state.traces.clone(), state.correlator.mapping());
-    let report = state.reads.run(move || patterns.find(&question)).await??;
+    let mut report = state.reads.run(move || patterns.find(&question)).await??;
+    report.warnings.extend(of_windows(window, against));
     Ok(body(service, report))
+}
+
+/// What is odd about what is compared.
+fn of_windows(window: Window, against: Window) -> Option<String> {
+    if against.start >= against.end {
+        return Some("nothing lies before `start` to compare with: name a window with `against`".to_owned());
+    }
+    let (from, to) = (window.start.max(against.start), window.end.min(against.end));
+    (from < to).then(|| {
+        let (from, to) = (format_rfc3339(from), format_rfc3339(to));
+        format!("`against` overlaps the window: lines between {from} and {to} count in both")
+    })
 }
 
 /// `START/END`, or a duration before the window.
@@ -190,8 +206,15 @@ fn against(parameters: &Parameters, window: Window) -> Result<Window, Refusal> {
     let before = |length: u64| Window { start: window.start.saturating_sub(length), end: window.start };
     let Some(text) = parameters.get("against") else { return Ok(before(length)) };
     let Some((start, end)) = text.split_once('/') else {
-        let length = parameters.duration("against")?.unwrap_or(length);
-        return Ok(before(length));
+        return match parameters.duration("against")?.unwrap_or(length) {
+            0 => {
+                let detail = format!(
+                    "invalid against {text:?}: expected a duration above zero such as 1h, or START/END"
+                );
+                Err(Refusal::new(detail))
+            }
+            length => Ok(before(length)),
+        };
     };
     let pair = Parameters::from([("start", start), ("end", end)]);
     let time = |name: &'static str| -> Result<u64, Refusal> {
@@ -200,7 +223,7 @@ fn against(parameters: &Parameters, window: Window) -> Result<Window, Refusal> {
                 "invalid against {text:?}: {detail}; expected START/END, or a duration such as 1h"
             ))
         };
-        let time = pair.time(name).map_err(|error: Malformed| malformed(error.to_string()))?;
+        let time = instant(&pair, name).map_err(|error| malformed(error.to_string()))?;
         time.ok_or_else(|| malformed(format!("no {name}")))
     };
     let against = Window { start: time("start")?, end: time("end")? };

@@ -1,9 +1,10 @@
 //! What the questions of this surface have in common: a window of time, how much, which keys, and how a refusal looks.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use axum::Json;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use parsers::record::format_rfc3339;
 use serde::Serialize;
@@ -11,6 +12,7 @@ use serde_json::value::RawValue;
 use store::read::{ReadError, Window};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::State;
 use crate::blocking::{NotRead, RETRY_AFTER};
 use crate::parameters::{Malformed, Parameters, SECOND};
 
@@ -47,6 +49,12 @@ impl Refusal {
     /// With another status.
     pub(super) fn with(self, status: StatusCode) -> Response {
         (status, Json(self)).into_response()
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.error)
     }
 }
 
@@ -134,7 +142,7 @@ pub(super) fn named_window(
     end: &'static str,
     now: u64,
 ) -> Result<Window, Refusal> {
-    let (from, to) = (parameters.time(start)?, parameters.time(end)?);
+    let (from, to) = (instant(parameters, start)?, instant(parameters, end)?);
     let window = match (from, to) {
         (Some(start), Some(end)) => Window { start, end },
         (Some(start), None) => Window { start, end: now.max(start.saturating_add(1)) },
@@ -143,6 +151,11 @@ pub(super) fn named_window(
             Window { start: end.saturating_sub(DEFAULT_WINDOW), end }
         }
     };
+    ordered(start, end, window)
+}
+
+/// The window, if it is one.
+pub(super) fn ordered(start: &'static str, end: &'static str, window: Window) -> Result<Window, Refusal> {
     if window.start >= window.end {
         let (from, to) = (format_rfc3339(window.start), format_rfc3339(window.end));
         return Err(Refusal::new(format!("{start} ({from}) is not before {end} ({to})")));
@@ -150,11 +163,35 @@ pub(super) fn named_window(
     Ok(window)
 }
 
+/// A time from 1970 on. Other surfaces take earlier ones as 1970, since their clients send them.
+pub(super) fn instant(parameters: &Parameters, name: &'static str) -> Result<Option<u64>, Refusal> {
+    if let Some(text) = parameters.get(name).filter(|text| text.starts_with('-')) {
+        let text: String = text.chars().take(64).collect();
+        let detail = format!(
+            "invalid {name} {text:?}: expected a time from 1970 on, as RFC 3339 or as seconds, milliseconds, microseconds or nanoseconds"
+        );
+        return Err(Refusal::new(detail));
+    }
+    Ok(parameters.time(name)?)
+}
+
 /// `limit`: how many entries a list of the answer has; more than `most` are `most`, and 0 is refused.
 pub(super) fn limit(parameters: &Parameters, default: usize, most: usize) -> Result<usize, Refusal> {
     match parameters.count("limit")?.unwrap_or(default) {
         0 => Err(Refusal::new("invalid limit \"0\": expected a whole number from 1 on")),
         limit => Ok(limit.min(most)),
+    }
+}
+
+/// The state of the tenant that `tenant` names, if it names one: what is read is counted of that one alone.
+pub(super) fn of_tenant(
+    state: State,
+    parameters: &Parameters,
+    headers: &HeaderMap,
+) -> Result<State, Refusal> {
+    match parameters.get("tenant") {
+        Some(name) => state.of_one(name, headers).map_err(Refusal::new),
+        None => Ok(state),
     }
 }
 

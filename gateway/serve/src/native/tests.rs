@@ -1,5 +1,10 @@
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::http::StatusCode;
+use parsers::record::{Exemplar, Labels, Series};
 use serde_json::Value;
+use store::read::{MetricRead, ReadError, Window};
 
 use crate::fakes;
 
@@ -65,6 +70,8 @@ async fn a_pivot_has_one_start_and_the_times_that_go_with_it() {
         ("trace_id=4bf92f3577b34da6a3ce929d0e0e4736&service=shop", "trace_id and service"),
         ("labels=%7Bapp%3D%22shop%22%7D", "needs `time`"),
         ("labels=%7Bapp&time=1", "LogQL selector"),
+        ("labels=%7Bapp%3D%22x%22%7D%20%7C%3D&time=1", "parse error"),
+        ("labels=rate(%7Bapp%3D%22x%22%7D%5B1m%5D)&time=1", "a metric is no line"),
         ("service=shop&time=1", "`time` goes with labels, metric"),
         ("metric=up&start=1", "`start` goes with"),
         ("metric=)(", "metric"),
@@ -114,6 +121,17 @@ async fn what_nobody_reads_is_refused_with_what_there_is() {
         ("services?limit=0", "from 1 on"),
         ("services?start=1760000100&end=1760000000", "2025-10-09T08:55:00."),
         ("analysis/compare?a=%7B%7D&window=1h", "unknown parameter \"window\""),
+        ("operations?service=", "invalid service \"\": expected a value"),
+        ("analysis/versions?service=shop&by=", "invalid by \"\""),
+        ("services?fields=", "invalid fields \"\""),
+        ("services?limit=1&limit=2", "`limit` is there more than once: expected one"),
+        ("services?start=-5", "invalid start \"-5\": expected a time from 1970 on"),
+        ("correlate?metric=up&time=-5", "invalid time \"-5\""),
+        ("exemplars", "query is missing: expected a PromQL selector"),
+        ("exemplars?query=up&step=0", "invalid step \"0\": expected a duration above zero"),
+        ("exemplars?query=up&step=-1", "invalid step \"-1\": expected a duration above zero"),
+        ("patterns?against=0s", "invalid against \"0s\": expected a duration above zero"),
+        ("patterns?against=-5/4", "invalid start \"-5\""),
     ] {
         let (status, body) = get(&format!("/api/v1/{path}")).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{path} {body}");
@@ -124,6 +142,71 @@ async fn what_nobody_reads_is_refused_with_what_there_is() {
         document["components"]["schemas"]["ServicesBody"]["required"].is_null(),
         "fields leaves keys out"
     );
+}
+
+#[tokio::test]
+async fn windows_that_cannot_be_compared_are_told() {
+    for (query, expected) in [
+        ("start=0&end=5", "nothing lies before `start`"),
+        ("start=100&end=200&against=50/150", "between 1970-01-01T00:01:40"),
+    ] {
+        let (status, body) = get(&format!("/api/v1/patterns?{query}")).await;
+        assert_eq!(status, StatusCode::OK, "{query} {body}");
+        let warnings = body["warnings"].as_array().unwrap();
+        assert!(warnings.iter().any(|w| w.as_str().unwrap().contains(expected)), "{query}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_of_which_there_is_nothing_has_those_that_are_near() {
+    let stream = [("namespace", "shop"), ("pod", "cart-7d4b9c-x2x2z"), ("app", "cart")];
+    let logs = vec![fakes::line(1_000_000_000, &stream, "hello")];
+    let spans =
+        ["cart", "B"].map(|service| fakes::span("a", "b", service, "GET", 1_000_000_000, 2_000_000_000));
+    let memory = Arc::new(fakes::Memory { logs, spans: spans.to_vec(), ..fakes::Memory::default() });
+    for (query, signal, near) in [
+        ("service=crat", "spans", "near to it: cart"),
+        ("service=nobody", "spans", "services that are known: "),
+        ("workload=shop/crat", "logs", "near to it: shop/cart"),
+        ("workload=shop/nobody", "logs", "`GET /loki/api/v1/series` lists them"),
+    ] {
+        let path = format!("/api/v1/correlate?{query}&start=0&end=5");
+        let (status, body) = fakes::ask(fakes::state(memory.clone(), memory.clone()), &path, &[]).await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(status, StatusCode::NOT_FOUND, "{body}");
+        let mut absent = body["absent"].as_array().unwrap().iter().filter(|a| a["signal"] == signal);
+        let hint = absent.next().unwrap()["hint"].as_str().unwrap();
+        assert!(hint.contains(near) && absent.next().is_none(), "{query}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn while_the_metrics_server_is_down_nobody_says_that_there_is_no_exemplar() {
+    struct Down;
+    #[async_trait::async_trait]
+    impl MetricRead for Down {
+        fn name(&self) -> &str {
+            "prometheus"
+        }
+        async fn series(&self, _: &[String], _: Window) -> Result<Vec<Labels>, ReadError> {
+            Err(ReadError::Unreachable { server: "prometheus".to_owned(), detail: "refused".to_owned() })
+        }
+        async fn range(&self, _: &str, _: Window, _: Duration) -> Result<Vec<Series>, ReadError> {
+            Ok(Vec::new())
+        }
+        async fn exemplars(&self, _: &str, window: Window) -> Result<Vec<Exemplar>, ReadError> {
+            self.series(&[], window).await.map(|_| Vec::new())
+        }
+    }
+    let nothing = Arc::new(fakes::Nothing);
+    let state = fakes::state(nothing.clone(), nothing.clone());
+    let exemplars = state.exemplars.over(nothing.clone(), nothing, Some(Arc::new(Down)));
+    let state = crate::State { exemplars, ..state };
+    let (status, body) = fakes::ask(state, "/api/v1/exemplars?query=up", &[]).await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let reasons: Vec<_> = body["absent"].as_array().unwrap().iter().map(|a| &a["reason"]).collect();
+    assert_eq!(reasons, ["source_down"], "{body}");
 }
 
 #[tokio::test]

@@ -29,11 +29,19 @@ impl Of {
 struct Kept<'a> {
     of: &'a Of,
     visit: &'a mut dyn LogVisit,
+    /// How much that was.
+    records: u64,
+    bytes: u64,
 }
 
 impl LogVisit for Kept<'_> {
     fn record(&mut self, view: &LogView<'_>) -> ControlFlow<()> {
-        if self.of.has(view) { self.visit.record(view) } else { ControlFlow::Continue(()) }
+        if !self.of.has(view) {
+            return ControlFlow::Continue(());
+        }
+        self.records += 1;
+        self.bytes += view.line.len() as u64;
+        self.visit.record(view)
     }
 
     fn progress(&mut self, so_far: &ScanReport) -> ControlFlow<()> {
@@ -68,14 +76,19 @@ impl LogRead for Of {
         select: &LogSelect,
         visit: &mut dyn FnMut(LogRecord) -> ControlFlow<()>,
     ) -> Result<ScanReport, ReadError> {
-        self.inner.scan_logs(select, &mut |record| {
+        let (mut records, mut bytes) = (0, 0);
+        let report = self.inner.scan_logs(select, &mut |record| {
             let tenant = record.metadata.iter().find(|(name, _)| name == TENANT);
             if self.tenants.have(tenant.map(|(_, tenant)| tenant.as_str())) {
+                records += 1;
+                bytes += record.line.len() as u64;
                 visit(record)
             } else {
                 ControlFlow::Continue(())
             }
-        })
+        })?;
+        // How much there is of others is not theirs to know.
+        Ok(ScanReport { records, bytes, ..report })
     }
 
     fn scan_views(
@@ -84,7 +97,9 @@ impl LogRead for Of {
         ordered: bool,
         visit: &mut dyn LogVisit,
     ) -> Result<ScanReport, ReadError> {
-        self.inner.scan_views(select, ordered, &mut Kept { of: self, visit })
+        let mut kept = Kept { of: self, visit, records: 0, bytes: 0 };
+        let report = self.inner.scan_views(select, ordered, &mut kept)?;
+        Ok(ScanReport { records: kept.records, bytes: kept.bytes, ..report })
     }
 
     fn streams(&self, matchers: &[Matcher], window: Window) -> Result<Vec<Arc<Labels>>, ReadError> {

@@ -123,6 +123,36 @@ async fn a_request_reads_what_is_of_its_tenants() {
 }
 
 #[tokio::test]
+async fn counts_of_what_was_read_are_of_the_tenant() {
+    let spans = vec![sent(Some("one"), "shop"), sent(Some("two"), "shop"), sent(None, "shop")];
+    let logs = vec![logged(Some("one"), "shop"), logged(Some("two"), "shop"), logged(None, "shop")];
+    let memory = Arc::new(Memory { logs, spans, ..Memory::default() });
+    for (tenant, count) in [("one", 1), ("three", 0), ("one|two", 2)] {
+        for by_header in [true, false] {
+            if !by_header && tenant.contains('|') {
+                continue;
+            }
+            let header = ("X-Scope-OrgID", tenant);
+            let headers = by_header.then_some(header);
+            let named = if by_header { String::new() } else { format!("&tenant={tenant}") };
+            let get = async |path: &str| {
+                let path = format!("/api/v1/{path}?service=shop&start=0&end=5{named}");
+                let (_, body) = ask(state(memory.clone(), memory.clone()), &path, headers.as_slice()).await;
+                serde_json::from_str::<serde_json::Value>(&body).unwrap()
+            };
+            let patterns = get("patterns").await;
+            assert_eq!(patterns["window"]["spans"], count, "{tenant} {by_header} {patterns}");
+            assert_eq!(patterns["window"]["lines"], count, "{tenant} {by_header} {patterns}");
+            let related = get("correlate").await;
+            let looked = &related["looked_at"];
+            assert_eq!(looked["spans"], count, "{tenant} {by_header} {looked}");
+            // Of several tenants the answer is of the first.
+            assert_eq!(looked["lines"], count.min(1), "{tenant} {by_header} {looked}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_tenant_is_a_label_that_queries_can_name() {
     let logs = vec![logged(Some("red"), "first"), logged(Some("blue"), "second")];
     let memory = Arc::new(Memory { logs, ..Memory::default() });

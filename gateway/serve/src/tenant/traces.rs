@@ -1,5 +1,6 @@
 //! Spans of some tenants, and the log records and exemplars that go with them.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -88,10 +89,14 @@ impl TraceRead for Of {
         select: &SpanSelect,
         visit: &mut dyn FnMut(Vec<Span>) -> ControlFlow<()>,
     ) -> Result<ScanReport, ReadError> {
-        self.inner.scan_traces(select, &mut |mut spans| {
+        let mut records = 0;
+        let report = self.inner.scan_traces(select, &mut |mut spans| {
             spans.retain(|span| self.has(&span.resource));
+            records += spans.len() as u64;
             if spans.is_empty() { ControlFlow::Continue(()) } else { visit(spans) }
-        })
+        })?;
+        // How much there is of others is not theirs to know.
+        Ok(ScanReport { records, ..report })
     }
 
     fn visit_traces(
@@ -101,11 +106,21 @@ impl TraceRead for Of {
     ) -> Result<ScanReport, ReadError> {
         let mut contains = select.contains.clone();
         contains.extend(self.tenants.only().map(|name| name.as_bytes().to_vec()));
-        let wanted = |view: &SpanView<'_>| (select.wanted)(view) && self.has(view.resource());
+        let seen = Cell::new((0, 0));
+        let wanted = |view: &SpanView<'_>| {
+            if !self.has(view.resource()) {
+                return false;
+            }
+            let (records, bytes) = seen.get();
+            seen.set((records + 1, bytes + view.size()));
+            (select.wanted)(view)
+        };
         let (window, service) = (select.window, select.service.clone());
         let hint = select.hint.clone();
         let select = TraceSelect { window, service, contains, hint, wanted: &wanted, whole: select.whole };
-        self.inner.visit_traces(&select, &mut Kept { of: self, visitor })
+        let report = self.inner.visit_traces(&select, &mut Kept { of: self, visitor })?;
+        let (records, bytes) = seen.get();
+        Ok(ScanReport { records, bytes, ..report })
     }
 
     /// The store's lists are not by tenant: spans are read for this one, the newest first, for as long as one waits.

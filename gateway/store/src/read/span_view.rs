@@ -209,6 +209,11 @@ impl SpanView<'_> {
         }
     }
 
+    /// Bytes that the sender's span takes; 0 where they are not at hand.
+    pub fn size(&self) -> u64 {
+        self.payload().len() as u64
+    }
+
     /// Whether these bytes occur in what the span itself says: a cheap look before [`SpanView::whole`]. True where the sender's
     /// bytes are not at hand.
     pub fn mentions(&self, bytes: &Finder<'_>) -> bool {

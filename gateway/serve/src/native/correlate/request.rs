@@ -1,19 +1,17 @@
 //! What is asked, read from parameters: exactly one start.
 
-use correlate::{Start, WorkloadName};
+use correlate::{LineSelect, MAX_RELATED, Start, WorkloadName};
 use parsers::record::{SpanId, TraceId};
 use serde::Serialize;
 use store::read::Window;
 use utoipa::ToSchema;
 
 use super::super::exemplars::selectors;
-use super::super::request::{Refusal, limit, window};
+use super::super::request::{Refusal, instant, limit, ordered, window};
 use crate::parameters::Parameters;
 
 /// Entries of a list when the client does not say: a screen.
 const DEFAULT_LIMIT: usize = 20;
-/// Most of them.
-const MAX_LIMIT: usize = 200;
 /// The parameters of which one is the start.
 const STARTS: [&str; 6] = ["trace_id", "span_id", "labels", "service", "metric", "workload"];
 /// Those that say when, with the starts that they go with.
@@ -61,7 +59,7 @@ impl Question {
             return Err(Refusal::new(detail));
         }
         let value = parameters.get(kind).unwrap_or_default().to_owned();
-        let mut time = parameters.time("time")?;
+        let mut time = instant(parameters, "time")?;
         let bad = |expected: &str| Refusal::new(format!("invalid {kind} {value:?}: expected {expected}"));
         let start = match kind {
             "trace_id" => {
@@ -71,13 +69,14 @@ impl Question {
             "span_id" => {
                 let id = SpanId::from_hex(value.as_bytes());
                 let id = id.map_err(|_| bad("up to 16 hex digits that are not all zero"))?;
-                Start::Span { id, window: span_window(parameters, now)? }
+                Start::Span { id, window: span_window(parameters)? }
             }
             "labels" => {
-                let matchers = query::logql::parse_selector(&value);
-                let matchers = matchers.map_err(|error| bad(&format!("a LogQL selector ({error})")))?;
+                let select = LineSelect::parse(&value);
+                let select = select
+                    .map_err(|error| bad(&format!("a LogQL selector, which filters may follow ({error})")))?;
                 let missing = || Refusal::new("`labels` needs `time`: when the line was written");
-                Start::Line { matchers, labels: value.clone(), time: time.ok_or_else(missing)? }
+                Start::Line { select, time: time.ok_or_else(missing)? }
             }
             "service" => Start::Service { name: value.clone(), window: window(parameters, now)? },
             "metric" => {
@@ -95,15 +94,14 @@ impl Question {
             from: From { kind, value, time_unix_nano: time.map(|time| time.to_string()) },
             start,
             tenant: parameters.get("tenant").map(str::to_owned),
-            limit: limit(parameters, DEFAULT_LIMIT, MAX_LIMIT)?,
+            limit: limit(parameters, DEFAULT_LIMIT, MAX_RELATED)?,
         })
     }
 }
 
-/// A span is searched in all that is stored unless a time is named.
-fn span_window(parameters: &Parameters, now: u64) -> Result<Window, Refusal> {
-    if parameters.get("start").is_none() && parameters.get("end").is_none() {
-        return Ok(Window::ALL);
-    }
-    window(parameters, now)
+/// A span is searched in all that is stored, from `start` on and until `end` where they are given.
+fn span_window(parameters: &Parameters) -> Result<Window, Refusal> {
+    let (start, end) = (instant(parameters, "start")?, instant(parameters, "end")?);
+    let window = Window { start: start.unwrap_or(Window::ALL.start), end: end.unwrap_or(Window::ALL.end) };
+    ordered("start", "end", window)
 }

@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 use store::read::{TraceRead, Window};
 use utoipa::ToSchema;
 
-use super::super::absence::next;
 use super::super::exemplars::{ExemplarBody, body as exemplar_body};
 use super::super::shape::{AbsenceBody, WindowBody, encoded, labels};
+use super::near::Near;
 use super::request::From as Asked;
 use crate::parameters::SECOND;
 use crate::values;
@@ -40,15 +40,15 @@ pub(in super::super) struct CorrelateBody {
 }
 
 impl CorrelateBody {
-    /// Of a service of which there is nothing: whether its name is one that sends spans, and which names do.
-    pub(super) fn say_what_is_near(&mut self, service: &str, known: Vec<String>) {
-        if known.is_empty() || known.iter().any(|name| name == service) {
-            return;
-        }
-        let hint = next("services", service, known.iter().map(String::as_str));
-        for absent in self.absent.iter_mut().filter(|absent| absent.signal == "spans") {
-            absent.detail = format!("no span of service {service:?} is stored");
-            absent.hint.clone_from(&hint);
+    /// Of a name of which there is nothing: which names are near.
+    pub(super) fn say_what_is_near(&mut self, near: &[Near]) {
+        for near in near {
+            let no_match =
+                |absent: &&mut AbsenceBody| absent.signal == near.signal && absent.reason == "no_match";
+            for absent in self.absent.iter_mut().filter(no_match) {
+                absent.detail.clone_from(&near.detail);
+                absent.hint.clone_from(&near.hint);
+            }
         }
     }
 }
@@ -118,7 +118,10 @@ struct LogBody {
     metadata: Map<String, Value>,
     severity: &'static str,
     trace_id: Option<String>,
+    /// The span under which it stands: the one that it names, or under which the look-up of its trace offers it.
     span_id: Option<String>,
+    /// Whether it is of what was asked about itself, and not of its traces or its neighbourhood alone; such lines come first.
+    own: bool,
     #[serde(flatten)]
     reason: ReasonBody,
 }
@@ -241,9 +244,10 @@ fn log(related: RelatedLog) -> LogBody {
         line: String::from_utf8_lossy(&record.line).into_owned(),
         labels: labels(&record.labels),
         metadata: record.metadata.into_iter().map(|(name, value)| (name, value.into())).collect(),
+        own: related.own,
         severity: record.severity.as_str(),
         trace_id: record.trace_id.map(|id| id.to_string()),
-        span_id: record.span_id.map(|id| id.to_string()),
+        span_id: related.span_id.map(|id| id.to_string()),
         reason: related.reason.into(),
     }
 }
