@@ -238,7 +238,7 @@ impl App {
         );
         let (own_spans, storing) = OwnSpans::new(Arc::new(sink.uncounted()), shutdown.clone());
         tasks.spawn(storing);
-        let own = serve::OwnRequests::new(&mut registry, Arc::new(own_spans));
+        let own = serve::OwnRequests::new(&mut registry, Arc::new(own_spans), config.server.own_traces);
         let patterns = Arc::<Patterns>::default();
         let feed = pattern_feed::run(
             serve::Follow::follow(&*sink),

@@ -1,4 +1,4 @@
-//! Trefoil's own request spans, stored as any other sender's: an exemplar on `/metrics` leads to one of them.
+//! The spans of Trefoil's own requests that are traced, stored as any other sender's: an exemplar on `/metrics` leads to one of them.
 
 use std::sync::Arc;
 use std::time::Duration;

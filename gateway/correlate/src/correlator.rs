@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use parsers::record::{Exemplar, LogRecord, TENANT, TENANT_LABEL, TraceId, attribute};
+use parsers::record::{Exemplar, LogRecord, SpanId, TENANT, TENANT_LABEL, TraceId, attribute};
 use rustc_hash::FxHashSet;
 use store::read::{Detail, LogRead, MetricRead, ReadError, TraceRead, TraceRecords};
 
@@ -162,17 +162,25 @@ fn join_stored(
         return page::later(store, logs, id, &outline, page, options.link_limit);
     }
     let read = store.trace(id, page.limit);
-    let (answer, outline) = join(id, read, Some((store, outlines)), page, options);
+    let (answer, outline) = join(id, read, Some(Sources { store, logs, outlines }), page, options);
     if let Some(outline) = outline {
         outlines.keep(id, outline);
     }
     answer
 }
 
+/// Where a trace is read.
+#[derive(Clone, Copy)]
+struct Sources<'a> {
+    store: &'a dyn TraceRead,
+    logs: Option<&'a dyn LogRead>,
+    outlines: &'a Outlines,
+}
+
 fn join(
     id: TraceId,
     read: Result<TraceRecords, ReadError>,
-    store: Option<(&dyn TraceRead, &Outlines)>,
+    sources: Option<Sources<'_>>,
     page: &Page,
     options: &CorrelateOptions,
 ) -> (Answer, Option<Outline>) {
@@ -187,34 +195,35 @@ fn join(
     };
     let omitted = records.omitted;
     let is_part = !records.spans.is_empty() && page::is_part(&records.spans, omitted, page);
-    let large = store.filter(|_| is_part);
+    let large = sources.filter(|_| is_part);
     // However many ask, one large trace is read at a time, and who waits for that holds no spans meanwhile.
-    let _turn = large.map(|(_, outlines)| {
+    let _turn = large.map(|Sources { outlines, .. }| {
         outlines.turn_now().unwrap_or_else(|| {
             records.spans = Vec::new();
             outlines.turn()
         })
     });
-    let part = large.and_then(|(store, _)| match store.trace_spans(id, Detail::Outline, page::MAX_OUTLINE) {
-        Ok(spans) => {
-            records.spans = spans;
-            Some(store)
-        }
-        Err(error) => {
-            warnings.push(format!("the trace could not be read in parts: {error}"));
-            None
-        }
-    });
+    let part =
+        large.and_then(|sources| match sources.store.trace_spans(id, Detail::Outline, page::MAX_OUTLINE) {
+            Ok(spans) => {
+                records.spans = spans;
+                Some((sources.store, sources.logs))
+            }
+            Err(error) => {
+                warnings.push(format!("the trace could not be read in parts: {error}"));
+                None
+            }
+        });
+    let lines_cut = omitted > 0 && records.logs.len() >= page.limit;
+    let exemplars_cut = omitted > 0 && records.exemplars.len() >= page.limit;
     if part.is_some() {
-        // Its spans are not left out, but on other pages.
-        let cut = |a: &crate::Absence| a.signal == AbsentSignal::Spans && a.reason == AbsentReason::Truncated;
-        absent.retain(|a| !cut(a));
+        // Its spans and lines are not left out, but on other pages.
+        absent.retain(|a| a.reason != AbsentReason::Truncated);
         if records.spans.len() >= page::MAX_OUTLINE {
             let detail = format!("the first {} spans are told of", page::MAX_OUTLINE);
             absent.push(absence(AbsentSignal::Spans, AbsentReason::Truncated, detail));
         }
-        let logs = records.logs.len().max(records.exemplars.len());
-        records.omitted = if logs >= page.limit { records.omitted } else { 0 };
+        records.omitted = 0;
     }
     if records.omitted > 0 {
         let (omitted, limit) = (records.omitted, page.limit);
@@ -271,8 +280,10 @@ fn join(
         warnings,
     };
     let mut outline = None;
-    if let Some(store) = part {
+    if let Some((store, reader)) = part {
         outline = Some(Outline::new(answer.clone(), &nodes, &critical_path));
+        let past = if lines_cut { page.offset + page.limit } else { nodes.len() };
+        let others: FxHashSet<SpanId> = nodes.iter().skip(past).map(|node| node.span.span_id).collect();
         match page::cut(store, id, &mut nodes, &mut logs, page) {
             Ok(more) => answer.next = more,
             Err(error) => answer.warnings.push(format!("spans could not be read whole: {error}")),
@@ -282,8 +293,21 @@ fn join(
             segment.node = place.unwrap_or_default();
             place.is_some()
         });
+        if lines_cut && page.offset == 0 {
+            let here = |record: &LogRecord| record.span_id.is_none_or(|id| !others.contains(&id));
+            match page::lines(store, reader, id, &here, page.limit) {
+                Ok((lines, cut)) => {
+                    logs = seen::logs(id, lines, &nodes);
+                    answer.warnings.extend(cut.then(|| page::lines_cut(page.limit)));
+                }
+                Err(error) => answer.warnings.push(format!("lines could not be read: {error}")),
+            }
+        }
         if page.offset > 0 {
             exemplars.clear();
+        } else if exemplars_cut {
+            let detail = format!("the first {} are shown", exemplars.len());
+            answer.absent.push(absence(AbsentSignal::Exemplars, AbsentReason::Truncated, detail));
         }
         answer.warnings.push(page::told(nodes.len(), answer.total_spans, page.offset));
     }

@@ -118,8 +118,12 @@ pub(crate) fn later(
     {
         answer.warnings.push(format!("spans could not be read whole: {error}"));
     }
-    match lines(store, logs, id, &ids, page.limit) {
-        Ok(lines) => answer.logs = seen::logs(id, lines, &nodes),
+    let theirs = |record: &LogRecord| record.span_id.is_some_and(|id| ids.contains(&id));
+    match lines(store, logs, id, &theirs, page.limit) {
+        Ok((lines, cut)) => {
+            answer.logs = seen::logs(id, lines, &nodes);
+            answer.warnings.extend(cut.then(|| lines_cut(page.limit)));
+        }
         Err(error) => answer.warnings.push(format!("lines could not be read: {error}")),
     }
     answer.warnings.push(told(nodes.len(), all, first));
@@ -130,19 +134,18 @@ pub(crate) fn later(
     Answer { spans: nodes, next: (end < all).then_some(end), links, ..answer }
 }
 
-/// Lines of these spans, at most so many.
-fn lines(
+/// Lines of the trace that are these, at most so many, and whether there are more.
+pub(crate) fn lines(
     store: &dyn TraceRead,
     logs: Option<&dyn LogRead>,
     id: TraceId,
-    spans: &HashSet<SpanId>,
+    are_these: &dyn Fn(&LogRecord) -> bool,
     limit: usize,
-) -> Result<Vec<LogRecord>, ReadError> {
-    let is_theirs = |record: &LogRecord| record.span_id.is_some_and(|id| spans.contains(&id));
+) -> Result<(Vec<LogRecord>, bool), ReadError> {
     let Some(logs) = logs else {
-        let mut records = store.trace(id, limit)?.logs;
-        records.retain(is_theirs);
-        return Ok(records);
+        let read = store.trace(id, limit)?;
+        let cut = read.logs.len() >= limit && read.omitted > 0;
+        return Ok((read.logs.into_iter().filter(are_these).collect(), cut));
     };
     let select = LogSelect {
         matchers: Vec::new(),
@@ -154,12 +157,20 @@ fn lines(
     };
     let mut found = Vec::new();
     logs.scan_logs(&select, &mut |record| {
-        if is_theirs(&record) {
+        if are_these(&record) {
             found.push(record);
         }
-        if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if found.len() <= limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    Ok(found)
+    let cut = found.len() > limit;
+    found.truncate(limit);
+    Ok((found, cut))
+}
+
+/// What a reader is told of a page of whose lines not all are there.
+pub(crate) fn lines_cut(limit: usize) -> String {
+    let limit = thousands(limit);
+    format!("the first {limit} lines of this page are shown: ask for pages of fewer spans with `limit`")
 }
 
 /// What a reader is told of a part: `spans` of `all`, after so many others.

@@ -245,7 +245,7 @@ pub(crate) fn line(time: u64, labels: &[(&str, &str)], text: &str) -> LogRecord 
 /// The state over these sources.
 pub(crate) fn state(traces: Arc<dyn TraceRead>, logs: Arc<dyn LogRead>) -> State {
     let mut registry = Registry::default();
-    let own = OwnRequests::new(&mut registry, Arc::new(Nothing));
+    let own = OwnRequests::new(&mut registry, Arc::new(Nothing), false);
     State {
         correlator: Arc::new(Correlator::new(traces.clone(), None, CorrelateOptions::default())),
         exemplars: Exemplars::new(traces.clone(), Arc::new(Nothing), None, &CorrelateOptions::default()),

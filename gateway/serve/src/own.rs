@@ -1,7 +1,8 @@
 //! What Trefoil says of its own requests: a count, a duration with the trace as its exemplar, and the span behind it.
 //!
-//! A request that brings a `traceparent` is part of its caller's trace; another one begins a trace. Only requests whose span
-//! is kept leave an exemplar, so that each leads somewhere.
+//! A request that brings a `traceparent` whose flags say that it is sampled is part of its caller's trace. Another one begins a
+//! trace where that is asked for, and else none: who looks at their services does not want the looking among them. Only
+//! requests whose span is kept leave an exemplar, so that each leads somewhere.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -59,6 +60,8 @@ pub struct OwnRequests {
     count: Family<Answered, Counter>,
     durations: Durations,
     spans: Arc<dyn OwnSpans>,
+    /// Requests that are part of no trace begin one.
+    begins: bool,
     ids: Arc<Ids>,
     allowance: Arc<Mutex<(Instant, u32)>>,
     resource: Arc<Resource>,
@@ -77,8 +80,8 @@ impl Ids {
 }
 
 impl OwnRequests {
-    /// Registers the metrics.
-    pub fn new(registry: &mut Registry, spans: Arc<dyn OwnSpans>) -> Self {
+    /// Registers the metrics. With `begins`, requests that are part of no trace begin one.
+    pub fn new(registry: &mut Registry, spans: Arc<dyn OwnSpans>, begins: bool) -> Self {
         let count = Family::default();
         let durations: Durations =
             Family::new_with_constructor(|| HistogramWithExemplars::new(BUCKETS.into_iter()));
@@ -97,6 +100,7 @@ impl OwnRequests {
             count,
             durations,
             spans,
+            begins,
             ids,
             allowance: Arc::new(Mutex::new((Instant::now(), SPANS_A_SECOND))),
             resource: Arc::new(resource),
@@ -115,15 +119,18 @@ impl OwnRequests {
         left
     }
 
+    /// The trace of a request and the span that it is under, if it is traced.
     fn context(&self, headers: &HeaderMap) -> Option<(TraceId, Option<SpanId>)> {
         let brought = headers
             .get("traceparent")
             .and_then(|value| keyed(KeyClass::Traceparent, value.as_bytes()).ok())
-            .and_then(|context| Some((context.trace?, context.span)));
-        brought.or_else(|| {
-            let bits = u128::from(self.ids.next()) << 64 | u128::from(self.ids.next());
-            Some((TraceId::new(bits, Spelling::new(SpellingKind::Hex(32)))?, None))
-        })
+            .and_then(|context| Some((context.trace?, context.span, context.sampled != Some(false))));
+        if let Some((trace, span, sampled)) = brought {
+            return sampled.then_some((trace, span));
+        }
+        let bits = u128::from(self.ids.next()) << 64 | u128::from(self.ids.next());
+        let begun = TraceId::new(bits, Spelling::new(SpellingKind::Hex(32)));
+        begun.filter(|_| self.begins).map(|trace| (trace, None))
     }
 }
 
@@ -196,3 +203,6 @@ fn surface(path: &str) -> &'static str {
         _ => "admin",
     }
 }
+
+#[cfg(test)]
+mod tests;

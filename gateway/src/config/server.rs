@@ -25,6 +25,9 @@ pub struct Server {
     pub origins: Vec<String>,
     /// `server.queries`: of metric queries
     pub queries: Queries,
+    /// `server.own_traces`: Trefoil's own requests begin traces of service `trefoil`; those that are part of their caller's trace
+    /// are in it either way
+    pub own_traces: bool,
 }
 
 /// What metric queries in LogQL, TraceQL and PromQL may give and hold.
@@ -72,6 +75,9 @@ pub struct ServerTls {
 /// Loopback: nothing is protected before tokens are set, so a configuration must open it.
 const LISTEN: &str = "127.0.0.1:8080";
 
+/// Who looks for their own services does not want those of the looking among them.
+const OWN_TRACES: bool = false;
+
 pub(super) fn read(mut section: Section, mistakes: &mut Mistakes) -> Server {
     let tls = section.given("tls");
     let tls = tls.zip(section.optional_section("tls", mistakes));
@@ -88,6 +94,7 @@ pub(super) fn read(mut section: Section, mistakes: &mut Mistakes) -> Server {
         mcp: section.optional_section("mcp", mistakes).map(|section| mcp(section, mistakes)),
         origins,
         queries,
+        own_traces: section.value("own_traces", values::boolean, mistakes).unwrap_or(OWN_TRACES),
         tls: tls.and_then(|(place, mut tls)| {
             let mut file = |key| tls.value(key, values::text, mistakes).map(PathBuf::from);
             let (cert_file, key_file, client_ca_file) =
@@ -172,6 +179,7 @@ impl Server {
             writeln!(out, "  mcp: {{hosts: {}, origins: {}}}", list(&mcp.hosts), list(&mcp.origins))?;
         }
         writeln!(out, "  cors: {{origins: {}}}", list(&self.origins))?;
+        writeln!(out, "  own_traces: {}", self.own_traces)?;
         let Queries { max_points, max_memory } = self.queries;
         writeln!(out, "  queries: {{max_points: {max_points}, max_memory: {max_memory}}}")
     }

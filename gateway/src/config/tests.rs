@@ -146,7 +146,7 @@ fn credentials_that_would_be_passed_over_are_mistakes() {
 
 #[test]
 fn what_check_config_prints_is_read_back_to_the_same() {
-    let text = "server: {listen: 0.0.0.0:8080, external_url: 'http://t:1', tls: {cert_file: /c, key_file: /k, client_ca_file: /a}, cors: {origins: ['https://g:1']}, queries: {max_points: 20000, max_memory: 64MiB}}\n\
+    let text = "server: {listen: 0.0.0.0:8080, external_url: 'http://t:1', tls: {cert_file: /c, key_file: /k, client_ca_file: /a}, cors: {origins: ['https://g:1']}, queries: {max_points: 20000, max_memory: 64MiB}, own_traces: true}\n\
                 access: {public_metrics: true, tokens: [{name: \"it's\", role: ingest, token_file: /t, tenant: t-1, limits: {requests_per_second: 5, bytes_per_second: 1MiB, max_body_bytes: 9}}, {name: b, roles: [read, admin], sha256: 'ab000000000000000000000000000000000000000000000000000000000000cd'}]}\n\
                 receive: {otlp: {tls: false, promote_resource_attributes: [team.name, \"it's\"]}, zipkin: {tls: false}, jaeger: {tls: false}, elastic_apm: {tls: false}}\nstore: {dir: /d, retention: {logs: 90m}, sync: batch}\n\
                 collect: {files: [{path: '/x/*.log', pipeline_stages: [{match: {selector: '{a=\"b\"}', stages: [{drop: {expression: \"it's\"}}]}}, {metrics: {n: {type: Counter, config: {match_all: true, action: inc}}}}], relabel_configs: [{source_labels: [pod], target_label: p}]}], exclude: ['/x/y*'], node: n1, stdin: {labels: {job: x}, pipeline_stages: [{docker: {}}]}, journal: {path: /j, max_age: 12h, json: true, matches: [A=b], labels: {x: y}}, syslog: [{listen: 'udp://127.0.0.1:5', use_incoming_timestamp: true, max_message_bytes: 64KiB, idle_timeout: 1h, labels: {y: z}, relabel_configs: [{action: labeldrop, regex: x}]}, {listen: 'tcp://:6'}]}\n\

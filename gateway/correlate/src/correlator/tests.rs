@@ -15,6 +15,8 @@ impl TraceRead for Stored {
         let mut records = self.0.clone()?;
         records.omitted += records.spans.len().saturating_sub(limit) as u64;
         records.spans.truncate(limit);
+        records.omitted += records.logs.len().saturating_sub(limit) as u64;
+        records.logs.truncate(limit);
         Ok(records)
     }
     fn scan_traces(
@@ -238,6 +240,33 @@ async fn the_parts_of_a_trace_make_the_whole() {
     assert_eq!(lines, 2);
     path.sort_unstable();
     assert_eq!(path, whole.critical_path.iter().map(|s| (s.start, s.span_id)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn pages_have_all_their_lines_and_say_where_they_stand_and_not_that_records_are_missing() {
+    let spans: Vec<Span> = (1..=40).map(|n| span(n, n / 2)).collect();
+    for (of_each, told) in [(1, false), (3, true)] {
+        let lines = (1..=40).flat_map(|n| vec![log(long(), n, "shop", &[]); of_each]);
+        let world = crate::world::World { logs: lines.collect(), ..Default::default() };
+        let records =
+            TraceRecords { spans: spans.clone(), logs: world.logs.clone(), ..TraceRecords::default() };
+        let correlator = Correlator::new(Arc::new(Stored(Ok(records))), None, CorrelateOptions::default())
+            .with_logs(Arc::new(world));
+        for offset in [0, 10, 20, 30] {
+            let page = Page { offset, limit: 10, ..Page::default() };
+            let part = correlator.part(long(), page).await;
+            assert_eq!((part.spans.len(), part.logs.len()), (10, 10), "{offset} {:?}", part.warnings);
+            let ids: Vec<_> = part.spans.iter().map(|node| Some(node.span.span_id)).collect();
+            assert!(part.logs.iter().all(|log| ids.contains(&log.record.span_id)));
+            assert!(part.absent.iter().all(|a| a.reason != AbsentReason::Truncated), "{:?}", part.absent);
+            let says = |text: &str| part.warnings.iter().any(|warning| warning.contains(text));
+            let place = format!("spans {} to {} of 40", offset + 1, offset + 10);
+            assert!(says(&place) && says("`next` gives more") == (offset < 30), "{:?}", part.warnings);
+            assert!(!says("left out"), "{:?}", part.warnings);
+            assert_eq!(says("the first 10 lines of this page are shown"), told, "{:?}", part.warnings);
+        }
+    }
+    assert!(page::told(3_000, 20_000, 15_000).contains("spans 15,001 to 18,000 of 20,000"));
 }
 
 #[tokio::test]
