@@ -10,7 +10,7 @@ use query::promql::{Data, Limits, PromError, Value, evaluate_range, parse, parse
 use store::read::{MetricRead, ReadError, SampleRead, Window};
 
 /// How answers call it.
-const NAME: &str = "the embedded store (upstream.prometheus.url names no server)";
+pub(crate) const NAME: &str = "the embedded store (upstream.prometheus.url names no server)";
 /// Nanoseconds in a millisecond.
 const MILLI: u64 = 1_000_000;
 /// Longest time for one question: a look-up asks some ten, and waits.

@@ -61,6 +61,8 @@ pub(super) struct Gathered {
     pub(super) seeds: Vec<Seed>,
     pub(super) limit: usize,
     pub(super) own: Option<Own>,
+    /// Lines of what was asked about that are shown where there is room.
+    pub(super) spare: Vec<RelatedLog>,
     /// Lines of traces that are past what is shown of one.
     beyond: u64,
     seen_workloads: BTreeSet<Workload>,
@@ -74,6 +76,7 @@ impl Gathered {
             seeds: Vec::new(),
             limit,
             own: None,
+            spare: Vec::new(),
             beyond: 0,
             seen_workloads: BTreeSet::new(),
         }
@@ -119,6 +122,15 @@ impl Gathered {
             Some(other) if other.reason.confidence < log.reason.confidence => *other = log,
             Some(_) => {}
             None => self.related.logs.push(log),
+        }
+    }
+
+    /// Fills the room that is left with lines that are spare.
+    fn fill(&mut self) {
+        for log in std::mem::take(&mut self.spare) {
+            if self.related.logs.len() < self.limit {
+                self.add_log(log);
+            }
         }
     }
 
@@ -229,7 +241,9 @@ impl Pivot {
         if workloads.is_empty() {
             if !gathered.tells_of(AbsentSignal::Metrics) {
                 let detail = "nothing that was found says whose series to look for";
-                gathered.related.absent.push(absence(AbsentSignal::Metrics, AbsentReason::NoMatch, detail));
+                let hint = "ask for a wider time, or by another name".to_owned();
+                let nothing = absence(AbsentSignal::Metrics, AbsentReason::NoMatch, detail);
+                gathered.related.absent.push(crate::Absence { hint, ..nothing });
             }
             return;
         }
@@ -321,7 +335,8 @@ impl Pivot {
             let more = more(limit);
             gathered.related.warnings.push(format!("{cut} more traces are left out: {more}"));
         }
-        Ok(ordered(gathered, self.held))
+        gathered.fill();
+        Ok(ordered(gathered, self.stored))
     }
 }
 
@@ -363,7 +378,7 @@ fn lines_left_out(logs: &[RelatedLog], own: Option<&Own>, beyond: u64, limit: us
 
 /// Lines of what was asked about first; else what is surest first, then what went wrong, then what is newest; and no list over the
 /// limit.
-fn ordered(gathered: Gathered, held: bool) -> Related {
+fn ordered(gathered: Gathered, stored: bool) -> Related {
     let Gathered { mut related, tenant, limit, own, beyond, .. } = gathered;
     related.tenant = tenant.name().map(str::to_owned);
     related.warnings.extend(tenant.warning());
@@ -419,18 +434,19 @@ fn ordered(gathered: Gathered, held: bool) -> Related {
             related.absent.push(absence(signal, AbsentReason::NoMatch, detail));
         }
     }
-    if held {
+    if stored {
         let samples =
             |a: &&mut crate::Absence| a.signal == AbsentSignal::Metrics && a.reason == AbsentReason::NoMatch;
-        for absent in related.absent.iter_mut().filter(samples) {
-            HELD_SERIES.clone_into(&mut absent.hint);
+        let of_labels = |absent: &&mut crate::Absence| absent.hint.contains("upstream.prometheus.labels");
+        for absent in related.absent.iter_mut().filter(samples).filter(of_labels) {
+            STORED_SERIES.clone_into(&mut absent.hint);
         }
     }
     related
 }
 
 /// What to try where metrics are those that are stored here.
-const HELD_SERIES: &str = "`GET /prometheus/api/v1/series` says which series are stored; they come by OTLP metrics, remote write and \
+const STORED_SERIES: &str = "`GET /prometheus/api/v1/series` says which series are stored; they come by OTLP metrics, remote write and \
                            scrapes, or stay in the Prometheus that `upstream.prometheus.url` names";
 
 fn distinct(queries: Vec<SurfaceQuery>) -> Vec<SurfaceQuery> {

@@ -25,7 +25,7 @@ use query::series_selectors::Selector;
 use store::read::{LogRead, MetricRead, ReadError, SampleRead, Window};
 
 use crate::absent::show_doors;
-use crate::{Correlator, Exemplars, StoredMetrics};
+use crate::{Correlator, Exemplars, StoredMetrics, stored_metrics};
 
 pub use answer::{
     LookedAt, Reason, Related, RelatedExemplar, RelatedLog, RelatedTrace, RelatedWorkload, SurfaceQuery,
@@ -94,6 +94,8 @@ pub struct Pivot {
     metrics: Arc<dyn MetricRead>,
     /// Whether metrics are those that are stored here, so that all of them say whose they are.
     held: bool,
+    /// Whether they are in this store, perhaps those of one tenant.
+    stored: bool,
 }
 
 impl Pivot {
@@ -106,7 +108,8 @@ impl Pivot {
     ) -> Self {
         let held = correlator.metrics().is_none();
         let metrics = correlator.metrics().unwrap_or_else(|| Arc::new(StoredMetrics::new(samples)));
-        Self { correlator, exemplars, logs, metrics, held }
+        let stored = metrics.name() == stored_metrics::NAME;
+        Self { correlator, exemplars, logs, metrics, held, stored }
     }
 
     /// The other signals, at most `limit` of each; of this tenant alone, where one is named.

@@ -197,6 +197,14 @@ async fn lines_of_the_service_come_before_worse_ones_of_its_traces_and_what_is_l
     let told = format!("{} more log lines are left out: ", all - LIMIT);
     assert!(found.warnings.iter().any(|warning| warning.starts_with(&told)), "{told} {:?}", found.warnings);
 
+    // What complains of nothing leaves room for its traces, and takes what they leave.
+    let mut quiet = World { spans: shop().spans, ..World::default() };
+    for n in 0..40 {
+        quiet.logs.push(line(at(300) + n, STREAM, Severity::Info, &n.to_string(), 0));
+    }
+    let quiet = related(&quiet, service("shop"), None).await;
+    assert_eq!((quiet.logs.len(), quiet.warnings.len()), (40, 0), "{:?}", quiet.warnings);
+
     // Many lines of its own: those of the window are counted, though few are read out.
     for n in 0..2_000 {
         world.logs.push(line(at(300) + n, STREAM, Severity::Error, "full", 0));
@@ -285,7 +293,7 @@ async fn of_a_metrics_server_that_is_down_nothing_is_said_to_be_missing() {
     struct Down;
     #[async_trait::async_trait]
     impl MetricRead for Down {
-        fn name(&self) -> &str {
+        fn name(&self) -> &'static str {
             "prometheus"
         }
         async fn series(&self, _: &[String], _: Window) -> Result<Vec<parsers::record::Labels>, ReadError> {

@@ -115,13 +115,22 @@ impl Pivot {
         // A service that is only thought of has no say in the order.
         let asked = sure >= 1.0;
         gathered.related.queries.extend(found.queries.into_iter().map(SurfaceQuery::LogQl));
+        let mut plain_lines = 0;
         for (record, selection) in found.records {
             let level = record.severity.as_str();
             let why = format!("a line of level {level}, among {} of the window", found.count);
             let mut reason = subject.reason(&selection, &record.labels, why);
             reason.confidence *= sure;
             let span_id = record.span_id;
-            gathered.add_log(RelatedLog { record, span_id, own: asked, reason });
+            let plain = record.severity < Severity::Warn;
+            let log = RelatedLog { record, span_id, own: asked, reason };
+            // What complains of nothing leaves room for lines of its traces.
+            plain_lines += usize::from(plain);
+            if plain && plain_lines > gathered.limit / 4 + 1 {
+                gathered.spare.push(log);
+            } else {
+                gathered.add_log(log);
+            }
         }
         if asked {
             let (subject, lines, all) = (subject.clone(), found.count, found.all);
@@ -428,8 +437,7 @@ impl LogVisit for Worst<'_> {
             Severity::Warn => 1,
             _ => 2,
         };
-        let limit = if class == 2 { self.limit / 4 + 1 } else { self.limit };
-        if let Some(kept) = self.kept.get_mut(class).filter(|kept| kept.len() < limit) {
+        if let Some(kept) = self.kept.get_mut(class).filter(|kept| kept.len() < self.limit) {
             kept.push(owned(view));
         }
         ControlFlow::Continue(())

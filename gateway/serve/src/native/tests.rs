@@ -185,7 +185,7 @@ async fn while_the_metrics_server_is_down_nobody_says_that_there_is_no_exemplar(
     struct Down;
     #[async_trait::async_trait]
     impl MetricRead for Down {
-        fn name(&self) -> &str {
+        fn name(&self) -> &'static str {
             "prometheus"
         }
         async fn series(&self, _: &[String], _: Window) -> Result<Vec<Labels>, ReadError> {

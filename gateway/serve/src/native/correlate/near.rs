@@ -32,9 +32,12 @@ pub(super) async fn near(state: &State, parameters: &Parameters) -> Result<Vec<N
     let (logs, window) = (state.logs.clone(), window(parameters, now())?);
     let streams = state.reads.run(move || logs.streams(&[], window)).await??;
     let pods = streams.iter().filter_map(|labels| Some((labels.get("namespace")?, labels.get("pod")?)));
-    let known: BTreeSet<String> =
-        pods.flat_map(|(space, pod)| [pod, owner(pod)].map(|name| format!("{space}/{name}"))).collect();
-    let known = known.into_iter().collect();
+    let (mut known, mut exact) = (BTreeSet::new(), BTreeSet::new());
+    for (space, pod) in pods {
+        known.insert(format!("{space}/{}", owner(pod)));
+        exact.insert(format!("{space}/{pod}"));
+    }
+    let known: Vec<String> = known.into_iter().chain(exact).collect();
     Ok(told("logs", "line of workload", "workloads", "/loki/api/v1/series", workload, known))
 }
 
