@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use rustc_hash::FxHashMap;
 
-use super::facts::{Fact, Kind, comparable, same, shape};
+use super::facts::{Fact, Kind, comparable, is_uuid, same, shape};
 use super::lines::Words;
 use super::traffic::merged;
 
@@ -18,6 +18,11 @@ const SHARED_ODDS: f64 = 3.0;
 const INEXACT: u64 = 1_000_000;
 /// How probable it is that a request ran long before the line says that it began.
 const BEGAN_ELSEWHERE: f64 = 0.02;
+/// How exact the time is that an access log says that a request took, ns, beside a fifth of it: proxies count what networks take.
+const INEXACT_LENGTH: u64 = 3_000_000;
+/// How often a span lasts as long as an access log says, of requests that are not meant, and how often not, of the one that is.
+const LASTS_ALIKE: f64 = 0.3;
+const LASTS_OTHERWISE: f64 = 0.1;
 /// Requests that are compared pair by pair.
 const MAX_PAIRS_OF: usize = 400;
 
@@ -28,21 +33,32 @@ pub(super) struct Request {
     pub(super) trace: u64,
     /// Whether it sent spans; if not, lines with its id tell of it.
     pub(super) spanned: bool,
-    /// When its spans ran, ns.
+    /// When its spans ran, ns; disjoint and sorted once it is settled.
     pub(super) runs: Vec<(u64, u64)>,
+    /// When each of them did.
+    pub(super) spans: Vec<(u64, u64)>,
     pub(super) facts: Vec<Fact>,
 }
 
 impl Request {
     /// Makes the runs disjoint and sorted.
     pub(super) fn settle(&mut self) {
+        self.spans.clone_from(&self.runs);
         self.runs = merged(std::mem::take(&mut self.runs));
     }
 
-    /// Whether some of it began at that time.
-    fn begins(&self, start: u64, end: u64) -> bool {
+    /// How likely an access log that says when its request began, and how long it took, would tell of a span of this one.
+    fn begins(&self, (start, end): (u64, u64), lasts: Option<u64>) -> f64 {
         let from = start.saturating_sub(INEXACT);
-        self.runs.iter().any(|(began, _)| (from..end).contains(began))
+        let mut began = self.spans.iter().filter(|(began, _)| (from..end).contains(began)).peekable();
+        let Some(lasts) = lasts.filter(|_| began.peek().is_some()) else {
+            return if began.peek().is_some() { 1.0 } else { BEGAN_ELSEWHERE };
+        };
+        let alike = |(start, end): &(u64, u64)| {
+            let ran = end.saturating_sub(*start);
+            ran.abs_diff(lasts) <= INEXACT_LENGTH + ran.max(lasts) / 5
+        };
+        if began.any(alike) { (1.0 - LASTS_OTHERWISE) / LASTS_ALIKE } else { LASTS_OTHERWISE }
     }
 
     /// How much of `start..end` it ran in, of 1; an instant counts whole.
@@ -97,12 +113,13 @@ impl<'a> Requests<'a> {
         let rarity: Vec<f64> = groups.iter().map(|(kind, facts)| self.rarity(*kind, facts)).collect();
         let (start, end) = line.written;
         let weight = |request: &Request| {
-            let elsewhere = line.begins && !request.begins(start, end);
-            let over = request.overlap(start, end) * if elsewhere { BEGAN_ELSEWHERE } else { 1.0 };
+            let begins = if line.begins { request.begins(line.written, line.lasts) } else { 1.0 };
+            let over = request.overlap(start, end) * begins;
             let likely =
                 |((kind, facts), rarity): (&(Kind, Vec<&Fact>), &f64)| match agrees(*kind, facts, request) {
                     None => 1.0,
                     Some(true) => (1.0 - against(*kind, self.threads)) / rarity,
+                    Some(false) if *kind == Kind::Path => against_http(facts, request),
                     Some(false) => against(*kind, self.threads),
                 };
             let weight = if over > 0.0 { groups.iter().zip(&rarity).map(likely).product() } else { 0.0 };
@@ -114,9 +131,18 @@ impl<'a> Requests<'a> {
     /// The facts of a line by what they are about; those of an HTTP request count as one.
     pub(super) fn groups<'f>(&self, facts: &'f [Fact]) -> Vec<(Kind, Vec<&'f Fact>)> {
         let mut groups: Vec<(Kind, Vec<&Fact>)> = Vec::new();
+        let names_one = |fact: &Fact| {
+            fact.kind == Kind::Request
+                || (fact.kind == Kind::Token && self.has_value(Kind::Request, &fact.value))
+        };
+        // An access log that has an id, and not one of these requests', is of another.
+        let is_foreign = is_access(facts)
+            && self.said(Kind::Request).any(|fact| is_uuid(&fact.value))
+            && !facts.iter().any(names_one);
         for fact in facts {
             let kind = match fact.kind {
                 Kind::Method | Kind::Path | Kind::Status => Kind::Path,
+                Kind::Token if is_foreign && is_uuid(&fact.value) => Kind::Request,
                 Kind::Token if self.has_value(Kind::Request, &fact.value) => Kind::Request,
                 Kind::Bracket if self.has_value(Kind::Request, &fact.value) => Kind::Request,
                 Kind::Bracket if self.has_shape(&fact.value) => Kind::Thread,
@@ -204,6 +230,27 @@ fn against(kind: Kind, threads: Threads) -> f64 {
         Kind::Path | Kind::Method | Kind::Status => 0.1,
         _ => 0.3,
     }
+}
+
+/// Whether a line with these facts tells of a whole HTTP request.
+pub(super) fn is_access(facts: &[Fact]) -> bool {
+    let has = |kind: Kind| facts.iter().any(|fact| fact.kind == kind);
+    has(Kind::Path) && has(Kind::Status)
+}
+
+/// The same for an HTTP request of which some is told otherwise. Where a line tells all of it, as access logs do, each part counts
+/// for itself; one of the application may name a path of something else.
+fn against_http(facts: &[&Fact], request: &Request) -> f64 {
+    let all = |kind: Kind| facts.iter().any(|fact| fact.kind == kind);
+    if !(all(Kind::Path) && all(Kind::Status)) {
+        return against(Kind::Path, Threads::Shared);
+    }
+    let parts = [(Kind::Method, 0.03), (Kind::Path, 0.03), (Kind::Status, 0.03)];
+    let differs = |kind: Kind| {
+        let of_kind: Vec<&Fact> = facts.iter().copied().filter(|fact| fact.kind == kind).collect();
+        agrees(kind, &of_kind, request) == Some(false)
+    };
+    parts.into_iter().filter(|(kind, _)| differs(*kind)).map(|(_, often)| often).product()
 }
 
 /// Looks whether requests that ran at once ever had a thread in common, and how often they would have had by chance.

@@ -16,6 +16,10 @@ const MAX_VALUE: usize = 200;
 const MIN_TOKEN: usize = 16;
 /// Longest such token: a dashed UUID, twice.
 const MAX_TOKEN: usize = 80;
+/// Longest name of a thread.
+const MAX_THREAD: usize = 64;
+/// Words of a text that are taken for names of threads, which stand at its beginning.
+const MAX_BARE_THREADS: usize = 4;
 /// Objects within objects that are read of a JSON line.
 const MAX_DEPTH: usize = 3;
 
@@ -38,7 +42,7 @@ pub(super) enum Kind {
     Status,
     /// A field of this name: hash of its letters and digits.
     Field(u64),
-    /// Something in brackets, in a text: a thread perhaps.
+    /// Something in brackets, in a text, or a word as threads are named: a thread perhaps.
     Bracket,
     /// A long token of a text: a request id perhaps.
     Token,
@@ -226,6 +230,7 @@ fn of_object(fields: &serde_json::Map<String, Json>, facts: &mut Vec<Fact>, dept
 
 /// A request line with its status, what stands in brackets, and tokens that may be ids.
 fn of_text(text: &str, facts: &mut Vec<Fact>) {
+    let mut bare_threads = 0;
     let mut words = text.split([' ', '\t', '"', ',']).filter(|word| !word.is_empty()).peekable();
     while let Some(word) = words.next() {
         if let Some(verb) = method(word).filter(|verb| *verb == word)
@@ -253,6 +258,10 @@ fn of_text(text: &str, facts: &mut Vec<Fact>) {
         if token {
             add(facts, Some(Fact { kind: Kind::Token, key: String::new(), value: bare.to_owned() }));
         }
+        if bare_threads < MAX_BARE_THREADS && may_be_thread(bare) {
+            bare_threads += 1;
+            add(facts, Some(Fact { kind: Kind::Bracket, key: String::new(), value: bare.to_owned() }));
+        }
     }
     let mut rest = text;
     while let Some(open) = rest.find('[') {
@@ -274,6 +283,27 @@ pub(super) fn may_be_access(line: &[u8]) -> bool {
         .any(|method| line.windows(method.len()).any(|part| part == method.as_bytes()))
 }
 
+/// How long a request took, ns, of which a line tells that says when it began, as Envoy writes it: `duration` in JSON, or the last of
+/// three whole numbers in a row after the status, both in ms.
+pub(super) fn lasts(line: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(line.get(..MAX_LINE).unwrap_or(line)).ok()?.trim();
+    let number = |word: &str| word.parse::<u64>().ok();
+    let ms = if text.starts_with('{') {
+        match serde_json::from_str::<Json>(text).ok()?.get("duration")? {
+            Json::Number(ms) => ms.as_u64(),
+            Json::String(ms) => number(ms),
+            _ => None,
+        }
+    } else {
+        let words: Vec<&str> = text.get(text.find(" HTTP/")?..)?.split_ascii_whitespace().skip(3).collect();
+        words.windows(3).find_map(|three| match three {
+            [received, sent, took] => number(received).and(number(sent)).and(number(took)),
+            _ => None,
+        })
+    };
+    ms?.checked_mul(1_000_000)
+}
+
 /// Whether two values of a kind name the same thing.
 pub(super) fn same(kind: Kind, of_line: &str, of_request: &str) -> bool {
     match kind {
@@ -282,10 +312,33 @@ pub(super) fn same(kind: Kind, of_line: &str, of_request: &str) -> bool {
     }
 }
 
-/// Whether two values of a kind can be told apart at all: a thread's name says nothing against a thread's number.
+/// Whether two values of a kind can be told apart at all: a thread's name says nothing against a thread's number, and the UUID of a
+/// proxy nothing against the id that a framework gives.
 pub(super) fn comparable(kind: Kind, a: &str, b: &str) -> bool {
     let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    kind != Kind::Thread || number(a) == number(b)
+    match kind {
+        Kind::Thread => number(a) == number(b),
+        Kind::Request => is_uuid(a) == is_uuid(b),
+        _ => true,
+    }
+}
+
+/// Whether it is written as a UUID is: five groups of hex digits.
+pub(super) fn is_uuid(text: &str) -> bool {
+    let digits = |part: &str| part.bytes().all(|b| b.is_ascii_hexdigit());
+    text.len() == 36 && text.split('-').all(digits) && text.split('-').map(str::len).eq([8, 4, 4, 4, 12])
+}
+
+/// Whether a word may be a thread's name: `Thread-1`, `MainThread`, `http-nio-8080-exec-3`, `pool-1-thread-2`.
+fn may_be_thread(word: &str) -> bool {
+    let named = word.rsplit_once(['-', '_', '#']).is_some_and(|(name, number)| {
+        !number.is_empty()
+            && number.len() <= 6
+            && number.bytes().all(|b| b.is_ascii_digit())
+            && name.bytes().any(|b| b.is_ascii_alphabetic())
+    });
+    let says = || word.as_bytes().windows(6).any(|part| part.eq_ignore_ascii_case(b"thread"));
+    (2..=MAX_THREAD).contains(&word.len()) && !word.contains('=') && (named || says())
 }
 
 /// A path and a path or a route, whose parts in braces or after a colon stand for anything.

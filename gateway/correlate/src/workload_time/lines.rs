@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use parsers::record::{Labels, LogRecord, TENANT, parse_rfc3339};
 use rustc_hash::{FxHashMap, FxHasher};
@@ -10,8 +10,9 @@ use store::read::{
     Direction, LogRead, LogSelect, LogView, LogVisit, MatchOp, Matcher, ReadError, ScanReport, Window,
 };
 
+use super::compared::is_access;
 use super::facts::{self, Fact, Kind};
-use super::origin::{Fit, Origin};
+use super::origin::{Fit, Origin, PROXIES};
 use super::{OfTrace, OfferLimits};
 
 /// How much later than its request an access log may be written, ns: Envoy keeps lines back for up to ten seconds.
@@ -23,12 +24,18 @@ const ACCESS_DELAY: u64 = 2_000_000;
 /// Lines before and after a trace that are taken apart, to learn whose words they are: about as many as those of a trace.
 const MAX_HEARD: usize = 128;
 
+/// Names of containers whose access logs are waited for.
+static PROXY_CONTAINERS: LazyLock<Option<regex::Regex>> =
+    LazyLock::new(|| regex::Regex::new(&format!("^(?:{})$", PROXIES.join("|"))).ok());
+
 /// What is looked at of a line without an id.
 pub(super) struct Words {
     /// First and, not included, last instant at which it may have been written: clocks of loggers are coarse.
     pub(super) written: (u64, u64),
-    /// Whether that is when its request began, of which the line itself tells.
+    /// Whether that is when its request began, of which the line itself tells...
     pub(super) begins: bool,
+    /// ...and how long it took, ns, if it says so.
+    pub(super) lasts: Option<u64>,
     /// What lines of its kind have in common.
     pub(super) template: u64,
     pub(super) facts: Vec<Fact>,
@@ -81,7 +88,7 @@ impl Written {
             self.every *= 2;
         }
         let (facts, begins) = (facts::of_line(view.line, view.metadata()), false);
-        self.heard.push(Words { written, begins, template, facts });
+        self.heard.push(Words { written, begins, lasts: None, template, facts });
     }
 }
 
@@ -101,13 +108,16 @@ struct Visitor<'a> {
     found: Lines,
     lines: usize,
     bytes: usize,
+    /// Whether it is at what proxies wrote afterwards, of which it is enough to read some.
+    afterwards: bool,
 }
 
-/// Reads them.
+/// Reads them: all in the window, and what proxies wrote until later.
 pub(super) fn read(
     logs: &dyn LogRead,
     trace: &OfTrace<'_>,
     window: Window,
+    later: u64,
     limits: &OfferLimits,
 ) -> Result<Lines, ReadError> {
     let mut visitor = Visitor {
@@ -117,17 +127,29 @@ pub(super) fn read(
         found: Lines { written: Vec::new(), cut: false },
         lines: 0,
         bytes: 0,
+        afterwards: false,
     };
-    for matchers in selectors(trace) {
-        let select = LogSelect {
-            matchers,
-            window,
-            direction: Direction::Forward,
-            trace: None,
-            contains: Vec::new(),
-            mentions: None,
-        };
-        logs.scan_views(&select, false, &mut visitor)?;
+    let of = |matchers: Vec<Matcher>, window: Window| LogSelect {
+        matchers,
+        window,
+        direction: Direction::Forward,
+        trace: None,
+        contains: Vec::new(),
+        mentions: None,
+    };
+    let selectors = selectors(trace);
+    for matchers in &selectors {
+        logs.scan_views(&of(matchers.clone(), window), false, &mut visitor)?;
+    }
+    let Some(proxies) = PROXY_CONTAINERS.clone().filter(|_| !visitor.found.cut && later > window.end) else {
+        return Ok(visitor.found);
+    };
+    visitor.afterwards = true;
+    (visitor.lines, visitor.bytes) = (0, 0);
+    for mut matchers in selectors {
+        matchers.push(Matcher { name: "container".to_owned(), op: MatchOp::Regex(proxies.clone()) });
+        let afterwards = Window { start: window.end, end: later };
+        logs.scan_views(&of(matchers, afterwards), false, &mut visitor)?;
     }
     Ok(visitor.found)
 }
@@ -216,7 +238,7 @@ impl Visitor<'_> {
     }
 
     fn full(&mut self) -> ControlFlow<()> {
-        self.found.cut = true;
+        self.found.cut |= !self.afterwards;
         ControlFlow::Break(())
     }
 }
@@ -253,9 +275,9 @@ impl LogVisit for Visitor<'_> {
             return ControlFlow::Continue(());
         }
         let facts = facts::of_line(view.line, view.metadata());
-        let has = |kind: Kind| facts.iter().any(|fact| fact.kind == kind);
-        let is_access = has(Kind::Path) && has(Kind::Status);
+        let is_access = is_access(&facts);
         let begins = is_access && start_of(&facts).is_some();
+        let lasts = if begins { facts::lasts(view.line) } else { None };
         let written = if is_access { of_access(&facts, written) } else { written };
         if let Some((time, _)) = container.all.last_mut().filter(|_| is_access && beside) {
             *time = written.0.midpoint(written.1);
@@ -265,13 +287,13 @@ impl LogVisit for Visitor<'_> {
             named || (self.trace.ran(&container.fits, written.0, written.1) && (is_access || !beside));
         if !takes_part {
             if container.heard.len() < MAX_HEARD {
-                container.heard.push(Words { written, begins, template, facts });
+                container.heard.push(Words { written, begins, lasts, template, facts });
             }
             return ControlFlow::Continue(());
         }
         self.bytes += view.line.len();
         if container.untold.len() >= self.limits.candidates || self.bytes > self.limits.bytes {
-            self.found.cut = true;
+            self.found.cut |= !self.afterwards;
             return ControlFlow::Continue(());
         }
         let record = LogRecord {
@@ -286,7 +308,7 @@ impl LogVisit for Visitor<'_> {
             source: None,
             rule: None,
         };
-        let words = Words { written, begins, template, facts };
+        let words = Words { written, begins, lasts, template, facts };
         container.untold.push(Untold { record, words, beside, is_access });
         ControlFlow::Continue(())
     }

@@ -183,10 +183,11 @@ pub(crate) fn offer(
         return Ok(offer);
     }
     let margin = length.saturating_mul(MARGIN).clamp(MIN_MARGIN, MAX_MARGIN);
-    let late = if trace.request_ids.is_empty() { margin } else { margin.max(LATE_ACCESS_LOG) };
+    let later = last.saturating_add(LATE_ACCESS_LOG.max(margin));
     let window = Window { start: first.saturating_sub(margin), end: last.saturating_add(margin) };
-    let read = Window { end: last.saturating_add(late), ..window };
-    let found = lines::read(logs, &trace, read, limits)?;
+    // Any line may name a request id, long after; of the others only those of proxies say when their request ran.
+    let read = if trace.request_ids.is_empty() { window } else { Window { end: later, ..window } };
+    let found = lines::read(logs, &trace, read, later, limits)?;
     if found.cut {
         offer.warnings.push(
             "more lines were written round the trace than are read for it: those without an id are not looked for"

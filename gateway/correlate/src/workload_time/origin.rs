@@ -3,7 +3,8 @@
 use parsers::record::{Labels, Resource, TENANT, Value, Workload, attribute};
 
 /// Containers that stand before others and write access logs for them.
-const PROXIES: [&str; 6] = ["istio-proxy", "envoy", "linkerd-proxy", "nginx", "traefik", "haproxy"];
+pub(super) const PROXIES: [&str; 6] =
+    ["istio-proxy", "envoy", "linkerd-proxy", "nginx", "traefik", "haproxy"];
 
 /// What ran, and for whom: of a span's resource, or of a log line.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]

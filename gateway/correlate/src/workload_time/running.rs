@@ -109,7 +109,11 @@ impl Requests {
     pub(super) fn of(&self, trace: &OfTrace<'_>, container: &Written) -> (Vec<Request>, Sampled) {
         let fits: Vec<bool> =
             self.origins.iter().map(|origin| container.origin.fits(origin).is_some()).collect();
-        let mut requests = vec![Request { trace: trace.low64, spanned: true, ..Request::default() }];
+        let mut own = Request { trace: trace.low64, spanned: true, ..Request::default() };
+        // A request has one id in all services, and few of them tell it.
+        let ids = trace.request_ids.iter().take(MAX_FACTS / 2);
+        own.facts.extend(ids.map(|id| Fact { kind: Kind::Request, key: String::new(), value: id.clone() }));
+        let mut requests = vec![own];
         let mut by_trace: FxHashMap<u64, usize> = FxHashMap::default();
         by_trace.insert(trace.low64, 0);
         let mut of = |trace: u64, requests: &mut Vec<Request>| {

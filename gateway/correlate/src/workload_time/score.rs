@@ -31,7 +31,6 @@ pub(super) struct Score {
 /// Requests and lines of one container in a window.
 pub(super) struct Scene<'a> {
     requests: Requests<'a>,
-    traffic: Traffic,
     writers: Writers,
 }
 
@@ -48,7 +47,7 @@ impl<'a> Scene<'a> {
         let traffic = Traffic::of(requests, window);
         let requests = Requests::new(requests);
         let said = sayings(&requests, heard);
-        Self { writers: Writers::new(&traffic, lines, said, sampled), requests, traffic }
+        Self { writers: Writers::new(traffic, lines, said, sampled), requests }
     }
 
     /// The probability that the line is of the request at this index.
@@ -62,7 +61,7 @@ impl<'a> Scene<'a> {
         let on_its_thread = agreeing.iter().any(|(kind, _)| *kind == Kind::Thread);
         let exclusive = if on_its_thread { self.requests.threads.exclusive() } else { 0.0 };
         // Of those who run at a time, few began just then.
-        let others = if line.begins { self.traffic.of_a_request(line.written) } else { 1.0 };
+        let others = if line.begins { self.writers.of_a_request(line.written) } else { 1.0 };
         let confidence = |others| self.writers.confidence(line.template, *of_mine, all, others);
         let confidence =
             exclusive * confidence(ON_ITS_THREAD * others) + (1.0 - exclusive) * confidence(others);

@@ -11,6 +11,8 @@ use store::read::{LogSelect, Matcher, ScanReport, SpanSelect, TraceRecords};
 use super::*;
 use crate::tree;
 
+mod simulated;
+
 const MS: u64 = 1_000_000;
 const START: u64 = 1_700_000_000_000_000_000;
 
@@ -26,10 +28,11 @@ impl TraceRead for Memory {
     }
     fn scan_traces(
         &self,
-        _: &SpanSelect,
+        select: &SpanSelect,
         visit: &mut dyn FnMut(Vec<Span>) -> ControlFlow<()>,
     ) -> Result<ScanReport, ReadError> {
-        for span in &self.spans {
+        let touches = |span: &&Span| span.start < select.window.end && span.end >= select.window.start;
+        for span in self.spans.iter().filter(touches) {
             if visit(vec![span.clone()]).is_break() {
                 break;
             }
@@ -174,6 +177,58 @@ fn a_proxys_access_log_joins_by_request_id_or_by_path_status_and_time() {
     let rules: Vec<_> = found.iter().map(|(rule, _, _, text)| (*rule, text.as_str())).collect();
     assert_eq!(rules, [("access_log", by_id), ("access_log", by_path)]);
     assert!(found.iter().all(|(_, confidence, ..)| *confidence >= 0.8), "{found:?}");
+}
+
+#[test]
+fn an_access_log_that_tells_of_another_request_is_not_claimed() {
+    let own = "6ac5d4f2-1111-9222-8333-abcdefabcdef";
+    let of_front = span(1, 10, 90, 200, &[("guid:x-request-id", own)], "");
+    let front = [("service.name", "front"), ("k8s.pod.name", "front-1")];
+    let front = front.map(|(key, value)| (key.to_owned(), Value::Str(value.to_owned())));
+    let of_front = Span { resource: Arc::new(Resource { attributes: front.to_vec() }), ..of_front };
+    let attributes = [("http.method", "GET"), ("http.target", "/reviews/0"), ("http.status_code", "200")];
+    let spans = vec![of_front, span(1, 11, 100, 145, &attributes, "")];
+    let line_of = |request: &str, status: u16, id: &str| {
+        let said = format!(r#"[2023-11-14T22:13:20.100Z] "{request} HTTP/1.1" {status} - "{id}""#);
+        line(146, &said, PROXY, "")
+    };
+    let (other, none) = ("00000000-2222-9222-8333-abcdefabcdef", "-");
+    for foreign in [
+        line_of("GET /reviews/0", 200, other),
+        line_of("GET /reviews/0", 503, none),
+        line_of("POST /reviews/0", 200, none),
+        line_of("GET /health", 200, none),
+    ] {
+        for ours in [vec![], vec![line_of("GET /reviews/0", 200, own)]] {
+            let logs = ours.iter().chain([&foreign]).cloned().collect();
+            let found = offered(&Memory { spans: spans.clone(), logs });
+            let sure = found.iter().filter(|(_, confidence, ..)| *confidence >= 0.8).count();
+            assert_eq!(sure, ours.len(), "{found:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_proxy_keeps_back_joins_by_the_start_length_path_and_status_that_it_says() {
+    let attributes =
+        [("url.path", "/ratings/0"), ("http.response.status_code", "500"), ("http.request.method", "GET")];
+    let spans = vec![span(1, 10, 100, 130, &attributes, "")];
+    let text = |took: u64| {
+        format!(
+            r#"[2023-11-14T22:13:20.100Z] "GET /ratings/0 HTTP/1.1" 500 - via_upstream - "-" 0 178 {took} 29 "-""#
+        )
+    };
+    let json = r#"{"start_time":"2023-11-14T22:13:20.100Z","method":"GET","path":"/ratings/0","response_code":500,"duration":30}"#;
+    for later in [0, 300, 1_000, 3_000, 10_000] {
+        for said in [text(30), json.to_owned()] {
+            let logs = vec![line(130 + later, &said, PROXY, "")];
+            let found = offered(&Memory { spans: spans.clone(), logs });
+            assert!(found.len() == 1 && found[0].1 >= 0.95, "{later} {said}: {found:?}");
+        }
+        let logs = vec![line(130 + later, &text(400), PROXY, "")];
+        let longer = offered(&Memory { spans: spans.clone(), logs });
+        assert!(longer.iter().all(|(_, confidence, ..)| *confidence < 0.9), "{later}: {longer:?}");
+    }
 }
 
 #[test]

@@ -6,25 +6,19 @@
 //! them, in pauses) and from whether what they say fits a request that ran: where many name a user, a path or a thread that none has,
 //! others wrote them.
 
+use std::cell::RefCell;
+
 use rustc_hash::FxHashMap;
 
 use super::sampling::{SHARES, Sampled};
 use super::traffic::{Part, Traffic};
 
 /// How much a container writes of itself, beside each request that runs on average, with how probable that is for a kind of line.
-const OWN: [(f64, f64); 8] = [
-    (0.0, 0.7),
-    (0.03, 0.08),
-    (0.1, 0.07),
-    (0.3, 0.05),
-    (1.0, 0.04),
-    (3.0, 0.03),
-    (10.0, 0.02),
-    (100.0, 0.01),
-];
+const OWN: [(f64, f64); 8] =
+    [(0.0, 0.5), (0.03, 0.08), (0.1, 0.1), (0.3, 0.1), (1.0, 0.1), (3.0, 0.06), (10.0, 0.04), (100.0, 0.02)];
 /// How much a line counts: several of one request say the same.
 const EACH: f64 = 0.5;
-/// Kinds with fewer lines are taken for one.
+/// Kinds with fewer lines are taken for one, too: what is less sure of both counts.
 const FEW: f64 = 3.0;
 /// The template of those.
 const RARE: u64 = 0;
@@ -46,16 +40,21 @@ struct Lines {
 }
 
 type OfShares<T> = [T; SHARES.len()];
+/// How probable each amount of own lines is, for each share.
+type Own = OfShares<[f64; OWN.len()]>;
 
 /// Those who write lines beside the requests that are known.
 pub(super) struct Writers {
-    kinds: FxHashMap<u64, Lines>,
     /// How probable each share is.
     shares: OfShares<f64>,
     /// How many requests are unseen at a time, for each.
     unseen: OfShares<f64>,
     /// How probable each amount of own lines is, of a kind, for each share.
-    own: FxHashMap<u64, OfShares<[f64; OWN.len()]>>,
+    own: FxHashMap<u64, Own>,
+    /// Kinds with few lines, and how much each of them is written by the container, once it was asked.
+    few: FxHashMap<u64, Lines>,
+    own_of_few: RefCell<FxHashMap<u64, Own>>,
+    traffic: Traffic,
     /// Requests that run at a time, while any does.
     at_once: f64,
 }
@@ -70,7 +69,7 @@ fn settled<const N: usize>(logs: [f64; N]) -> ([f64; N], f64) {
 impl Writers {
     /// `lines` are times and templates of all lines without an id in the window.
     pub(super) fn new(
-        traffic: &Traffic,
+        traffic: Traffic,
         lines: impl Iterator<Item = (u64, u64)>,
         said: Vec<Saying>,
         sampled: Sampled,
@@ -89,34 +88,29 @@ impl Writers {
         for saying in said {
             kinds.entry(saying.template).or_default().said.push(saying);
         }
+        let (few, mut kinds): (FxHashMap<_, _>, FxHashMap<_, _>) =
+            kinds.into_iter().partition(|(_, lines)| lines.written.iter().sum::<f64>() < FEW);
         let mut rare = Lines::default();
-        kinds.retain(|_, lines| {
-            let few = lines.written.iter().sum::<f64>() < FEW;
-            if few {
-                rare.written.iter_mut().zip(lines.written).for_each(|(all, some)| *all += some);
-                rare.said.append(&mut lines.said);
-            }
-            !few
-        });
+        for lines in few.values() {
+            rare.written.iter_mut().zip(lines.written).for_each(|(all, some)| *all += some);
+            rare.said.extend_from_slice(&lines.said);
+        }
         kinds.insert(RARE, rare);
         let at_once = traffic.work / traffic.busy;
         let (sent, told) = traffic.at_once();
         let unseen = SHARES.map(|(share, _)| (sent * (1.0 - share) / share - told).max(0.0));
         let mut writers = Self {
-            kinds,
             shares: SHARES.map(|(_, before)| before),
             unseen,
             own: FxHashMap::default(),
+            few,
+            own_of_few: RefCell::default(),
             at_once,
+            traffic,
         };
         let mut logs = sampled.logs();
-        for (template, lines) in &writers.kinds {
-            let of_shares =
-                unseen.map(|unseen| {
-                    settled(OWN.map(|(own, before)| {
-                        before.ln() + EACH * lines.likely(traffic, unseen, own * at_once)
-                    }))
-                });
+        for (template, lines) in &kinds {
+            let of_shares = writers.of_shares(lines);
             logs.iter_mut().zip(&of_shares).for_each(|(log, (_, all))| *log += all);
             writers.own.insert(*template, of_shares.map(|(own, _)| own));
         }
@@ -124,18 +118,41 @@ impl Writers {
         writers
     }
 
+    /// See [`Traffic::of_a_request`].
+    pub(super) fn of_a_request(&self, stretch: (u64, u64)) -> f64 {
+        self.traffic.of_a_request(stretch)
+    }
+
     /// How probable it is that a line is of one request: `mine` of `all` that ran, each as far as it would say so; `others` is how
     /// likely those would say so of whom nothing is known.
     pub(super) fn confidence(&self, template: u64, mine: f64, all: f64, others: f64) -> f64 {
-        let Some(own) = self.own.get(&template).or_else(|| self.own.get(&RARE)) else { return 0.0 };
-        let shares = self.shares.iter().zip(&self.unseen).zip(own);
-        let of = shares.flat_map(|((share, unseen), of_share)| {
-            let amounts = OWN.iter().zip(of_share);
-            amounts.map(move |((own, _), probable)| {
-                share * probable * mine / (all + others * (unseen + own * self.at_once))
-            })
-        });
-        of.sum()
+        let of = |own: &Own| -> f64 {
+            let shares = self.shares.iter().zip(&self.unseen).zip(own);
+            let of = shares.flat_map(|((share, unseen), of_share)| {
+                let amounts = OWN.iter().zip(of_share);
+                amounts.map(move |((own, _), probable)| {
+                    share * probable * mine / (all + others * (unseen + own * self.at_once))
+                })
+            });
+            of.sum()
+        };
+        if let Some(own) = self.own.get(&template) {
+            return of(own);
+        }
+        let rare = self.own.get(&RARE).map_or(0.0, of);
+        let Some(lines) = self.few.get(&template) else { return rare };
+        let mut known = self.own_of_few.borrow_mut();
+        let alone = known.entry(template).or_insert_with(|| self.of_shares(lines).map(|(own, _)| own));
+        rare.min(of(alone))
+    }
+
+    /// How probable each amount of own lines is for each share, and how likely these lines are for that share.
+    fn of_shares(&self, lines: &Lines) -> OfShares<([f64; OWN.len()], f64)> {
+        self.unseen.map(|unseen| {
+            settled(OWN.map(|(own, before)| {
+                before.ln() + EACH * lines.likely(&self.traffic, unseen, own * self.at_once)
+            }))
+        })
     }
 }
 

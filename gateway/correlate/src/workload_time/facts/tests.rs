@@ -37,6 +37,18 @@ fn json_logfmt_text_and_metadata_are_read() {
 }
 
 #[test]
+fn an_access_log_says_how_long_its_request_took() {
+    let envoy =
+        r#"[2025-10-09T08:53:20.123Z] "GET /a HTTP/1.1" 503 - via_upstream - "-" 0 178 45 44 "-" "curl/8""#;
+    assert_eq!(lasts(envoy.as_bytes()), Some(45_000_000));
+    let json = br#"{"start_time":"2025-10-09T08:53:20.123Z","path":"/a","response_code":200,"duration":30}"#;
+    assert_eq!(lasts(json), Some(30_000_000));
+    for other in [r#""GET /a HTTP/1.1" 200 12 "-" "curl/8""#, "{}", "", " HTTP/"] {
+        assert_eq!(lasts(other.as_bytes()), None, "{other}");
+    }
+}
+
+#[test]
 fn a_route_is_the_paths_that_it_stands_for() {
     for route in ["/users/{id}/cart", "/users/:id/cart", "/users/<int:id>/cart", "/users/7/cart"] {
         assert!(same(Kind::Path, "/users/7/cart", route), "{route}");
