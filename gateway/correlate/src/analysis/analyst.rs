@@ -90,6 +90,7 @@ impl Analyst {
         if lines.cut {
             answer.warnings.push(format!("log lines of {line_traces} traces were read in the time there is"));
         }
+        answer.warnings.extend(lines.warning());
         variance::split(&mut answer, &digests, &lines, &vocabulary, asked.limit);
         let crowded = vocabulary.crowded();
         if !crowded.is_empty() {

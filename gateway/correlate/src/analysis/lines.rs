@@ -78,6 +78,9 @@ pub(crate) struct Lines<'a> {
     pub(crate) read: u64,
     /// Whether time ended before all that were asked for were read.
     pub(crate) cut: bool,
+    /// Traces of which lines without an id were to be looked for, and those of which they were.
+    to_look_for: usize,
+    looked_for: usize,
 }
 
 /// Services by number.
@@ -189,6 +192,8 @@ impl<'a> Lines<'a> {
             writes: FxHashMap::default(),
             read: 0,
             cut: false,
+            to_look_for: 0,
+            looked_for: 0,
         }
     }
 
@@ -340,6 +345,7 @@ impl<'a> Lines<'a> {
         if wanted.is_empty() && !may_be_beside {
             return Ok((wanted, true));
         }
+        self.to_look_for += 1;
         let late =
             self.offers >= MIN_OFFERS / self.parts && self.offers_took >= OFFER_TIME / self.parts as u32;
         if late || self.offers >= MAX_OFFERS / self.parts {
@@ -363,6 +369,7 @@ impl<'a> Lines<'a> {
             // There was too much to read.
             return Ok((wanted, false));
         }
+        self.looked_for += 1;
         let mut beside = false;
         let sure = reading.facts.len();
         for JoinedLog { record, span_id, join, .. } in offer.lines {
@@ -391,6 +398,13 @@ impl<'a> Lines<'a> {
             _ => None,
         };
         Ok((Vec::new(), true))
+    }
+
+    /// Tells if lines without an id were not looked for in all traces: what is seen in them may be missing, or seem rare.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let (looked_for, all) = (self.looked_for, self.to_look_for);
+        (looked_for < all)
+            .then(|| format!("log lines without an id were looked for in {looked_for} of {all} traces"))
     }
 
     /// Whether there are lines of a service at all.

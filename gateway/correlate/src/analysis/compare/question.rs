@@ -200,6 +200,7 @@ impl Analyst {
         if lines.cut {
             comparison.warnings.push("not all log lines were read in the time there is".to_owned());
         }
+        comparison.warnings.extend(lines.warning());
         Ok(comparison)
     }
 

@@ -176,6 +176,7 @@ impl Analyst {
             let newer = newer(&version, &name) == Ordering::Greater;
             answer.compared.push(VersionFindings { version, newer, comparison });
         }
+        answer.warnings.extend(lines.warning());
         Ok(answer)
     }
 }

@@ -142,6 +142,12 @@ fn lines_with_an_id_are_read_of_traces_of_which_those_without_are_not_looked_for
     let pattern = &answer.contributors[0].patterns[0];
     assert!(pattern.pattern.contains("slow query"), "{pattern:?}");
     assert_eq!(pattern.strength.with + pattern.strength.without, 600, "{pattern:?}");
+    let of_those = |warning: &String| {
+        let found = warning.strip_prefix("log lines without an id were looked for in ")?;
+        found.strip_suffix(" of 600 traces")?.parse::<usize>().ok()
+    };
+    let looked_for = answer.warnings.iter().find_map(of_those);
+    assert!(looked_for.is_some_and(|traces| (1..=200).contains(&traces)), "{:?}", answer.warnings);
 }
 
 #[test]
