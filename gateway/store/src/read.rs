@@ -215,6 +215,10 @@ pub struct SpanSelect {
 pub struct TraceSelect<'a> {
     /// Some wanted span of the trace starts in here.
     pub window: Window,
+    /// Instead, those traces may be wanted that run through the window, wherever in them the wanted span lies: it ran no
+    /// further from the window than this, ns, or the trace has a span longer than that which ran in the window. The visitor
+    /// looks whether the trace runs through it.
+    pub reach: Option<u64>,
     /// The wanted span has this `service.name`; a hint.
     pub service: Option<String>,
     /// Each occurs in the bytes of the wanted span or of its resource or scope; a hint that lets blocks be passed over.
@@ -305,14 +309,20 @@ pub trait TraceRead: Send + Sync {
         select: &TraceSelect<'_>,
         visitor: &mut dyn TraceVisitor,
     ) -> Result<ScanReport, ReadError> {
-        let scan = SpanSelect { window: select.window, service: select.service.clone(), name: None };
+        let (mut window, service) = (select.widened(), select.service.clone());
+        // Nobody knows how long they run that began earlier.
+        if select.reach.is_some() {
+            window.start = 0;
+        }
+        let service = service.filter(|_| select.reach.is_none());
+        let scan = SpanSelect { window, service, name: None };
         let mut so_far = ScanReport::default();
         self.scan_traces(&scan, &mut |spans| {
             so_far.records += spans.len() as u64;
             visitor.progress(so_far, u64::MAX)?;
             let views: Vec<SpanView<'_>> = spans.iter().map(SpanView::from).collect();
-            let wanted = |view: &SpanView<'_>| select.window.contains(view.start) && (select.wanted)(view);
-            if views.iter().any(wanted) { visitor.trace(&views) } else { ControlFlow::Continue(()) }
+            let wanted = views.iter().any(|view| select.takes(view));
+            if wanted { visitor.trace(&views) } else { ControlFlow::Continue(()) }
         })
     }
 

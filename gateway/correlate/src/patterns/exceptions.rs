@@ -246,6 +246,7 @@ pub(super) fn of_spans(
         };
         let select = TraceSelect {
             window,
+            reach: None,
             service: question.service.clone(),
             contains: vec![EVENT.as_bytes().to_vec()],
             hint: store::read::SpanHint::Anything,

@@ -141,6 +141,7 @@ fn candidates(
     let wanted = |span: &SpanView<'_>| agreed(workload, span).is_some() && said.agrees(span).is_some();
     let select = TraceSelect {
         window: Window { start: said.earliest().saturating_sub(LONGEST_SPAN), end: said.ran.1 },
+        reach: None,
         service: None,
         contains: Vec::new(),
         hint: store::read::SpanHint::Anything,

@@ -91,6 +91,7 @@ fn find(traces: &dyn TraceRead, id: SpanId, window: Window, tenant: OneTenant) -
         |span: &SpanView<'_>| span.span_id == id && tenant.clone().lets_in(of_resource(span.resource()));
     let select = TraceSelect {
         window,
+        reach: None,
         service: None,
         contains: vec![bytes.to_vec()],
         hint: store::read::SpanHint::Anything,

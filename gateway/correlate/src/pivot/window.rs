@@ -259,6 +259,7 @@ fn requests(
     };
     let select = TraceSelect {
         window,
+        reach: None,
         service: subject.service_name().map(str::to_owned),
         contains: Vec::new(),
         hint: store::read::SpanHint::Anything,

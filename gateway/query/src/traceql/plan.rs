@@ -9,6 +9,11 @@ use super::hint;
 use super::pipeline::{Pipeline, Step};
 use super::sets::Finder;
 
+/// How far from the window the span may have run, ns, that makes a trace one to look at: all of a trace that runs through the window
+/// counts. Few traces are longer as a whole, and those that are have a span as long, by which they are found, too; what is
+/// read more for it is little, since a segment is of minutes.
+pub(super) const REACH: u64 = 600_000_000_000;
+
 /// Conditions of which each trace in the answer has a span that meets one of them.
 #[derive(Debug, Default)]
 pub(super) struct Needed {

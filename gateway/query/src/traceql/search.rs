@@ -11,7 +11,7 @@ use super::ast::{Query, Static};
 use super::expression::At;
 use super::limits::{Limits, Spent};
 use super::pipeline::{Pipeline, Set};
-use super::plan::Needed;
+use super::plan::{Needed, REACH};
 use super::shown::{Shown, shown};
 use super::trace::Trace;
 use crate::QueryError;
@@ -24,9 +24,9 @@ const MAX_SHOWN: usize = 64;
 /// Times in ns and sizes of a search.
 #[derive(Debug, Clone, Copy)]
 pub struct SearchParams {
-    /// Some span starts at or after this.
+    /// The trace ends at or after this.
     pub start: u64,
-    /// Some span starts before this.
+    /// The trace starts before this.
     pub end: u64,
     /// Traces at most.
     pub limit: usize,
@@ -99,7 +99,7 @@ pub struct SpanHit {
     pub attributes: Vec<(String, Static)>,
 }
 
-/// Traces that meet a query, newest first. Functions of metrics are not looked at: the spans that they count are found.
+/// Traces that run through the window and, over all their spans, meet a query, newest first. Functions of metrics are not looked at: the spans that they count are found.
 pub fn search(query: &Query, traces: &dyn TraceRead, params: &SearchParams) -> Result<Found, QueryError> {
     let pipeline = Pipeline::new(&query.pipeline)?;
     let needed = Needed::of(&pipeline);
@@ -115,12 +115,12 @@ pub fn search(query: &Query, traces: &dyn TraceRead, params: &SearchParams) -> R
     let report = if let Some(id) = needed.trace {
         let records = traces.trace(id, TRACE_SPANS)?;
         let views: Vec<SpanView<'_>> = records.spans.iter().map(|span| Cow::Borrowed(span).into()).collect();
-        let inside = views.iter().any(|view| window.contains(view.start));
-        let _ = if inside { searching.trace(&views) } else { ControlFlow::Continue(()) };
+        let _ = searching.trace(&views);
         ScanReport { records: views.len() as u64, ..ScanReport::default() }
     } else {
         let select = TraceSelect {
             window,
+            reach: Some(REACH),
             service: needed.service.clone(),
             contains: needed.contains.clone(),
             hint: needed.hint.clone(),
@@ -148,15 +148,15 @@ impl TraceVisitor for Searching<'_> {
     fn trace(&mut self, spans: &[SpanView<'_>]) -> ControlFlow<()> {
         let Some(trace) = Trace::new(spans) else { return ControlFlow::Continue(()) };
         let Some(root) = spans.get(trace.root) else { return ControlFlow::Continue(()) };
+        if !self.window.touches(trace.start, trace.end.max(trace.start)) {
+            return ControlFlow::Continue(());
+        }
         let place = (trace.start, root.trace_id.bits());
         let full = self.hits.len() >= self.params.limit;
         if full && self.hits.first_key_value().is_none_or(|(oldest, _)| *oldest >= place) {
             return ControlFlow::Continue(());
         }
-        let mut sets = self.pipeline.of(&trace);
-        // Of a long trace only what lies in the window was asked for.
-        let inside = |index: &usize| spans.get(*index).is_some_and(|span| self.window.contains(span.start));
-        sets.retain(|set| set.spans.iter().any(inside));
+        let sets = self.pipeline.of(&trace);
         if sets.is_empty() {
             return ControlFlow::Continue(());
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use parsers::record::Value;
 use store::read::{
-    AttributeScope, AttributeValue, ScanReport, SpanHint, SpanView, TraceRead, TraceSelect, TraceVisitor,
+    AttributeScope, AttributeValue, ScanReport, SpanView, TraceRead, TraceSelect, TraceVisitor,
     ValueView, Window,
 };
 
@@ -16,9 +16,9 @@ use super::expression::{At, Node, field_value};
 use super::hint;
 use super::names::{INTRINSICS, SCOPES};
 use super::parser;
-use super::pipeline::{Pipeline, Set, Step};
+use super::pipeline::{Pipeline, Step};
 use super::plan::Needed;
-use super::sets::Finder;
+use super::sets::{Finder, union};
 use super::trace::Trace;
 use super::value::Val;
 use crate::QueryError;
@@ -35,21 +35,36 @@ const VALUE_TIME: Duration = Duration::from_millis(1500);
 /// Names by scope.
 pub type Scopes = Vec<(&'static str, Vec<String>)>;
 
-/// Names of attributes by scope, of all scopes but those without any: from statistics, or, of a source without, from recent spans.
-pub fn tags(traces: &dyn TraceRead, window: Window, limit: usize) -> Result<Scopes, QueryError> {
-    let mut names = Names { found: BTreeMap::new(), limit };
-    if let Some(statistics) = traces.statistics(window)? {
+/// Names of attributes by scope, of all scopes but those without any: from statistics, or from recent spans of a source without,
+/// as of spans that meet a query.
+pub fn tags(
+    traces: &dyn TraceRead,
+    query: Option<&Query>,
+    window: Window,
+    limit: usize,
+) -> Result<Scopes, QueryError> {
+    let pipeline = narrowing(query)?;
+    let mut names = Names {
+        pipeline: pipeline.as_ref(),
+        found: BTreeMap::new(),
+        limit,
+        started: Instant::now(),
+    };
+    let known = if pipeline.is_none() { traces.statistics(window)? } else { None };
+    if let Some(statistics) = known {
         for (scope, name) in statistics.iter().flat_map(|part| part.attributes.keys()) {
             names.add(scope_of(*scope), name);
         }
     } else {
+        let needed = pipeline.as_ref().map(Needed::of).unwrap_or_default();
         let select = TraceSelect {
             window,
-            service: None,
-            contains: Vec::new(),
-            hint: SpanHint::Anything,
-            wanted: &|_| true,
-            whole: false,
+            reach: None,
+            service: needed.service.clone(),
+            contains: needed.contains.clone(),
+            hint: needed.hint.clone(),
+            wanted: &|span| needed.wants(span),
+            whole: pipeline.is_some(),
         };
         traces.visit_traces(&select, &mut names)?;
     }
@@ -82,12 +97,28 @@ fn scope_of(place: AttributeScope) -> Scope {
     }
 }
 
-struct Names {
-    found: BTreeMap<&'static str, BTreeSet<String>>,
-    limit: usize,
+/// What a query leaves, if it leaves anything out.
+fn narrowing(query: Option<&Query>) -> Result<Option<Pipeline>, QueryError> {
+    let pipeline = query.map(|query| Pipeline::new(&query.pipeline)).transpose()?;
+    Ok(pipeline.filter(|pipeline| !is_everything(pipeline)))
 }
 
-impl Names {
+/// The spans of a trace that a pipeline leaves, by index; without one, all.
+fn left(pipeline: Option<&Pipeline>, trace: &Trace<'_>) -> Vec<usize> {
+    match pipeline {
+        Some(pipeline) => pipeline.of(trace).into_iter().fold(Vec::new(), |all, set| union(&all, &set.spans)),
+        None => (0..trace.spans.len()).collect(),
+    }
+}
+
+struct Names<'a> {
+    pipeline: Option<&'a Pipeline>,
+    found: BTreeMap<&'static str, BTreeSet<String>>,
+    limit: usize,
+    started: Instant,
+}
+
+impl Names<'_> {
     fn add(&mut self, scope: Scope, name: &str) {
         let scope = SCOPES.iter().find(|(known, _)| *known == scope).map_or("", |(_, name)| name);
         let names = self.found.entry(scope).or_default();
@@ -97,9 +128,10 @@ impl Names {
     }
 }
 
-impl TraceVisitor for Names {
+impl TraceVisitor for Names<'_> {
     fn trace(&mut self, spans: &[SpanView<'_>]) -> ControlFlow<()> {
-        for span in spans {
+        let Some(trace) = Trace::new(spans) else { return ControlFlow::Continue(()) };
+        for span in left(self.pipeline, &trace).into_iter().filter_map(|index| spans.get(index)) {
             let mut names = Vec::new();
             span.attributes(&mut |name, _| names.push(name.to_owned()));
             for name in &names {
@@ -123,7 +155,8 @@ impl TraceVisitor for Names {
     }
 
     fn progress(&mut self, report: ScanReport, _: u64) -> ControlFlow<()> {
-        if report.records < NAME_SPANS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        let most = if self.pipeline.is_some() { FILTERED_SPANS } else { NAME_SPANS };
+        proceed(report, most, self.started)
     }
 }
 
@@ -160,8 +193,7 @@ pub fn tag_values(
         ) => return Ok(Vec::new()),
         _ => {}
     }
-    let pipeline = query.map(|query| Pipeline::new(&query.pipeline)).transpose()?;
-    let pipeline = pipeline.filter(|pipeline| !is_everything(pipeline));
+    let pipeline = narrowing(query)?;
     if pipeline.is_none()
         && let Some(known) = known(traces, &field, window, limit)?
     {
@@ -177,6 +209,7 @@ pub fn tag_values(
     let mut values = Values { pipeline: pipeline.as_ref(), field, found: BTreeSet::new(), limit, started };
     let select = TraceSelect {
         window,
+        reach: None,
         service: needed.service.clone(),
         contains,
         hint: needed.hint.clone(),
@@ -239,11 +272,7 @@ struct Values<'a> {
 impl TraceVisitor for Values<'_> {
     fn trace(&mut self, spans: &[SpanView<'_>]) -> ControlFlow<()> {
         let Some(trace) = Trace::new(spans) else { return ControlFlow::Continue(()) };
-        let sets = match self.pipeline {
-            Some(pipeline) => pipeline.of(&trace),
-            None => vec![Set { spans: (0..spans.len()).collect(), attributes: Vec::new() }],
-        };
-        for at in sets.iter().flat_map(|set| &set.spans).filter_map(|index| At::within(&trace, *index)) {
+        for at in left(self.pipeline, &trace).into_iter().filter_map(|index| At::within(&trace, index)) {
             match field_value(&self.field, at) {
                 Val::Each(values) | Val::List(values) => values.iter().for_each(|value| self.add(value)),
                 value => self.add(&value),
@@ -254,11 +283,16 @@ impl TraceVisitor for Values<'_> {
 
     fn progress(&mut self, report: ScanReport, _: u64) -> ControlFlow<()> {
         let most = if self.pipeline.is_some() { FILTERED_SPANS } else { VALUE_SPANS };
-        if report.records < most && self.started.elapsed() < VALUE_TIME {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
+        proceed(report, most, self.started)
+    }
+}
+
+/// Whether there is room and time for more.
+fn proceed(report: ScanReport, most: u64, started: Instant) -> ControlFlow<()> {
+    if report.records < most && started.elapsed() < VALUE_TIME {
+        ControlFlow::Continue(())
+    } else {
+        ControlFlow::Break(())
     }
 }
 

@@ -9,7 +9,7 @@ use store::read::{ScanReport, SpanView, TraceRead, TraceSelect, TraceVisitor, Wi
 use super::ast::{Field, Query};
 use super::limits::{Limits, Spent};
 use super::pipeline::Pipeline;
-use super::plan::Needed;
+use super::plan::{Needed, REACH};
 use super::search::TRACE_SPANS;
 use super::sets::union;
 use super::shown::fields;
@@ -53,6 +53,7 @@ pub fn visit(
     } else {
         let select = TraceSelect {
             window,
+            reach: Some(REACH),
             service: needed.service.clone(),
             contains: needed.contains.clone(),
             hint: needed.hint.clone(),

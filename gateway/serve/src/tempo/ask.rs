@@ -63,10 +63,19 @@ pub(super) async fn metrics<T: Send + 'static>(
     Ok(written.await??)
 }
 
-/// Tag names, by scope.
+/// Scopes of tag names; the last is what says that any will do.
+const TAG_SCOPES: [&str; 7] = ["resource", "span", "intrinsic", "event", "link", "instrumentation", "none"];
+
+/// Tag names, by scope. `query` narrows as it does for values.
 pub(super) async fn tags(state: State, asked: TagsRequest) -> Result<Scopes, Failure> {
     let window = asked.window.unwrap_or(Window::ALL);
-    let mut found = state.reads.run(move || traceql::tags(&*state.traces, window, asked.limit)).await??;
+    if !asked.scope.is_empty() && !TAG_SCOPES.contains(&&*asked.scope) {
+        let told = format!("invalid scope: {:?}, expected one of {}", asked.scope, TAG_SCOPES.join(", "));
+        return Err(QueryError::Invalid(told).into());
+    }
+    let query = traceql::parse(&asked.query).ok();
+    let read = move || traceql::tags(&*state.traces, query.as_ref(), window, asked.limit);
+    let mut found = state.reads.run(read).await??;
     found.retain(|(scope, _)| asked.scope.is_empty() || asked.scope == "none" || *scope == asked.scope);
     Ok(found)
 }

@@ -306,7 +306,9 @@ pub(super) fn typed_values(values: &[(&'static str, String)]) -> Vec<u8> {
 
 /// Values as text.
 pub(super) fn plain_values(values: &[(&'static str, String)]) -> Vec<u8> {
-    body(&TagValues { tag_values: values.iter().map(|(_, value)| value).collect() })
+    // Of several types some are written alike.
+    let texts: BTreeSet<&String> = values.iter().map(|(_, value)| value).collect();
+    body(&TagValues { tag_values: texts.into_iter().collect() })
 }
 
 #[derive(Serialize)]

@@ -181,7 +181,9 @@ pub(super) fn typed_values(values: &[(&'static str, String)]) -> Vec<u8> {
 /// `SearchTagValuesResponse`.
 pub(super) fn plain_values(values: &[(&'static str, String)]) -> Vec<u8> {
     let mut out = Vec::new();
-    for (_, value) in values {
+    // Of several types some are written alike.
+    let texts: BTreeSet<&String> = values.iter().map(|(_, value)| value).collect();
+    for value in texts {
         Writer::new(&mut out).always_bytes(1, value.as_bytes());
     }
     out

@@ -115,9 +115,8 @@ impl TraceRead for Of {
             seen.set((records + 1, bytes + view.size()));
             (select.wanted)(view)
         };
-        let (window, service) = (select.window, select.service.clone());
-        let hint = select.hint.clone();
-        let select = TraceSelect { window, service, contains, hint, wanted: &wanted, whole: select.whole };
+        let (service, hint) = (select.service.clone(), select.hint.clone());
+        let select = TraceSelect { service, contains, hint, wanted: &wanted, ..*select };
         let report = self.inner.visit_traces(&select, &mut Kept { of: self, visitor })?;
         let (records, bytes) = seen.get();
         Ok(ScanReport { records, bytes, ..report })
@@ -127,6 +126,7 @@ impl TraceRead for Of {
     fn services(&self, window: Window) -> Result<Vec<(String, Vec<String>)>, ReadError> {
         let select = TraceSelect {
             window,
+            reach: None,
             service: None,
             contains: Vec::new(),
             hint: SpanHint::Anything,
@@ -152,7 +152,7 @@ impl TraceVisitor for Kept<'_> {
         }
         let kept: Vec<SpanView<'_>> =
             spans.iter().filter(|span| self.of.has(span.resource())).cloned().collect();
-        self.visitor.trace(&kept)
+        if kept.is_empty() { ControlFlow::Continue(()) } else { self.visitor.trace(&kept) }
     }
 
     fn progress(&mut self, report: ScanReport, newest: u64) -> ControlFlow<()> {

@@ -121,7 +121,7 @@ async fn dependencies(Extract(state): Extract<State>, parameters: Parameters) ->
 /// Keys of tags that recent spans have.
 async fn keys(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, Failure> {
     let window = request::window(&parameters, now())?;
-    let scopes = state.reads.run(move || traceql::tags(&*state.traces, window, COMPLETIONS)).await??;
+    let scopes = state.reads.run(move || traceql::tags(&*state.traces, None, window, COMPLETIONS)).await??;
     let tags = scopes.into_iter().filter(|(scope, _)| matches!(*scope, "span" | "resource"));
     Ok(listed(tags.flat_map(|(_, names)| names).collect::<BTreeSet<_>>()))
 }

@@ -46,17 +46,20 @@ fn load(inner: &Inner, segment: &Segment, number: usize, finders: &[Finder<'_>])
     loaded
 }
 
-/// Hands these blocks over, one after the other, until told to stop.
+/// Hands these blocks over, one after the other, until told to stop; those that say so only if they hold what is looked for.
 pub(super) fn read(
     inner: &Inner,
     segment: &Segment,
-    numbers: &[usize],
+    numbers: &[(usize, bool)],
     finders: &[Finder<'_>],
     each: &mut dyn FnMut(Loaded) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let threads = available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+    let load = |(number, looked_through): (usize, bool)| {
+        load(inner, segment, number, if looked_through { finders } else { &[] })
+    };
     if numbers.len() < FEW || threads < 2 {
-        return numbers.iter().try_for_each(|number| each(load(inner, segment, *number, finders)));
+        return numbers.iter().try_for_each(|number| each(load(*number)));
     }
     std::thread::scope(|scope| {
         let mut ends = Vec::new();
@@ -66,7 +69,7 @@ pub(super) fn read(
             let work = move || {
                 for number in share {
                     // Nobody wants more once the other end is gone.
-                    if sender.send(load(inner, segment, *number, finders)).is_err() {
+                    if sender.send(load(*number)).is_err() {
                         return;
                     }
                 }
@@ -76,7 +79,7 @@ pub(super) fn read(
         }
         for (at, number) in numbers.iter().enumerate() {
             let ahead = ends.get(at % threads).and_then(Option::as_ref).and_then(|end| end.recv().ok());
-            each(ahead.unwrap_or_else(|| load(inner, segment, *number, finders)))?;
+            each(ahead.unwrap_or_else(|| load(*number)))?;
         }
         ControlFlow::Continue(())
     })

@@ -39,6 +39,7 @@ pub(super) fn visit(store: &Store, select: &TraceSelect<'_>, visitor: &mut dyn T
         segments: &segments,
         head: Head::new(batches),
         asked: Asked::from(&select.hint),
+        long: select.reach.map(|reach| Asked::Duration(reach.saturating_add(1), u64::MAX)),
         looked_up: HashSet::new(),
         known: FxHashMap::default(),
         repeats: Repeats::default(),
@@ -99,6 +100,8 @@ struct Visit<'a> {
     segments: &'a [Arc<Segment>],
     head: Head,
     asked: Asked,
+    /// A span so long that its trace is visited wherever in it the wanted one lies.
+    long: Option<Asked>,
     /// Low 64 bits of the traces that lie in several places and were visited.
     looked_up: HashSet<u64>,
     /// Spans of the trace in hand, kept for its memory.
@@ -109,12 +112,11 @@ struct Visit<'a> {
 impl Visit<'_> {
     fn all(&mut self) -> ControlFlow<()> {
         self.head()?;
-        let of_service = |segment: &Segment| {
-            let Some(wanted) = &self.select.service else { return true };
-            segment.footer.services.iter().any(|(service, _)| **service == **wanted)
-        };
+        let widened = self.select.widened();
         let in_window = |segment: &&Arc<Segment>| {
-            self.select.window.touches(segment.footer.first, segment.footer.last) && of_service(segment)
+            let (first, last) = (segment.footer.first, segment.footer.last);
+            (widened.touches(first, last) && self.of_service(segment))
+                || (self.long.is_some() && self.select.window.touches(first, last))
         };
         let mut segments: Vec<_> = self.segments.iter().filter(in_window).cloned().collect();
         segments.sort_by_key(|segment| Reverse(segment.footer.last));
@@ -154,26 +156,39 @@ impl Visit<'_> {
         self.report.bytes += row.payload.len() as u64;
     }
 
-    fn is_wanted(&self, view: &SpanView<'_>) -> bool {
-        self.select.window.contains(view.start) && (self.select.wanted)(view)
-    }
-
     /// Whether a row alone makes its trace one to be visited, or another report of its span may.
     fn may_be_wanted(&self, block: &SpanBlock, row: usize) -> bool {
         let view = block.view(row);
-        view.is_some_and(|view| view.end <= view.start || self.is_wanted(&view))
+        view.is_some_and(|view| view.end <= view.start || self.select.takes(&view))
+    }
+
+    fn of_service(&self, segment: &Segment) -> bool {
+        let Some(wanted) = &self.select.service else { return true };
+        segment.footer.services.iter().any(|(service, _)| **service == **wanted)
+    }
+
+    /// The blocks that may hold a span that makes its trace one to be visited, and of each whether that must be a wanted one,
+    /// so that its bytes may be looked through for it.
+    fn blocks(&self, segment: &Segment) -> Vec<(usize, bool)> {
+        let (widened, of_service) = (self.select.widened(), self.of_service(segment));
+        let mut known = Known::of(self.store.inner(), segment);
+        let mut may_hold = |(number, block): (usize, &Block)| {
+            let long = self.long.as_ref().is_some_and(|long| {
+                self.select.window.touches(block.first, block.last) && known.may_hold(number, long)
+            });
+            let wanted = of_service
+                && widened.touches(block.first, block.last)
+                && (long || known.may_hold(number, &self.asked));
+            (long || wanted).then_some((number, !long))
+        };
+        segment.footer.blocks.iter().enumerate().filter_map(&mut may_hold).collect()
     }
 
     fn segment(&mut self, segment: &Arc<Segment>) -> ControlFlow<()> {
         let newest = segment.footer.last;
         self.visitor.progress(self.report, newest)?;
         let inner = self.store.inner();
-        let mut known = Known::of(inner, segment);
-        let blocks = segment.footer.blocks.iter().enumerate();
-        let may_hold = |(number, block): &(usize, &Block)| {
-            self.select.window.touches(block.first, block.last) && known.may_hold(*number, &self.asked)
-        };
-        let numbers: Vec<usize> = blocks.filter(may_hold).map(|(number, _)| number).collect();
+        let numbers = self.blocks(segment);
         let finders = Arc::clone(&self.finders);
         let mut group: Vec<Place> = Vec::new();
         // The block that is expected, and whether one was passed over, so that the first trace of the next may have begun there.
@@ -243,7 +258,7 @@ impl Visit<'_> {
             return ControlFlow::Continue(());
         }
         let select = self.select;
-        let wanted = |view: &SpanView<'_>| select.window.contains(view.start) && (select.wanted)(view);
+        let wanted = |view: &SpanView<'_>| select.takes(view);
         let mut views: Vec<SpanView<'_>> = Vec::with_capacity(places.len());
         self.known.clear();
         self.repeats.clear();

@@ -227,6 +227,7 @@ impl TraceVisitor for Ids {
 fn found(store: &Store, key: &str, wanted: i64) -> (BTreeSet<u64>, u64) {
     let select = TraceSelect {
         window: Window::ALL,
+        reach: None,
         service: None,
         contains: Vec::new(),
         hint: SpanHint::Equals(AttributeScope::Span, key.into(), AttributeValue::Int(wanted)),

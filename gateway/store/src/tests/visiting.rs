@@ -33,7 +33,15 @@ impl TraceVisitor for Visited {
 }
 
 fn select(window: Window, whole: bool, wanted: &dyn Fn(&SpanView<'_>) -> bool) -> TraceSelect<'_> {
-    TraceSelect { window, service: None, contains: Vec::new(), hint: SpanHint::Anything, wanted, whole }
+    TraceSelect {
+        window,
+        reach: None,
+        service: None,
+        contains: Vec::new(),
+        hint: SpanHint::Anything,
+        wanted,
+        whole,
+    }
 }
 
 /// All traces, in order of their first span.
@@ -150,6 +158,50 @@ fn spans_to_which_a_sender_gave_one_id_all_stay_and_those_sent_again_come_once()
             assert_eq!(calls.operations.iter().map(|operation| operation.calls).sum::<u64>(), 3);
         }
         store.seal().unwrap();
+    }
+}
+
+/// A segment of one span of a trace.
+fn seal_span(store: &Store, number: u64, parent: u64, name: &str, times: (u64, u64)) {
+    let mut rows = spans(0, 1);
+    let mut span = decode(&rows);
+    (span.span_id, span.parent_span_id) = (SpanId::new(number).unwrap(), SpanId::new(parent));
+    (span.name, span.start, span.end) = (name.to_owned(), times.0, times.1);
+    let start = rows.bytes.len() as u32;
+    encode_span(&span, &mut rows.bytes);
+    let payload = ByteRange { start, end: rows.bytes.len() as u32 };
+    let at = memchr::memmem::find(payload.of(&rows.bytes), name.as_bytes()).unwrap() as u32;
+    let row = &mut rows.rows[0];
+    (row.span, row.parent, row.start, row.end, row.payload) = (number, parent, times.0, times.1, payload);
+    row.name = ByteRange { start: start + at, end: start + at + name.len() as u32 };
+    store.append(Arc::new(Batch { spans: rows, ..Batch::default() })).unwrap();
+    store.seal().unwrap();
+}
+
+#[test]
+fn a_trace_that_runs_through_a_window_is_met_wherever_in_it_the_wanted_span_lies() {
+    const MINUTE: u64 = 60_000_000_000;
+    let at = |minute: u64| DAY + minute * MINUTE;
+    let wanted = |view: &SpanView<'_>| view.name() == "kid";
+    for (other, window, expected) in [
+        // One that runs for as long as it likes.
+        ((at(0), at(300)), (at(200), at(201)), 2),
+        ((at(0), at(300)), (at(301), at(302)), 0),
+        // A short one within reach, after the wanted span and before it.
+        ((at(9), at(10)), (at(9), at(10)), 2),
+        ((at(30), at(31)), (at(30), at(31)), 0),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        seal_span(&store, 1, 0, "other", other);
+        seal_span(&store, 2, 1, "kid", (at(1), at(2)));
+        let mut select = select(Window { start: window.0, end: window.1 }, true, &wanted);
+        select.reach = Some(10 * MINUTE);
+        select.contains = vec![b"kid".to_vec()];
+        select.hint = SpanHint::Name("kid".to_owned());
+        let mut found = Visited::default();
+        store.visit_traces(&select, &mut found).unwrap();
+        assert_eq!(found.traces.iter().map(Vec::len).sum::<usize>(), expected, "{other:?} {window:?}");
     }
 }
 

@@ -16,7 +16,7 @@ use super::ast::{Field, MetricsFunction, Query, Static};
 use super::expression::{At, Node};
 use super::limits::{Limits, Spent};
 use super::pipeline::{Pipeline, Step};
-use super::plan::Needed;
+use super::plan::{Needed, REACH};
 use super::sets::Finder;
 use super::trace::Trace;
 use crate::{Allowance, QueryError};
@@ -115,14 +115,15 @@ impl Intervals {
         Ok(Self { start, step, count: count as usize })
     }
 
-    /// An interval does not hold its first instant, and holds its last: so do Prometheus' ranges.
+    /// An interval does not hold its first instant, and holds its last: so do Prometheus' ranges. The first one holds both, so
+    /// that nothing between two times that are asked for is left out, in however many intervals.
     fn window(self) -> Window {
         let end = self.start.saturating_add(self.step.saturating_mul(self.count as u64));
-        Window { start: self.start.saturating_add(1), end: end.saturating_add(1) }
+        Window { start: self.start, end: end.saturating_add(1) }
     }
 
     fn of(self, time: u64) -> Option<usize> {
-        let interval = (time.checked_sub(self.start)?.checked_sub(1)? / self.step) as usize;
+        let interval = (time.checked_sub(self.start)?.saturating_sub(1) / self.step) as usize;
         (interval < self.count).then_some(interval)
     }
 
@@ -227,6 +228,8 @@ fn run(
         let meets = |span: &SpanView<'_>| needed.wants(span);
         let select = TraceSelect {
             window: intervals.window(),
+            // What is counted starts in the window; of what is beside it in its trace anything may lie elsewhere.
+            reach: whole.then_some(REACH),
             service: needed.service.clone(),
             contains: needed.contains.clone(),
             hint: needed.hint.clone(),

@@ -11,7 +11,7 @@ fn names_come_by_scope_and_values_with_their_types() {
         "1 1 - web GET 1000 500 n=1 ok=true f=0.5 kind=client status=error event=x@1 event.e=1\n\
          2 1 - db GET 1000 500 n=2 v=\"2\" lib=a/1 lib.l=1 link=1/1 link.k=1",
     );
-    let scopes = tags(&stored, Window::ALL, 10).unwrap();
+    let scopes = tags(&stored, None, Window::ALL, 10).unwrap();
     let names = |scope: &str| scopes.iter().find(|(name, _)| *name == scope).unwrap().1.join(" ");
     assert_eq!(names("resource"), "service.name");
     assert_eq!(names("span"), "f n ok v");
@@ -20,6 +20,15 @@ fn names_come_by_scope_and_values_with_their_types() {
         ("e".into(), "k".into(), "l".into())
     );
     assert!(names("intrinsic").contains("span:duration"));
+    let of_matching = |text: &str, scope: &str| {
+        let scopes = tags(&stored, Some(&query(text)), Window::ALL, 10).unwrap();
+        scopes.iter().find(|(name, _)| *name == scope).map(|(_, names)| names.join(" "))
+    };
+    assert_eq!(of_matching("{ resource.service.name = \"db\" }", "span").as_deref(), Some("n v"));
+    assert_eq!(of_matching("{ resource.service.name = \"db\" }", "event"), None);
+    assert_eq!(of_matching("{ status = error }", "span").as_deref(), Some("f n ok"));
+    assert_eq!(of_matching("{ true }", "span").as_deref(), Some("f n ok v"));
+    assert_eq!(of_matching("{ .n > 5 }", "resource").as_deref(), Some(""));
     for (tag, filter, expected) in [
         ("span.n", None, "int 1, int 2"),
         (".n", None, "int 1, int 2"),

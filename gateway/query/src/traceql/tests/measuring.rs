@@ -151,3 +151,14 @@ fn series_and_intervals_are_bounded() {
     let none = metrics(&query("{}"), &stored, &params(4, SECOND)).unwrap_err().to_string();
     assert!(none.starts_with("invalid TraceQL query: a search query has no series"), "{none}");
 }
+
+#[test]
+fn one_interval_counts_what_several_count_together() {
+    let lines: Vec<String> = (0..=60).map(|i| format!("{} 1 - web a {} 1", i + 1, i * 1000)).collect();
+    let stored = read(&lines.join("\n"));
+    for step in [0, 1, 10, 20, 60] {
+        let found = found(&stored, "{} | count_over_time()", &params(60, step * SECOND));
+        let sum: f64 = found.series[0].samples.iter().map(|(_, value)| value).sum();
+        assert_eq!(sum, 61.0, "in intervals of {step} s, with the first and the last instant");
+    }
+}

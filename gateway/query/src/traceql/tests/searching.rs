@@ -63,7 +63,7 @@ fn the_newest_traces_are_kept_and_sets_are_cut_with_their_size_told() {
     let window = SearchParams { start: ZERO + 100_000_000, end: ZERO + 120_000_000, ..params };
     let found = search(&query("{}"), &stored, &window).unwrap();
     let ids: Vec<u128> = found.hits.iter().map(|hit| hit.trace_id.bits()).collect();
-    assert_eq!(ids, [11, 10], "what starts in the window");
+    assert_eq!(ids, [11, 10], "what runs in the window");
 }
 
 #[test]
@@ -121,5 +121,39 @@ fn of_several_values_that_is_shown_which_met_the_condition() {
         ("{ link:spanID = \"0000000000000002\" }", "link:spanID=\"0000000000000002\""),
     ] {
         assert_eq!(shown(text), [expected], "{text}");
+    }
+}
+
+#[test]
+fn every_query_over_a_trace_that_crosses_the_windows_edge_agrees() {
+    let stored = read(
+        "1 1 - longsvc long 400000 10000\n1 2 1 longsvc kid 405000 1000\n1 3 1 longsvc late 409000 500 status=error",
+    );
+    let at = |second: u64| ZERO + second * 1_000_000_000;
+    for (start, end, inside) in [
+        (403, 420, true),
+        (407, 420, true),
+        (406, 408, true),
+        (395, 401, true),
+        (390, 400, false),
+        (411, 420, false),
+    ] {
+        for text in [
+            "{ resource.service.name = \"longsvc\" }",
+            "{ name = \"long\" }",
+            "{ name = \"late\" && rootName = \"long\" }",
+            "{ name = \"long\" } >> { name = \"late\" }",
+            "{ name = \"long\" } &>> { name = \"late\" }",
+            "{ name = \"late\" } << { name = \"long\" }",
+            "{ name = \"kid\" } ~ { name = \"late\" }",
+            "{ name = \"long\" } && { name = \"late\" }",
+            "{ nestedSetParent < 0 && resource.service.name = \"longsvc\" } &>> { status = error }",
+            "{ trace:id = \"00000000000000000000000000000001\" }",
+            "{} | count() = 3",
+        ] {
+            let params = SearchParams { start: at(start), end: at(end), ..params(10) };
+            let found = search(&query(text), &stored, &params).unwrap().hits;
+            assert_eq!(found.len(), usize::from(inside), "{text} from {start} to {end}");
+        }
     }
 }
