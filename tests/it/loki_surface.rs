@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tests::harness::{Answer, Http, until};
 use tests::program::Program;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -111,6 +112,52 @@ async fn tail_shows_what_there_was_and_then_what_arrives_once_each() -> Result<(
     all.close(None).await?;
     let refused = connect_async(scene.url("ws", "tail", &[("query", "{a=")])?).await;
     ensure!(refused.is_err(), "a query that does not parse is refused before the protocol changes");
+    scene.trefoil.stop().await
+}
+
+/// The code of the Close frame that a client gets who sends this, and whether the connection ends after it.
+async fn closed_with(scene: &Scene, sent: &[u8]) -> Result<u16> {
+    let mut connection = TcpStream::connect(scene.trefoil.main).await?;
+    let head = "GET /loki/api/v1/tail?query=%7Ba%3D%22b%22%7D HTTP/1.1\r\nhost: trefoil\r\nconnection: Upgrade\r\n\
+                upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    connection.write_all(head.as_bytes()).await?;
+    let mut got = Vec::new();
+    while !got.ends_with(b"\r\n\r\n") {
+        got.push(tokio::time::timeout(SOON, connection.read_u8()).await??);
+    }
+    ensure!(got.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&got));
+    connection.write_all(sent).await?;
+    let mut got = Vec::new();
+    tokio::time::timeout(SOON, connection.read_to_end(&mut got)).await.context("it does not end")??;
+    // A ping may come before.
+    while let [0x89, length, ..] = got[..] {
+        got.drain(..2 + usize::from(length));
+    }
+    let [0x88, length, high, low, ref reason @ ..] = got[..] else { bail!("no Close frame: {got:x?}") };
+    ensure!(usize::from(length) == reason.len() + 2, "{got:x?}");
+    Ok(u16::from_be_bytes([high, low]))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_closes_is_answered_and_who_breaks_the_protocol_is_told_by_a_code() -> Result<()> {
+    let scene = Scene::start().await?;
+    let mut tail = scene.tail(&[("query", "{a=\"b\"}")]).await?;
+    tail.close(None).await?;
+    let answered = async {
+        while let Some(message) = tail.next().await {
+            if let Message::Close(_) = message? {
+                return Ok(());
+            }
+        }
+        bail!("it ended without an answer")
+    };
+    tokio::time::timeout(SOON, answered).await??;
+    let masked_close = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9];
+    assert_eq!(closed_with(&scene, &masked_close).await?, 1001);
+    assert_eq!(closed_with(&scene, b"\x81\x02hi").await?, 1002, "not masked");
+    let large = [0x82, 0xff, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(closed_with(&scene, &large).await?, 1009);
+    assert_eq!(closed_with(&scene, &[0x81, 0x81, 0, 0, 0, 0, 0xff]).await?, 1007, "not UTF-8");
     scene.trefoil.stop().await
 }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use parsers::record::Value;
 use store::read::{
-    AttributeScope, AttributeValue, ScanReport, SpanView, TraceRead, TraceSelect, TraceVisitor,
-    ValueView, Window,
+    AttributeScope, AttributeValue, ScanReport, SpanView, TraceRead, TraceSelect, TraceVisitor, ValueView,
+    Window,
 };
 
 use super::ast::{Field, Intrinsic, Query, Scope, Static};
@@ -44,12 +44,8 @@ pub fn tags(
     limit: usize,
 ) -> Result<Scopes, QueryError> {
     let pipeline = narrowing(query)?;
-    let mut names = Names {
-        pipeline: pipeline.as_ref(),
-        found: BTreeMap::new(),
-        limit,
-        started: Instant::now(),
-    };
+    let mut names =
+        Names { pipeline: pipeline.as_ref(), found: BTreeMap::new(), limit, started: Instant::now() };
     let known = if pipeline.is_none() { traces.statistics(window)? } else { None };
     if let Some(statistics) = known {
         for (scope, name) in statistics.iter().flat_map(|part| part.attributes.keys()) {

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -26,6 +26,8 @@ use crate::blocking::RETRY_AFTER;
 use crate::failure::Failure;
 use crate::parameters::{Parameters, SECOND, now};
 use crate::tenant::Extract;
+
+mod closing;
 
 /// Clients at once. Each costs a query over every batch that arrives.
 const MAX_CLIENTS: usize = 64;
@@ -121,6 +123,7 @@ pub(super) async fn tail(Extract(state): Extract<State>, request: Request) -> Re
     let past = past(&state, Arc::clone(&expression), &asked).await.map_err(IntoResponse::into_response)?;
     let live = Arc::clone(&state.live);
     let tail = Tail { expression, live, delay: asked.delay, waiting: Waiting::default() };
+    let upgrade = upgrade.max_message_size(closing::MAX_MESSAGE).max_frame_size(closing::MAX_MESSAGE);
     Ok(upgrade.on_upgrade(move |socket| async move {
         let _place = place;
         tail.run(socket, arriving, past).await;
@@ -268,13 +271,17 @@ impl Tail {
                     }
                 }
                 message = socket.recv() => match message {
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                    Some(Ok(Message::Close(_))) => return closing::finish(socket).await,
+                    Some(Err(error)) => match closing::fault(&error) {
+                        Some((code, reason)) => return closing::close(socket, code, reason).await,
+                        None => return,
+                    },
+                    None => return,
                     Some(Ok(_)) => heard = Instant::now(),
                 },
             }
         };
-        let frame = CloseFrame { code: close_code::ERROR, reason: reason.into() };
-        send(&mut socket, Message::Close(Some(frame))).await;
+        closing::close(socket, close_code::ERROR, reason).await;
     }
 
     /// The lines of a batch that are asked for. Reading them takes a thread of its own; an error ends the tail.

@@ -21,7 +21,7 @@ const QUERY_TIME: Duration = Duration::from_secs(25);
 /// What is said of an answer that is not whole.
 pub(super) const CUT: &str = "results truncated due to limit";
 /// Label sets, names or values of one answer where the client sets no limit: as many as Grafana asks for by itself.
-const NAMES: usize = 40_000;
+pub(super) const NAMES: usize = 40_000;
 
 /// Answers what is asked of `/prometheus/api/v1/…`.
 pub(super) async fn answer(state: State, path: &str, parameters: Parameters) -> Result<Response, Failure> {

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use store::read::{Matcher, ReadError, SampleLimits, SampleRead, SeriesSamples, Window};
 use tokio::runtime::Handle;
 
-use super::embedded::{CUT, Described, Remarks, described, describes, evaluate};
+use super::embedded::{CUT, Described, NAMES, Remarks, described, describes, evaluate};
 use super::error::{Failure, error};
 use super::place::Place;
 use super::routes::{Forward, ForwardFailure};
@@ -219,7 +219,8 @@ async fn listed(state: &State, server: &dyn Forward, asked: &Asked<'_>, name: St
         Err(failure) if nothing => return failed(&failure),
         Err(failure) => return ours_alone(&ours.data, &failure),
     };
-    if nothing && owned.is_empty() {
+    // Servers before 2.50 know no `limit`.
+    if nothing && owned.is_empty() && ours.limit == NAMES {
         return theirs;
     }
     changed(theirs, |theirs| add(theirs, ours, &owned)).await
@@ -281,7 +282,7 @@ async fn changed(theirs: Response, change: impl FnOnce(Value) -> Option<String>)
     Response::from_parts(parts, changed.map_or(Body::from(body), Body::from))
 }
 
-/// An answer with what of ours it lacks; `None` if that is nothing, or it is no answer of this kind.
+/// An answer with what of ours it lacks, cut to the limit; `None` if that changes nothing, or it is no answer of this kind.
 ///
 /// Series of the names that are `owned` are listed as they are here.
 fn add(mut theirs: Value, ours: Described, owned: &[String]) -> Option<String> {
@@ -295,7 +296,7 @@ fn add(mut theirs: Value, ours: Described, owned: &[String]) -> Option<String> {
             list.retain(|one| !is_owned(one));
             let known: std::collections::HashSet<String> = list.iter().map(Value::to_string).collect();
             let new: Vec<Value> = ours.into_iter().filter(|one| !known.contains(&one.to_string())).collect();
-            if new.is_empty() && list.len() == before {
+            if new.is_empty() && list.len() == before && before <= limit {
                 return None;
             }
             list.extend(new);
@@ -310,7 +311,10 @@ fn add(mut theirs: Value, ours: Described, owned: &[String]) -> Option<String> {
                     families.entry(name).or_insert(said);
                 }
             }
-            if families.len() == before {
+            if families.len() > limit {
+                *families = std::mem::take(families).into_iter().take(limit).collect();
+                cut = true;
+            } else if families.len() == before {
                 return None;
             }
         }

@@ -144,6 +144,16 @@ async fn lists_are_those_of_both() {
             "label/__name__/values?limit=2",
             r#"{"data":["a_total","b_total"],"status":"success","warnings":["results truncated due to limit"]}"#,
         ),
+        // A server that knows no limit has its answer cut, whether or not something is added.
+        (
+            "label/__name__/values?match[]=c_total&limit=1",
+            r#"{"data":["b_total"],"status":"success","warnings":["results truncated due to limit"]}"#,
+        ),
+        (
+            "labels?match[]=b_total&limit=1",
+            r#"{"data":["b_total"],"status":"success","warnings":["results truncated due to limit"]}"#,
+        ),
+        ("labels?match[]=c_total&limit=2", r#"{"status":"success","data":["b_total","c_total"]}"#),
         (
             "series?match[]=b_total",
             r#"{"data":[{"__name__":"b_total","http.status":"2","job":"x"},{"__name__":"b_total","job":"theirs"}],"status":"success"}"#,
