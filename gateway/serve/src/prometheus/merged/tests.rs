@@ -150,7 +150,7 @@ async fn lists_are_those_of_both() {
             r#"{"data":["b_total"],"status":"success","warnings":["results truncated due to limit"]}"#,
         ),
         (
-            "labels?match[]=b_total&limit=1",
+            "label/__name__/values?match[]=b_total&limit=1",
             r#"{"data":["b_total"],"status":"success","warnings":["results truncated due to limit"]}"#,
         ),
         ("labels?match[]=c_total&limit=2", r#"{"status":"success","data":["b_total","c_total"]}"#),
