@@ -66,6 +66,10 @@ fn goes_with(one: &Value, page: &mut Page) {
         text(one, "operation"),
         text(one, "service")
     ));
+    let presence = at(one, "presence");
+    if !presence.is_null() {
+        called(presence, page);
+    }
     let before = page.lines();
     for attribute in list(one, "attributes").iter().take(TOLD) {
         let said = format!("{} = {:?}", text(attribute, "key"), text(attribute, "value"));
@@ -83,6 +87,26 @@ fn goes_with(one: &Value, page: &mut Page) {
     }
     if page.lines() == before {
         page.line(&[(Style::Faint, "  no attribute, log line or place in the code does: look at a trace")]);
+    }
+}
+
+/// In which traces it runs at all.
+fn called(presence: &Value, page: &mut Page) {
+    let (with, without) = (nanos(presence, "traces_with"), nanos(presence, "traces_without"));
+    let (with, all) = (with.unwrap_or(0), with.unwrap_or(0).saturating_add(without.unwrap_or(0)));
+    let part = percent(number(presence, "explains"));
+    let said =
+        format!("  called in {with} of {}: that alone explains {part} of its time", counted(all, "trace"));
+    page.line(&[(Style::Plain, &said)]);
+    for attribute in list(presence, "attributes").iter().take(TOLD) {
+        let said = format!(
+            "in {} of traces with {} = {:?}, {} without",
+            percent(number(attribute, "share_with")),
+            text(attribute, "key"),
+            text(attribute, "value"),
+            percent(number(attribute, "share_without")),
+        );
+        page.wrapped(Style::Name, "  called     ", &said);
     }
 }
 

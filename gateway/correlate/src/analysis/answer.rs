@@ -100,14 +100,30 @@ pub struct Contributor {
     pub spans_slow: f64,
     /// Spans a trace in the quicker half.
     pub spans_fast: f64,
-    /// Attribute values that go with its time, those that explain most first.
+    /// That only some traces call it; `None` if all do, or if it has hardly a share.
+    pub presence: Option<Presence>,
+    /// Attribute values that go with its time among the traces that have it, those that explain most first.
     pub attributes: Vec<AttributeValue>,
-    /// Patterns of log lines that go with its time.
+    /// Patterns of log lines that go with its time among the traces that have it.
     pub patterns: Vec<LinePattern>,
     /// Places in the code: those that go with its time, then others that were seen inside.
     pub code: Vec<CodeSeen>,
     /// Traces in which it took longest.
     pub examples: Vec<Example>,
+}
+
+/// That an operation is called in some traces alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Presence {
+    /// Traces that have it.
+    pub with: usize,
+    /// Traces that don't.
+    pub without: usize,
+    /// The part of the variance of its time, over all traces, that its being called explains, 0 to 1.
+    pub explains: f64,
+    /// Where that is much: attribute values of those above it with which it is called more often. Their means are the shares of traces
+    /// in which it is called.
+    pub attributes: Vec<AttributeValue>,
 }
 
 /// How surely and how much something goes with time.

@@ -21,7 +21,7 @@ mod with;
 
 pub use analyst::{Analyst, VarianceQuestion};
 pub use answer::{
-    AttributeValue, CodeSeen, Contributor, Example, LinePattern, Others, Strength, Times, Variance,
+    AttributeValue, CodeSeen, Contributor, Example, LinePattern, Others, Presence, Strength, Times, Variance,
 };
 pub use code::CodePlace;
 pub use options::AnalysisOptions;

@@ -9,7 +9,7 @@ use query::QueryError;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::answer::{
-    AttributeValue, CodeSeen, Contributor, Example, LinePattern, Others, Strength, Times, Variance,
+    AttributeValue, CodeSeen, Contributor, Example, LinePattern, Others, Presence, Strength, Times, Variance,
 };
 use super::code::CodePlace;
 use super::digest::Digest;
@@ -24,8 +24,10 @@ const EXPLAINED: usize = 12;
 const EXPLAINED_SHARE: f64 = 0.01;
 /// Values, patterns and places of a contributor.
 const MAX_TOLD: usize = 10;
-/// The part of an operation's variance from which on it matters that only some traces call it.
+/// The part of an operation's variance from which on it is looked who calls it: that only some traces do matters then.
 const CALLED_EXPLAINS: f64 = 0.5;
+/// Values of callers that are told to go with its being called at all.
+const MAX_CALLED_WITH: usize = 3;
 /// Slow traces that are told.
 const EXAMPLES: usize = 5;
 /// Of the traces whose lines are read, the part that are the slowest: what is rare in all of them is not in those.
@@ -198,6 +200,7 @@ impl Groups {
             mean_fast: times[2] / fast,
             spans_slow: spans[1] / slow,
             spans_fast: spans[2] / fast,
+            presence: None,
             attributes: Vec::new(),
             patterns: Vec::new(),
             code: Vec::new(),
@@ -225,29 +228,20 @@ impl Told<'_> {
         let time = |digest: &Digest| digest.cell(operation).map_or(0.0, |cell| cell.critical as f64);
         let values: Vec<f64> = self.digests.iter().map(time).collect();
         let calls: Vec<bool> = self.digests.iter().map(|digest| digest.cell(operation).is_some()).collect();
-        // Where it matters little that it is called at all, what goes with its time is asked of the traces that call it.
-        let all = explained(&values, &calls) >= CALLED_EXPLAINS;
-        let within: Vec<bool> = calls.iter().map(|called| all || *called).collect();
-        let read = self.digests.iter().zip(&within);
-        let read: Vec<bool> = read.map(|(digest, within)| digest.lines_read && *within).collect();
         let line = upwards(operation, callers);
+        contributor.presence = self.presence(&values, &calls, line.get(1..).unwrap_or_default());
+        // Against traces that never call it anything would explain its time that is so in those that do.
+        let read = self.digests.iter().zip(&calls);
+        let read: Vec<bool> = read.map(|(digest, calls)| digest.lines_read && *calls).collect();
         let mut told = FxHashSet::default();
-        for with in goes_with(&values, &within, &read, &line, self.postings, self.vocabulary) {
+        for with in goes_with(&values, &calls, &read, &line, self.postings, self.vocabulary) {
             let of = self.vocabulary.named(with.fact.operation());
             match with.fact {
                 Fact::Attribute { key, value, .. } => {
                     if contributor.attributes.len() >= MAX_TOLD || !told.insert((key, value)) {
                         continue;
                     }
-                    let (scope, name) = self.vocabulary.key_name(key);
-                    contributor.attributes.push(AttributeValue {
-                        operation: of,
-                        scope,
-                        key: name.to_owned(),
-                        value: self.vocabulary.text(value).to_owned(),
-                        strength: strength(&with),
-                        examples: self.examples(&with),
-                    });
+                    contributor.attributes.push(self.attribute(key, value, &with));
                 }
                 Fact::Pattern { pattern, .. } => {
                     let text = self.lines.pattern(pattern);
@@ -271,6 +265,43 @@ impl Told<'_> {
         }
         self.seen_inside(contributor, operation);
         contributor.code.truncate(MAX_TOLD);
+    }
+
+    /// How much it matters that an operation is called at all, and what its callers have where it is; `None` if all call it.
+    fn presence(&self, values: &[f64], calls: &[bool], callers: &[u32]) -> Option<Presence> {
+        let with = calls.iter().filter(|called| **called).count();
+        let without = calls.len().saturating_sub(with);
+        if without == 0 {
+            return None;
+        }
+        let explains = explained(values, calls);
+        let mut presence = Presence { with, without, explains, attributes: Vec::new() };
+        if explains >= CALLED_EXPLAINS {
+            let (called, all) = (
+                calls.iter().map(|called| f64::from(u8::from(*called))).collect::<Vec<_>>(),
+                vec![true; calls.len()],
+            );
+            let mut told = FxHashSet::default();
+            for with in goes_with(&called, &all, &[], callers, self.postings, self.vocabulary) {
+                let Fact::Attribute { key, value, .. } = with.fact else { continue };
+                if presence.attributes.len() < MAX_CALLED_WITH && told.insert((key, value)) {
+                    presence.attributes.push(self.attribute(key, value, &with));
+                }
+            }
+        }
+        Some(presence)
+    }
+
+    fn attribute(&self, key: u32, value: u32, with: &GoesWith) -> AttributeValue {
+        let (scope, name) = self.vocabulary.key_name(key);
+        AttributeValue {
+            operation: self.vocabulary.named(with.fact.operation()),
+            scope,
+            key: name.to_owned(),
+            value: self.vocabulary.text(value).to_owned(),
+            strength: strength(with),
+            examples: self.examples(with),
+        }
     }
 
     /// Adds places that were seen inside the operation's spans, though not more in slow traces than in others.

@@ -22,14 +22,10 @@ pub(crate) struct Postings {
 }
 
 /// Traces that have an operation.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Present {
-    traces: usize,
-    /// Those in which its lines were read.
-    read: usize,
-    /// Those in which lines without an id were looked for.
-    looked_for: usize,
-    /// Whether there are others beside them, whose lines with an id were read.
+    rows: Vec<u32>,
+    /// Whether there are some whose lines were read though some of this operation's may be missing.
     partly: bool,
 }
 
@@ -44,11 +40,8 @@ impl Postings {
             looked_for.push(digest.lines_read && digest.looked_for);
             for cell in &digest.cells {
                 if let Some(present) = present.get_mut(cell.operation as usize) {
-                    present.traces += 1;
-                    let read = digest.lines_read_of(cell.operation);
-                    present.read += usize::from(read);
-                    present.looked_for += usize::from(digest.lines_read && digest.looked_for);
-                    present.partly |= digest.lines_read && !read;
+                    present.rows.push(row as u32);
+                    present.partly |= digest.lines_read && !digest.lines_read_of(cell.operation);
                 }
             }
             for (fact, confidence) in &digest.probable {
@@ -76,17 +69,6 @@ impl Postings {
             }
         }
         Self { by_fact, probable, by_operation, present, whole, looked_for }
-    }
-
-    /// Whether a fact holds wherever its operation is called: it says no more than that.
-    fn everywhere(&self, number: u32, fact: Fact, vocabulary: &Vocabulary) -> bool {
-        let present = self.present.get(fact.operation() as usize).copied().unwrap_or_default();
-        if vocabulary.takes_offers(number) {
-            let known = |(row, _): &&(u32, f64)| is_set(&self.looked_for, *row as usize);
-            let sure = self.probable(number).iter().filter(known).map(|(_, confidence)| confidence);
-            return sure.sum::<f64>() >= present.looked_for as f64;
-        }
-        self.rows(number).len() >= if fact.of_lines() { present.read } else { present.traces }
     }
 
     fn probable(&self, fact: u32) -> &[(u32, f64)] {
@@ -122,9 +104,9 @@ pub(crate) struct GoesWith {
 /// Rows of an example.
 const EXAMPLES: usize = 3;
 
-/// Facts of these operations that go with large values, those that explain most first. What holds of every call of its
-/// operation is none: how often that is called is told beside. Values are by row, of which those `within` are looked at; operations that are
-/// named first go before others that explain as much.
+/// Facts of these operations that go with large values, those that explain most first. Of each the traces that have its operation
+/// are looked at, so that what holds of every call of its operation is none. Values are by row, of which those `within` count;
+/// operations that are named first go before others that explain as much.
 pub(crate) fn goes_with(
     values: &[f64],
     within: &[bool],
@@ -133,25 +115,26 @@ pub(crate) fn goes_with(
     postings: &Postings,
     vocabulary: &Vocabulary,
 ) -> Vec<GoesWith> {
-    let all = Population::new(values, |row| is_set(within, row));
-    let read = Population::new(values, |row| is_set(lines_read, row));
-    // Where some lines of an operation are missing, only traces without such tell of them.
-    let whole = Population::new(values, |row| is_set(&postings.whole, row) && is_set(lines_read, row));
-    // What lines without an id say is known where these were looked for.
-    let looked = Population::new(values, |row| is_set(&postings.looked_for, row) && is_set(lines_read, row));
+    let all = Known::new(values, within, lines_read, postings);
     let mut found: Vec<(usize, f64, GoesWith)> = Vec::new();
     let mut seen = FxHashSet::default();
     for (order, operation) in operations.iter().enumerate() {
+        let Some(present) = postings.present.get(*operation as usize) else { continue };
+        let mut having = vec![false; values.len()];
+        for row in &present.rows {
+            if let Some(place) = having.get_mut(*row as usize) {
+                *place = is_set(within, *row as usize);
+            }
+        }
+        let own = (having != within).then(|| Known::new(values, &having, lines_read, postings));
+        let known = own.as_ref().unwrap_or(&all);
         for number in postings.of(*operation).iter().filter(|number| seen.insert(**number)) {
             let Some(fact) = vocabulary.facts().get(*number as usize).copied() else { continue };
-            if postings.everywhere(*number, fact, vocabulary) {
-                continue;
-            }
-            let population = match postings.present.get(fact.operation() as usize) {
-                _ if !fact.of_lines() => &all,
-                _ if vocabulary.takes_offers(*number) => &looked,
-                Some(present) if present.partly => &whole,
-                _ => &read,
+            let population = match fact.of_lines() {
+                false => &known.all,
+                true if vocabulary.takes_offers(*number) => &known.looked,
+                true if present.partly => &known.whole,
+                true => &known.read,
             };
             let tested = if vocabulary.takes_offers(*number) {
                 population.weigh(fact, postings.probable(*number))
@@ -185,6 +168,28 @@ pub(crate) fn goes_with(
 
 fn is_set(list: &[bool], row: usize) -> bool {
     list.get(row).copied().unwrap_or_default()
+}
+
+/// Some traces, and those of them of which this or that is known.
+struct Known {
+    all: Population,
+    read: Population,
+    /// Where some lines of an operation are missing, only traces without such tell of them.
+    whole: Population,
+    /// What lines without an id say is known where these were looked for.
+    looked: Population,
+}
+
+impl Known {
+    fn new(values: &[f64], within: &[bool], lines_read: &[bool], postings: &Postings) -> Self {
+        let read = |row| is_set(within, row) && is_set(lines_read, row);
+        Self {
+            all: Population::new(values, |row| is_set(within, row)),
+            read: Population::new(values, read),
+            whole: Population::new(values, |row| is_set(&postings.whole, row) && read(row)),
+            looked: Population::new(values, |row| is_set(&postings.looked_for, row) && read(row)),
+        }
+    }
 }
 
 /// Traces for which facts of a kind are known.

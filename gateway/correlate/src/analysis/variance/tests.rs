@@ -53,6 +53,43 @@ fn what_holds_of_every_call_of_an_operation_explains_nothing() {
     assert!(first.spans_slow > 2.0 * first.spans_fast);
 }
 
+#[test]
+fn traces_that_never_call_an_operation_tell_nothing_of_its_time_but_why_it_is_called() {
+    let memory = shop(5, 400, |request, dice| {
+        let slow = dice.below(4) == 0;
+        request.reviews = match &*request.customer {
+            "acme" | "hooli" => Some((100 + dice.below(20) + if slow { 60 } else { 0 }) * MS),
+            _ => None,
+        };
+        request.lines.push(if slow { "cold" } else { "warm" }.to_owned());
+    });
+    let mut memory = memory;
+    for span in memory.traces.iter_mut().flat_map(|(spans, _)| spans) {
+        if span.name == "GET /stars" && span.duration() >= 150 * MS {
+            span.attributes.push(("pool".to_owned(), parsers::record::Value::Str("cold".to_owned())));
+        }
+    }
+    let answer = ask(memory, "frontend", Some("GET /cart"), 10);
+    let first = &answer.contributors[0];
+    assert_eq!(first.operation.service, "reviews");
+    let presence = first.presence.as_ref().unwrap();
+    assert_eq!(presence.with + presence.without, 400);
+    assert!(presence.explains > 0.5, "{presence:?}");
+    let named: Vec<(&str, f64)> =
+        presence.attributes.iter().map(|one| (&*one.value, one.strength.mean_with)).collect();
+    assert_eq!(named.len(), 2, "{named:?}");
+    assert!(
+        named.iter().all(|(value, called)| ["acme", "hooli"].contains(value) && *called == 1.0),
+        "{named:?}"
+    );
+    // Neither customer's calls take longer than the other's.
+    let values: Vec<&str> = first.attributes.iter().map(|one| &*one.value).collect();
+    assert_eq!(values, ["cold"]);
+    let strength = &first.attributes[0].strength;
+    assert_eq!(strength.with + strength.without, presence.with);
+    assert!(strength.mean_without > 100.0 * MS as f64, "{strength:?}");
+}
+
 /// Lines of the catalog that have no id, beside those that have one.
 struct Muttered(Vec<LogRecord>);
 

@@ -92,14 +92,48 @@ struct Contributor {
     slow_spans: f64,
     /// Spans a trace in the quicker half.
     fast_spans: f64,
-    /// Attribute values that go with its time, those that explain most first.
+    /// That only some traces call it; null if all do, or if it has hardly a share.
+    presence: Option<Presence>,
+    /// Attribute values that go with its time among the traces that have it, those that explain most first.
     attributes: Vec<AttributeValue>,
-    /// Patterns of log lines that go with its time, those that explain most first.
+    /// Patterns of log lines that go with its time among the traces that have it, those that explain most first.
     patterns: Vec<Pattern>,
     /// Places in the code: those that go with its time, then others that were seen inside its spans.
     code: Vec<Code>,
     /// Traces in which it took longest.
     examples: Vec<AnalysisExample>,
+}
+
+/// That an operation is called in some traces alone.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = VariancePresence)]
+struct Presence {
+    traces_with: usize,
+    traces_without: usize,
+    /// The part of the variance of its time, over all traces, that its being called explains, 0 to 1.
+    explains: f64,
+    /// Where that is much: attribute values of those above it with which it is called more often.
+    attributes: Vec<CalledWith>,
+}
+
+/// A value of an attribute of a caller.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = VarianceCalledWith)]
+struct CalledWith {
+    key: String,
+    value: String,
+    /// `span` or `resource`.
+    scope: &'static str,
+    /// Whose spans have it.
+    service: String,
+    operation: String,
+    /// Of the traces that have it, in which part the contributor is called.
+    share_with: f64,
+    /// The same of the traces of that operation that don't.
+    share_without: f64,
+    /// Probability that chance does as much, corrected for how much was tested.
+    significance: f64,
+    example_trace_ids: Vec<String>,
 }
 
 /// The rest.
@@ -208,11 +242,32 @@ impl From<&core::Contributor> for Contributor {
             fast_mean_nano: nano(contributor.mean_fast),
             slow_spans: contributor.spans_slow,
             fast_spans: contributor.spans_fast,
+            presence: contributor.presence.as_ref().map(presence),
             attributes: contributor.attributes.iter().map(attribute).collect(),
             patterns: contributor.patterns.iter().map(pattern).collect(),
             code: contributor.code.iter().map(code).collect(),
             examples: contributor.examples.iter().map(AnalysisExample::from).collect(),
         }
+    }
+}
+
+fn presence(presence: &core::Presence) -> Presence {
+    let called = |value: &core::AttributeValue| CalledWith {
+        key: value.key.clone(),
+        value: value.value.clone(),
+        scope: value.scope.as_str(),
+        service: value.operation.service.clone(),
+        operation: value.operation.operation.clone(),
+        share_with: value.strength.mean_with,
+        share_without: value.strength.mean_without,
+        significance: value.strength.significance,
+        example_trace_ids: ids(&value.examples),
+    };
+    Presence {
+        traces_with: presence.with,
+        traces_without: presence.without,
+        explains: presence.explains,
+        attributes: presence.attributes.iter().map(called).collect(),
     }
 }
 
