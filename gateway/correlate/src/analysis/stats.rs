@@ -195,11 +195,12 @@ pub(crate) fn corrected(probabilities: &[f64]) -> Vec<f64> {
     worth
 }
 
-/// The value below which this share lies, of sorted values; 0 of none.
+/// The least value that is no smaller than this share of sorted values; 0 of none. Of two, the lower one is the median: half of them
+/// are no larger.
 pub(crate) fn quantile(sorted: &[u64], share: f64) -> u64 {
-    let last = sorted.len().saturating_sub(1);
-    let place = (share * last as f64).round() as usize;
-    sorted.get(place.min(last)).copied().unwrap_or_default()
+    // A little less, for what rounding does.
+    let rank = (share * sorted.len() as f64 - 1e-9).ceil().max(1.0) as usize;
+    sorted.get(rank - 1).copied().unwrap_or_default()
 }
 
 #[cfg(test)]

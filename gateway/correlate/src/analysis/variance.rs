@@ -84,7 +84,11 @@ pub(super) fn split(
         return;
     }
     if digests.len() < MIN_TRACES {
-        answer.warnings.push(format!("{} traces say little of what is usual", digests.len()));
+        answer.warnings.push(format!(
+            "shares are of {} traces alone: they tell how these differ, not what usually makes it slow, which takes {MIN_TRACES} at \
+             least; widen the window",
+            digests.len()
+        ));
     }
     let mut shares = shares(digests, answer.times);
     shares

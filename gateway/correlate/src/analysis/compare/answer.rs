@@ -141,6 +141,8 @@ pub struct Finding {
     pub significance: Option<Significance>,
     /// 0 to 1, by which findings are ranked.
     pub score: f64,
+    /// In words, what tells the same: values that took each other's place, attributes with the same shares, metrics that count the same.
+    pub also: Vec<String>,
     /// Traces of the side that has more of it.
     pub examples: Vec<TraceId>,
 }

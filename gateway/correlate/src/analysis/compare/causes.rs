@@ -16,6 +16,8 @@ use crate::analysis::vocabulary::Fact;
 
 /// The part of an effect that must go with the traces that suffer from a cause for it to be theirs.
 const OF_SUFFERING: f64 = 0.5;
+/// The part of the largest difference of errors from which on another counts as a cause beside it, behind which consequences are put.
+const OF_LARGEST: f64 = 0.2;
 /// A consequence ranks right behind its cause.
 pub(super) const BEHIND: f64 = 0.99;
 
@@ -119,7 +121,7 @@ impl Sets<'_> {
                 for &other in by_operation.get(&caller).into_iter().flatten() {
                     let Some(one) = found.get(other) else { continue };
                     let of_it = match &slow {
-                        None => self.is_of_errors(number, caller, one),
+                        None => self.is_of_errors(&[number], caller, one),
                         Some(slow) => slow.makes(one, caller, &callers),
                     };
                     if of_it {
@@ -128,31 +130,91 @@ impl Sets<'_> {
                 }
             }
         }
-        // Each follows from something below it, so this ends.
-        let mut moved = true;
-        while std::mem::take(&mut moved) {
-            for (cause, consequence) in &follows {
-                let most = found.get(*cause).map_or(f64::INFINITY, |cause| cause.finding.score * BEHIND);
-                if let Some(one) = found.get_mut(*consequence).filter(|one| one.finding.score > most) {
-                    one.finding.score = most;
-                    moved = true;
+        lower(&follows, found);
+        let is_errors = |place: usize| {
+            found.get(place).is_some_and(|one| one.finding.kind == FindingKind::Errors && is_sure(one))
+        };
+        let caused: FxHashSet<usize> = follows.iter().map(|(_, consequence)| *consequence).collect();
+        let mut failing: Vec<usize> = (0..found.len()).filter(|place| is_errors(*place)).collect();
+        if failing.iter().any(|place| !caused.contains(place)) {
+            failing.retain(|place| !caused.contains(place));
+        }
+        let causes = self.of_their_own(failing, found);
+        let Some(least) = causes
+            .iter()
+            .filter_map(|(place, _)| found.get(*place))
+            .map(|one| one.finding.score)
+            .min_by(f64::total_cmp)
+        else {
+            return;
+        };
+        let of_any = self.of_any(&causes, found, &by_operation, &callers);
+        let is_cause = |place: &usize| causes.iter().any(|(cause, _)| cause == place);
+        let of_one = follows.iter().filter(|(cause, _)| is_cause(cause)).map(|(_, consequence)| *consequence);
+        for place in of_any.into_iter().chain(of_one.collect::<Vec<_>>()) {
+            if let Some(one) = found.get_mut(place) {
+                one.finding.score = one.finding.score.min(least * BEHIND);
+            }
+        }
+        lower(&follows, found);
+        self.put_behind_failures(found, least * BEHIND);
+    }
+
+    /// Of these errors those that are not there because of larger ones in the same traces, each with where it begins.
+    fn of_their_own(&self, mut failing: Vec<usize>, found: &[Candidate]) -> Vec<(usize, u32)> {
+        let score = |place: &usize| found.get(*place).map_or(0.0, |one| one.finding.score);
+        failing.sort_by(|one, other| score(other).total_cmp(&score(one)).then(one.cmp(other)));
+        let largest = failing.first().map_or(0.0, score);
+        let mut causes: Vec<(usize, u32)> = Vec::new();
+        for place in failing {
+            let Some(one) = found.get(place) else { continue };
+            let Of::Operation(operation) = one.of else { continue };
+            let [a, b] = [self.a, self.b].map(|side| {
+                let fails = |digest: &Digest| causes.iter().any(|(_, cause)| begins(digest, *cause));
+                side.iter().filter(|digest| !fails(digest)).collect::<Vec<_>>()
+            });
+            let rest = self.rest_of_shares(one, &a, &b);
+            let own = score(&place) >= largest * OF_LARGEST && rest >= one.tested.effect.abs() * OF_SUFFERING;
+            if causes.is_empty() || own {
+                causes.push((place, operation));
+            }
+        }
+        causes
+    }
+
+    /// What callers, and those who fail, do otherwise in traces alone in which any of the errors begins that are below them, or theirs.
+    fn of_any(
+        &self,
+        causes: &[(usize, u32)],
+        found: &[Candidate],
+        by_operation: &FxHashMap<u32, Vec<usize>>,
+        callers: &Callers,
+    ) -> Vec<usize> {
+        let mut below: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
+        for (_, operation) in causes {
+            for caller in callers.above(*operation).into_iter().chain([*operation]) {
+                below.entry(caller).or_default().push(*operation);
+            }
+        }
+        let mut consequences = Vec::new();
+        for (caller, failing) in &below {
+            for &place in by_operation.get(caller).into_iter().flatten() {
+                if found.get(place).is_some_and(|one| self.is_of_errors(failing, *caller, one)) {
+                    consequences.push(place);
                 }
             }
         }
-        let failing = found.iter().filter(|one| one.finding.kind == FindingKind::Errors && is_sure(one));
-        if let Some(most) = failing.map(|one| one.finding.score).max_by(f64::total_cmp) {
-            self.put_behind_failures(found, most * BEHIND);
-        }
+        consequences
     }
 
     /// Whether what a caller does otherwise is so in traces alone in which an error begins below it.
-    fn is_of_errors(&self, failing: u32, caller: u32, one: &Candidate) -> bool {
+    fn is_of_errors(&self, failing: &[u32], caller: u32, one: &Candidate) -> bool {
         let measure: Measure = match (one.finding.kind, one.finding.unit) {
             (FindingKind::Latency, _) => own,
             (FindingKind::Structure, Unit::Spans) => spans,
             _ => return false,
         };
-        let fails = |digest: &&Digest| digest.cell(failing).is_some_and(|cell| cell.error_origins > 0);
+        let fails = |digest: &&Digest| failing.iter().any(|failing| begins(digest, *failing));
         let [a, b] = [self.a, self.b].map(|digests| {
             let well = digests.iter().filter(|digest| !fails(digest));
             well.filter_map(|digest| digest.cell(caller).map(measure)).collect::<Vec<_>>()
@@ -219,6 +281,25 @@ impl Sets<'_> {
                 let looked = !self.vocabulary.takes_offers(number) || digest.looked_for;
                 let read = !fact.of_lines() || digest.lines_read_of(operation) && looked;
                 (read && digest.cell(operation).is_some(), digest.facts.binary_search(&number).is_ok())
+            }
+        }
+    }
+}
+
+/// Whether an error begins in an operation of a trace.
+fn begins(digest: &Digest, operation: u32) -> bool {
+    digest.cell(operation).is_some_and(|cell| cell.error_origins > 0)
+}
+
+/// Puts each consequence behind its cause. Each follows from something below it, so this ends.
+fn lower(follows: &[(usize, usize)], found: &mut [Candidate]) {
+    let mut moved = true;
+    while std::mem::take(&mut moved) {
+        for (cause, consequence) in follows {
+            let most = found.get(*cause).map_or(f64::INFINITY, |cause| cause.finding.score * BEHIND);
+            if let Some(one) = found.get_mut(*consequence).filter(|one| one.finding.score > most) {
+                one.finding.score = most;
+                moved = true;
             }
         }
     }

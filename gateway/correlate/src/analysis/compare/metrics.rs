@@ -135,6 +135,7 @@ fn candidate(key: &Key, a: &Taken, b: &Taken) -> Option<Candidate> {
             unit: if part.is_some() { Unit::Share } else { Unit::Metric },
             significance: None,
             score: tested.effect.abs() * (change / FULL_CHANGE).min(1.0) * FACTOR,
+            also: Vec::new(),
             examples: Vec::new(),
         },
         tested,

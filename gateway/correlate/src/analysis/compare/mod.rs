@@ -5,6 +5,8 @@ mod causes;
 mod metrics;
 mod pair;
 mod question;
+mod ranked;
+mod repeats;
 mod sets;
 #[cfg(test)]
 mod tests;

@@ -170,27 +170,10 @@ pub(crate) fn compare(a: &Whole, b: &Whole) -> (Vec<SpanPair>, Vec<Finding>) {
                     said(pair, one, other, &mut findings);
                 }
             }
-            (one, other) => {
-                missing_below = Some(pair.depth);
-                let whose = if one.is_some() { a.trace } else { b.trace };
-                let part = one.or(*other).map_or(0.0, |span| span.duration as f64 / longer).min(1.0);
-                let name = named(&pair.operation);
-                let what = if one.is_some() { "only in the first" } else { "only in the second" };
-                findings.push(Finding {
-                    kind: FindingKind::Structure,
-                    what: format!("{name} is {what}"),
-                    operation: pair.operation.clone(),
-                    detail: Detail::None,
-                    a: f64::from(u8::from(one.is_some())),
-                    b: f64::from(u8::from(other.is_some())),
-                    unit: Unit::Spans,
-                    significance: None,
-                    score: f64::midpoint(1.0, part) * factor::STRUCTURE,
-                    examples: vec![whose],
-                });
-            }
+            _ => missing_below = Some(pair.depth),
         }
     }
+    runs(&pairs, (a, b), longer, &mut findings);
     let pairs: Vec<SpanPair> = pairs.into_iter().map(|(pair, ..)| pair).collect();
     put_behind(&pairs, &told, &mut findings);
     lines(a, b, &mut findings);
@@ -199,6 +182,70 @@ pub(crate) fn compare(a: &Whole, b: &Whole) -> (Vec<SpanPair>, Vec<Finding>) {
         by_score.then_with(|| one.operation.cmp(&other.operation))
     });
     (pairs, findings)
+}
+
+/// How often one operation is called by another (`None` by nobody) in each trace.
+#[derive(Debug, Default)]
+struct Runs {
+    /// On either side.
+    spans: [usize; 2],
+    /// Those that the other side has no counterpart of, and their time, ns.
+    unmatched: usize,
+    more: u64,
+}
+
+/// Operations that run more often in one trace: all calls by one caller are one finding. What is below a span that only one trace has is
+/// a part of it.
+fn runs(
+    pairs: &[(SpanPair, Option<usize>, Option<usize>)],
+    (a, b): (&Whole, &Whole),
+    longer: f64,
+    out: &mut Vec<Finding>,
+) {
+    let mut runs: BTreeMap<(Option<&Operation>, &Operation), Runs> = BTreeMap::new();
+    // Above the place that is looked at, outermost first, and whether both traces have them.
+    let mut above: Vec<(&Operation, bool)> = Vec::new();
+    for (pair, ..) in pairs {
+        above.truncate(pair.depth as usize);
+        let both = pair.a.is_some() && pair.b.is_some();
+        if above.iter().all(|(_, both)| *both) {
+            let caller = above.last().map(|(caller, _)| *caller);
+            let of = runs.entry((caller, &pair.operation)).or_default();
+            for (count, side) in of.spans.iter_mut().zip([&pair.a, &pair.b]) {
+                *count += usize::from(side.is_some());
+            }
+            if let (Some(one), None) | (None, Some(one)) = (&pair.a, &pair.b) {
+                of.unmatched += 1;
+                of.more = of.more.saturating_add(one.duration);
+            }
+        }
+        above.push((&pair.operation, both));
+    }
+    for ((_, operation), Runs { spans: [in_a, in_b], unmatched, more }) in runs {
+        let name = named(operation);
+        let what = match (in_a, in_b) {
+            (one, other) if one == other && unmatched == 0 => continue,
+            (one, other) if one == other => format!("{name} runs as often, but not below the same calls"),
+            (1, 0) => format!("{name} is only in the first"),
+            (0, 1) => format!("{name} is only in the second"),
+            (1, _) => format!("{name} runs once against {in_b} times"),
+            _ => format!("{name} runs {in_a} times against {in_b}"),
+        };
+        let part = (more as f64 / longer).min(1.0);
+        out.push(Finding {
+            kind: FindingKind::Structure,
+            what,
+            operation: operation.clone(),
+            detail: Detail::None,
+            a: in_a as f64,
+            b: in_b as f64,
+            unit: Unit::Spans,
+            significance: None,
+            score: f64::midpoint(1.0, part) * factor::STRUCTURE,
+            also: Vec::new(),
+            examples: vec![if in_a > in_b { a.trace } else { b.trace }],
+        });
+    }
 }
 
 /// Puts those who wait longer for somebody slow, or fail for having waited, behind whom they wait for.
@@ -256,6 +303,7 @@ fn took(
         unit: Unit::Nanoseconds,
         significance: None,
         score: part.min(1.0),
+        also: Vec::new(),
         examples: vec![if own_a > own_b { a.trace } else { b.trace }],
     });
 }
@@ -283,6 +331,7 @@ fn failed(
         significance: None,
         // The deeper, the nearer to where it began.
         score: factor::ERRORS - 0.5 / f64::from(pair.depth + 1),
+        also: Vec::new(),
         examples: vec![if bad(one) { a.trace } else { b.trace }],
     });
 }
@@ -337,6 +386,7 @@ fn said(pair: &SpanPair, one: &SpanNode, other: &SpanNode, out: &mut Vec<Finding
                 unit: Unit::Share,
                 significance: None,
                 score: factor::ATTRIBUTE / f64::from(pair.depth + 1),
+                also: Vec::new(),
                 examples: Vec::new(),
             });
         }
@@ -378,6 +428,7 @@ fn lines(a: &Whole, b: &Whole, out: &mut Vec<Finding>) {
             unit: Unit::Lines,
             significance: None,
             score: f64::from(most - least) / f64::from(most) * factor::PATTERN,
+            also: Vec::new(),
             examples: vec![if in_a > in_b { a.trace } else { b.trace }],
         });
     }

@@ -9,7 +9,8 @@ use store::read::Window;
 use super::answer::{Comparison, Side, Significance};
 use super::metrics::{self, Metrics};
 use super::pair::{self, Whole};
-use super::sets::{Sets, ranked};
+use super::ranked::ranked;
+use super::sets::Sets;
 use crate::LabelMapping;
 use crate::analysis::Analyst;
 use crate::analysis::answer::{Example, Times};
@@ -177,6 +178,7 @@ impl Analyst {
         };
         let (mut first, mut second) = (read(a, asked.a_window)?, read(b, asked.b_window)?);
         let shared = keep_apart(&mut first, &mut second);
+        let no_others = asked.b.is_none() && leave_to_the_first(&first, &mut second);
         let mut given = traceql::attributes(a)?;
         given.extend(traceql::attributes(b)?);
         let mut lines = self.lines(2);
@@ -194,6 +196,12 @@ impl Analyst {
         comparison.a = side(&first, &asked.a.0, asked.a_window);
         comparison.b = side(&second, text, asked.b_window);
         comparison.warnings.extend(shared.filter(|_| asked.b.is_some()));
+        if no_others {
+            let all = comparison.a.matched;
+            comparison.reason = Some(format!(
+                "all {all} traces of the window are in a, so there are no others: narrow a, or name b"
+            ));
+        }
         for (name, sample) in [("a", &first), ("b", &second)] {
             comparison.warnings.extend(sample.warnings.iter().map(|warning| format!("{name}: {warning}")));
         }
@@ -232,6 +240,19 @@ fn keep_apart(a: &mut Sample, b: &mut Sample) -> Option<String> {
     larger.digests.retain(|digest| !smaller.contains(&digest.trace.bits()));
     larger.matched = larger.matched.saturating_sub(shared as u64);
     Some(format!("{shared} traces meet both queries: they count for {name} alone"))
+}
+
+/// Of all other traces those that are in the first are none. Says whether that left nothing of some.
+fn leave_to_the_first(first: &Sample, others: &mut Sample) -> bool {
+    let ids: FxHashSet<u128> = first.digests.iter().map(|digest| digest.trace.bits()).collect();
+    let before = others.digests.len();
+    others.digests.retain(|digest| !ids.contains(&digest.trace.bits()));
+    let taken = before - others.digests.len();
+    others.matched = others.matched.saturating_sub(taken as u64);
+    if others.digests.is_empty() {
+        others.matched = 0;
+    }
+    taken > 0 && others.digests.is_empty()
 }
 
 /// One side of the answer.

@@ -5,14 +5,14 @@ use std::cmp::Reverse;
 use parsers::record::TraceId;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::answer::{Detail, Finding, FindingKind, Significance, Unit};
+use super::answer::{Detail, Finding, FindingKind, Unit};
 use super::causes::Of;
 use crate::analysis::answer::Times;
 use crate::analysis::code::CodePlace;
 use crate::analysis::digest::Digest;
 use crate::analysis::lines::Lines;
-use crate::analysis::options::{MIN_EFFECT, MIN_SUPPORT, MIN_TRACES, SIGNIFICANCE};
-use crate::analysis::stats::{Counts, Tested, corrected, values};
+use crate::analysis::options::{MIN_SUPPORT, MIN_TRACES};
+use crate::analysis::stats::{Counts, Tested, values};
 use crate::analysis::vocabulary::{AttributeScope, Fact, Operation, Vocabulary};
 
 /// How much of the total an operation's change must be to count in full.
@@ -172,6 +172,7 @@ impl Sets<'_> {
                 unit: Unit::Nanoseconds,
                 significance: None,
                 score: tested.effect.abs() * weight * factor::LATENCY,
+                also: Vec::new(),
                 examples: longest(more),
                 operation: operation.clone(),
             },
@@ -191,6 +192,7 @@ impl Sets<'_> {
                     unit: Unit::Spans,
                     significance: None,
                     score: tested.effect.abs() * weight.max(CALL_WEIGHT * coverage) * factor::STRUCTURE,
+                    also: Vec::new(),
                     examples: longest(if tested.effect > 0.0 { a } else { b }),
                     operation: operation.clone(),
                 },
@@ -201,22 +203,26 @@ impl Sets<'_> {
         if a.failing.len() + b.failing.len() > 0 {
             let tested = counts.test((a.failing.len(), a.own.len()), (b.failing.len(), b.own.len()));
             let more = if tested.effect > 0.0 { a } else { b };
-            let (rate_a, rate_b) = (share(a.failing.len(), a.own.len()), share(b.failing.len(), b.own.len()));
+            let reached = (share(a.failing.len(), a.own.len()), share(b.failing.len(), b.own.len()));
+            let (rate_a, rate_b) =
+                (share(a.failing.len(), self.a.len()), share(b.failing.len(), self.b.len()));
+            let (of_all, of_a, of_b) = (named(&operation), percent(rate_a), percent(rate_b));
+            let mut what = format!("errors begin in {of_all} in {of_a} of all traces against {of_b}");
+            if (rate_a, rate_b) != reached {
+                let (of_a, of_b) = (percent(reached.0), percent(reached.1));
+                what.push_str(&format!(" (in {of_a} of those that reach it against {of_b})"));
+            }
             found.push(Candidate {
                 finding: Finding {
                     kind: FindingKind::Errors,
-                    what: format!(
-                        "errors begin in {} in {} of traces against {}",
-                        named(&operation),
-                        percent(rate_a),
-                        percent(rate_b)
-                    ),
+                    what,
                     detail: Detail::None,
                     a: rate_a,
                     b: rate_b,
                     unit: Unit::Share,
                     significance: None,
                     score: tested.effect.abs() * coverage * factor::ERRORS,
+                    also: Vec::new(),
                     examples: more.failing.iter().take(EXAMPLES).copied().collect(),
                     operation,
                 },
@@ -260,21 +266,26 @@ impl Sets<'_> {
             let (rate_a, rate_b) = (share(len(with_a), all_a), share(len(with_b), all_b));
             let (operation, caller) =
                 (self.vocabulary.named(callee), caller.map(|caller| self.vocabulary.named(caller)));
-            let what = match &caller {
-                Some(caller) => format!("{} calls {}", named(caller), named(&operation)),
-                None => format!("{} is called from outside", named(&operation)),
+            let (what, whose) = match &caller {
+                Some(caller) => (format!("{} calls {}", named(caller), named(&operation)), "its"),
+                None => (format!("{} is called from outside", named(&operation)), "all"),
             };
             let more = if tested.effect > 0.0 { with_a } else { with_b };
             found.push(Candidate {
                 finding: Finding {
                     kind: FindingKind::Structure,
-                    what: format!("{what} in {} of traces against {}", percent(rate_a), percent(rate_b)),
+                    what: format!(
+                        "{what} in {} of {whose} traces against {}",
+                        percent(rate_a),
+                        percent(rate_b)
+                    ),
                     detail: Detail::Caller(caller),
                     a: rate_a,
                     b: rate_b,
                     unit: Unit::Share,
                     significance: None,
                     score: tested.effect.abs() * coverage * factor::STRUCTURE,
+                    also: Vec::new(),
                     examples: more.into_iter().flatten().take(EXAMPLES).copied().collect(),
                     operation,
                 },
@@ -320,20 +331,28 @@ impl Sets<'_> {
             }
             let tested = counts.test((with_a.min(all_a), all_a), (with_b.min(all_b), all_b));
             let (rate_a, rate_b) = (share(with_a, all_a), share(with_b, all_b));
-            let weight = tested.effect.abs() * self.coverage(of_a, of_b);
+            let coverage = self.coverage(of_a, of_b);
+            let weight = tested.effect.abs() * coverage;
+            let operation = self.vocabulary.named(fact.operation());
+            // Where not all traces have the operation, it is those that do.
+            let of = match of_a.own.len() < self.a.len() || of_b.own.len() < self.b.len() {
+                true => format!("traces with {}", named(&operation)),
+                false => "traces".to_owned(),
+            };
             let examples = if tested.effect > 0.0 { a.1 } else { b.1 };
             let Some((kind, what, detail, factor)) = self.described(*fact) else { continue };
             found.push(Candidate {
                 finding: Finding {
                     kind,
-                    what: format!("{what} in {} of traces against {}", percent(rate_a), percent(rate_b)),
-                    operation: self.vocabulary.named(fact.operation()),
+                    what: format!("{what} in {} of {of} against {}", percent(rate_a), percent(rate_b)),
+                    operation,
                     detail,
                     a: rate_a,
                     b: rate_b,
                     unit: Unit::Share,
                     significance: None,
                     score: weight * factor,
+                    also: Vec::new(),
                     examples: examples.into_iter().flatten().collect(),
                 },
                 tested,
@@ -379,86 +398,6 @@ impl Sets<'_> {
                 Some((FindingKind::Attribute, what, detail, factor::SPAN_ATTRIBUTE))
             }
         }
-    }
-}
-
-/// Of all that was tested, what is sure and large enough, what matters most first; and how many there were before repeats of
-/// one attribute on several operations were dropped.
-pub(crate) fn ranked(candidates: Vec<Candidate>) -> Vec<Finding> {
-    let worth = corrected_by_family(&candidates);
-    let mut findings: Vec<Finding> = candidates
-        .into_iter()
-        .zip(worth)
-        .filter(|(candidate, p)| *p <= SIGNIFICANCE && candidate.tested.effect.abs() >= MIN_EFFECT)
-        .map(|(Candidate { finding, tested, .. }, p)| {
-            let significance = Some(Significance { p, effect: tested.effect, test: tested.test });
-            Finding { significance, ..finding }
-        })
-        .collect();
-    let p = |finding: &Finding| finding.significance.map_or(1.0, |significance| significance.p);
-    findings.sort_by(|one, other| {
-        let by_score = other.score.total_cmp(&one.score).then(p(one).total_cmp(&p(other)));
-        by_score
-            .then(one.kind.cmp(&other.kind))
-            .then_with(|| one.operation.cmp(&other.operation))
-            .then_with(|| key_of(one).cmp(key_of(other)))
-            // Of values that took each other's place, what the first side has: it is the one that is asked about.
-            .then_with(|| (other.a - other.b).total_cmp(&(one.a - one.b)))
-            .then_with(|| text_of(one).cmp(&text_of(other)))
-    });
-    let mut told = FxHashSet::default();
-    findings.retain(|finding| match &finding.detail {
-        Detail::Attribute { key, value, .. } => told.insert((key.clone(), value.clone())),
-        Detail::Pattern(pattern) => told.insert((finding.operation.service.clone(), pattern.clone())),
-        _ => true,
-    });
-    findings
-}
-
-/// Corrected for how much was tested of the same family. Where things run and what they use nearly always differs, and the more true
-/// differences there are, the more wrong ones the correction lets pass beside them: they are none of what the traces do.
-fn corrected_by_family(candidates: &[Candidate]) -> Vec<f64> {
-    let of_places = |candidate: &Candidate| {
-        let scope = match &candidate.finding.detail {
-            Detail::Attribute { scope, .. } => Some(*scope),
-            _ => None,
-        };
-        candidate.finding.kind == FindingKind::Metric || scope == Some(AttributeScope::Resource)
-    };
-    let mut worth = vec![1.0; candidates.len()];
-    for family in [false, true] {
-        let members: Vec<usize> = candidates
-            .iter()
-            .enumerate()
-            .filter(|(_, candidate)| of_places(candidate) == family)
-            .map(|(place, _)| place)
-            .collect();
-        let p = |place: &usize| candidates.get(*place).map_or(1.0, |candidate| candidate.tested.p);
-        let own = corrected(&members.iter().map(p).collect::<Vec<_>>());
-        for (place, p) in members.into_iter().zip(own) {
-            if let Some(slot) = worth.get_mut(place) {
-                *slot = p;
-            }
-        }
-    }
-    worth
-}
-
-fn key_of(finding: &Finding) -> &str {
-    match &finding.detail {
-        Detail::Attribute { key, .. } => key,
-        _ => "",
-    }
-}
-
-/// Tells findings of one kind and operation apart, the same whichever side is first.
-fn text_of(finding: &Finding) -> (String, String) {
-    match &finding.detail {
-        Detail::Attribute { key, value, .. } => (key.clone(), value.clone()),
-        Detail::Pattern(pattern) => (pattern.clone(), String::new()),
-        Detail::Caller(Some(caller)) => (caller.service.clone(), caller.operation.clone()),
-        Detail::Metric { name, .. } => (name.clone(), String::new()),
-        Detail::None | Detail::Times { .. } | Detail::Caller(None) => Default::default(),
     }
 }
 

@@ -184,6 +184,52 @@ fn errors_are_named_where_they_begin() {
     assert_eq!((found.findings[0].a, found.findings[0].b), (1.0, 0.0));
 }
 
+/// A third of the requests that fail do so in the statement, others in the reviews, which not all ask for.
+fn failing_twice(seed: u64) -> Memory {
+    let mut memory = shop(seed, 600, |request, dice| {
+        request.statement_fails = dice.below(6) == 0;
+        // Whose statement fails asks for nothing more.
+        request.reviews = (!request.statement_fails && dice.below(3) == 0).then_some(4 * MS);
+    });
+    for (number, (spans, _)) in memory.traces.iter_mut().enumerate() {
+        let fails = |span: &parsers::record::Span| span.status.code == parsers::record::StatusCode::Error;
+        let broken = number % 4 == 0 && spans.iter().any(|span| span.name == "GET /stars");
+        for span in spans.iter_mut().filter(|span| ["GET /stars", "GET /cart"].contains(&&*span.name)) {
+            if broken {
+                span.status.code = parsers::record::StatusCode::Error;
+                span.end += 200 * MS;
+            }
+            let status = if fails(span) { "500" } else { "200" };
+            span.attributes.push(("status".to_owned(), parsers::record::Value::Str(status.to_owned())));
+        }
+    }
+    memory
+}
+
+#[test]
+fn of_two_causes_of_errors_both_come_before_what_they_make_and_shares_are_of_all_traces() {
+    for seed in 1..6 {
+        let memory = failing_twice(seed);
+        let found = compare_some(&memory, "{ status = error }", None, None);
+        let all: Vec<_> = found.findings.iter().map(told).collect();
+        let errors = |operation: &str| ("errors", operation.to_owned(), String::new());
+        assert_eq!(all[..2], [errors("SELECT products"), errors("GET /stars")], "{all:?}");
+        let stars = &found.findings[1];
+        assert!(stars.a < 0.5 && stars.b == 0.0, "{stars:?}");
+        assert_eq!(stars.significance.unwrap().effect, stars.a - stars.b);
+        assert!(
+            stars.what.contains("of all traces against 0 % (in 100 % of those that reach it"),
+            "{}",
+            stars.what
+        );
+        // That some are answered with 500 and others with 200 is one fact.
+        let status: Vec<&Finding> =
+            found.findings.iter().filter(|one| told(one).2.starts_with("status=")).collect();
+        assert_eq!(status.len(), 1, "{status:?}");
+        assert!(status[0].what.contains("\"500\"") && status[0].also[0].contains("\"200\""), "{status:?}");
+    }
+}
+
 #[test]
 fn a_call_that_one_side_does_not_make_is_structure() {
     let memory = shop(3, 400, |request, _| request.reviews = (request.customer != "hooli").then_some(4 * MS));
@@ -215,6 +261,17 @@ fn errors_against_others_are_asked_for_with_nothing_or_anything_as_the_other_sid
         assert!(turned.warnings.iter().any(|w| w.contains("count for b alone")), "{:?}", turned.warnings);
     }
     assert!(Selection::read("{ } | rate()").unwrap_err().to_string().contains("a selection of traces"));
+}
+
+#[test]
+fn where_all_traces_are_chosen_there_are_no_others() {
+    let memory = shop(4, 60, |_, _| {});
+    for all in ["{ }", "{ name = \"GET /cart\" }"] {
+        let found = compare_some(&memory, all, None, None);
+        assert_eq!((found.a.matched, found.b.matched, found.b.times.traces), (60, 0, 0), "{all}");
+        assert!(found.findings.is_empty() && found.reason.unwrap().contains("no others"), "{all}");
+        assert!(!found.warnings.iter().any(|warning| warning.contains("both sides")), "{:?}", found.warnings);
+    }
 }
 
 #[test]
@@ -279,6 +336,30 @@ fn two_traces_are_laid_side_by_side() {
     assert_eq!(drawn, expected);
     let same = compare(&memory, &id(0), &id(0));
     assert!(same.findings.is_empty() && same.reason.is_some());
+}
+
+#[test]
+fn of_two_traces_a_statement_that_runs_sixty_times_is_one_finding_with_both_counts() {
+    let mut memory = shop(7, 2, |request, _| request.statement = 5 * MS);
+    let spans = &mut memory.traces[0].0;
+    let statement = spans.iter().find(|span| span.name == "SELECT products").unwrap().clone();
+    for more in 1..60 {
+        let span_id = parsers::record::SpanId::new(1000 + more).unwrap();
+        let (start, end) = (statement.start + more * 1000, statement.end + more * 1000);
+        spans.push(parsers::record::Span { span_id, start, end, ..statement.clone() });
+    }
+    let id = |at: usize| memory.traces[at].0[0].trace_id.to_string();
+    for (a, b, what, counts) in [
+        (0, 1, "SELECT products of catalog runs 60 times against 1", (60.0, 1.0)),
+        (1, 0, "SELECT products of catalog runs once against 60 times", (1.0, 60.0)),
+    ] {
+        let found = compare(&memory, &id(a), &id(b));
+        let structure: Vec<&Finding> =
+            found.findings.iter().filter(|finding| finding.kind == FindingKind::Structure).collect();
+        let [one] = structure.as_slice() else { panic!("{structure:?}") };
+        assert_eq!((&*one.what, (one.a, one.b)), (what, counts));
+        assert_eq!(one.examples[0].to_string(), id(0));
+    }
 }
 
 #[test]

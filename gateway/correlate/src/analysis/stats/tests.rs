@@ -51,6 +51,14 @@ fn many_tests_are_worth_less_than_one() {
     assert!(corrected(&[]).is_empty());
 }
 
+#[test]
+fn half_of_the_values_are_no_larger_than_the_median_and_a_tenth_no_smaller_than_the_last_decile() {
+    assert_eq!([0.5, 0.9].map(|share| quantile(&[100, 400], share)), [100, 400]);
+    let hundred: Vec<u64> = (1..=100).collect();
+    assert_eq!([0.5, 0.9, 0.95, 0.99, 1.0].map(|share| quantile(&hundred, share)), [50, 90, 95, 99, 100]);
+    assert_eq!((quantile(&[], 0.5), quantile(&[7], 0.5), quantile(&[7], 0.99)), (0, 7, 7));
+}
+
 proptest! {
     #[test]
     fn swapping_the_lists_mirrors_the_effect(

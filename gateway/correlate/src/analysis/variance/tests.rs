@@ -204,6 +204,23 @@ fn nothing_found_and_nothing_varying_are_said() {
 }
 
 #[test]
+fn of_two_traces_the_quicker_half_is_the_quicker_one_and_shares_come_with_a_caution() {
+    let memory = shop(3, 2, |request, _| {
+        request.statement = if request.number == 1 { 5 * MS } else { 305 * MS };
+        request.reviews = None;
+    });
+    let answer = ask(memory, "frontend", None, 10);
+    let first = &answer.contributors[0];
+    assert_eq!((first.mean_fast, first.mean_slow), (5.0 * MS as f64, 305.0 * MS as f64));
+    assert!(answer.times.p50 < answer.times.p90, "{:?}", answer.times);
+    assert!(
+        answer.warnings.iter().any(|warning| warning.contains("of 2 traces alone")),
+        "{:?}",
+        answer.warnings
+    );
+}
+
+#[test]
 fn an_operation_below_the_root_is_looked_at_alone() {
     let memory = shop(4, 100, |request, dice| request.statement += dice.below(50) * MS);
     let answer = ask(memory, "catalog", Some("GET /products"), 10);
