@@ -157,7 +157,8 @@ impl TraceRead for Memory {
 
     fn trace(&self, id: TraceId, _: usize) -> Result<TraceRecords, ReadError> {
         let spans = self.spans.iter().filter(|span| span.trace_id.matches(id).is_some()).cloned().collect();
-        Ok(TraceRecords { spans, ..TraceRecords::default() })
+        let fates = self.sampled_out(id).into_iter().collect();
+        Ok(TraceRecords { spans, fates, ..TraceRecords::default() })
     }
 
     fn scan_traces(

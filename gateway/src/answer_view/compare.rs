@@ -51,6 +51,9 @@ fn findings(answer: &Value, most: usize, page: &mut Page) {
     for (number_of, finding) in findings.iter().take(most).enumerate() {
         let label = format!("  {:>2}. {:<10}", number_of + 1, text(finding, "kind"));
         page.wrapped(Style::Name, &label, &in_words(finding));
+        for same in list(finding, "also").iter().filter_map(Value::as_str) {
+            page.wrapped(Style::Faint, "                as ", same);
+        }
         let mut told = Vec::new();
         if let Some(p) = at(finding, "significance").as_f64() {
             told.push(chance(p));

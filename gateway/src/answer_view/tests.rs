@@ -76,14 +76,21 @@ fn findings_come_in_order_with_how_sure_they_are_and_a_trace_to_open() {
         "b": { "selection": "{ }", "matched": 9000, "traces": 900, "failed": 0, "times": {} },
         "overall": { "significance": 0.00001, "effect": 0.5, "test": "mann_whitney" },
         "findings": [{
-            "kind": "errors", "what": "errors begin in POST of payment in 66 % of traces against 0 %", "service": "payment",
+            "kind": "errors", "what": "errors begin in POST of payment in 66 % of all traces against 0 %", "service": "payment",
+            "also": ["span.status is \"500\" in 66 % of traces against 0 %"],
             "operation": "POST", "significance": 1e-9, "effect": 0.66, "example_trace_ids": ["4bf92f3577b34da6a3ce929d0e0e4736"],
         }],
         "tested": 100, "omitted": 3,
     });
     let text = plain(Question::Compare, &answer, 20);
-    for told in ["900 of 9000", "longer in 75%", " 1. errors", "p < 0.0001, effect +0.66", "3 more findings"]
-    {
+    for told in [
+        "900 of 9000",
+        "longer in 75%",
+        " 1. errors",
+        "as span.status is",
+        "p < 0.0001, effect +0.66",
+        "3 more findings",
+    ] {
         assert!(text.contains(told), "{told}: {text}");
     }
     assert!(text.contains("trefoil trace 4bf92f3577b34da6a3ce929d0e0e4736"), "{text}");

@@ -4,6 +4,7 @@ use parsers::record::{Labels, SpanId, StatusCode, TraceId};
 use std::sync::Arc;
 use store::read::Window;
 
+use crate::Absence;
 use crate::analysis::answer::{Example, Times};
 use crate::analysis::stats::Test;
 use crate::analysis::vocabulary::{AttributeScope, Operation};
@@ -48,6 +49,8 @@ pub struct Side {
     pub line_traces: usize,
     /// Some of the traces.
     pub examples: Vec<Example>,
+    /// What became of a trace that was named by its id and is not there.
+    pub absent: Option<Absence>,
 }
 
 /// How sure a difference is, and how large.

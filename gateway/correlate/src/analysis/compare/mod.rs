@@ -14,5 +14,5 @@ mod versions;
 
 pub use answer::{Comparison, Detail, Finding, FindingKind, Side, Significance, SpanPair, SpanSide, Unit};
 pub use metrics::Metrics;
-pub use question::{CompareQuestion, Selection};
+pub use question::{CompareQuestion, OTHERS, Selection};
 pub use versions::{VersionFindings, VersionShare, Versions, VersionsQuestion};

@@ -11,7 +11,6 @@ use super::metrics::{self, Metrics};
 use super::pair::{self, Whole};
 use super::ranked::ranked;
 use super::sets::Sets;
-use crate::LabelMapping;
 use crate::analysis::Analyst;
 use crate::analysis::answer::{Example, Times};
 use crate::analysis::digest::Digest;
@@ -21,9 +20,10 @@ use crate::analysis::sample::{Sample, Wanted, collect};
 use crate::analysis::stats::values;
 use crate::analysis::variance::example;
 use crate::analysis::vocabulary::Vocabulary;
+use crate::{Absence, AbsentSignal, LabelMapping, absent};
 
 /// What the second side is called where it is not named.
-const OTHERS: &str = "all other traces";
+pub const OTHERS: &str = "all other traces";
 /// Pairs of spans that are told of two traces.
 const MAX_PAIRS: usize = 2_000;
 /// Traces named of each side.
@@ -101,11 +101,21 @@ impl Analyst {
             if records.omitted > 0 {
                 warnings.push(format!("{} records of {id} are left out", records.omitted));
             }
-            Ok::<_, QueryError>((Whole::new(id, records), warnings))
+            // What there is beside its spans does not matter here.
+            let absent = absent::stored(id, &records, self.options.span_limit).into_iter();
+            let absent =
+                absent.filter(|_| records.spans.is_empty()).find(|one| one.signal == AbsentSignal::Spans);
+            Ok::<_, QueryError>((Whole::new(id, records), absent, warnings))
         };
-        let ((first, mut warnings), (second, more)) = (read(a)?, read(b)?);
+        let ((first, first_absent, mut warnings), (second, second_absent, more)) = (read(a)?, read(b)?);
         warnings.extend(more);
-        let side = |whole: &Whole, selection: &str, window: Window| {
+        let missing: Vec<String> = [(&first_absent, &asked.a.0), (&second_absent, text)]
+            .into_iter()
+            .filter_map(|(absent, text)| {
+                Some(format!("no span of {text} is stored: {}", absent.as_ref()?.detail))
+            })
+            .collect();
+        let side = |whole: &Whole, absent: Option<Absence>, selection: &str, window: Window| {
             let (start, end) = whole.bounds();
             let found = !whole.nodes.is_empty();
             let failing =
@@ -121,14 +131,10 @@ impl Analyst {
                     .then_some(Example { trace_id: whole.trace, start, duration: end - start })
                     .into_iter()
                     .collect(),
+                absent,
             }
         };
         let (mut spans, mut findings) = pair::compare(&first, &second);
-        let missing: Vec<String> = [(&first, &asked.a.0), (&second, text)]
-            .into_iter()
-            .filter(|(whole, _)| whole.nodes.is_empty())
-            .map(|(_, text)| format!("no span of {text} is stored"))
-            .collect();
         let reason = if !missing.is_empty() {
             findings.clear();
             Some(missing.join("; "))
@@ -145,8 +151,8 @@ impl Analyst {
         let omitted = tested.saturating_sub(asked.limit);
         findings.truncate(asked.limit);
         Ok(Comparison {
-            a: side(&first, &asked.a.0, asked.a_window),
-            b: side(&second, text, asked.b_window),
+            a: side(&first, first_absent, &asked.a.0, asked.a_window),
+            b: side(&second, second_absent, text, asked.b_window),
             overall: None,
             findings,
             tested,
@@ -266,6 +272,7 @@ pub(super) fn side(sample: &Sample, selection: &str, window: Window) -> Side {
         failed: digests.iter().filter(|digest| digest.failed).count(),
         line_traces: digests.iter().filter(|digest| digest.lines_read).count(),
         examples: digests.iter().take(EXAMPLES).map(example).collect(),
+        absent: None,
     }
 }
 

@@ -93,8 +93,8 @@ struct Finding {
     a: f64,
     /// The value on this side, in `unit`.
     b: f64,
-    /// `ns`: self time of a span; `share`: of the traces that have the operation (or its caller), of a `metric` the part that the
-    /// series has of its counter; `spans`, `lines`: in a trace;
+    /// `ns`: self time of a span; `share`: of `errors` the part of all traces, else of those that have the operation (or its caller), of a
+    /// `metric` the part that the series has of its counter; `spans`, `lines`: in a trace;
     /// `metric`: the metric's own.
     unit: &'static str,
     /// Probability that chance does as much, corrected for how much was tested; null of two single traces.
@@ -132,6 +132,9 @@ struct Finding {
     /// Of `metric`: labels that all of its series have.
     #[serde(skip_serializing_if = "Option::is_none")]
     labels: Option<Map<String, Value>>,
+    /// In words, what tells the same: values that took each other's place, attributes with the same shares, metrics that count the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    also: Vec<String>,
     /// Traces of the side that has more of it.
     example_trace_ids: Vec<String>,
 }
@@ -274,6 +277,7 @@ impl From<&core::Finding> for Finding {
             times: None,
             metric: None,
             labels: None,
+            also: finding.also.clone(),
             example_trace_ids: finding.examples.iter().map(ToString::to_string).collect(),
         };
         match &finding.detail {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::fakes::{self, Memory, Nothing, span};
 
 /// Keys that hold nothing where there is nothing to hold, or nothing was asked for.
-const MAY_BE_NULL: [&str; 5] = ["reason", "baseline", "significance", "overall", "operation"];
+const MAY_BE_NULL: [&str; 6] = ["reason", "baseline", "significance", "overall", "operation", "presence"];
 
 /// As many carts as there are entries, each with so many versions' statement of so many ms; 1 s apart.
 fn carts(versions: &[u8], times: &[u64]) -> Memory {

@@ -4,7 +4,7 @@
 use crate::tenant::Extract;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use correlate::analysis::compare::{CompareQuestion, Metrics, Selection, Side, VersionsQuestion};
+use correlate::analysis::compare::{CompareQuestion, Metrics, OTHERS, Selection, Side, VersionsQuestion};
 use correlate::analysis::{AnalysisOptions, Analyst, VarianceQuestion};
 use parsers::record::format_rfc3339;
 use query::QueryError;
@@ -71,8 +71,16 @@ fn status(error: &QueryError) -> StatusCode {
 
 /// Why a side of a comparison is empty.
 fn no_trace(name: &str, side: &Side) -> AbsenceBody {
+    if let Some(absent) = &side.absent {
+        let body = AbsenceBody::from(absent);
+        return AbsenceBody { detail: format!("{name}, {}: {}", side.selection, body.detail), ..body };
+    }
     let (start, end) = (format_rfc3339(side.window.start), format_rfc3339(side.window.end));
     let detail = format!("no stored trace between {start} and {end} is {name}: {}", side.selection);
+    if side.selection == OTHERS {
+        let hint = "narrow `a`, widen `start` and `end`, or name `b`";
+        return absence::spans("no_match", detail, hint.to_owned());
+    }
     let hint = "widen `start` and `end`, or ask `GET /tempo/api/search?q=` with the query to see what it finds; \
                 `GET /api/v1/services` and `/api/v1/operations` list the names that there are";
     absence::spans("no_match", detail, hint.to_owned())
@@ -142,7 +150,8 @@ pub(in crate::native) async fn variance(Extract(state): Extract<State>, paramete
         ("a" = String, Query, description = "TraceQL, or the id of a trace in any spelling"),
         ("b" = Option<String>, Query, description = "TraceQL if `a` is, an id if `a` is. Without it all other traces of the window; \
             with a window for one side alone, `a` again"),
-        ("a_start" = Option<String>, Query, description = "The window of `a` alone, with `a_end`"),
+        ("a_start" = Option<String>, Query, description = "The window of `a` alone, with `a_end`. Ids have none: they are found whenever \
+            they were"),
         ("a_end" = Option<String>, Query, description = "As `a_start`"),
         ("b_start" = Option<String>, Query, description = "The window of `b` alone, with `b_end`"),
         ("b_end" = Option<String>, Query, description = "As `b_start`"),
@@ -164,6 +173,16 @@ pub(in crate::native) async fn compare(Extract(state): Extract<State>, parameter
             }
         };
         let own = |start: &str, end: &str| parameters.get(start).or(parameters.get(end)).is_some();
+        let id = |text: Option<&str>| {
+            text.is_some_and(|text| matches!(Selection::read(text), Ok(Selection::Trace(_))))
+        };
+        for (name, start, end) in [("a", "a_start", "a_end"), ("b", "b_start", "b_end")] {
+            if own(start, end) && id(parameters.get(name)) {
+                return Err(Refusal::new(format!(
+                    "{start} and {end} choose among the traces that meet a query, and {name} is the id of one: leave them out"
+                )));
+            }
+        }
         let of = |start: &'static str, end: &'static str| {
             let (start, end) = if own(start, end) { (start, end) } else { ("start", "end") };
             request::named_window(parameters, start, end, now())

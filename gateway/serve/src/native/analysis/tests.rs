@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use parsers::record::{SpanId, Value as Attribute};
+use parsers::record::{SpanId, TraceId, Value as Attribute};
 use serde_json::Value;
 
 use crate::fakes::{self, Memory, Nothing, span};
@@ -100,6 +100,25 @@ async fn two_traces_are_compared_span_by_span_and_fields_chooses() {
 }
 
 #[tokio::test]
+async fn a_trace_that_is_not_there_has_the_reason_of_its_own_whenever_it_was() {
+    let (kept, dropped, never) = (format!("{:032x}", 3), format!("{:032x}", 900), format!("{:032x}", 901));
+    let id = TraceId::from_spelling(dropped.as_bytes()).unwrap();
+    let memory = || Memory { dropped: vec![id], ..shop() };
+    let path = format!("/api/v1/analysis/compare?a={dropped}&b={kept}");
+    let (status, body) = ask(memory(), &path).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let absent = &body["absent"][0];
+    assert_eq!((&absent["signal"], &absent["reason"]), (&"spans".into(), &"sampled_out".into()), "{body}");
+    assert!(absent["detail"].as_str().unwrap().contains("the rule `rest`"), "{absent}");
+    assert!(body["reason"].as_str().unwrap().contains("the rule `rest`"), "{body}");
+    let (_, body) = ask(memory(), &format!("/api/v1/analysis/compare?a={kept}&b={never}")).await;
+    let absent = &body["absent"][0];
+    assert_eq!(absent["reason"], "never_seen", "{body}");
+    let told = absent.to_string();
+    assert!(told.contains(&never) && !told.contains("between") && !told.contains("tempo"), "{told}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_is_refused_with_what_was_expected() {
     for (path, expected) in [
         ("variance", "service is missing"),
@@ -110,6 +129,14 @@ async fn what_cannot_be_read_is_refused_with_what_was_expected() {
         ("compare?a=00000000000000000000000000000004", "compared with a trace"),
         ("compare?a=%7B%20nonsense&b=%7B%7D", "a is neither"),
         ("compare?a=00000000000000000000000000000004&b=%7B%7D", "compared with a trace"),
+        (
+            "compare?a=00000000000000000000000000000004&b=00000000000000000000000000000003&a_start=1&a_end=2",
+            "a_start and a_end",
+        ),
+        (
+            "compare?a=00000000000000000000000000000004&b=00000000000000000000000000000003&b_end=2",
+            "b_start and b_end",
+        ),
         ("versions", "service is missing"),
     ] {
         let (status, body) = ask(shop(), &format!("/api/v1/analysis/{path}")).await;
