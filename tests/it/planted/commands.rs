@@ -68,7 +68,7 @@ async fn a_command_that_finds_nothing_says_why_and_one_that_is_wrong_says_how_it
         "{text}{error}"
     );
     let (code, text, _) = scene.command(&["correlate", "--metric", "nothing_such"]).await?;
-    ensure!(code == Some(3) && text.contains("no series of nothing_such"), "{text}");
+    ensure!(code == Some(3) && text.contains("no series of \"nothing_such\""), "{text}");
     let (code, _, error) = scene.command(&["compare", "{", "{}"]).await?;
     ensure!(code == Some(2) && error.contains("400"), "{error}");
     let (code, _, error) = scene.command(&["services", "--since", "soon"]).await?;

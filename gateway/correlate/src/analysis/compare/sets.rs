@@ -335,9 +335,10 @@ impl Sets<'_> {
             let weight = tested.effect.abs() * coverage;
             let operation = self.vocabulary.named(fact.operation());
             // Where not all traces have the operation, it is those that do.
-            let of = match of_a.own.len() < self.a.len() || of_b.own.len() < self.b.len() {
-                true => format!("traces with {}", named(&operation)),
-                false => "traces".to_owned(),
+            let of = if of_a.own.len() < self.a.len() || of_b.own.len() < self.b.len() {
+                format!("traces with {}", named(&operation))
+            } else {
+                "traces".to_owned()
             };
             let examples = if tested.effect > 0.0 { a.1 } else { b.1 };
             let Some((kind, what, detail, factor)) = self.described(*fact) else { continue };
