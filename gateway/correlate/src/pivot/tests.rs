@@ -241,7 +241,7 @@ async fn a_span_leads_to_its_lines_as_the_look_up_of_its_trace_has_them() {
         assert_eq!(lines, [text]);
         let same = whole.logs.iter().find(|log| log.record.line == text.as_bytes()).unwrap();
         assert_eq!(found.logs[0].reason.confidence, same.reason.confidence);
-        assert!(found.logs[0].reason.confidence > 0.9);
+        assert!(found.logs[0].reason.confidence > 0.5, "{:?}", found.logs[0].reason);
         assert_eq!((found.logs[0].span_id, same.span_id), (Some(id), Some(id)));
         let pods: Vec<_> = found.workloads.iter().filter(|w| w.workload.pod.is_some()).collect();
         assert_eq!(pods.len(), 1, "{pods:?}");
