@@ -97,7 +97,7 @@ pub fn format_query(text: &str) -> Result<String, QueryError> {
 pub struct Limits {
     /// Lines in an answer; Loki's own bound.
     pub entries: usize,
-    /// Series in an answer or on the way to it; Loki's default is 500.
+    /// Series in an answer, as Loki counts; its default is 500. Those on the way to it are bounded by what they hold.
     pub series: usize,
     /// Bytes of lines read.
     pub bytes: u64,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use parsers::record::Labels;
 
-use super::grid::Steps;
 use super::{Evaluated, Lane};
 use crate::QueryError;
 use crate::logql::syntax::{Binary, BinaryOp, Matching};
@@ -32,12 +31,7 @@ fn value(binary: &Binary, a: f64, b: f64, kept: f64) -> Option<f64> {
     }
 }
 
-pub(super) fn apply(
-    binary: &Binary,
-    left: Evaluated,
-    right: Evaluated,
-    steps: Steps,
-) -> Result<Evaluated, QueryError> {
+pub(super) fn apply(binary: &Binary, left: Evaluated, right: Evaluated) -> Result<Evaluated, QueryError> {
     let each = |lanes: Vec<Lane>, change: &dyn Fn(f64) -> Option<f64>| {
         let changed = lanes.into_iter().map(|lane| {
             let points = lane.points.into_iter().filter_map(|(at, value)| Some((at, change(value)?)));
@@ -53,7 +47,7 @@ pub(super) fn apply(
         (Evaluated::Number(a), Evaluated::Lanes(lanes)) => each(lanes, &|b| value(binary, a, b, b)),
         (Evaluated::Lanes(left), Evaluated::Lanes(right)) => {
             let lanes = if binary.op.is_of_sets() {
-                of_sets(binary, left, right, steps)
+                of_sets(binary, left, right)
             } else {
                 joined(binary, left, right)?
             };
@@ -69,48 +63,42 @@ fn signature(labels: &Labels, matching: Option<&Matching>) -> Labels {
     Labels::new(labels.iter().filter(|(name, _)| named(name) == matching.on))
 }
 
-/// Steps at which any series of a signature has a value.
-struct Present {
-    steps: usize,
-    by_signature: HashMap<Labels, Vec<bool>>,
-}
+/// Steps at which any series of a signature has a value, ascending: as much as there are values, however many steps there are.
+struct Present(HashMap<Labels, Vec<u32>>);
 
 impl Present {
-    fn of(lanes: &[Lane], matching: Option<&Matching>, steps: Steps) -> Self {
-        let steps = steps.count as usize;
-        let mut by_signature: HashMap<Labels, Vec<bool>> = HashMap::new();
+    fn of(lanes: &[Lane], matching: Option<&Matching>) -> Self {
+        let mut by_signature: HashMap<Labels, Vec<u32>> = HashMap::new();
         for lane in lanes {
-            let present =
-                by_signature.entry(signature(&lane.labels, matching)).or_insert_with(|| vec![false; steps]);
-            for (at, _) in &lane.points {
-                if let Some(slot) = present.get_mut(*at as usize) {
-                    *slot = true;
-                }
-            }
+            let present = by_signature.entry(signature(&lane.labels, matching)).or_default();
+            present.extend(lane.points.iter().map(|(at, _)| *at));
         }
-        Self { steps, by_signature }
+        for present in by_signature.values_mut() {
+            present.sort_unstable();
+            present.dedup();
+        }
+        Self(by_signature)
     }
 
     /// The points of a series where the other side is, or is not.
     fn only(&self, lane: Lane, matching: Option<&Matching>, wanted: bool) -> Option<Lane> {
-        debug_assert!(lane.points.len() <= self.steps, "a value at most for each step");
-        let present = self.by_signature.get(&signature(&lane.labels, matching));
-        let there = |at: u32| present.and_then(|present| present.get(at as usize)).copied().unwrap_or(false);
+        let present = self.0.get(&signature(&lane.labels, matching));
+        let there = |at: u32| present.is_some_and(|present| present.binary_search(&at).is_ok());
         let Lane { labels, mut points } = lane;
         points.retain(|(at, _)| there(*at) == wanted);
         (!points.is_empty()).then_some(Lane { labels, points })
     }
 }
 
-fn of_sets(binary: &Binary, left: Vec<Lane>, right: Vec<Lane>, steps: Steps) -> Vec<Lane> {
+fn of_sets(binary: &Binary, left: Vec<Lane>, right: Vec<Lane>) -> Vec<Lane> {
     let matching = binary.matching.as_ref();
     if binary.op == BinaryOp::Or {
-        let present = Present::of(&left, matching, steps);
+        let present = Present::of(&left, matching);
         let others = right.into_iter().filter_map(|lane| present.only(lane, matching, false));
         let others: Vec<Lane> = others.collect();
         return merged(left.into_iter().chain(others).map(|lane| (lane.labels, lane.points)));
     }
-    let present = Present::of(&right, matching, steps);
+    let present = Present::of(&right, matching);
     left.into_iter().filter_map(|lane| present.only(lane, matching, binary.op == BinaryOp::And)).collect()
 }
 

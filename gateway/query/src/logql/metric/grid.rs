@@ -66,6 +66,13 @@ impl Grid {
         (end - self.range, end)
     }
 
+    /// The first window that does not end before an instant.
+    pub(super) fn first_until(&self, time: u64) -> u32 {
+        let after = i128::from(time) - self.end;
+        let steps = after.div_euclid(self.step) + i128::from(after.rem_euclid(self.step) != 0);
+        u32::try_from(steps.max(0)).unwrap_or(u32::MAX)
+    }
+
     /// The cell of an instant; `None` if it lies in no window.
     pub(super) fn cell(&self, time: u64) -> Option<u64> {
         let after = i128::from(time) - self.end;

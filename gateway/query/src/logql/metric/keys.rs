@@ -5,9 +5,15 @@ use std::sync::Arc;
 use parsers::record::Labels;
 use rustc_hash::FxHashMap;
 
+use super::room_of;
 use crate::logql::pipeline::{Kind, Row};
 use crate::logql::plan::Needed;
 use crate::logql::syntax::{Grouping, LogQuery, Unwrap};
+
+/// Bytes of a key beside its text: its place in a table that is half empty.
+const KEY: u64 = 48;
+/// Bytes of a series beside its labels: its places in two tables, and room for its first values.
+const SERIES: u64 = 160;
 
 /// How series are made of rows.
 #[derive(Debug)]
@@ -96,6 +102,8 @@ pub(super) struct Found {
     by_labels: FxHashMap<Arc<Labels>, usize>,
     pub(super) labels: Vec<Arc<Labels>>,
     key: Vec<u8>,
+    /// Bytes of keys and labels that nobody has asked about yet.
+    added: u64,
 }
 
 impl Found {
@@ -113,7 +121,10 @@ impl Found {
             return *place;
         }
         let labels = Arc::new(keys.labels(row));
+        let added = &mut self.added;
+        *added += KEY + self.key.len() as u64;
         let place = *self.by_labels.entry(Arc::clone(&labels)).or_insert_with(|| {
+            *added += SERIES + room_of(&labels);
             self.labels.push(labels);
             self.labels.len() - 1
         });
@@ -121,8 +132,8 @@ impl Found {
         place
     }
 
-    /// Spellings of label sets that are kept; bounded by whoever bounds series.
-    pub(super) fn keys(&self) -> usize {
-        self.by_key.len()
+    /// Bytes that keys and series took since this was asked last: who asks sees that they do not grow without end.
+    pub(super) fn added(&mut self) -> u64 {
+        std::mem::take(&mut self.added)
     }
 }

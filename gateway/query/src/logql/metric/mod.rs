@@ -53,14 +53,14 @@ pub(super) fn range(
         Evaluated::Number(value) => vec![steps.constant(value)],
         Evaluated::Lanes(lanes) => lanes,
     };
+    lanes.retain(|lane| !lane.points.is_empty());
     answerable(&lanes, limits)?;
     lanes.sort_by(|a, b| a.labels.cmp(&b.labels));
     let series = lanes.into_iter().map(|lane| Series {
         labels: lane.labels,
         samples: lane.points.iter().map(|&(at, value)| Sample { time: steps.time(at), value }).collect(),
     });
-    let data = Data::Matrix(series.filter(|one| !one.samples.is_empty()).collect());
-    Ok(Outcome { data, report: run.report })
+    Ok(Outcome { data: Data::Matrix(series.collect()), report: run.report })
 }
 
 /// Values at one time.
@@ -74,7 +74,8 @@ pub(super) fn instant(
     let mut run = Run { logs, limits, steps, deadline: Deadline::new(limits), report: ScanReport::default() };
     let data = match run.value(node, &[])? {
         Evaluated::Number(value) => Data::Scalar(Sample { time, value }),
-        Evaluated::Lanes(lanes) => {
+        Evaluated::Lanes(mut lanes) => {
+            lanes.retain(|lane| !lane.points.is_empty());
             answerable(&lanes, limits)?;
             let mut values: Vec<(Arc<Labels>, Sample)> = lanes
                 .into_iter()
@@ -125,7 +126,9 @@ impl Run<'_> {
             Node::LabelReplace(replace) => {
                 let wanted = with(wanted, std::slice::from_ref(&replace.from));
                 let lanes = self.lanes(&replace.inner, "label_replace", &wanted)?;
-                Ok(Evaluated::Lanes(replaced(replace, lanes)?))
+                let lanes = replaced(replace, lanes)?;
+                self.bound(&lanes)?;
+                Ok(Evaluated::Lanes(lanes))
             }
             Node::Binary(operation) => {
                 let mut wanted = wanted.to_vec();
@@ -136,7 +139,7 @@ impl Run<'_> {
                 wanted.extend(group.iter().flat_map(|group| group.include.iter().cloned()));
                 let left = self.value(&operation.left, &wanted)?;
                 let right = self.value(&operation.right, &wanted)?;
-                let result = binary::apply(operation, left, right, self.steps)?;
+                let result = binary::apply(operation, left, right)?;
                 if let Evaluated::Lanes(lanes) = &result {
                     self.bound(lanes)?;
                 }
@@ -184,18 +187,25 @@ impl Run<'_> {
         let (lanes, report) =
             range::evaluate(range, names, self.logs, self.steps, self.limits, &self.deadline)?;
         self.report = sum(self.report, report);
-        self.bound(&lanes)?;
         Ok(lanes)
     }
 
+    /// Takes what series on the way to an answer need: how many they are is no matter, the answer's own number is bounded.
     fn bound(&self, lanes: &[Lane]) -> Result<(), QueryError> {
-        too_many_series(lanes.len(), self.limits)?;
+        self.limits.allowance.take(lanes.iter().map(|lane| room_of(&lane.labels)).sum())?;
         too_many_values(lanes.iter().map(|lane| lane.points.len()).sum(), self.limits)
     }
 }
 
 fn with(names: &[String], more: &[String]) -> Vec<String> {
     names.iter().chain(more).cloned().collect()
+}
+
+/// Bytes of a series' labels: their text, and what holds them.
+fn room_of(labels: &Labels) -> u64 {
+    const EACH: usize = 48;
+    const SET: usize = 64;
+    (SET + labels.iter().map(|(name, value)| EACH + name.len() + value.len()).sum::<usize>()) as u64
 }
 
 fn too_many_series(count: usize, limits: &Limits) -> Result<(), QueryError> {
@@ -209,8 +219,9 @@ fn too_many_series(count: usize, limits: &Limits) -> Result<(), QueryError> {
     )))
 }
 
-/// Takes what the answer needs until it is written.
+/// Whether there are few enough series; takes what the answer needs until it is written.
 fn answerable(lanes: &[Lane], limits: &Limits) -> Result<(), QueryError> {
+    too_many_series(lanes.len(), limits)?;
     let points = lanes.iter().map(|lane| lane.points.len()).sum();
     let text = |lane: &Lane| lane.labels.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
     Ok(limits.allowance.answer(points, lanes.iter().map(text).sum())?)

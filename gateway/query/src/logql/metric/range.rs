@@ -10,7 +10,7 @@ use store::read::{Direction, LogRead, ScanReport, Window};
 use super::fold::{Counter, Ends, Extremes, Fold, Moments, Total};
 use super::grid::{Grid, Steps};
 use super::keys::{Found, Keys};
-use super::{Lane, too_many_series, too_many_values};
+use super::{Lane, too_many_values};
 use crate::QueryError;
 use crate::logql::Limits;
 use crate::logql::pipeline::{Program, Row};
@@ -19,8 +19,6 @@ use crate::logql::syntax::{Grouping, RangeAggregation, RangeOp, TextTest, Vector
 
 /// Bytes of a value: its place and itself.
 const VALUE: u64 = 24;
-/// Spellings of label sets that are kept for each series: rows list their labels in few orders.
-const SPELLINGS: usize = 4;
 
 /// Whether grouping the lines at once gives what grouping the series does.
 pub(super) fn adds_up(range: &RangeAggregation, op: VectorOp) -> bool {
@@ -160,7 +158,8 @@ impl Task<'_> {
         let mut values = Vec::new();
         for (labels, samples) in found.labels.into_iter().zip(samples) {
             let mut points = Vec::new();
-            for at in 0..self.steps.count {
+            let mut at = 0;
+            while at < self.steps.count {
                 let (start, end) = self.grid.window(at);
                 let from = samples.partition_point(|(time, _)| i128::from(*time) <= start);
                 let to = samples.partition_point(|(time, _)| i128::from(*time) <= end);
@@ -168,7 +167,12 @@ impl Task<'_> {
                 values.extend(samples.get(from..to).unwrap_or_default().iter().map(|(_, value)| *value));
                 if !values.is_empty() {
                     points.push((at, quantile(wanted, &mut values)));
+                    at += 1;
+                    continue;
                 }
+                // Series of few samples must not cost a look at each step.
+                let Some((time, _)) = samples.get(to) else { break };
+                at = self.grid.first_until(*time).max(at + 1);
             }
             points_held += points.len();
             counter.add(points.len() as u64)?;
@@ -190,6 +194,7 @@ impl Task<'_> {
         let unwrap = range.unwrap.as_ref();
         let mut program = Program::new(&range.lines, keys.needed(&range.lines, unwrap), keys.has_ids());
         let mut found = Found::default();
+        let mut counter = limits.allowance.counter(1);
         let (start, end) = self.grid.bounds();
         let in_order = (Window { start, end }, order);
         self.report = scan(&range.lines, &mut program, self.logs, in_order, self.deadline, &mut |row| {
@@ -205,7 +210,7 @@ impl Task<'_> {
                 return Err(pipeline_error(error, details, row));
             }
             let place = found.place(keys, row);
-            too_many_series(found.labels.len().max(found.keys() / SPELLINGS), limits)?;
+            counter.add(found.added())?;
             take(place, row.time(), sample)?;
             Ok(ControlFlow::Continue(()))
         })?;

@@ -51,9 +51,12 @@ struct Step {
 
 fn folded(op: VectorOp, lanes: &[Lane], scratch: &mut [Option<Step>]) -> Vec<(u32, f64)> {
     let spread = matches!(op, VectorOp::StdDev | VectorOp::StdVar);
+    // Groups of few values must not cost a look at each step.
+    let mut used = Vec::new();
     for &(at, value) in lanes.iter().flat_map(|lane| &lane.points) {
         let Some(slot) = scratch.get_mut(at as usize) else { continue };
         let Some(step) = slot else {
+            used.push(at);
             *slot = Some(Step { value, moments: spread.then(|| Moments::one(0, value)), count: 1.0 });
             continue;
         };
@@ -70,8 +73,9 @@ fn folded(op: VectorOp, lanes: &[Lane], scratch: &mut [Option<Step>]) -> Vec<(u3
         }
     }
     let mut points = Vec::new();
-    for (at, slot) in scratch.iter_mut().enumerate() {
-        let Some(step) = slot.take() else { continue };
+    used.sort_unstable();
+    for at in used {
+        let Some(step) = scratch.get_mut(at as usize).and_then(Option::take) else { continue };
         let variance = step.moments.map_or(f64::NAN, |moments| moments.variance());
         let value = match op {
             VectorOp::Avg => step.value / step.count,
@@ -80,7 +84,7 @@ fn folded(op: VectorOp, lanes: &[Lane], scratch: &mut [Option<Step>]) -> Vec<(u3
             VectorOp::StdDev => variance.sqrt(),
             _ => step.value,
         };
-        points.push((at as u32, value));
+        points.push((at, value));
     }
     points
 }

@@ -436,6 +436,36 @@ fn what_cannot_be_answered_says_why() {
     assert_eq!(values(&shapes(), query, 6).unwrap(), ["{} 2"]);
 }
 
+/// https://grafana.com/docs/loki/latest/configure/#limits_config, `max_query_series`: of the answer.
+#[test]
+fn only_the_series_of_an_answer_are_limited_in_number() {
+    let memory =
+        Memory((0..40).map(|n| record(1 + n / 10, "app=ids", &format!("filler {n} h{n} x"))).collect());
+    let limits = Limits { series: 3, ..Limits::default() };
+    let counted = r#"count_over_time({app="ids"} | pattern "filler <n> <h> <_>" [10s])"#;
+    for (query, series) in [
+        (format!("count(sum by (h) ({counted}))"), 1),
+        (format!("topk(3, sum by (h) ({counted}))"), 3),
+        (format!("approx_topk(2, sum by (h) ({counted}))"), 2),
+        (format!("max({counted})"), 1),
+        (format!("sum by (n) ({counted}) > 1000"), 0),
+        (format!("sum by (n) ({counted}) unless sum by (n) ({counted})"), 0),
+        (
+            format!(
+                "count(quantile_over_time(0.5, {{app=\"ids\"}} | pattern `filler <n> <h> <_>` | unwrap n [10s]))"
+            ),
+            1,
+        ),
+    ] {
+        let expression = parse(&query).unwrap();
+        let outcome = evaluate_range(&expression, &memory, &params(0, 20, 10), &limits).unwrap();
+        let Data::Matrix(found) = outcome.data else { panic!("{query}") };
+        assert_eq!(found.len(), series, "{query}");
+    }
+    let error = evaluate_range(&parse(counted).unwrap(), &memory, &params(0, 20, 10), &limits).unwrap_err();
+    assert!(error.to_string().contains("maximum of series (3)"), "{error}");
+}
+
 #[test]
 fn what_asks_for_too_much_is_refused_in_loki_s_words() {
     let memory = seconds();
@@ -452,6 +482,11 @@ fn what_asks_for_too_much_is_refused_in_loki_s_words() {
             r#"count_over_time({env="prod"} | logfmt [10s])"#,
             wide.clone(),
             "maximum of series (3) reached for a single query",
+        ),
+        (
+            r#"count by (n) (count_over_time({env="prod"} | logfmt [10s]))"#,
+            Limits { allowance: crate::Capacity::new(1_000, 4 << 10).allowance(), ..wide.clone() },
+            "would hold more than 4096 bytes",
         ),
         (
             r#"sum(count_over_time({env="prod"}[10s]))"#,
