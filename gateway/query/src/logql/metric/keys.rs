@@ -34,9 +34,12 @@ impl Keys {
         grouping: Option<&Grouping>,
         outer: Option<&Grouping>,
         wanted: &[String],
+        lines: &LogQuery,
         unwrap: Option<&Unwrap>,
     ) -> Self {
         let mut dropped: Vec<String> = unwrap.map(|unwrap| unwrap.name.clone()).into_iter().collect();
+        // What a query gives a name, it is interested in.
+        let metadata = || wanted.iter().chain(lines.renamed()).cloned().collect();
         match outer.or(grouping) {
             Some(Grouping { without: false, names }) => {
                 let mut names = names.clone();
@@ -46,9 +49,9 @@ impl Keys {
             }
             Some(Grouping { without: true, names }) => {
                 dropped.extend(names.iter().cloned());
-                Self::Without { names: dropped, metadata: wanted.to_vec() }
+                Self::Without { names: dropped, metadata: metadata() }
             }
-            None => Self::Without { names: dropped, metadata: wanted.to_vec() },
+            None => Self::Without { names: dropped, metadata: metadata() },
         }
     }
 

@@ -57,7 +57,7 @@ pub(super) fn evaluate(
     let keys = if range.op == RangeOp::Absent {
         Keys::By(Vec::new())
     } else {
-        Keys::new(range.grouping.as_ref(), outer, wanted, range.unwrap.as_ref())
+        Keys::new(range.grouping.as_ref(), outer, wanted, &range.lines, range.unwrap.as_ref())
     };
     let grid = Grid::new(steps, range.range, range.offset);
     let mut task = Task { range, keys, logs, steps, grid, limits, deadline, report: ScanReport::default() };

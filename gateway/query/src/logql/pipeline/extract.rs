@@ -4,10 +4,11 @@ use std::ops::ControlFlow;
 
 use parsers::stage::{CapturePattern, LogfmtPairs};
 use regex::Regex;
+use store::read::LogView;
 
 use super::json::{self, Value, clean};
 use super::room::{Kind, Room};
-use super::row::Row;
+use super::row::{Row, metadata};
 use crate::logql::plan::{EXTRACTED, Needed};
 use crate::logql::syntax::JsonPath;
 
@@ -22,49 +23,91 @@ pub(super) struct Extractor {
     needed: Needed,
     stops_at: usize,
     name: String,
+    extracted: String,
 }
 
 /// Where labels go.
 struct Sink<'s> {
     needed: &'s Needed,
-    stream: &'s parsers::record::Labels,
+    view: &'s LogView<'s>,
     room: &'s mut Room,
+    /// Room for names that say that they were extracted.
+    extracted: &'s mut String,
     found: usize,
 }
 
 impl Sink<'_> {
+    /// Sets a label; beside one that the line came with, under a name that says that it was extracted.
     fn put(&mut self, name: &str, write: impl FnOnce(&mut String)) {
         if !self.needed.may_want(name) {
             return;
         }
-        if self.stream.get(name).is_none() {
+        if !is_given(self.view, self.room, name) {
             if self.needed.contains(name) {
-                self.room.set_with(Kind::Parsed, name, write);
-                self.found += 1;
+                self.set(name, write);
             }
             return;
         }
-        let name = format!("{name}{EXTRACTED}");
-        if self.needed.contains(&name) {
-            self.room.set_with(Kind::Parsed, &name, write);
-            self.found += 1;
+        let mut extracted = std::mem::take(self.extracted);
+        extracted.clear();
+        extracted.push_str(name);
+        extracted.push_str(EXTRACTED);
+        if self.needed.contains(&extracted) {
+            self.set(&extracted, write);
         }
+        *self.extracted = extracted;
+    }
+
+    fn set(&mut self, name: &str, write: impl FnOnce(&mut String)) {
+        // A key that comes twice is one of those that are looked for.
+        self.found += usize::from(self.room.set_with(Kind::Parsed, name, write));
     }
 
     fn text(&mut self, name: &str, value: &str) {
         self.put(name, |out| out.push_str(value));
     }
+
+    /// What was asked for by name is there, be it empty.
+    fn complete<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+        for name in names {
+            if self.room.get(name).is_none() && !is_given(self.view, self.room, name) {
+                self.text(name, "");
+            }
+        }
+    }
+}
+
+/// Whether a line came with a label of this name. One of its stream counts even where a stage took it away, as in Loki.
+fn is_given(view: &LogView<'_>, room: &Room, name: &str) -> bool {
+    if view.labels.get(name).is_some() {
+        return true;
+    }
+    if !room.is_untouched() {
+        if let Some((_, kind)) = room.get(name) {
+            return kind == Kind::Structured;
+        }
+        if room.hides(name) {
+            return false;
+        }
+    }
+    match name {
+        "trace_id" => view.trace_id.is_some(),
+        "span_id" => view.span_id.is_some(),
+        "detected_level" => true,
+        _ => metadata(view).any(|(given, _)| given == name),
+    }
 }
 
 impl Extractor {
     pub(super) fn new(needed: Needed) -> Self {
-        Self { stops_at: needed.stops_at(), needed, name: String::new() }
+        Self { stops_at: needed.stops_at(), needed, name: String::new(), extracted: String::new() }
     }
 
     pub(super) fn json(&mut self, paths: &[(String, JsonPath)], row: &mut Row<'_>) {
-        let stream = row.view().labels;
+        let view = row.view();
         let (text, room) = row.text();
-        let mut sink = Sink { needed: &self.needed, stream, room, found: 0 };
+        let extracted = &mut self.extracted;
+        let mut sink = Sink { needed: &self.needed, view, room, extracted, found: 0 };
         let stops_at = self.stops_at;
         let read = if paths.is_empty() {
             json::flatten(text, &mut self.name, &mut |name, value| {
@@ -72,13 +115,18 @@ impl Extractor {
                 if sink.found >= stops_at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })
         } else {
-            paths.iter().try_for_each(|(name, path)| {
-                if sink.needed.may_want(name) {
-                    let value = json::find(text, &path.steps)?.unwrap_or(Value::Null);
+            let read = paths.iter().try_for_each(|(name, path)| {
+                if sink.needed.may_want(name)
+                    && let Some(value) = json::find(text, &path.steps)?
+                {
                     sink.put(name, |out| value.write(out));
                 }
                 Ok(())
-            })
+            });
+            if read.is_ok() {
+                sink.complete(paths.iter().map(|(name, _)| name.as_str()));
+            }
+            read
         };
         if let Err(fault) = read {
             room.fail(JSON_ERROR, fault);
@@ -86,9 +134,10 @@ impl Extractor {
     }
 
     pub(super) fn unpack(&mut self, row: &mut Row<'_>) {
-        let stream = row.view().labels;
+        let view = row.view();
         let (text, room) = row.text();
-        let mut sink = Sink { needed: &self.needed, stream, room, found: 0 };
+        let extracted = &mut self.extracted;
+        let mut sink = Sink { needed: &self.needed, view, room, extracted, found: 0 };
         let mut entry = None;
         let read = json::top(text, &mut |name, value| match value {
             Value::Text(..) if name == PACKED => {
@@ -116,9 +165,10 @@ impl Extractor {
         keys: &[(String, String)],
         row: &mut Row<'_>,
     ) {
-        let stream = row.view().labels;
+        let view = row.view();
         let (text, room) = row.text();
-        let mut sink = Sink { needed: &self.needed, stream, room, found: 0 };
+        let extracted = &mut self.extracted;
+        let mut sink = Sink { needed: &self.needed, view, room, extracted, found: 0 };
         let mut fault = None;
         for pair in LogfmtPairs::new(text) {
             if !pair.sound {
@@ -145,21 +195,17 @@ impl Extractor {
                 keys.iter().filter(|(_, key)| key == pair.key).for_each(|(name, _)| sink.text(name, value));
             }
         }
-        // What was asked for by name is there, be it empty.
-        for (name, _) in keys {
-            if sink.room.get(name).is_none() && sink.stream.get(name).is_none() {
-                sink.text(name, "");
-            }
-        }
+        sink.complete(keys.iter().map(|(name, _)| name.as_str()));
         if let Some(fault) = fault {
             room.fail(LOGFMT_ERROR, fault);
         }
     }
 
     pub(super) fn regexp(&mut self, regex: &Regex, row: &mut Row<'_>) {
-        let stream = row.view().labels;
+        let view = row.view();
         let (text, room) = row.text();
-        let mut sink = Sink { needed: &self.needed, stream, room, found: 0 };
+        let extracted = &mut self.extracted;
+        let mut sink = Sink { needed: &self.needed, view, room, extracted, found: 0 };
         let Some(found) = regex.captures(text) else { return };
         for name in regex.capture_names().flatten() {
             sink.text(name, found.name(name).map_or("", |group| group.as_str()));
@@ -167,9 +213,10 @@ impl Extractor {
     }
 
     pub(super) fn pattern(&mut self, pattern: &CapturePattern, row: &mut Row<'_>) {
-        let stream = row.view().labels;
+        let view = row.view();
         let (text, room) = row.text();
-        let mut sink = Sink { needed: &self.needed, stream, room, found: 0 };
+        let extracted = &mut self.extracted;
+        let mut sink = Sink { needed: &self.needed, view, room, extracted, found: 0 };
         pattern.find(text).into_iter().for_each(|(name, value)| sink.text(name, value));
     }
 }

@@ -157,8 +157,6 @@ fn label_format(formats: &[(String, LabelFormat)], row: &mut Row<'_>) {
             LabelFormat::Rename(from) => {
                 let found = row.get_with_kind(from).map(|(value, kind)| (value.to_owned(), kind));
                 let Some((value, kind)) = found else { continue };
-                // What a query gives a name, it is interested in.
-                let kind = if kind == Kind::Structured { Kind::Parsed } else { kind };
                 row.room().set(kind, name, &value);
                 if name != from {
                     row.remove(from);

@@ -83,16 +83,20 @@ impl Room {
         self.set_with(kind, name, |out| out.push_str(value));
     }
 
-    /// As `set`, with a value that `write` appends.
-    pub(super) fn set_with(&mut self, kind: Kind, name: &str, write: impl FnOnce(&mut String)) {
+    /// As `set`, with a value that `write` appends; whether there was none of that name.
+    pub(super) fn set_with(&mut self, kind: Kind, name: &str, write: impl FnOnce(&mut String)) -> bool {
         let start = self.text.len();
         write(&mut self.text);
         let value = start..self.text.len();
         match self.position(name).and_then(|at| self.slots.get_mut(at)) {
-            Some(slot) => (slot.kind, slot.value) = (kind, value),
+            Some(slot) => {
+                (slot.kind, slot.value) = (kind, value);
+                false
+            }
             None => {
                 let name = self.keep(name);
                 self.slots.push(Slot { name, value, kind });
+                true
             }
         }
     }

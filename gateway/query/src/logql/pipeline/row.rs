@@ -18,6 +18,11 @@ pub(in crate::logql) const DETAILS: &str = "__error_details__";
 /// How the tenant is called in queries, whose names have no dots: as attributes of OTLP are.
 const TENANT_NAME: &str = "trefoil_tenant";
 
+/// A record's metadata, under names that queries can write.
+pub(super) fn metadata<'a>(view: &LogView<'a>) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+    view.metadata().map(|(name, value)| (if name == TENANT { TENANT_NAME } else { name }, value))
+}
+
 /// One record on its way.
 #[derive(Debug)]
 pub(in crate::logql) struct Row<'a> {
@@ -86,9 +91,8 @@ impl<'a> Row<'a> {
         self.line = Some(Cow::Owned(line));
     }
 
-    /// The record's metadata, under names that queries can write.
     fn metadata(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        self.view.metadata().map(|(name, value)| (if name == TENANT { TENANT_NAME } else { name }, value))
+        metadata(self.view)
     }
 
     /// A label's value, if there is such a label: what stages set before metadata before the stream's.
@@ -124,8 +128,9 @@ impl<'a> Row<'a> {
     /// The trace of the record, unless a stage set another.
     pub(super) fn trace(&self) -> Option<TraceId> {
         match self.room.get("trace_id") {
-            Some((value, Kind::Parsed)) => TraceId::from_spelling(value.as_bytes()).ok(),
-            _ => self.view.trace_id.filter(|_| self.has_ids == self.room.get("trace_id").is_some()),
+            Some((value, _)) => TraceId::from_spelling(value.as_bytes()).ok(),
+            None if self.room.hides("trace_id") => None,
+            None => self.view.trace_id,
         }
     }
 
@@ -200,8 +205,9 @@ impl<'a> Row<'a> {
 
     fn of_kind(&self, wanted: Kind) -> Vec<(String, String)> {
         let mut found = Vec::new();
+        // What a parser or a format made is there even if it is empty, as in Loki.
         self.each(|kind, name, value| {
-            if kind == wanted && !value.is_empty() {
+            if kind == wanted && (kind == Kind::Parsed || !value.is_empty()) {
                 found.push((name.to_owned(), value.to_owned()));
             }
         });

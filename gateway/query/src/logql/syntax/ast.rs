@@ -26,6 +26,17 @@ pub(in crate::logql) struct LogQuery {
     pub(in crate::logql) stages: Vec<Stage>,
 }
 
+impl LogQuery {
+    /// Names that stages give labels in place of others.
+    pub(in crate::logql) fn renamed(&self) -> impl Iterator<Item = &String> {
+        let formats = self.stages.iter().filter_map(|stage| match stage {
+            Stage::LabelFormat(formats) => Some(formats),
+            _ => None,
+        });
+        formats.flatten().filter(|(_, format)| matches!(format, LabelFormat::Rename(_))).map(|(name, _)| name)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::logql) struct LabelMatcher {
     pub(in crate::logql) name: String,

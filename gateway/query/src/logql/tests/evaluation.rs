@@ -5,7 +5,7 @@ use std::time::Duration;
 use parsers::record::Severity;
 use store::read::Direction;
 
-use super::memory::{Memory, SECOND, lines, params, record, series, traced, values};
+use super::memory::{Memory, SECOND, first, lines, params, record, series, traced, values};
 use crate::logql::{Data, Limits, evaluate_range, parse};
 
 const ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -103,29 +103,83 @@ fn filters_find_as_many_lines_as_they_say() {
 
 #[test]
 fn parsers_find_what_lines_hold() {
-    check_lines(&shapes(), &[
-        (r#"{app="shapes"} |= "declined" | json | line_format "{{.msg}}""#,
-         &["card declined {app_extracted=inner items= level=error msg=card declined none= ok=false took=0.25 user_id=7 user_name=ann}"
-            .replace("items= ", "").replace("none= ", "").as_str()]),
-        (r#"{app="shapes"} |= "declined" | json id="user.id", sku="items[1].sku", user, all="items", gone="a.b" | line_format "x""#,
-         &[r#"x {all=[{"sku":"a-1"},{"sku":"b-2"}] id=7 sku=b-2 user={"id":7,"name":"ann"}}"#]),
-        (r#"{app="shapes"} |= "declined" | json n="[\"user\"][\"name\"]" | line_format "x""#, &["x {n=ann}"]),
-        (r#"{app="shapes"} |= "slow" | logfmt | line_format "x""#,
-         &["x {ip=10.1.2.3 level=warn msg=slow query path=/x=y size=2KiB took=1.5s}"]),
-        (r#"{app="shapes"} |= "slow" | logfmt --keep-empty | flag="" | line_format "x" | keep level"#, &["x {level=warn}"]),
-        (r#"{app="shapes"} |= "slow" | logfmt lvl="level", took | line_format "x""#, &["x {lvl=warn took=1.5s}"]),
-        (r#"{app="shapes"} |= "GET" | pattern `<ip> - <user> [<_>] "<method> <path> <_>" <status> <size>` | line_format "x""#,
-         &["x {ip=192.168.4.20 method=GET path=/cart size=5120 status=200 user=ann}"]),
-        (r#"{app="shapes"} |= "GET" | regexp `"(?P<method>\w+) (?P<path>\S+)` | line_format "x""#, &["x {method=GET path=/cart}"]),
-        (r#"{app="shapes"} |= "packed" | unpack"#, &["packed line {pod=p-1}"]),
-        (r#"{app="shapes"} |= "alert" | decolorize"#, &["red alert from 2001:db8::17, retry"]),
-        (r#"{app="shapes"} |= "not json" | json | line_format "x""#,
-         &["x {__error__=JSONParserErr __error_details__=the line is not a JSON object}"]),
-        (r#"{app="shapes"} |= "not json" | json | drop __error__, __error_details__"#, &["not json at all"]),
-        (r#"{app="shapes"} | json | __error__="" | line_format "{{.level}}{{.pod}}" | drop msg, user_id, user_name, took, ok, app_extracted, _entry, n, pod, level"#,
-         &["error", "p-1"]),
-        (r#"{app="shapes"} |= "slow" | logfmt --strict | line_format "x" | keep level"#, &["x {level=warn}"]),
-    ]);
+    check_lines(
+        &shapes(),
+        &[
+            (
+                r#"{app="shapes"} |= "declined" | json | line_format "{{.msg}}""#,
+                &[
+                    "card declined {app_extracted=inner level=error msg=card declined ok=false took=0.25 user_id=7 user_name=ann}",
+                ],
+            ),
+            (
+                r#"{app="shapes"} |= "declined" | json id="user.id", sku="items[1].sku", user, all="items", gone="a.b" | line_format "x""#,
+                &[r#"x {all=[{"sku":"a-1"},{"sku":"b-2"}] gone= id=7 sku=b-2 user={"id":7,"name":"ann"}}"#],
+            ),
+            (
+                r#"{app="shapes"} |= "declined" | json n="[\"user\"][\"name\"]" | line_format "x""#,
+                &["x {n=ann}"],
+            ),
+            (
+                r#"{app="shapes"} |= "slow" | logfmt | line_format "x""#,
+                &["x {ip=10.1.2.3 level=warn msg=slow query path=/x=y size=2KiB took=1.5s}"],
+            ),
+            (
+                r#"{app="shapes"} |= "slow" | logfmt --keep-empty | flag="" | line_format "x" | keep level"#,
+                &["x {level=warn}"],
+            ),
+            (
+                r#"{app="shapes"} |= "slow" | logfmt --keep-empty | line_format "x" | keep empty, flag"#,
+                &["x {empty= flag=}"],
+            ),
+            (
+                r#"{app="shapes"} |= "slow" | logfmt --keep-empty | line_format "x" | keep empty, flag | drop flag"#,
+                &["x {empty=}"],
+            ),
+            (
+                r#"{app="shapes"} |= "slow" | logfmt x="empty", none="none", app | line_format "x""#,
+                &["x {none= x=}"],
+            ),
+            (
+                r#"{app="shapes"} |= "declined" | json nope="zz", none, app="zz" | line_format "x""#,
+                &["x {none= nope=}"],
+            ),
+            (
+                r#"{app="shapes"} |= "slow" | regexp `(?P<no>zzz)?level=(?P<level>\w+)` | label_format gone="" | line_format "x""#,
+                &["x {gone= level=warn no=}"],
+            ),
+            (
+                r#"{app="shapes"} |= "slow" | logfmt lvl="level", took | line_format "x""#,
+                &["x {lvl=warn took=1.5s}"],
+            ),
+            (
+                r#"{app="shapes"} |= "GET" | pattern `<ip> - <user> [<_>] "<method> <path> <_>" <status> <size>` | line_format "x""#,
+                &["x {ip=192.168.4.20 method=GET path=/cart size=5120 status=200 user=ann}"],
+            ),
+            (
+                r#"{app="shapes"} |= "GET" | regexp `"(?P<method>\w+) (?P<path>\S+)` | line_format "x""#,
+                &["x {method=GET path=/cart}"],
+            ),
+            (r#"{app="shapes"} |= "packed" | unpack"#, &["packed line {pod=p-1}"]),
+            (r#"{app="shapes"} |= "alert" | decolorize"#, &["red alert from 2001:db8::17, retry"]),
+            (
+                r#"{app="shapes"} |= "not json" | json | line_format "x""#,
+                &["x {__error__=JSONParserErr __error_details__=the line is not a JSON object}"],
+            ),
+            (
+                r#"{app="shapes"} |= "not json" | json | drop __error__, __error_details__"#,
+                &["not json at all"],
+            ),
+            (
+                r#"{app="shapes"} | json | __error__="" | line_format "{{.level}}{{.pod}}" | drop msg, user_id, user_name, took, ok, app_extracted, _entry, n, pod, level"#,
+                &["error", "p-1"],
+            ),
+            (
+                r#"{app="shapes"} |= "slow" | logfmt --strict | line_format "x" | keep level"#,
+                &["x {level=warn}"],
+            ),
+        ],
+    );
 }
 
 #[test]
@@ -223,13 +277,68 @@ fn an_id_is_found_in_all_lines_that_hold_it_whosever_they_are() {
     for (query, expected) in [
         (format!(r#"{{app="a"}} |= "{ID}""#), 3),
         (format!(r#"{{app="a"}} |= "{other}""#), 2),
-        (format!(r#"{{app="a"}} | logfmt | trace_id="{ID}""#), 3),
+        (format!(r#"{{app="a"}} | logfmt | trace_id="{ID}""#), 2),
+        (format!(r#"{{app="a"}} | logfmt | trace_id_extracted="{ID}""#), 2),
         (format!(r#"{{app="a"}} | json | trace_id="{ID}" | __error__="""#), 1),
         (format!(r#"{{app="a"}} | json | trace_id="{other}" | __error__="""#), 1),
         (format!(r#"{{app="a"}} | trace_id="{other}""#), 1),
     ] {
         assert_eq!(lines(&memory, &query).unwrap().len(), expected, "{query}");
     }
+}
+
+/// https://grafana.com/docs/loki/latest/query/log_queries/#parser-expression: "duplicated" labels get the suffix `_extracted`.
+#[test]
+fn what_a_line_came_with_stays_beside_what_is_parsed() {
+    let own = "cccccccccccccccccccccccccccccccc";
+    let of = |line: &str| {
+        let mut record = traced(record(1, "app=a", line), own);
+        record.metadata = vec![("user".to_owned(), "meta".to_owned())];
+        Memory(vec![record])
+    };
+    let json = r#"{"trace_id":"fromline","user":"parsed","k":"v","detected_level":"warn"}"#;
+    let logfmt = "trace_id=fromline user=parsed k=v detected_level=warn";
+    let all = "detected_level_extracted=warn k=v trace_id_extracted=fromline user_extracted=parsed";
+    let own_id = format!("detected_level=info trace_id={own}");
+    let kept = format!("{own_id} user=meta");
+    for (line, stages, structured, parsed) in [
+        (json, "json", &kept, all),
+        (logfmt, "logfmt", &kept, all),
+        (json, "unpack", &kept, all),
+        (json, "json user, k", &kept, "k=v user_extracted=parsed"),
+        (logfmt, "logfmt user, k", &kept, "k=v user_extracted=parsed"),
+        (logfmt, "regexp `user=(?P<user>\\w+)`", &kept, "user_extracted=parsed"),
+        (logfmt, "pattern `<_> user=<user> <_>`", &kept, "user_extracted=parsed"),
+        (logfmt, "logfmt none, user_id=\"nope\", user=\"nope\"", &kept, "none= user_id="),
+        // What was taken away is given no more.
+        (json, "drop user | json user", &own_id, "user=parsed"),
+        (json, "label_format user=`x` | json user", &own_id, "user=parsed"),
+        // A label keeps its kind under another name.
+        (json, "label_format who=user", &format!("{own_id} who=meta"), ""),
+        (json, "label_format who=user | json who=\"k\"", &format!("{own_id} who=meta"), "who_extracted=v"),
+        (json, "label_format id=trace_id", &format!("detected_level=info id={own} user=meta"), ""),
+    ] {
+        let query = format!(r#"{{app="a"}} | {stages}"#);
+        let (labels, entry) = first(&of(line), &query);
+        assert_eq!(labels, "app=a", "{query}");
+        assert_eq!((entry.0.as_str(), entry.1.as_str()), (structured.as_str(), parsed), "{query}");
+    }
+    let (labels, entry) = first(&of(json), r#"{app="a"} | label_format service=app"#);
+    assert_eq!((labels.as_str(), entry.1.as_str()), ("service=a", ""));
+    let query = r#"count_over_time({app="a"} | label_format who=user [10s])"#;
+    assert_eq!(values(&of(json), query, 5).unwrap(), ["{app=a who=meta} 1"], "the query names it");
+    let query = r#"sum by (user, user_extracted) (count_over_time({app="a"} | json [10s]))"#;
+    assert_eq!(values(&of(json), query, 5).unwrap(), ["{user=meta user_extracted=parsed} 1"]);
+    let query = format!(r#"count_over_time({{app="a"}} | json | trace_id="{own}" | keep app [10s])"#);
+    assert_eq!(values(&of(json), &query, 5).unwrap(), ["{app=a} 1"]);
+}
+
+/// A key that comes twice must not end the search for others.
+#[test]
+fn keys_that_come_twice_hide_no_others() {
+    let memory = Memory(vec![record(1, "app=a", r#"{"a-b":1,"a b":2,"level":"warn"}"#)]);
+    let query = r#"sum by (a_b, level) (count_over_time({app="a"} | json [10s]))"#;
+    assert_eq!(values(&memory, query, 5).unwrap(), ["{a_b=2 level=warn} 1"]);
 }
 
 #[test]

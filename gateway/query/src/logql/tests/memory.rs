@@ -92,6 +92,16 @@ pub(super) fn lines(memory: &Memory, query: &str) -> Result<Vec<String>, QueryEr
     }
 }
 
+/// Of the first line of a query: its stream, and its structured and parsed labels.
+pub(super) fn first(memory: &Memory, query: &str) -> (String, (String, String)) {
+    let outcome = evaluate_range(&parse(query).unwrap(), memory, &params(0, 1_000, 10), &Limits::default());
+    let Data::Streams(mut streams) = outcome.unwrap().data else { panic!("{query}: no lines") };
+    let stream = streams.pop().unwrap_or_else(|| panic!("{query}: no line"));
+    let labels = stream.labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let entry = stream.entries.into_iter().next().unwrap();
+    (spelled(labels), (spelled(entry.structured), spelled(entry.parsed)))
+}
+
 pub(super) fn params(start: u64, end: u64, step: u64) -> RangeParams {
     RangeParams {
         start: start * SECOND,
