@@ -154,6 +154,7 @@ fn main() {
         start: START,
         end: START + lines * SECOND / PER_SECOND,
         step: Duration::from_mins(1),
+        interval: Duration::ZERO,
         limit: 100,
         direction: Direction::Backward,
     };

@@ -21,6 +21,7 @@ pub fn lines(expression: &Expr, batch: &Batch, limit: usize) -> Result<Vec<Strea
         start: 0,
         end: u64::MAX,
         step: Duration::from_secs(1),
+        interval: Duration::ZERO,
         limit,
         direction: Direction::Forward,
     };

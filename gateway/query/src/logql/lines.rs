@@ -5,13 +5,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use parsers::record::Labels;
-use store::read::{Direction, LogRead, Window};
+use store::read::{LogRead, Window};
 
 use super::pipeline::{Program, Row};
 use super::plan::Needed;
 use super::scan::{Deadline, Order, scan};
 use super::syntax::LogQuery;
-use super::{Data, Entry, Limits, Outcome, Stream};
+use super::{Data, Entry, Limits, Outcome, RangeParams, Stream};
 use crate::QueryError;
 
 /// Bytes of lines in an answer: far more than is read. Without a bound, some thousand lines of the greatest length would be a
@@ -21,19 +21,22 @@ const MAX_BYTES: usize = 64 << 20;
 pub(super) fn find(
     query: &LogQuery,
     logs: &dyn LogRead,
-    window: Window,
-    direction: Direction,
-    limit: usize,
+    params: &RangeParams,
     limits: &Limits,
 ) -> Result<Outcome, QueryError> {
     let mut program = Program::new(query, Needed::All, false);
     let mut answer = Answer::default();
-    let mut left = limit;
+    let mut left = params.limit.min(limits.entries);
     if left == 0 {
         return Ok(Outcome { data: Data::Streams(Vec::new()), report: Default::default() });
     }
-    let order = (window, Order::In(direction));
+    let order = (Window { start: params.start, end: params.end }, Order::In(params.direction));
+    let mut last: Option<u64> = None;
     let report = scan(query, &mut program, logs, order, &Deadline::new(limits), &mut |row| {
+        if last.is_some_and(|last| u128::from(last.abs_diff(row.time())) < params.interval.as_nanos()) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        last = Some(row.time());
         answer.take(row);
         if answer.bytes > MAX_BYTES {
             let detail =

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parsers::record::{Labels, Sample, Series};
-use store::read::{Direction, LogRead, Matcher, ScanReport, Window};
+use store::read::{Direction, LogRead, Matcher, ScanReport};
 
 use crate::{Allowance, QueryError};
 use metric::calculate;
@@ -134,6 +134,8 @@ pub struct RangeParams {
     pub end: u64,
     /// Between two values of a metric.
     pub step: Duration,
+    /// Lines: from one of them to the next, whichever stream they are of, at least.
+    pub interval: Duration,
     /// Lines at most.
     pub limit: usize,
     /// Which lines first.
@@ -192,9 +194,7 @@ pub fn evaluate_range(
     limits: &Limits,
 ) -> Result<Outcome, QueryError> {
     if let Node::Log(query) = &expr.node {
-        let window = Window { start: params.start, end: params.end };
-        let limit = params.limit.min(limits.entries);
-        return lines::find(query, logs, window, params.direction, limit, limits);
+        return lines::find(query, logs, params, limits);
     }
     metric::range(&expr.node, logs, params, limits)
 }

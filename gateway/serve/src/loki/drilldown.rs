@@ -62,6 +62,7 @@ async fn fields(
             start: window.start,
             end: window.end,
             step: Duration::from_secs(1),
+            interval: Duration::ZERO,
             limit: lines,
             direction: Direction::Backward,
         };

@@ -33,6 +33,8 @@ pub(super) struct RangeRequest {
     /// Nanoseconds; lines of this instant are outside, a metric's last point is on it.
     pub(super) end: u64,
     pub(super) step: Duration,
+    /// From one line of the answer to the next at least.
+    pub(super) interval: Duration,
     pub(super) limit: usize,
     pub(super) direction: Direction,
 }
@@ -89,6 +91,7 @@ impl RangeRequest {
             start: window.start,
             end: window.end,
             step: Duration::from_nanos(step),
+            interval: interval(parameters)?,
             limit: limit(parameters)?,
             direction: direction(parameters)?,
         })
@@ -139,6 +142,13 @@ fn step(parameters: &Parameters, window: Window) -> Result<u64, Failure> {
         ));
     }
     Ok(step)
+}
+
+fn interval(parameters: &Parameters) -> Result<Duration, Failure> {
+    if parameters.get("interval").is_some_and(|text| text.starts_with('-')) {
+        return Err(Failure::refused("interval must be >= 0"));
+    }
+    Ok(Duration::from_nanos(parameters.duration("interval")?.unwrap_or(0)))
 }
 
 pub(super) fn query(parameters: &Parameters) -> Result<&str, Failure> {

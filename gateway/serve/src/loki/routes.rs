@@ -55,6 +55,7 @@ async fn range(
             start: asked.start,
             end: asked.end,
             step: asked.step,
+            interval: asked.interval,
             limit: asked.limit,
             direction: asked.direction,
         };

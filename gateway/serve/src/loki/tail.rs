@@ -139,6 +139,7 @@ async fn past(state: &State, expression: Arc<Expr>, asked: &TailRequest) -> Resu
             start,
             end: now(),
             step: Duration::from_secs(1),
+            interval: Duration::ZERO,
             limit: limit.max(1),
             direction: Direction::Backward,
         };

@@ -2,10 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use regex::Regex;
 use sha2::{Digest, Sha256};
 use sha3::Sha3_256;
 
+use super::printf::{print, printf, quote};
 use super::values::{Failed, Value};
 use super::{floats, texts, times};
 use crate::stage::entry::MAX_VALUE;
@@ -54,12 +54,12 @@ impl Function {
             "trunc" => (|a| Ok(trunc(get(a, 0)?.to_int(), text(a, 1)?)), 2..=2),
             "repeat" => (|a| repeat(get(a, 0)?.to_int(), text(a, 1)?), 2..=2),
             "nospace" => (|a| one(a, |s| s.split_whitespace().collect()), 1..=1),
-            "quote" => (|a| Ok(Value::Text(spaced(a, |v| format!("{:?}", v.print())))), 1..=MANY),
+            "quote" => (|a| Ok(Value::Text(spaced(a, |v| quote(&v.print(), false)))), 1..=MANY),
             "squote" => (|a| Ok(Value::Text(spaced(a, |v| format!("'{}'", v.print())))), 1..=MANY),
             "cat" => (|a| Ok(Value::Text(spaced(a, Value::print))), 1..=MANY),
-            "print" => (|a| Ok(Value::Text(a.iter().map(Value::print).collect())), 0..=MANY),
+            "print" => (|a| Ok(Value::Text(print(a))), 0..=MANY),
             "println" => (|a| Ok(Value::Text(spaced(a, Value::print) + "\n")), 0..=MANY),
-            "printf" => (printf, 1..=MANY),
+            "printf" => (|a| printf(text(a, 0)?, a.get(1..).unwrap_or_default()).map(Value::Text), 1..=MANY),
             "len" => (length, 1..=1),
             "not" => (|a| Ok(Value::Bool(!get(a, 0)?.is_true())), 1..=1),
             "eq" => (equal, 2..=MANY),
@@ -90,7 +90,13 @@ impl Function {
             "minf" => (|a| floats::fold(a, f64::min), 1..=MANY),
             "ceil" => (|a| Ok(Value::Float(get(a, 0)?.to_float().ceil())), 1..=1),
             "floor" => (|a| Ok(Value::Float(get(a, 0)?.to_float().floor())), 1..=1),
-            "round" => (|a| Ok(floats::round(get(a, 0)?.to_float(), get(a, 1)?.to_int())), 2..=2),
+            "round" => (
+                |a| {
+                    let from = a.get(2).map_or(floats::HALF, Value::to_float);
+                    Ok(floats::round(get(a, 0)?.to_float(), get(a, 1)?.to_int(), from))
+                },
+                2..=3,
+            ),
             "bytes" => (|a| floats::bytes(text(a, 0)?), 1..=1),
             "duration" | "duration_seconds" => (|a| floats::seconds(text(a, 0)?), 1..=1),
             "indent" => (|a| texts::indent(get(a, 0)?.to_int(), text(a, 1)?), 2..=2),
@@ -107,9 +113,9 @@ impl Function {
             "b64dec" => (|a| one(a, texts::from_base64), 1..=1),
             "urlencode" => (|a| one(a, texts::to_query), 1..=1),
             "urldecode" => (|a| texts::from_query(text(a, 0)?), 1..=1),
-            "urlquery" => (|a| Ok(Value::Text(texts::to_query(&printed(a)))), 1..=MANY),
-            "html" => (|a| Ok(Value::Text(texts::to_html(&printed(a)))), 1..=MANY),
-            "js" => (|a| Ok(Value::Text(texts::to_javascript(&printed(a)))), 1..=MANY),
+            "urlquery" => (|a| Ok(Value::Text(texts::to_query(&print(a)))), 1..=MANY),
+            "html" => (|a| Ok(Value::Text(texts::to_html(&print(a)))), 1..=MANY),
+            "js" => (|a| Ok(Value::Text(texts::to_javascript(&print(a)))), 1..=MANY),
             "fromJson" => {
                 (|a| Ok(serde_json::from_str(text(a, 0)?).map_or(Value::Missing, Value::from_json)), 1..=1)
             }
@@ -135,10 +141,11 @@ impl Function {
 }
 
 fn get(arguments: &[Value], at: usize) -> Result<&Value, Failed> {
-    arguments.get(at).ok_or(Failed)
+    arguments.get(at).ok_or_else(|| Failed::because("an argument is missing"))
 }
 
-fn text(arguments: &[Value], at: usize) -> Result<&str, Failed> {
+/// An argument that has to be a text.
+pub(super) fn text(arguments: &[Value], at: usize) -> Result<&str, Failed> {
     get(arguments, at)?.as_text()
 }
 
@@ -148,10 +155,6 @@ fn one(arguments: &[Value], body: impl Fn(&str) -> String) -> Result<Value, Fail
 
 fn two(arguments: &[Value], body: impl Fn(&str, &str) -> String) -> Result<Value, Failed> {
     Ok(Value::Text(body(text(arguments, 0)?, text(arguments, 1)?)))
-}
-
-fn printed(arguments: &[Value]) -> String {
-    arguments.iter().map(Value::print).collect()
 }
 
 /// Bytes of a text, items of a list or a map.
@@ -169,13 +172,15 @@ fn index(arguments: &[Value]) -> Result<Value, Failed> {
     for key in arguments.iter().skip(1) {
         value = match value {
             Value::List(items) => {
-                items.get(usize::try_from(key.to_int()).map_err(|_| Failed)?).ok_or(Failed)?
+                let place = key.to_int();
+                let found = usize::try_from(place).ok().and_then(|place| items.get(place));
+                found.ok_or_else(|| Failed::because(format!("index out of range: {place}")))?
             }
             Value::Map(map) => match map.get(key.as_text()?) {
                 Some(value) => value,
                 None => return Ok(Value::Missing),
             },
-            _ => return Err(Failed),
+            other => return Err(Failed::because(format!("cannot index {}", other.shown()))),
         };
     }
     Ok(value.clone())
@@ -183,16 +188,21 @@ fn index(arguments: &[Value]) -> Result<Value, Failed> {
 
 /// `slice x 1 2` is `x[1:2]`.
 fn slice(arguments: &[Value]) -> Result<Value, Failed> {
-    let place =
-        |at: usize| arguments.get(at).map(|v| usize::try_from(v.to_int()).map_err(|_| Failed)).transpose();
+    let out_of_range = || Failed::because("index out of range");
+    let place = |at: usize| {
+        arguments.get(at).map(|v| usize::try_from(v.to_int()).map_err(|_| out_of_range())).transpose()
+    };
     let from = place(1)?.unwrap_or(0);
     let to = place(2)?;
     match get(arguments, 0)? {
-        Value::Text(text) => text.get(from..to.unwrap_or(text.len())).map(Value::text).ok_or(Failed),
-        Value::List(items) => {
-            items.get(from..to.unwrap_or(items.len())).map(|part| Value::List(part.to_vec())).ok_or(Failed)
+        Value::Text(text) => {
+            text.get(from..to.unwrap_or(text.len())).map(Value::text).ok_or_else(out_of_range)
         }
-        _ => Err(Failed),
+        Value::List(items) => {
+            let part = items.get(from..to.unwrap_or(items.len())).ok_or_else(out_of_range)?;
+            Ok(Value::List(part.to_vec()))
+        }
+        other => Err(Failed::because(format!("cannot slice {}", other.shown()))),
     }
 }
 
@@ -209,6 +219,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
+/// A capital behind whatever is neither letter, digit nor `_`, as Go's `strings.Title` has it.
 fn title(text: &str) -> String {
     let mut at_start = true;
     let mut out = String::with_capacity(text.len());
@@ -218,7 +229,8 @@ fn title(text: &str) -> String {
         } else {
             out.push(c);
         }
-        at_start = c.is_whitespace();
+        let in_word = if c.is_ascii() { c.is_ascii_alphanumeric() || c == '_' } else { !c.is_whitespace() };
+        at_start = !in_word;
     }
     out
 }
@@ -234,7 +246,8 @@ fn equal(arguments: &[Value]) -> Result<Value, Failed> {
 }
 
 fn divide(arguments: &[Value], by: fn(i64, i64) -> Option<i64>) -> Result<Value, Failed> {
-    by(get(arguments, 0)?.to_int(), get(arguments, 1)?.to_int()).map(Value::Int).ok_or(Failed)
+    let by = by(get(arguments, 0)?.to_int(), get(arguments, 1)?.to_int());
+    by.map(Value::Int).ok_or_else(|| Failed::because("integer divide by zero"))
 }
 
 /// At most `count` times, all if negative. Fails where the result would be longer than values may be.
@@ -242,7 +255,7 @@ fn replace(text: &str, old: &str, new: &str, count: i64) -> Result<Value, Failed
     let most = usize::try_from(count).unwrap_or(usize::MAX);
     let found = text.matches(old).take(most).count();
     if text.len().saturating_add(found.saturating_mul(new.len())) > 2 * MAX_VALUE {
-        return Err(Failed);
+        return Err(Failed::too_long());
     }
     Ok(Value::Text(text.replacen(old, new, most)))
 }
@@ -250,7 +263,7 @@ fn replace(text: &str, old: &str, new: &str, count: i64) -> Result<Value, Failed
 fn repeat(count: i64, text: &str) -> Result<Value, Failed> {
     let count = usize::try_from(count).unwrap_or(0);
     if count.saturating_mul(text.len()) > MAX_VALUE {
-        return Err(Failed);
+        return Err(Failed::too_long());
     }
     Ok(Value::Text(text.repeat(count)))
 }
@@ -275,124 +288,4 @@ fn trunc(length: i64, text: &str) -> Value {
         text.get(..text.floor_char_boundary(wanted))
     };
     Value::text(part.unwrap_or_default())
-}
-
-/// Columns that a value is filled up to at most.
-const MAX_WIDTH: usize = 1_000;
-
-/// `%s %v %d %f %q %t %x %%` with a width and a precision. Anything else fails.
-fn printf(arguments: &[Value]) -> Result<Value, Failed> {
-    let mut values = arguments.iter().skip(1);
-    let mut out = String::new();
-    let mut chars = text(arguments, 0)?.chars().peekable();
-    while let Some(c) = chars.next() {
-        if c != '%' {
-            out.push(c);
-            continue;
-        }
-        let (mut left, mut zero) = (false, false);
-        while let Some(flag) = chars.next_if(|c| matches!(c, '-' | '0' | '+' | ' ')) {
-            left |= flag == '-';
-            zero |= flag == '0';
-        }
-        let number = |chars: &mut std::iter::Peekable<std::str::Chars<'_>>| {
-            let mut n = 0usize;
-            while let Some(digit) = chars.peek().and_then(|c| c.to_digit(10)) {
-                n = n.saturating_mul(10).saturating_add(digit as usize);
-                chars.next();
-            }
-            n.min(MAX_WIDTH)
-        };
-        let width = number(&mut chars);
-        let precision = chars.next_if_eq(&'.').map(|_| number(&mut chars));
-        let verb = chars.next().ok_or(Failed)?;
-        if verb == '%' {
-            out.push('%');
-            continue;
-        }
-        let value = values.next().ok_or(Failed)?;
-        let spelled = match verb {
-            's' | 'v' | 't' => {
-                let whole = value.print();
-                precision.map_or(whole.clone(), |most| whole.chars().take(most).collect())
-            }
-            'd' => value.to_int().to_string(),
-            'f' => format!("{:.*}", precision.unwrap_or(6), value.to_float()),
-            'q' => format!("{:?}", value.print()),
-            'x' => match value {
-                Value::Text(text) => hex(text.as_bytes()),
-                other => format!("{:x}", other.to_int()),
-            },
-            _ => return Err(Failed),
-        };
-        let missing = width.saturating_sub(spelled.chars().count());
-        let fill = if zero && !left { "0" } else { " " }.repeat(missing);
-        out.push_str(&if left { format!("{spelled}{fill}") } else { format!("{fill}{spelled}") });
-    }
-    Ok(Value::Text(out))
-}
-
-/// A function of which the first argument is an expression, compiled with the template.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum RegexFunction {
-    /// `regexReplaceAll expression text replacement`
-    Replace,
-    /// `regexReplaceAllLiteral expression text replacement`
-    ReplaceLiteral,
-    /// `regexMatch expression text`
-    Match,
-    /// `regexFind expression text`
-    Find,
-    /// `count expression text`
-    Count,
-}
-
-impl RegexFunction {
-    pub fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "regexReplaceAll" => Self::Replace,
-            "regexReplaceAllLiteral" => Self::ReplaceLiteral,
-            "regexMatch" => Self::Match,
-            "regexFind" => Self::Find,
-            "count" => Self::Count,
-            _ => return None,
-        })
-    }
-
-    /// With the expression.
-    pub fn arguments(self) -> usize {
-        match self {
-            Self::Replace | Self::ReplaceLiteral => 3,
-            Self::Match | Self::Find | Self::Count => 2,
-        }
-    }
-
-    pub fn call(self, regex: &Regex, arguments: &[Value]) -> Result<Value, Failed> {
-        let subject = text(arguments, 0)?;
-        Ok(match self {
-            Self::Count => Value::Int(regex.find_iter(subject).count() as i64),
-            Self::Match => Value::Bool(regex.is_match(subject)),
-            Self::Find => Value::text(regex.find(subject).map_or("", |found| found.as_str())),
-            Self::Replace | Self::ReplaceLiteral => {
-                let replacement = text(arguments, 1)?;
-                let mut out = String::new();
-                let mut done = 0;
-                for captures in regex.captures_iter(subject) {
-                    let Some(whole) = captures.get(0) else { continue };
-                    out.push_str(subject.get(done..whole.start()).unwrap_or_default());
-                    if matches!(self, Self::Replace) {
-                        captures.expand(replacement, &mut out);
-                    } else {
-                        out.push_str(replacement);
-                    }
-                    done = whole.end();
-                    if out.len() > MAX_VALUE {
-                        return Err(Failed);
-                    }
-                }
-                out.push_str(subject.get(done..).unwrap_or_default());
-                Value::Text(out)
-            }
-        })
-    }
 }

@@ -2,10 +2,12 @@
 //! functions that Promtail and LogQL document, with the commonest of sprig's. What is not supported (templates in
 //! templates, methods) is an error that names its column.
 
+mod expressions;
 mod floats;
 mod functions;
 mod node;
 mod parser;
+mod printf;
 mod render;
 mod texts;
 mod times;
@@ -137,7 +139,7 @@ impl TemplateStage {
                 extracted.remove(&self.source);
             }
             Ok(text) => extracted.set(&self.source, text),
-            Err(Failed) => {}
+            Err(_) => {}
         }
     }
 }

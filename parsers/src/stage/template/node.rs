@@ -1,12 +1,14 @@
 //! The shape of a template.
 
-use super::functions::{Function, RegexFunction};
+use super::expressions::{Compiled, RegexFunction};
+use super::functions::Function;
 use super::values::Value;
 
 #[derive(Debug, Clone)]
 pub(super) enum Node {
     Text(String),
-    Print(Expr),
+    /// With the column of its action.
+    Print(Expr, usize),
     /// `$x := ...`, and with `declares` false `$x = ...`
     Assign {
         name: String,
@@ -56,8 +58,18 @@ pub(super) enum Expr {
     Now,
     And(Vec<Expr>),
     Or(Vec<Expr>),
-    Call(Function, Vec<Expr>),
-    Regex(RegexFunction, regex::Regex, Vec<Expr>),
+    Call(Function, Place, Vec<Expr>),
+    /// With its expression as a text.
+    Regex(RegexFunction, Place, regex::Regex, Vec<Expr>),
+    /// The first argument is the expression.
+    Expression(RegexFunction, Place, Compiled, Vec<Expr>),
+}
+
+/// How a function is called, and where: for who wants to know what failed.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub name: String,
+    pub column: usize,
 }
 
 /// Names of the fields that these use; `None` if that cannot be told.
@@ -73,7 +85,7 @@ fn node_names(node: &Node, at_root: bool, out: &mut Vec<String>) -> bool {
     };
     match node {
         Node::Text(_) | Node::Break | Node::Continue => true,
-        Node::Print(expr) | Node::Assign { value: expr, .. } => expr_names(expr, at_root, out),
+        Node::Print(expr, _) | Node::Assign { value: expr, .. } => expr_names(expr, at_root, out),
         Node::If(branches, otherwise) | Node::With(branches, otherwise) => {
             let inside = at_root && matches!(node, Node::If(..));
             branches
@@ -105,8 +117,10 @@ fn expr_names(expr: &Expr, at_root: bool, out: &mut Vec<String>) -> bool {
         }
         Expr::Variable(..) => true,
         Expr::Access(inner, _) => expr_names(inner, at_root, out),
-        Expr::And(exprs) | Expr::Or(exprs) | Expr::Call(_, exprs) | Expr::Regex(_, _, exprs) => {
-            exprs.iter().all(|expr| expr_names(expr, at_root, out))
-        }
+        Expr::And(exprs)
+        | Expr::Or(exprs)
+        | Expr::Call(_, _, exprs)
+        | Expr::Regex(_, _, _, exprs)
+        | Expr::Expression(_, _, _, exprs) => exprs.iter().all(|expr| expr_names(expr, at_root, out)),
     }
 }

@@ -1,7 +1,8 @@
 //! Template text to nodes.
 
-use super::functions::{Function, RegexFunction};
-use super::node::{Branch, Expr, Node, Range};
+use super::expressions::{Compiled, RegexFunction};
+use super::functions::Function;
+use super::node::{Branch, Expr, Node, Place, Range};
 use super::values::Value;
 use crate::stage::error::compile;
 use crate::stage::matching::quoted;
@@ -123,7 +124,7 @@ fn tokens<'t>(text: &str, body: &'t str, at: usize) -> Result<(Vec<Placed>, &'t 
                 })?;
                 (Token::Literal(Value::text(inner.get(..end).unwrap_or_default())), end + 2)
             }
-            '.' => {
+            '.' if !rest.get(1..).is_some_and(|after| after.starts_with(|c: char| c.is_ascii_digit())) => {
                 let (path, length) = path(rest);
                 let behind = rest.len() < body.len()
                     && matches!(tokens.last(), Some((Token::Close, at)) if *at + 1 == column);
@@ -144,10 +145,8 @@ fn tokens<'t>(text: &str, body: &'t str, at: usize) -> Result<(Vec<Placed>, &'t 
             ':' if rest.starts_with(":=") => (Token::Declare, 2),
             '=' => (Token::Assign, 1),
             ',' => (Token::Comma, 1),
-            '0'..='9' | '-' | '+' => {
-                let number = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_');
-                let length =
-                    1 + rest.get(1..).unwrap_or_default().find(|c| !number(c)).unwrap_or(rest.len() - 1);
+            '0'..='9' | '-' | '+' | '.' => {
+                let length = number(rest);
                 let spelling = rest.get(..length).unwrap_or_default();
                 let int = spelling.parse().ok().map(Value::Int);
                 let value = int.or_else(|| spelling.parse().ok().map(Value::Float));
@@ -189,6 +188,18 @@ fn path(text: &str) -> (Vec<String>, usize) {
         rest = after.get(name.len()..).unwrap_or_default();
     }
     (names, text.len() - rest.len())
+}
+
+/// The length of a number's spelling, of which there is at least one character.
+fn number(text: &str) -> usize {
+    let mut last = ' ';
+    let goes_on = |c: char| {
+        let in_exponent = matches!(last, 'e' | 'E') && matches!(c, '+' | '-');
+        last = c;
+        in_exponent || c.is_ascii_alphanumeric() || matches!(c, '.' | '_')
+    };
+    let after = text.get(1..).unwrap_or_default();
+    text.len() - after.trim_start_matches(goes_on).len()
 }
 
 fn word(text: &str) -> &str {
@@ -348,7 +359,7 @@ fn action(tokens: &[Placed], at: usize) -> Result<Node, String> {
             let declares = *how == Token::Declare;
             Ok(Node::Assign { name: name.clone(), declares, value: expression(rest, at)? })
         }
-        tokens => expression(tokens, at).map(Node::Print),
+        tokens => Ok(Node::Print(expression(tokens, at)?, at)),
     }
 }
 
@@ -459,15 +470,20 @@ fn call(name: &str, mut operands: Vec<Expr>, column: usize) -> Result<Expr, Stri
         "or" => return Ok(Expr::Or(operands)),
         _ => {}
     }
+    let place = Place { name: name.to_owned(), column };
     if let Some(function) = RegexFunction::named(name) {
         if operands.len() != function.arguments() {
             let expected = function.arguments();
             return Err(format!("the template's `{name}` at column {column} takes {expected} arguments"));
         }
-        let Expr::Literal(Value::Text(expression)) = operands.remove(0) else {
-            return Err(format!("the template's `{name}` at column {column} needs its expression as a text"));
+        return match operands.first() {
+            Some(Expr::Literal(Value::Text(expression))) => {
+                let regex = compile(expression)?;
+                operands.remove(0);
+                Ok(Expr::Regex(function, place, regex, operands))
+            }
+            _ => Ok(Expr::Expression(function, place, Compiled::default(), operands)),
         };
-        return Ok(Expr::Regex(function, compile(&expression)?, operands));
     }
     let Some((function, arguments)) = Function::named(name) else {
         return Err(format!(
@@ -482,5 +498,5 @@ fn call(name: &str, mut operands: Vec<Expr>, column: usize) -> Result<Expr, Stri
             operands.len()
         ));
     }
-    Ok(Expr::Call(function, operands))
+    Ok(Expr::Call(function, place, operands))
 }

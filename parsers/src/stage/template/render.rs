@@ -1,7 +1,7 @@
 //! Filling a template in.
 
 use super::Scope;
-use super::node::{Expr, Node, Range};
+use super::node::{Expr, Node, Place, Range};
 use super::values::{Failed, Value};
 use crate::stage::entry::MAX_VALUE;
 
@@ -11,6 +11,7 @@ const MAX_WORK: usize = 100_000;
 pub(super) fn render(nodes: &[Node], scope: &dyn Scope) -> Result<String, Failed> {
     let mut run = Run { scope, variables: Vec::new(), out: String::new(), work: 0 };
     run.nodes(nodes, None)?;
+    run.bounded()?;
     Ok(run.out)
 }
 
@@ -36,7 +37,11 @@ type Dot<'v> = Option<&'v Value>;
 impl Run<'_> {
     fn worked(&mut self) -> Result<(), Failed> {
         self.work += 1;
-        if self.work > MAX_WORK { Err(Failed) } else { Ok(()) }
+        if self.work > MAX_WORK { Err(Failed::because("it takes too many steps")) } else { Ok(()) }
+    }
+
+    fn bounded(&self) -> Result<(), Failed> {
+        if self.out.len() > MAX_VALUE { Err(Failed::too_long()) } else { Ok(()) }
     }
 
     /// Variables of these nodes end with them.
@@ -45,9 +50,7 @@ impl Run<'_> {
         let mut next = Next::On;
         for node in nodes {
             self.worked()?;
-            if self.out.len() > MAX_VALUE {
-                break;
-            }
+            self.bounded()?;
             next = self.node(node, dot)?;
             if next != Next::On {
                 break;
@@ -60,8 +63,8 @@ impl Run<'_> {
     fn node(&mut self, node: &Node, dot: Dot<'_>) -> Result<Next, Failed> {
         match node {
             Node::Text(text) => self.out.push_str(text),
-            Node::Print(expr) => {
-                let value = self.value(expr, dot)?;
+            Node::Print(expr, column) => {
+                let value = self.value(expr, dot).map_err(|failed| failed.at("the action", *column))?;
                 self.out.push_str(&value.print());
             }
             Node::Assign { name, declares, value } => {
@@ -99,7 +102,7 @@ impl Run<'_> {
             return Ok(());
         }
         let known = self.variables.iter_mut().rev().find(|(known, _)| known == name);
-        known.map(|(_, old)| *old = value).ok_or(Failed)
+        known.map(|(_, old)| *old = value).ok_or_else(|| undefined(name))
     }
 
     fn range(&mut self, range: &Range, dot: Dot<'_>) -> Result<(), Failed> {
@@ -111,12 +114,12 @@ impl Run<'_> {
             Value::Int(count) => {
                 let count = usize::try_from(count).unwrap_or(0);
                 if count > MAX_WORK {
-                    return Err(Failed);
+                    return Err(Failed::because(format!("`range` over {count} is too much")));
                 }
                 (0..count).map(|at| (Value::Int(at as i64), Value::Int(at as i64))).collect()
             }
             Value::Missing => Vec::new(),
-            _ => return Err(Failed),
+            other => return Err(Failed::because(format!("`range` cannot iterate over {}", other.shown()))),
         };
         if items.is_empty() {
             self.nodes(&range.otherwise, dot)?;
@@ -155,12 +158,14 @@ impl Run<'_> {
             }
             Expr::Variable(name, path) => {
                 let known = self.variables.iter().rev().find(|(known, _)| known == name);
-                inside(known.map(|(_, value)| value.clone()).ok_or(Failed)?, path)
+                inside(known.map(|(_, value)| value.clone()).ok_or_else(|| undefined(name))?, path)
             }
             Expr::Access(inner, path) => inside(self.value(inner, dot)?, path),
-            Expr::Line => self.scope.line().map(Value::text).ok_or(Failed),
-            Expr::Timestamp => self.scope.time().and_then(Value::time).ok_or(Failed),
-            Expr::Now => Value::time(self.scope.now()).ok_or(Failed),
+            Expr::Line => {
+                self.scope.line().map(Value::text).ok_or_else(|| Failed::because("there is no line"))
+            }
+            Expr::Timestamp => self.scope.time().and_then(Value::time).ok_or_else(no_time),
+            Expr::Now => Value::time(self.scope.now()).ok_or_else(no_time),
             Expr::And(exprs) | Expr::Or(exprs) => {
                 let ends_at = matches!(expr, Expr::Or(_));
                 let mut last = Value::Missing;
@@ -172,9 +177,20 @@ impl Run<'_> {
                 }
                 Ok(last)
             }
-            Expr::Call(function, exprs) => Ok(function.call(&self.all(exprs, dot)?)?.bounded()),
-            Expr::Regex(function, regex, exprs) => {
-                Ok(function.call(regex, &self.all(exprs, dot)?)?.bounded())
+            Expr::Call(function, place, exprs) => {
+                let arguments = self.all(exprs, dot)?;
+                at(place, function.call(&arguments))
+            }
+            Expr::Regex(function, place, regex, exprs) => {
+                let arguments = self.all(exprs, dot)?;
+                at(place, function.call(regex, &arguments))
+            }
+            Expr::Expression(function, place, compiled, exprs) => {
+                let arguments = self.all(exprs, dot)?;
+                let called = arguments.split_first().map(|(expression, arguments)| {
+                    compiled.get(expression).and_then(|regex| function.call(&regex, arguments))
+                });
+                at(place, called.unwrap_or_else(|| Err(Failed::because("an argument is missing"))))
             }
         }
     }
@@ -188,16 +204,30 @@ impl Run<'_> {
     }
 
     fn field(&self, path: &[String]) -> Result<Value, Failed> {
-        let (name, rest) = path.split_first().ok_or(Failed)?;
+        let (name, rest) = path.split_first().ok_or_else(|| Failed::because("a field without a name"))?;
         let absent = || if self.scope.absent_is_empty() { Value::text("") } else { Value::Missing };
         inside(self.scope.field(name).map_or_else(absent, Value::text), rest)
     }
+}
+
+/// What a function gave, and where it failed.
+fn at(place: &Place, given: Result<Value, Failed>) -> Result<Value, Failed> {
+    let given = given.and_then(Value::bounded);
+    given.map_err(|failed| failed.at(&format!("the function {:?}", place.name), place.column))
+}
+
+fn undefined(name: &str) -> Failed {
+    Failed::because(format!("undefined variable \"${name}\""))
+}
+
+fn no_time() -> Failed {
+    Failed::because("there is no time")
 }
 
 /// What lies at a path in a value; a key that is not there is nothing, and what is no map has no keys.
 fn inside(value: Value, path: &[String]) -> Result<Value, Failed> {
     path.iter().try_fold(value, |value, name| match value {
         Value::Map(mut map) => Ok(map.remove(name).unwrap_or(Value::Missing)),
-        _ => Err(Failed),
+        other => Err(Failed::because(format!("can't evaluate field {name} in {}", other.shown()))),
     })
 }

@@ -10,7 +10,7 @@ use crate::stage::entry::MAX_VALUE;
 pub(super) fn indent(spaces: i64, text: &str) -> Result<Value, Failed> {
     let spaces = usize::try_from(spaces).unwrap_or(0);
     if text.matches('\n').count().saturating_add(1).saturating_mul(spaces) > MAX_VALUE {
-        return Err(Failed);
+        return Err(Failed::too_long());
     }
     let pad = " ".repeat(spaces);
     Ok(Value::Text(format!("{pad}{}", text.replace('\n', &format!("\n{pad}")))))
@@ -20,7 +20,7 @@ pub(super) fn indent(spaces: i64, text: &str) -> Result<Value, Failed> {
 pub(super) fn align(width: i64, text: &str, left: bool) -> Result<Value, Failed> {
     let Ok(width) = usize::try_from(width) else { return Ok(Value::text(text)) };
     if width > MAX_VALUE {
-        return Err(Failed);
+        return Err(Failed::too_long());
     }
     let length = text.chars().count();
     Ok(Value::Text(match (length.checked_sub(width), left) {
@@ -64,7 +64,7 @@ pub(super) fn from_query(text: &str) -> Result<Value, Failed> {
             b'+' => b' ',
             b'%' => {
                 let mut digit = || char::from(bytes.next()?).to_digit(16);
-                let code = digit().zip(digit()).ok_or(Failed)?;
+                let code = digit().zip(digit()).ok_or_else(|| Failed::because("invalid URL escape"))?;
                 (code.0 * 16 + code.1) as u8
             }
             other => other,

@@ -5,16 +5,45 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-use crate::stage::entry::{MAX_VALUE, cut};
+use crate::stage::entry::MAX_VALUE;
 use crate::stage::go_time::Layout;
 
-/// A template stops where Go's would with an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Failed;
+/// A template stops where Go's would with an error. Written out it says in which function and where, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    reason: String,
+    /// `function at column 3`
+    place: Option<String>,
+}
+
+impl Failed {
+    pub(super) fn because(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), place: None }
+    }
+
+    pub(super) fn because_of(error: impl std::fmt::Display) -> Self {
+        Self::because(error.to_string())
+    }
+
+    /// Values grow in templates; what is over the bound is not cut in silence.
+    pub(super) fn too_long() -> Self {
+        Self::because(format!("the text would be longer than {MAX_VALUE} bytes"))
+    }
+
+    /// With the place, unless a part of it failed already.
+    pub(super) fn at(mut self, what: &str, column: usize) -> Self {
+        self.place.get_or_insert_with(|| format!("{what} at column {column}"));
+        self
+    }
+}
 
 impl std::fmt::Display for Failed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the template cannot be filled in from this line: a function got what it does not take")
+        f.write_str("the template cannot be filled in from this line: ")?;
+        if let Some(place) = &self.place {
+            write!(f, "{place}: ")?;
+        }
+        f.write_str(&self.reason)
     }
 }
 
@@ -90,7 +119,7 @@ impl Value {
     pub fn as_text(&self) -> Result<&str, Failed> {
         match self {
             Self::Text(text) => Ok(text),
-            _ => Err(Failed),
+            other => Err(Failed::because(format!("expected a text, came {}", other.shown()))),
         }
     }
 
@@ -131,23 +160,50 @@ impl Value {
             (Self::Int(a), Self::Int(b)) => Ok(a.cmp(b)),
             (Self::Bool(a), Self::Bool(b)) => Ok(a.cmp(b)),
             (Self::Int(_) | Self::Float(_), Self::Int(_) | Self::Float(_)) => {
-                self.to_float().partial_cmp(&other.to_float()).ok_or(Failed)
+                let order = self.to_float().partial_cmp(&other.to_float());
+                order.ok_or_else(|| Failed::because("NaN cannot be compared"))
             }
-            _ => Err(Failed),
+            _ => {
+                let (a, b) = (self.shown(), other.shown());
+                Err(Failed::because(format!("incompatible types for comparison: {a} and {b}")))
+            }
         }
     }
 
-    /// Not longer than values may be.
-    pub fn bounded(mut self) -> Self {
-        if let Self::Text(text) = &mut self {
-            cut(text, MAX_VALUE);
+    /// The name of its type in Go.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Missing => "nil",
+            Self::Text(_) => "string",
+            Self::Int(_) => "int",
+            Self::Float(_) => "float64",
+            Self::Bool(_) => "bool",
+            Self::List(_) => "[]interface {}",
+            Self::Map(_) => "map[string]interface {}",
+            Self::Time(_) => "time.Time",
         }
-        self
+    }
+
+    /// For people: the type, and the beginning of the value.
+    pub fn shown(&self) -> String {
+        const MOST: usize = 64;
+        let text = self.print();
+        let head: String = text.chars().take(MOST).collect();
+        let more = if head.len() < text.len() { "…" } else { "" };
+        format!("{} {head:?}{more}", self.kind())
+    }
+
+    /// Not longer than values may be.
+    pub fn bounded(self) -> Result<Self, Failed> {
+        match &self {
+            Self::Text(text) if text.len() > MAX_VALUE => Err(Failed::too_long()),
+            _ => Ok(self),
+        }
     }
 }
 
 /// As Go prints a fraction: with an exponent from a million on, and below a ten-thousandth.
-fn spell(float: f64) -> String {
+pub(super) fn spell(float: f64) -> String {
     if float.is_nan() {
         return "NaN".into();
     }

@@ -236,7 +236,7 @@ fn formats_make_lines_and_labels_anew() {
             (
                 r#"{app="a"} | line_format "{{ div 1 0 }}""#,
                 &[
-                    "method=GET took=1500ms n=3 {__error__=TemplateFormatErr __error_details__=the template cannot be filled in from this line: a function got what it does not take}",
+                    "method=GET took=1500ms n=3 {__error__=TemplateFormatErr __error_details__=the template cannot be filled in from this line: the function \"div\" at column 4: integer divide by zero}",
                 ],
             ),
             (
@@ -245,6 +245,25 @@ fn formats_make_lines_and_labels_anew() {
             ),
         ],
     );
+}
+
+/// What grows without end is told on the line, which stays as it was.
+#[test]
+fn texts_that_grow_too_long_are_an_error_and_not_cut() {
+    let one = Memory(vec![record(1, "app=a", "x")]);
+    let doubled = " | line_format `{{__line__}}{{__line__}}`".repeat(40);
+    let labels = " | label_format x=`{{.x}}{{.x}}`".repeat(40);
+    let details = "the text would be longer than 1048576 bytes";
+    for (stages, length) in [
+        ("| line_format `{{$x := \"a\"}}{{range 30}}{{$x = print $x $x}}{{end}}{{$x}}`", 1),
+        (doubled.as_str(), 1 << 20),
+        (&format!("| label_format x=`a` {labels} | keep nothing"), 1),
+    ] {
+        let line = lines(&one, &format!(r#"{{app="a"}} {stages}"#)).unwrap().pop().unwrap();
+        let (line, parsed) = line.split_once(" {").unwrap();
+        assert_eq!(line.len(), length, "{stages}");
+        assert!(parsed.starts_with("__error__=TemplateFormatErr ") && parsed.contains(details), "{stages}");
+    }
 }
 
 #[test]
@@ -261,6 +280,29 @@ fn an_answer_in_lines_is_full_at_its_limit_and_from_its_end() {
         expected.sort_unstable();
         assert_eq!(times, expected);
         assert_eq!(outcome.report.records, 3, "no more than that was read");
+    }
+}
+
+/// https://grafana.com/docs/loki/latest/reference/loki-http-api/#step-versus-interval
+#[test]
+fn lines_of_an_answer_are_an_interval_apart() {
+    let memory = seconds();
+    for (interval, direction, limit, expected) in [
+        (7_000, Direction::Forward, 100, vec![1, 8, 15, 22, 29]),
+        (7_000, Direction::Backward, 100, vec![30, 23, 16, 9, 2]),
+        (9_500, Direction::Forward, 2, vec![1, 11]),
+        (1_000, Direction::Forward, 3, vec![1, 2, 3]),
+    ] {
+        let interval = Duration::from_millis(interval);
+        let params = crate::logql::RangeParams { limit, direction, interval, ..params(0, 100, 1) };
+        let query = parse(r#"{env="prod"}"#).unwrap();
+        let outcome = evaluate_range(&query, &memory, &params, &Limits::default()).unwrap();
+        let Data::Streams(streams) = outcome.data else { panic!("lines") };
+        let mut times: Vec<u64> = streams.iter().flat_map(|s| &s.entries).map(|e| e.time / SECOND).collect();
+        times.sort_unstable();
+        let mut expected = expected;
+        expected.sort_unstable();
+        assert_eq!(times, expected, "{interval:?} {direction:?}");
     }
 }
 

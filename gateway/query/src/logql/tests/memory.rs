@@ -107,6 +107,7 @@ pub(super) fn params(start: u64, end: u64, step: u64) -> RangeParams {
         start: start * SECOND,
         end: end * SECOND,
         step: Duration::from_secs(step),
+        interval: Duration::ZERO,
         limit: 1_000,
         direction: Direction::Backward,
     }
