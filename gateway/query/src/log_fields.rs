@@ -3,10 +3,11 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 use serde_json::Value;
 
-use crate::logql::Stream;
+use crate::logql::{Stream, clean, flatten};
 
 /// Fields that are told; lines with made-up keys must not fill an answer.
 const MAX_FIELDS: usize = 1_000;
@@ -14,6 +15,9 @@ const MAX_FIELDS: usize = 1_000;
 const MAX_VALUES: usize = 1_000;
 /// Bytes of a line that are looked into.
 const MAX_LINE: usize = 1 << 16;
+
+/// What a query says of lines that it could not read.
+const ERRORS: [&str; 2] = ["__error__", "__error_details__"];
 
 /// A field of lines.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,21 +40,26 @@ pub fn detect(streams: &[Stream]) -> BTreeMap<String, LogField> {
             for (name, value) in &entry.structured {
                 note(&mut fields, Cow::Borrowed(name), value, None, &[]);
             }
-            let line = entry.line.get(..MAX_LINE).unwrap_or(&entry.line);
-            if let Ok(Value::Object(map)) = serde_json::from_slice::<Value>(line) {
-                let mut path = Vec::new();
-                for (key, value) in &map {
-                    json(&mut fields, key, value, &mut path, &stream.labels);
+            let given = |name: &str| {
+                stream.labels.get(name).is_some() || entry.structured.iter().any(|(given, _)| given == name)
+            };
+            let line = String::from_utf8_lossy(entry.line.get(..MAX_LINE).unwrap_or(&entry.line));
+            if let Ok(Value::Object(map)) = serde_json::from_str::<Value>(&line) {
+                let mut paths = BTreeMap::new();
+                places(&map, &mut Vec::new(), &mut paths);
+                for (name, value) in parsed(&line) {
+                    let path = paths.get(&name).map(Vec::as_slice).unwrap_or_default();
+                    note(&mut fields, Cow::Owned(own_name(name, given)), &value, Some("json"), path);
                 }
             } else {
-                for (key, value) in logfmt(&String::from_utf8_lossy(line)) {
-                    let name = own_name(sanitised(&key), &stream.labels);
+                for (key, value) in logfmt(&line) {
+                    let name = own_name(sanitised(&key), given);
                     note(&mut fields, Cow::Owned(name), &value, Some("logfmt"), &[]);
                 }
             }
             for (name, value) in &entry.parsed {
-                // Of the query's own parsers: which one is in the query.
-                if !fields.contains_key(name) {
+                // Of the query's own parsers: which one is in the query. What went wrong with a line is no field of it.
+                if !fields.contains_key(name) && !ERRORS.contains(&name.as_str()) {
                     note(&mut fields, Cow::Borrowed(name), value, None, &[]);
                 }
             }
@@ -62,44 +71,55 @@ pub fn detect(streams: &[Stream]) -> BTreeMap<String, LogField> {
     fields
 }
 
-fn json(
-    fields: &mut BTreeMap<String, LogField>,
-    key: &str,
-    value: &Value,
-    path: &mut Vec<String>,
-    labels: &parsers::record::Labels,
-) {
-    path.push(key.to_owned());
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map {
-                json(fields, key, value, path, labels);
-            }
-        }
-        // As Loki's parser, which passes over lists.
-        Value::Array(_) | Value::Null => {}
-        value => {
-            let text = match value {
-                Value::String(text) => Cow::Borrowed(text),
-                other => Cow::Owned(other.to_string()),
-            };
-            let name = own_name(sanitised(&path.join("_")), labels);
-            note(fields, Cow::Owned(name), &text, Some("json"), path);
-        }
-    }
-    path.pop();
+/// What a JSON parser finds in a line, by name: of keys that become one name, the last.
+fn parsed(line: &str) -> BTreeMap<String, String> {
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    let read = flatten(line, &mut String::new(), &mut |name, value| {
+        let text = found.entry(name.to_owned()).or_default();
+        text.clear();
+        value.write(text);
+        ControlFlow::Continue(())
+    });
+    // The caller has read it already: only what is nested too deep is refused.
+    if read.is_ok() { found } else { BTreeMap::new() }
 }
 
-/// A field that a stream label hides has a name that tells them apart, as in a query.
-fn own_name(name: String, labels: &parsers::record::Labels) -> String {
-    if labels.get(&name).is_some() { format!("{name}_extracted") } else { name }
+/// Where in JSON the values of names are.
+fn places(
+    map: &serde_json::Map<String, Value>,
+    path: &mut Vec<String>,
+    out: &mut BTreeMap<String, Vec<String>>,
+) {
+    for (key, value) in map {
+        path.push(key.clone());
+        match value {
+            Value::Object(map) => places(map, path, out),
+            Value::Array(_) | Value::Null => {}
+            _ => {
+                let mut name = String::new();
+                for part in path.iter() {
+                    if !name.is_empty() {
+                        name.push('_');
+                    }
+                    clean(part, name.is_empty(), &mut name);
+                }
+                out.entry(name).or_insert_with(|| path.clone());
+            }
+        }
+        path.pop();
+    }
+}
+
+/// A field that a label or metadata hides has a name that tells them apart, as in a query.
+fn own_name(name: String, given: impl Fn(&str) -> bool) -> String {
+    if given(&name) { format!("{name}_extracted") } else { name }
 }
 
 /// A name as LogQL reads it.
 fn sanitised(key: &str) -> String {
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
-    let name: String = key.chars().map(|c| if fits(c) { c } else { '_' }).collect();
-    if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }
+    let mut name = String::new();
+    clean(key, true, &mut name);
+    name
 }
 
 fn note(

@@ -18,6 +18,9 @@ const MAX_METADATA: usize = 64 * 1024;
 /// Bytes of metadata of one request. What a stream has is repeated in each record, so the body's limit does not bound it.
 const MAX_REQUEST_METADATA: usize = 128 * 1024 * 1024;
 
+/// The field that holds OTLP's number of a severity, 1-24, where logs were sent by OTLP once.
+const SEVERITY_NUMBER: &str = "severity_number";
+
 /// Why no more records of a request are taken.
 pub(crate) const TOO_MANY: &str = "too many records or too much metadata in one request";
 
@@ -27,6 +30,8 @@ pub(crate) struct Named {
     pub trace: Option<TraceId>,
     pub span: Option<SpanId>,
     pub severity: Severity,
+    /// By OTLP's number, for where no word says it.
+    numbered: Severity,
 }
 
 impl Named {
@@ -44,6 +49,10 @@ impl Named {
             None if name == "detected_level" => {
                 self.level(value);
                 true
+            }
+            None if name == SEVERITY_NUMBER => {
+                self.numbered = value.trim().parse().map_or(Severity::Unknown, Severity::from_number);
+                false
             }
             None => false,
         }
@@ -184,7 +193,8 @@ impl<'d> LogRows<'d> {
         if let Some(span) = named.span.or(stream.named.span) {
             row.span = span.bits();
         }
-        for severity in [stream.named.severity, named.severity] {
+        let (of_stream, own) = (stream.named, named);
+        for severity in [of_stream.numbered, own.numbered, of_stream.severity, own.severity] {
             if severity != Severity::Unknown {
                 row.severity = severity;
             }

@@ -109,6 +109,7 @@ async fn logql_is_what_lokis_editor_takes() -> Result<()> {
         ("", "Regexp =~", "the same"),
         ("", "LABEL_FORMAT !~", "the same"),
         ("multiple label name", "", "Loki, after reading"),
+        ("", ", }", "dashboards that fill in matchers leave a comma behind the last one of a selector"),
     ];
     let exceptions = exceptions.map(|(says, of, reason)| Exception { says, of, _reason: reason });
     agree("logql", include_str!("logql.grammar"), "/loki/api/v1/format_query", &exceptions).await

@@ -55,3 +55,27 @@ fn made_up_keys_do_not_fill_the_answer() {
     assert_eq!(found.len(), MAX_FIELDS);
     assert_eq!(found["same"].values.len(), MAX_VALUES);
 }
+
+/// As many as `| json` would give.
+#[test]
+fn keys_of_one_name_are_one_field_of_a_line() {
+    let found = fields(&[r#"{"a-b":1,"a b":2,"nested":{"x y":"z"},"trace_id":"other"}"#]);
+    assert_eq!(found["a_b"].values.iter().collect::<Vec<_>>(), ["2"]);
+    assert_eq!(found["nested_x_y"].path, ["nested", "x y"]);
+    // Metadata of the name keeps it.
+    assert!(found["trace_id"].parsers.is_empty());
+    assert!(found["trace_id_extracted"].parsers.contains("json"));
+}
+
+#[test]
+fn what_went_wrong_with_a_line_is_no_field() {
+    let parsed = [("__error__", "JSONParserErr"), ("__error_details__", "no object"), ("pod", "p-1")];
+    let entry = Entry {
+        time: 1,
+        line: b"plain".to_vec(),
+        structured: Vec::new(),
+        parsed: parsed.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+    };
+    let found = detect(&[Stream { labels: Arc::default(), entries: vec![entry] }]);
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["pod"]);
+}

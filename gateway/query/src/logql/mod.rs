@@ -24,7 +24,11 @@ use crate::{Allowance, QueryError};
 use metric::calculate;
 use syntax::Node;
 
+pub(crate) use pipeline::{clean, flatten};
 pub use syntax::duration;
+
+/// Characters of a query in a message.
+const MAX_SHOWN: usize = 200;
 
 /// A query that has been read. Written out, it is in its canonical form on one line.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +89,17 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, QueryError> {
         return Ok(Vec::new());
     }
     Ok(parse(text)?.matchers().to_vec())
+}
+
+/// The matchers of a stream selector alone: stages behind it would be dropped in silence.
+pub fn parse_matchers(text: &str) -> Result<Vec<Matcher>, QueryError> {
+    match parse(text)?.node {
+        Node::Log(query) if query.stages.is_empty() => Ok(plan::matchers(&query)),
+        _ => Err(QueryError::Invalid(format!(
+            "only label matchers are supported: expected a stream selector such as {{app=\"x\"}}, came {:?}",
+            text.chars().take(MAX_SHOWN).collect::<String>()
+        ))),
+    }
 }
 
 /// The query laid out for people.

@@ -144,7 +144,8 @@ impl<'d> Decoder<'d> {
     }
 
     fn thrown(&mut self, thrown: Thrown) -> Result<(), Fault> {
-        let named = Named { trace: thrown.trace, span: thrown.span, severity: Severity::Error };
+        let named =
+            Named { trace: thrown.trace, span: thrown.span, severity: Severity::Error, ..Named::default() };
         let fields: Vec<_> =
             thrown.attributes.iter().map(|(name, value)| (name.clone(), shown(value))).collect();
         self.log(thrown.time, &thrown.line, named, &fields)?;

@@ -117,6 +117,24 @@ async fn protobuf_is_snappy_whatever_the_header_says() {
     }
 }
 
+/// https://opentelemetry.io/docs/specs/otel/logs/data-model/#field-severitynumber
+#[tokio::test]
+async fn a_severity_s_number_counts_where_no_word_says_it() {
+    let of = |fields: &[(&str, &str)]| protobuf("{app=\"a\"}", &[(1, "plain", fields)]);
+    for (fields, expected) in [
+        (&[("severity_number", "17")][..], Severity::Error),
+        (&[("severity_number", "5")], Severity::Debug),
+        (&[("severity_number", "17"), ("severity_text", "warn")], Severity::Warn),
+        (&[("level", "info"), ("severity_number", "17")], Severity::Info),
+        (&[("severity_number", "x")], Severity::Unknown),
+    ] {
+        let (_, _, logs) = send(PATHS[0], &[PROTOBUF], of(fields)).await;
+        assert_eq!(logs[0].severity, expected, "{fields:?}");
+        let kept = logs[0].metadata.iter().any(|(name, _)| name == "severity_number");
+        assert!(kept, "{fields:?}");
+    }
+}
+
 #[tokio::test]
 async fn ids_are_found_in_metadata_then_labels_then_the_line_and_never_stay_labels() {
     let other = "5bf92f3577b34da6a3ce929d0e0e4737";

@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use parsers::record::Labels;
+use query::QueryError;
 use query::logql::{self, Limits, RangeParams};
 use store::read::{Matcher, ReadError};
 
@@ -102,12 +103,14 @@ async fn label_values(
 }
 
 async fn series(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, Failure> {
-    Ok(json(response::series(&listed(&state, &parameters, &["match[]", "match"]).await?)))
+    let selectors = selectors(&parameters, &["match[]", "match"], logql::parse_matchers)?;
+    Ok(json(response::series(&streams(&state, &parameters, selectors).await?)))
 }
 
 async fn size(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, Failure> {
     let window = request::listing_window(&parameters, now())?;
-    let matchers = selectors(&parameters, &["query"])?.into_iter().next().unwrap_or_default();
+    let selectors = selectors(&parameters, &["query"], logql::parse_matchers)?;
+    let matchers = selectors.into_iter().next().unwrap_or_default();
     let logs = state.logs;
     let size = state.reads.run(move || volume::size(&*logs, &matchers, window)).await??;
     Ok(json(response::size(size)))
@@ -152,14 +155,22 @@ async fn build_info() -> Response {
     json(response::build_info())
 }
 
-/// The streams that meet any of the selectors under these names, or all streams if there is none.
+/// The streams of any of the queries under these names, or all streams if there is none.
 async fn listed(
     state: &State,
     parameters: &Parameters,
     names: &[&str],
 ) -> Result<BTreeSet<Arc<Labels>>, Failure> {
+    streams(state, parameters, selectors(parameters, names, logql::parse_selector)?).await
+}
+
+/// The streams that meet any of these, or all streams if there is none.
+async fn streams(
+    state: &State,
+    parameters: &Parameters,
+    mut selectors: Vec<Vec<Matcher>>,
+) -> Result<BTreeSet<Arc<Labels>>, Failure> {
     let window = request::listing_window(parameters, now())?;
-    let mut selectors = selectors(parameters, names)?;
     if selectors.is_empty() {
         selectors.push(Vec::new());
     }
@@ -174,9 +185,13 @@ async fn listed(
     Ok(read.await??)
 }
 
-fn selectors(parameters: &Parameters, names: &[&str]) -> Result<Vec<Vec<Matcher>>, Failure> {
+fn selectors(
+    parameters: &Parameters,
+    names: &[&str],
+    read: impl Fn(&str) -> Result<Vec<Matcher>, QueryError>,
+) -> Result<Vec<Vec<Matcher>>, Failure> {
     let texts = names.iter().flat_map(|name| parameters.all(name));
-    texts.map(|text| Ok(logql::parse_selector(text)?)).collect()
+    texts.map(|text| Ok(read(text)?)).collect()
 }
 
 pub(super) fn json(body: Vec<u8>) -> Response {

@@ -200,9 +200,8 @@ fn functions_give_what_go_s_and_sprig_s_give() {
 
 #[test]
 fn what_fails_says_in_which_function_and_where_and_why() {
-    let empty = crate::stage::Entry::default().extracted;
-    let scope =
-        crate::stage::template::Extracted { value: None, entry: Some("line"), time: None, others: &empty };
+    let empty = Entry::default().extracted;
+    let scope = Extracted { value: None, entry: Some("line"), time: None, others: &empty };
     for (body, expected) in [
         ("{{ add 1 (div 1 0) }}", "the function \"div\" at column 11: integer divide by zero"),
         ("a {{ 5 | ToUpper }}", "the function \"ToUpper\" at column 10: expected a text, came int \"5\""),
@@ -224,7 +223,7 @@ fn what_fails_says_in_which_function_and_where_and_why() {
         ("{{ range 40 }}{{ repeat 30000 \"x\" }}{{ end }}", "longer than 1048576 bytes"),
         ("{{ __timestamp__ }}", "the action at column 1: there is no time"),
     ] {
-        let error = crate::stage::Template::new(body).unwrap().render(&scope).unwrap_err().to_string();
+        let error = Template::new(body).unwrap().render(&scope).unwrap_err().to_string();
         assert!(error.contains(expected), "{body}: {error}");
     }
 }

@@ -9,7 +9,7 @@ const MAX_DEPTH: usize = 64;
 
 /// A value as it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Value<'t> {
+pub(crate) enum Value<'t> {
     /// What stands between the quotes, and whether there are escapes in it.
     Text(&'t str, bool),
     /// A number, `true` or `false`.
@@ -21,7 +21,7 @@ pub(super) enum Value<'t> {
 
 impl Value<'_> {
     /// Appends the value: texts without quotes and escapes, all others as they are written.
-    pub(super) fn write(self, out: &mut String) {
+    pub(crate) fn write(self, out: &mut String) {
         match self {
             Self::Text(raw, true) => unescape(raw, out),
             Self::Text(raw, false) | Self::Plain(raw) | Self::Object(raw) | Self::List(raw) => {
@@ -33,7 +33,7 @@ impl Value<'_> {
 }
 
 /// The line is no JSON object; why.
-pub(super) type Fault = &'static str;
+pub(crate) type Fault = &'static str;
 
 #[derive(Debug, Clone, Copy)]
 struct Cursor<'t> {
@@ -178,7 +178,7 @@ pub(super) fn top(text: &str, visit: &mut dyn FnMut(&str, Value<'_>)) -> Result<
 }
 
 /// Each scalar of an object: nested keys are joined by `_` and cleaned, as labels are named. Lists and `null` are passed over.
-pub(super) fn flatten(
+pub(crate) fn flatten(
     text: &str,
     name: &mut String,
     visit: &mut dyn FnMut(&str, Value<'_>) -> ControlFlow<()>,
@@ -216,7 +216,7 @@ fn level(
 }
 
 /// Appends a key as a label is named: letters, digits and `_`, no digit at the beginning.
-pub(super) fn clean(key: &str, at_start: bool, out: &mut String) {
+pub(crate) fn clean(key: &str, at_start: bool, out: &mut String) {
     let key = key.trim();
     if at_start && key.starts_with(|c: char| c.is_ascii_digit()) {
         out.push('_');

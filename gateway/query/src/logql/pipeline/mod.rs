@@ -20,6 +20,7 @@ use extract::Extractor;
 use line_filter::Prepared;
 use room::Room;
 
+pub(crate) use json::{clean, flatten};
 pub(super) use room::Kind;
 pub(super) use row::Row;
 

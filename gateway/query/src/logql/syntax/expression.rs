@@ -316,11 +316,15 @@ fn offset(reader: &mut Reader<'_>) -> Result<i64, QueryError> {
 }
 
 fn nanos(reader: &mut Reader<'_>) -> Result<i64, QueryError> {
-    let nanos = match *reader.peek() {
-        Token::Number(text) => quantity::duration(text).filter(|nanos| *nanos < i64::MAX as f64),
-        _ => None,
+    let (text, nanos) = match *reader.peek() {
+        Token::Number(text) => (text, quantity::duration(text)),
+        _ => ("", None),
     };
     let nanos = nanos.ok_or_else(|| reader.unexpected("a duration such as `5m`"))?;
+    if nanos >= i64::MAX as f64 {
+        let detail = format!("the duration {text:?} is too long: expected at most 292 years");
+        return Err(reader.refuse(reader.at(), detail));
+    }
     reader.take();
     Ok(nanos.round() as i64)
 }

@@ -19,8 +19,14 @@ pub(super) fn selector(reader: &mut Reader<'_>) -> Result<Vec<LabelMatcher>, Que
     reader.expect("{")?;
     let mut matchers = Vec::new();
     while !reader.symbol("}") {
-        if !matchers.is_empty() && !reader.symbol(",") {
-            return Err(reader.unexpected("`,` or `}`"));
+        if !matchers.is_empty() {
+            if !reader.symbol(",") {
+                return Err(reader.unexpected("`,` or `}`"));
+            }
+            // A comma may stand behind the last: dashboards that fill in matchers write it.
+            if reader.symbol("}") {
+                break;
+            }
         }
         let name = reader.name(if matchers.is_empty() { "a label name or `}`" } else { "a label name" })?;
         let test = text_test(reader)?;
