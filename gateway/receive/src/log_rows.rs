@@ -31,7 +31,7 @@ pub(crate) struct Named {
     pub span: Option<SpanId>,
     pub severity: Severity,
     /// By OTLP's number, for where no word says it.
-    numbered: Severity,
+    pub numbered: Severity,
 }
 
 impl Named {

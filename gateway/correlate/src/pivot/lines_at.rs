@@ -1,7 +1,7 @@
 //! The line of a stream at a time, among those that a query lets through, and the lines around it.
 
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parsers::record::LogRecord;
 use query::QueryError;
@@ -118,7 +118,7 @@ impl Reading<'_> {
     ) -> Result<Vec<LogRecord>, ReadError> {
         let Some(query) = &self.select.query else { return self.stream(window, direction, limit) };
         let (start, end) = (window.start, window.end);
-        let params = RangeParams { start, end, step: SCAN_TIME, limit, direction };
+        let params = RangeParams { start, end, step: SCAN_TIME, interval: Duration::ZERO, limit, direction };
         let limits = Limits { time: SCAN_TIME, ..Limits::default() };
         let outcome = logql::evaluate_range(query, self.logs, &params, &limits).map_err(told)?;
         self.note(&outcome.report);
