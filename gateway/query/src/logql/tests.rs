@@ -2,6 +2,7 @@
 
 mod evaluation;
 mod grammar;
+mod labels;
 mod memory;
 mod reference;
 mod totality;

@@ -192,14 +192,12 @@ fn path(text: &str) -> (Vec<String>, usize) {
 
 /// The length of a number's spelling, of which there is at least one character.
 fn number(text: &str) -> usize {
-    let mut last = ' ';
-    let goes_on = |c: char| {
-        let in_exponent = matches!(last, 'e' | 'E') && matches!(c, '+' | '-');
-        last = c;
-        in_exponent || c.is_ascii_alphanumeric() || matches!(c, '.' | '_')
+    let mut before = ' ';
+    let goes_on = |c: char| match std::mem::replace(&mut before, c) {
+        'e' | 'E' if matches!(c, '+' | '-') => true,
+        _ => c.is_ascii_alphanumeric() || matches!(c, '.' | '_'),
     };
-    let after = text.get(1..).unwrap_or_default();
-    text.len() - after.trim_start_matches(goes_on).len()
+    text.len() - text.get(1..).unwrap_or_default().trim_start_matches(goes_on).len()
 }
 
 fn word(text: &str) -> &str {

@@ -381,9 +381,9 @@ fn general(float: f64, precision: usize, full: bool) -> String {
     let text = exponential(float, precision - 1);
     let Some((digits, exponent)) = text.split_once('e') else { return text };
     let place: i32 = exponent.parse().unwrap_or(0);
-    let trimmed = |digits: &str| match digits.contains('.') && !full {
-        true => digits.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => digits.to_owned(),
+    let trimmed = |digits: &str| {
+        let trims = digits.contains('.') && !full;
+        if trims { digits.trim_end_matches('0').trim_end_matches('.') } else { digits }.to_owned()
     };
     if place < -4 || place >= precision as i32 {
         return format!("{}e{exponent}", trimmed(digits));

@@ -1,6 +1,7 @@
 //! `template`.
 
 use super::*;
+use crate::stage::template::Extracted;
 
 fn filled(body: &str) -> Option<String> {
     let line =
@@ -137,7 +138,7 @@ fn printf_is_go_s() {
         (r#""%c|%q|%U|%#U" 65 65 9731 9731"#, "A|'A'|U+2603|U+2603 '☃'"),
         (r#""%o|%#o|%O|%b|%#b|%#x|%X|%#X" 8 8 8 5 5 255 255 255"#, "10|010|0o10|101|0b101|0xff|FF|0XFF"),
         (r#""%T %T %T %T" 1 1.5 "a" true"#, "int float64 string bool"),
-        (r##""%#v %#v %v %+v" "a" 1 "b" 2"##, "\"a\" 1 b 2"),
+        (r#""%#v %#v %v %+v" "a" 1 "b" 2"#, "\"a\" 1 b 2"),
         (
             r#""%#v" (fromJson "{\"a\":[1,\"b\",null]}")"#,
             "map[string]interface {}{\"a\":[]interface {}{1, \"b\", interface {}(nil)}}",
@@ -149,7 +150,7 @@ fn printf_is_go_s() {
         (r#""%*d|%-*d|%*d" 4 1 4 2 "a" 3"#, "   1|2   |%!(BADWIDTH)3"),
         (r#""%.2s|%5.1s|%-5s|%05d|%.3d|%+05d" "abc" "xyz" "l" 42 7 3"#, "ab|    x|l    |00042|007|+0003"),
         (
-            r##""%q|%#q|%+q|%x|% x|%#x|%X" "a\"\n" "b" "é" "hi" "hi" "hi" "hi""##,
+            r#""%q|%#q|%+q|%x|% x|%#x|%X" "a\"\n" "b" "é" "hi" "hi" "hi" "hi""#,
             r#""a\"\n"|`b`|"\u00e9"|6869|68 69|0x6869|6869"#,
         ),
         (r#""%t|%5t|%d" true false true"#, "true|false|%!d(bool=true)"),
