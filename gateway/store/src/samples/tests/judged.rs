@@ -117,6 +117,7 @@ proptest! {
         let mut dir = folder.path().join("0");
         let mut store = Store::open(options(&dir)).unwrap();
         let mut taken: BTreeMap<u8, BTreeMap<u64, f64>> = BTreeMap::new();
+        let mut contradicted = std::collections::BTreeSet::new();
         for (number, (rows, then)) in steps.into_iter().enumerate() {
             let rows = rows.into_iter().map(|(series, minute, value)| {
                 (series, 20_000 * DAY - HOUR + minute * 60_000_000_000, f64::from(value))
@@ -128,9 +129,13 @@ proptest! {
                 let newest = of.last_key_value().map_or(0, |(newest, _)| *newest);
                 match of.get(time) {
                     _ if time + HOUR < newest => late += 1,
-                    Some(known) if known == value => {}
+                    // What was not seen to contradict a sealed sample contradicts that one when it comes again.
+                    Some(known) if known == value => older += u64::from(contradicted.contains(&(*series, *time))),
                     Some(_) if *time == newest => at_newest += 1,
-                    Some(_) => older += 1,
+                    Some(_) => {
+                        older += 1;
+                        contradicted.insert((*series, *time));
+                    }
                     None => drop(of.insert(*time, *value)),
                 }
             }
