@@ -27,12 +27,13 @@ pub struct Demo {
 }
 
 impl Demo {
-    /// On ports of the system's choice, with further sections of the configuration.
+    /// On ports of the system's choice, with further sections of the configuration. Its own requests are traced, so that their latencies
+    /// have exemplars.
     pub async fn start(sections: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let config = folder.path().join("demo.yaml");
         let text = format!(
-            "server: {{listen: '127.0.0.1:0'}}\n\
+            "server: {{listen: '127.0.0.1:0', own_traces: true}}\n\
              receive: {{otlp: {{grpc: '127.0.0.1:0', http: '127.0.0.1:0'}}, {CLOSED}}}\n{sections}"
         );
         std::fs::write(&config, text)?;
