@@ -44,6 +44,7 @@ use crate::reload::Reload;
 use crate::renewed::Renewed;
 use crate::scraped::Scraped;
 use crate::sinks::StoreSink;
+use crate::span_metrics::Counted;
 use crate::tls::{Certificates, TlsError};
 use crate::{
     exposed, line_metrics, pattern_feed, promtail_positions, reload, sources, span_metrics, telemetry,
@@ -179,19 +180,14 @@ impl App {
         let reloads = Arc::<reload::Counters>::default();
         let tailed = Arc::new(tail::Counters::default());
         let received = Arc::new(receive::Counters::default());
-        let of_spans = config.metrics_from_spans.enabled.then(|| {
-            let settings = &config.metrics_from_spans;
-            span_metrics::start(&settings.options, settings.interval, store.clone(), shutdown.clone())
-        });
-        let (feed, counted, counting) = of_spans.map_or((None, None, None), |(feed, counted, counting)| {
-            (Some(feed), Some(counted), Some(counting))
-        });
-        if let Some(counting) = counting {
-            tasks.spawn(counting);
-        }
         let every = config.metrics_from_spans.interval;
+        let counted = config.metrics_from_spans.enabled.then(|| {
+            let counted = Arc::new(Counted::new(&config.metrics_from_spans.options));
+            tasks.spawn(span_metrics::run(counted.clone(), every, store.clone(), shutdown.clone()));
+            counted
+        });
         tasks.spawn(line_metrics::keep_writing(Arc::clone(&tailed), every, store.clone(), shutdown.clone()));
-        let sink = Arc::new(StoreSink::new(store.clone(), feed));
+        let sink = Arc::new(StoreSink::new(store.clone(), counted.clone()));
         let senders = senders(&config, &shutdown);
         let intake = Intake::new(sink.clone(), Arc::clone(&received), Some(newest_deriver))
             .knowing(senders.clone().map(|pods| pods as Arc<dyn receive::Senders>));

@@ -9,7 +9,7 @@ use parsers::record::Batch;
 use store::{LeftOut, Refused, Store};
 use tokio::sync::broadcast::{Receiver, Sender};
 
-use crate::span_metrics::SpanFeed;
+use crate::span_metrics::Counted;
 
 /// Appends batches to the store.
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ pub struct StoreSink {
     store: Store,
     followers: Sender<Arc<Batch>>,
     /// Where spans are counted, if they are.
-    spans: Option<SpanFeed>,
+    counted: Option<Arc<Counted>>,
 }
 
 /// Batches that are held for a follower that is slow: some megabytes as agents and SDKs send, at worst as many of the largest
@@ -28,33 +28,34 @@ const HELD_BATCHES: usize = 16;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl StoreSink {
-    /// Into this store; what has spans is handed on when it is stored.
-    pub fn new(store: Store, spans: Option<SpanFeed>) -> Self {
-        Self { store, followers: Sender::new(HELD_BATCHES), spans }
+    /// Into this store; spans are counted when they are stored.
+    pub fn new(store: Store, counted: Option<Arc<Counted>>) -> Self {
+        Self { store, followers: Sender::new(HELD_BATCHES), counted }
     }
 
     /// The same store for spans that no series are made of: our own would be in every map.
     #[must_use]
     pub fn uncounted(&self) -> Self {
-        Self { spans: None, ..self.clone() }
+        Self { counted: None, ..self.clone() }
     }
 
     async fn append(&self, batch: Arc<Batch>) -> Result<LeftOut, Refused> {
         let store = self.store.clone();
         let shown =
             (self.followers.receiver_count() > 0 && !batch.logs.rows.is_empty()).then(|| Arc::clone(&batch));
-        let counted = self.spans.as_ref().filter(|_| !batch.spans.rows.is_empty());
-        let counted = counted.map(|feed| (feed, Arc::clone(&batch)));
-        let appended =
-            tokio::task::spawn_blocking(move || store.append(batch)).await.unwrap_or_else(|error| {
-                Err(Refused::Failed {
-                    detail: format!("appending ended early: {error}"),
-                    retry_after: RETRY_AFTER,
-                })
-            });
-        if let (Ok(_), Some((feed, batch))) = (&appended, counted) {
-            feed.offer(batch);
-        }
+        let counted = self.counted.clone().filter(|_| !batch.spans.rows.is_empty());
+        let append = move || {
+            let Some(counted) = counted else { return store.append(batch) };
+            let left_out = store.append(Arc::clone(&batch))?;
+            counted.count(&batch.spans);
+            Ok(left_out)
+        };
+        let appended = tokio::task::spawn_blocking(append).await.unwrap_or_else(|error| {
+            Err(Refused::Failed {
+                detail: format!("appending ended early: {error}"),
+                retry_after: RETRY_AFTER,
+            })
+        });
         if let (Ok(_), Some(batch)) = (&appended, shown) {
             // Nobody follows any more: nothing to tell.
             let _ = self.followers.send(batch);

@@ -249,12 +249,7 @@ pub fn span_metrics(counted: Option<Arc<Counted>>) -> Source {
         let Some(counted) = &counted else { return };
         let stats = counted.stats();
         out.put(MetricName::SpanMetricsSeries, stats.series as u64);
-        let reasons = [
-            ("late", stats.late),
-            ("overflow", stats.overflowed),
-            ("too_many_waiting", get(&counted.counters.dropped)),
-        ];
-        for (reason, spans) in reasons {
+        for (reason, spans) in [("late", stats.late), ("overflow", stats.overflowed)] {
             out.with(MetricName::SpanMetricsUncounted, vec![(REASON, reason.to_owned())], spans as f64);
         }
     })

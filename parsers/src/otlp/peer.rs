@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::{Field, Reader};
+use crate::record::lossy;
 
 /// Fields of OTLP's `Span`, `Span.Link`, `KeyValue` and `AnyValue`.
 mod number {
@@ -74,8 +75,14 @@ fn rank(key: &[u8]) -> Option<usize> {
     })
 }
 
-/// Texts of the ranks; empty where there is none. A port may be a number.
-type Found<'a> = [Cow<'a, str>; RANKS];
+/// What the ranks say.
+#[derive(Default)]
+struct Found<'a> {
+    /// Empty where there is none.
+    texts: [&'a [u8]; RANKS],
+    /// The port, where it is a number.
+    port: Option<i64>,
+}
 
 /// The other side of a call, from the encoded span of one of its sides; `None` if nothing names it.
 pub fn peer(span: &[u8]) -> Option<Peer<'_>> {
@@ -83,19 +90,15 @@ pub fn peer(span: &[u8]) -> Option<Peer<'_>> {
     let mut any = false;
     let mut reader = Reader::new(span);
     while let Ok(Some((field, value))) = reader.read() {
-        if let (number::ATTRIBUTES, Field::Bytes(pair)) = (field, value)
-            && let Some((rank, text)) = named(pair)
-            && let Some(slot) = found.get_mut(rank).filter(|slot| slot.is_empty())
-        {
-            *slot = text;
-            any = true;
+        if let (number::ATTRIBUTES, Field::Bytes(pair)) = (field, value) {
+            any |= named(pair, &mut found).is_some();
         }
     }
-    any.then(|| choose(found)).flatten()
+    any.then(|| choose(&found)).flatten()
 }
 
-/// A pair that names the other side.
-fn named(pair: &[u8]) -> Option<(usize, Cow<'_, str>)> {
+/// Keeps what a pair says of the other side, if it does; of several of one rank the first.
+fn named<'a>(pair: &'a [u8], found: &mut Found<'a>) -> Option<()> {
     let (mut key, mut value) = (None, &[][..]);
     let mut reader = Reader::new(pair);
     while let Ok(Some((field, read))) = reader.read() {
@@ -106,16 +109,18 @@ fn named(pair: &[u8]) -> Option<(usize, Cow<'_, str>)> {
             _ => {}
         }
     }
+    let slot = found.texts.get_mut(key?)?;
     match Reader::new(value).read() {
-        Ok(Some((number::STRING, Field::Bytes(text)))) if key == Some(URL) => {
-            host(text).map(|host| (URL, String::from_utf8_lossy(host)))
+        _ if !slot.is_empty() => return None,
+        Ok(Some((number::STRING, Field::Bytes(text)))) => {
+            *slot = if key == Some(URL) { host(text)? } else { text };
         }
-        Ok(Some((number::STRING, Field::Bytes(text)))) => Some((key?, String::from_utf8_lossy(text))),
-        Ok(Some((number::INT, Field::Varint(bits)))) => {
-            key.filter(|key| *key == NETWORK_PORT).map(|key| (key, Cow::Owned((bits as i64).to_string())))
+        Ok(Some((number::INT, Field::Varint(bits)))) if key == Some(NETWORK_PORT) => {
+            found.port.get_or_insert(bits as i64);
         }
-        _ => None,
+        _ => return None,
     }
+    Some(())
 }
 
 /// The host of an absolute URL.
@@ -135,8 +140,9 @@ fn host(url: &[u8]) -> Option<&[u8]> {
     (!host.is_empty()).then_some(host)
 }
 
-fn choose(found: Found<'_>) -> Option<Peer<'_>> {
-    let has = |rank: usize| found.get(rank).is_some_and(|text| !text.is_empty());
+fn choose<'a>(found: &Found<'a>) -> Option<Peer<'a>> {
+    let text = |rank: usize| found.texts.get(rank).copied().filter(|text| !text.is_empty());
+    let has = |rank: usize| text(rank).is_some();
     let database = [DB_NAMESPACE, DB_NAME, DB_SYSTEM_NAME, DB_SYSTEM];
     let (kind, order): (_, &[usize]) = if database.into_iter().any(has) {
         let order =
@@ -148,18 +154,14 @@ fn choose(found: Found<'_>) -> Option<Peer<'_>> {
         (PeerKind::Other, &[PEER_SERVICE, ADDRESS, NETWORK_ADDRESS, URL])
     };
     let chosen = order.iter().copied().find(|rank| has(*rank))?;
-    let port = found.get(NETWORK_PORT).cloned().unwrap_or_default();
-    let system = [DB_SYSTEM_NAME, DB_SYSTEM].into_iter().find(|rank| has(*rank));
-    let system = system.and_then(|rank| found.get(rank)).cloned();
-    let name = found.into_iter().nth(chosen)?;
+    let name = lossy(text(chosen)?);
     let numbered = matches!(chosen, DB_NAMESPACE | DB_NAME) && name.bytes().all(|b| b.is_ascii_digit());
-    let name = if let (true, Some(system)) = (numbered, system) {
+    let name = match (text(DB_SYSTEM_NAME).or(text(DB_SYSTEM)), text(NETWORK_PORT), found.port) {
         // Redis numbers its databases: "0" alone names nothing.
-        Cow::Owned(format!("{system}/{name}"))
-    } else if chosen == NETWORK_ADDRESS && !port.is_empty() {
-        Cow::Owned(format!("{name}:{port}"))
-    } else {
-        name
+        (Some(system), ..) if numbered => Cow::Owned(format!("{}/{name}", lossy(system))),
+        (_, Some(port), _) if chosen == NETWORK_ADDRESS => Cow::Owned(format!("{name}:{}", lossy(port))),
+        (_, None, Some(port)) if chosen == NETWORK_ADDRESS => Cow::Owned(format!("{name}:{port}")),
+        _ => name,
     };
     Some(Peer { kind, name })
 }

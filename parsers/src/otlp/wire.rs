@@ -99,7 +99,20 @@ impl<'a> Reader<'a> {
     }
 
     /// The next field's number and value; `None` at the end.
+    #[inline]
     pub fn read(&mut self) -> Result<Option<(u32, Field<'a>)>, WalkError> {
+        // Most are bytes, fewer than 128, of a field below 16: key and length have a byte each.
+        if let Some([key @ 8..0x80, len @ ..0x80, rest @ ..]) = self.buffer.get(self.at..self.end)
+            && key & 7 == 2
+            && let Some(bytes) = rest.get(..usize::from(*len))
+        {
+            self.at += 2 + bytes.len();
+            return Ok(Some((u32::from(key >> 3), Field::Bytes(bytes))));
+        }
+        self.read_any()
+    }
+
+    fn read_any(&mut self) -> Result<Option<(u32, Field<'a>)>, WalkError> {
         let mut groups = 0u32;
         while self.at < self.end {
             let key = self.varint()?;

@@ -32,16 +32,15 @@ pub(super) fn write(tracks: &mut Tracks, ended: &[Track], before: u64, now: u64)
         values.extend(track.shape.counters.iter().zip(track.counters).map(|(_, count)| count as f64));
         for histogram in &mut track.histograms {
             let (mut sum, from) = (0, values.len());
-            for count in &histogram.counts {
+            for count in histogram.counts() {
                 sum += count;
                 values.push(sum as f64);
             }
             values.push(histogram.sum as f64 / 1e9);
             values.push(sum as f64);
-            for (bucket, examples) in histogram.examples.iter_mut().enumerate() {
-                let series = first + (from + bucket) as u32;
-                batch.exemplars.extend(examples.take().map(|example| exemplar(example, series)));
-            }
+            let series = |bucket| first + (from + bucket) as u32;
+            let examples = histogram.take_examples();
+            batch.exemplars.extend(examples.map(|(bucket, example)| exemplar(example, series(bucket))));
         }
         for (series, value) in (first..).zip(values) {
             let row = |time, value| SampleRow {

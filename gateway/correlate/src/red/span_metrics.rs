@@ -16,7 +16,7 @@ use super::samples;
 use super::tracks::{
     CALLS, DROPPED, Example, MESSAGES, OVERFLOW_LABEL, Place, SPANS, Track, Tracks, UNPAIRED,
 };
-use super::waiting::{Side, Waiting, key};
+use super::waiting::{Owner, Side, Waiting, key};
 
 /// Spans that ended longer ago are not counted: samples have the time at which they are written, and old spans would show in
 /// the wrong place. SDKs send within seconds.
@@ -27,6 +27,8 @@ const IDLE: u64 = 15 * 60 * 1_000_000_000;
 const MAX_NAMES: usize = 10_000;
 /// Who calls where a trace begins.
 const USER: &str = "user";
+/// Calls of one that sends no spans.
+const DATABASE: &str = "database";
 /// Fields of the attributes of a span and of a resource.
 const SPAN_ATTRIBUTES: u32 = 9;
 const RESOURCE_ATTRIBUTES: u32 = 1;
@@ -66,9 +68,9 @@ pub struct SpanMetrics {
 /// What a resource says.
 #[derive(Debug, Clone)]
 struct Of {
-    service: Arc<str>,
-    /// Of whom; empty if it does not say. What is of several is told apart.
-    tenant: Arc<str>,
+    owner: Arc<Owner>,
+    /// Of the tenant; 0 of none.
+    tenant: u64,
     /// Of the service and the tenant.
     own: u64,
     /// Of these and the dimensions.
@@ -103,10 +105,11 @@ impl SpanMetrics {
             let mut tenant = [String::new()];
             read(&self.tenant, resource.payload.of(&spans.bytes), RESOURCE_ATTRIBUTES, &mut tenant);
             let [tenant] = tenant;
-            let own = xxh3_64_with_seed(resource.service.as_bytes(), of_tenant(&tenant));
+            let owner = Arc::new(Owner { service: Arc::clone(&resource.service), tenant });
+            let tenant = of_tenant(&owner.tenant);
+            let own = xxh3_64_with_seed(resource.service.as_bytes(), tenant);
             let hash = values.iter().fold(own, |hash, value| xxh3_64_with_seed(value.as_bytes(), hash));
-            let tenant = self.name(&tenant);
-            self.resources.push(Of { service: Arc::clone(&resource.service), tenant, own, hash, values });
+            self.resources.push(Of { owner, tenant, own, hash, values });
         }
         let resources = std::mem::take(&mut self.resources);
         for row in &spans.rows {
@@ -139,11 +142,11 @@ impl SpanMetrics {
         let labels = |others: bool| {
             let name = if others { OTHERS.into() } else { String::from_utf8_lossy(name) };
             let own = [
-                ("service", &*of.service),
+                ("service", &*of.owner.service),
                 ("span_name", &*name),
                 ("span_kind", kind(row.kind)),
                 ("status_code", status(row.status)),
-                (TENANT_LABEL, &*of.tenant),
+                (TENANT_LABEL, &of.owner.tenant),
             ];
             let dimensions = dimensions.iter().zip(values.iter()).filter(|_| !others);
             let dimensions = dimensions.map(|((_, label), value)| (label.as_str(), value.as_str()));
@@ -162,8 +165,7 @@ impl SpanMetrics {
 
     fn side(&mut self, row: &SpanRow, of: &Of, peer: Option<Peer<'_>>) -> Side {
         Side {
-            service: Arc::clone(&of.service),
-            tenant: Arc::clone(&of.tenant),
+            owner: Arc::clone(&of.owner),
             peer: peer.map(|peer| (peer.kind, self.name(&peer.name))),
             caller: matches!(row.kind, SpanKind::Client | SpanKind::Producer),
             message: matches!(row.kind, SpanKind::Producer | SpanKind::Consumer),
@@ -186,27 +188,31 @@ impl SpanMetrics {
     }
 
     fn caller(&mut self, spans: &SpanBatch, row: &SpanRow, of: &Of, now: u64) {
-        let by = |span| key(row.trace, span) ^ of_tenant(&of.tenant);
+        let by = |span| key(row.trace, span) ^ of.tenant;
         let own = by(row.span);
         // Some protocols give both sides one id; the callee's parent is then the caller's.
         let callee = self.waiting.callee(own);
         let callee = callee.or_else(|| self.waiting.callee_of_span(by(row.parent), row.span));
-        let side = match callee {
-            Some(callee) => {
-                let mut side = self.side(row, of, None);
-                self.call(&side, &callee, now);
-                if !side.message {
-                    return;
-                }
+        if let Some(callee) = callee {
+            let mut side = self.side(row, of, None);
+            self.call(&side, &callee, now);
+            if side.message {
                 side.paired = true;
-                side
+                self.wait(own, side, now);
             }
-            None => self.side(row, of, peer(row.payload.of(&spans.bytes))),
-        };
-        match &side.peer {
+            return;
+        }
+        match peer(row.payload.of(&spans.bytes)) {
             // Databases send no spans: there is nothing to wait for.
-            Some((PeerKind::Database, _)) if !side.message => self.alone(&side, now),
-            _ => self.wait(own, side, now),
+            Some(Peer { kind: PeerKind::Database, name }) if row.kind == SpanKind::Client => {
+                let ends = [&*of.owner.service, &name, DATABASE];
+                let failed = row.status == StatusCode::Error;
+                self.edge(&of.owner.tenant, ends, failed, [example(row); 2], now);
+            }
+            peer => {
+                let side = self.side(row, of, peer);
+                self.wait(own, side, now);
+            }
         }
     }
 
@@ -214,10 +220,10 @@ impl SpanMetrics {
         let payload = row.payload.of(&spans.bytes);
         let link = (row.kind == SpanKind::Consumer).then(|| first_link(payload)).flatten();
         let by = match link {
-            Some((trace, span)) => Some(key(trace, span) ^ of_tenant(&of.tenant)),
-            None => (row.parent != 0).then(|| key(row.trace, row.parent) ^ of_tenant(&of.tenant)),
+            Some((trace, span)) => Some(key(trace, span) ^ of.tenant),
+            None => (row.parent != 0).then(|| key(row.trace, row.parent) ^ of.tenant),
         };
-        let twin = self.waiting.caller(key(row.trace, row.span) ^ of_tenant(&of.tenant));
+        let twin = self.waiting.caller(key(row.trace, row.span) ^ of.tenant);
         let caller = twin.or_else(|| self.waiting.caller(by?));
         if let Some(caller) = caller {
             let side = self.side(row, of, None);
@@ -229,8 +235,8 @@ impl SpanMetrics {
             Some(key) => self.wait(key, side, now),
             None if side.message => self.alone(&side, now),
             None => {
-                let ends = [USER, &side.service, "virtual_node"];
-                self.edge(&side.tenant, ends, side.failed, [side.example; 2], now);
+                let ends = [USER, &side.owner.service, "virtual_node"];
+                self.edge(&side.owner.tenant, ends, side.failed, [side.example; 2], now);
             }
         }
     }
@@ -257,10 +263,10 @@ impl SpanMetrics {
         let connection = if caller.message || callee.message { "messaging_system" } else { "" };
         let failed = caller.failed || callee.failed;
         let examples = [caller.example, callee.example];
-        let ends = [&*caller.service, &callee.service, connection];
-        self.edge(&callee.tenant, ends, failed, examples, now);
+        let ends = [&*caller.owner.service, &callee.owner.service, connection];
+        self.edge(&callee.owner.tenant, ends, failed, examples, now);
         if caller.message && callee.message {
-            self.waited(&callee.tenant, ends, examples, now);
+            self.waited(&callee.owner.tenant, ends, examples, now);
         }
     }
 
@@ -288,12 +294,13 @@ impl SpanMetrics {
         let peer = side.peer.as_ref().filter(|(kind, _)| side.caller || *kind == PeerKind::Queue);
         let Some((kind, peer)) = peer else { return self.half(&UNPAIRED, side, now) };
         let connection = match kind {
-            PeerKind::Database => "database",
+            PeerKind::Database => DATABASE,
             PeerKind::Queue => "messaging_system",
             PeerKind::Other => "virtual_node",
         };
-        let (client, server) = if side.caller { (&side.service, peer) } else { (peer, &side.service) };
-        self.edge(&side.tenant, [client, server, connection], side.failed, [side.example; 2], now);
+        let service = &side.owner.service;
+        let (client, server) = if side.caller { (service, peer) } else { (peer, service) };
+        self.edge(&side.owner.tenant, [client, server, connection], side.failed, [side.example; 2], now);
     }
 
     fn edge(
@@ -318,12 +325,13 @@ impl SpanMetrics {
     }
 
     fn half(&mut self, shape: &'static super::tracks::Shape, side: &Side, now: u64) {
-        let (client, server) = if side.caller { (&*side.service, "") } else { ("", &*side.service) };
-        let seed = of_tenant(&side.tenant) ^ std::ptr::from_ref(shape) as u64;
+        let Owner { service, tenant } = &*side.owner;
+        let (client, server) = if side.caller { (&**service, "") } else { ("", &**service) };
+        let seed = of_tenant(tenant) ^ std::ptr::from_ref(shape) as u64;
         let seed = xxh3_64_with_seed(client.as_bytes(), seed);
         let key = xxh3_128_with_seed(server.as_bytes(), seed) | 1 << 127;
         let labels = |others| {
-            let own = [("client", client), ("server", server), (TENANT_LABEL, &*side.tenant)];
+            let own = [("client", client), ("server", server), (TENANT_LABEL, tenant)];
             Labels::new(own.into_iter().chain(overflow(others)))
         };
         self.tracks.with(shape, Place { key, group: key as u64, part: 0 }, now, labels, |track, _| {

@@ -96,14 +96,14 @@ fn spans_are_counted_measured_and_weighed_by_operation_kind_and_status() {
 }
 
 #[test]
-fn each_bucket_has_its_highest_and_a_recent_example() {
+fn each_bucket_has_its_highest_example_and_its_first() {
     let mut metrics = SpanMetrics::new(&RedOptions::default(), NOW);
     let spans =
         [span(1, 1, 0, "a", Internal, 5), span(2, 1, 0, "a", Internal, 7), span(3, 1, 0, "a", Internal, 6)];
     metrics.add(&batch(&spans), NOW);
     let written = metrics.collect(NOW);
     let told: Vec<(u128, f64)> = written.exemplars.iter().map(|e| (e.trace, e.value)).collect();
-    assert_eq!(told, [(2, 0.007), (3, 0.006)]);
+    assert_eq!(told, [(2, 0.007), (1, 0.005)]);
     let series = &written.series[written.exemplars[0].series as usize];
     assert_eq!(
         (series.get("__name__"), series.get("le")),
@@ -111,7 +111,7 @@ fn each_bucket_has_its_highest_and_a_recent_example() {
     );
     assert!(metrics.collect(NOW + SECOND).exemplars.is_empty(), "each is written once");
     let shown = metrics.tracks().next().unwrap().histograms[0].examples[2];
-    assert_eq!(shown.before.unwrap().trace, 2);
+    assert_eq!(shown.shown().unwrap().trace, 2);
 }
 
 #[test]

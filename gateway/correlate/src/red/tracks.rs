@@ -9,8 +9,10 @@ use rustc_hash::FxHashMap;
 pub const OVERFLOW_LABEL: &str = "metric_overflow";
 
 /// The series of one kind that a set of labels has: counters, then histograms.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Shape {
+    /// Its place in the order in which shapes are shown.
+    number: u16,
     /// Families of counters, with their suffix, and what they count.
     pub counters: &'static [(&'static str, &'static str)],
     /// Families of histograms of seconds, and what they measure.
@@ -19,6 +21,7 @@ pub struct Shape {
 
 /// Spans of an operation.
 pub(super) static SPANS: Shape = Shape {
+    number: 0,
     counters: &[
         ("traces_spanmetrics_calls_total", "Spans of an operation"),
         ("traces_spanmetrics_size_total", "Bytes of the spans of an operation"),
@@ -27,6 +30,7 @@ pub(super) static SPANS: Shape = Shape {
 };
 /// Calls between services.
 pub(super) static CALLS: Shape = Shape {
+    number: 1,
     counters: &[
         ("traces_service_graph_request_total", "Calls of one service by another"),
         ("traces_service_graph_request_failed_total", "Failed calls of one service by another"),
@@ -38,6 +42,7 @@ pub(super) static CALLS: Shape = Shape {
 };
 /// Messages from one service to another. Tempo counts these only where it is told to.
 pub(super) static MESSAGES: Shape = Shape {
+    number: 2,
     counters: &[],
     histograms: &[(
         "traces_service_graph_request_messaging_system_seconds",
@@ -46,6 +51,7 @@ pub(super) static MESSAGES: Shape = Shape {
 };
 /// Halves of calls without the other.
 pub(super) static UNPAIRED: Shape = Shape {
+    number: 3,
     counters: &[(
         "traces_service_graph_unpaired_spans_total",
         "Sides of calls whose other side did not come",
@@ -54,12 +60,19 @@ pub(super) static UNPAIRED: Shape = Shape {
 };
 /// Halves of calls that there was no room for.
 pub(super) static DROPPED: Shape = Shape {
+    number: 4,
     counters: &[("traces_service_graph_dropped_spans_total", "Sides of calls that there was no room for")],
     histograms: &[],
 };
 
 /// All of them, in the order in which they are shown.
 pub(super) static SHAPES: [&Shape; 5] = [&SPANS, &CALLS, &MESSAGES, &UNPAIRED, &DROPPED];
+
+impl PartialEq for Shape {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
 
 impl Shape {
     /// Series with so many bounds of buckets: those, the last one, sum and count.
@@ -87,35 +100,48 @@ pub struct Example {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Examples {
     /// The highest since samples were written last.
-    pub highest: Option<Example>,
-    /// The newest since then.
-    pub newest: Option<Example>,
+    highest: Option<Example>,
+    /// The first since then, whatever its height.
+    first: Option<Example>,
     /// The highest of the interval before, shown until there is another.
-    pub before: Option<Example>,
+    before: Option<Example>,
 }
 
 impl Examples {
-    fn add(&mut self, example: Example) {
-        if self.highest.is_none_or(|highest| highest.nanos <= example.nanos) {
-            self.highest = Some(example);
+    fn add_higher(&mut self, example: Example) {
+        if self.highest.is_none() {
+            self.first = Some(example);
         }
-        self.newest = Some(example);
+        self.highest = Some(example);
     }
 
-    /// What came since this was asked last: the highest, and the newest if that is another.
-    pub(super) fn take(&mut self) -> impl Iterator<Item = Example> {
+    /// What came since this was asked last: the highest, and the first if that is another.
+    fn take(&mut self) -> impl Iterator<Item = Example> + use<> {
         let highest = self.highest.take();
-        let newest = self.newest.take().filter(|newest| Some(*newest) != highest);
+        let first = self.first.take().filter(|first| Some(*first) != highest);
         self.before = highest.or(self.before);
-        highest.into_iter().chain(newest)
+        highest.into_iter().chain(first)
     }
+
+    /// The highest there is, perhaps of the interval before.
+    pub fn shown(&self) -> Option<Example> {
+        self.highest.or(self.before)
+    }
+}
+
+/// How many durations are in a bucket. Nothing else is touched for a span that is no example, as most are not.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bucket {
+    count: u64,
+    /// One more than the nanoseconds of the highest example; 0 without one.
+    height: u64,
 }
 
 /// Durations in buckets.
 #[derive(Debug, Clone)]
 pub struct Histogram {
-    /// How many are in each bucket alone; the last has no bound.
-    pub counts: Vec<u64>,
+    /// The last has no bound.
+    buckets: Vec<Bucket>,
     /// Of all, in nanoseconds.
     pub sum: u128,
     /// One for each bucket.
@@ -123,18 +149,35 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    fn new(buckets: usize) -> Self {
-        let all = buckets + 1;
-        Self { counts: vec![0; all], sum: 0, examples: vec![Examples::default(); all] }
+    fn new(bounds: usize) -> Self {
+        let all = bounds + 1;
+        Self { buckets: vec![Bucket::default(); all], sum: 0, examples: vec![Examples::default(); all] }
     }
 
     fn add(&mut self, bounds: &[u64], example: Example) {
-        let bucket = bounds.partition_point(|bound| *bound < example.nanos);
+        let at = bounds.partition_point(|bound| *bound < example.nanos);
         self.sum += u128::from(example.nanos);
-        if let (Some(count), Some(examples)) = (self.counts.get_mut(bucket), self.examples.get_mut(bucket)) {
-            *count += 1;
-            examples.add(example);
+        let Some(bucket) = self.buckets.get_mut(at) else { return };
+        bucket.count += 1;
+        let height = example.nanos.saturating_add(1);
+        if height > bucket.height
+            && let Some(examples) = self.examples.get_mut(at)
+        {
+            bucket.height = height;
+            examples.add_higher(example);
         }
+    }
+
+    /// How many are in each bucket alone.
+    pub fn counts(&self) -> impl Iterator<Item = u64> {
+        self.buckets.iter().map(|bucket| bucket.count)
+    }
+
+    /// Examples that came since this was asked last, each with its bucket.
+    pub(super) fn take_examples(&mut self) -> impl Iterator<Item = (usize, Example)> {
+        self.buckets.iter_mut().for_each(|bucket| bucket.height = 0);
+        let examples = self.examples.iter_mut().enumerate();
+        examples.flat_map(|(bucket, examples)| examples.take().map(move |example| (bucket, example)))
     }
 }
 
@@ -288,7 +331,7 @@ impl Tracks {
             return self.push(shape, (room, key, group), now, labels(false));
         }
         self.overflowed += 1;
-        let number = SHAPES.iter().position(|known| *known == shape).unwrap_or_default() as u128;
+        let number = u128::from(shape.number);
         // Of other keys the upper bits are those of a hash.
         let others = 1 << 127 | u128::from(group) << 32 | number << 16 | u128::from(part);
         if let Some(at) = self.known.get(&others) {

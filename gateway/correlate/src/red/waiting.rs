@@ -13,12 +13,18 @@ pub(super) const WAIT: u64 = store::read::PAIRING_WAIT;
 /// Sides that wait at most: 5,000 a second, 12 MB.
 pub(super) const MAX_WAITING: usize = 50_000;
 
+/// Whose spans are.
+#[derive(Debug)]
+pub(super) struct Owner {
+    pub service: Arc<str>,
+    /// Empty if none is named. What is of several is told apart.
+    pub tenant: String,
+}
+
 /// One side of a call.
 #[derive(Debug, Clone)]
 pub(super) struct Side {
-    pub service: Arc<str>,
-    /// Of whom it is; empty if it does not say.
-    pub tenant: Arc<str>,
+    pub owner: Arc<Owner>,
     /// What it says of the other side.
     pub peer: Option<(PeerKind, Arc<str>)>,
     /// It makes the call.

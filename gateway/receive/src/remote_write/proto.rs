@@ -88,7 +88,6 @@ fn metadata(message: &[u8], into: &mut Written) -> Result<(), WalkError> {
             _ => {}
         }
     }
-    let text = lossy;
-    into.family(&text(name), code, &text(help), &text(unit));
+    into.family(&lossy(name), code, &lossy(help), &lossy(unit));
     Ok(())
 }
