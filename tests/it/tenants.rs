@@ -166,6 +166,17 @@ async fn a_request_that_names_a_tenant_reads_that_ones_records_on_every_surface(
             );
         }
     }
+    // Series do not say whose they are where all that is read is of one tenant: those of its service are found all the same.
+    for from in [
+        format!("metric=traces_spanmetrics_latency_bucket&time={}", time / 1_000_000_000),
+        format!("service=red-shop&{window}"),
+    ] {
+        let url = format!("{main}/api/v1/correlate?{from}&fields=exemplars,warnings");
+        let answer = http.get_with(&url, &[("X-Scope-OrgID", "red")]).await?.ok_json()?;
+        let exemplars = answer["exemplars"].as_array().map(Vec::as_slice).unwrap_or_default();
+        ensure!(exemplars.len() == 1 && answer["warnings"] == json!([]), "{from}: {answer}");
+        ensure!(exemplars[0]["labels"]["service"] == "red-shop", "{from}: {answer}");
+    }
     let bad = http.get_with(&format!("{main}/loki/api/v1/labels"), &[("X-Scope-OrgID", "a b")]).await?;
     ensure!(bad.status == 400 && bad.text().contains("X-Scope-OrgID"), "{}", bad.text());
     trefoil.stop().await

@@ -25,6 +25,8 @@ pub struct Correlator {
     options: Arc<CorrelateOptions>,
     /// Of large traces, by what this store has of them.
     outlines: Outlines,
+    /// Whether only what is of some tenants is read.
+    narrowed: bool,
 }
 
 impl Correlator {
@@ -34,7 +36,8 @@ impl Correlator {
         metrics: Option<Arc<dyn MetricRead>>,
         options: CorrelateOptions,
     ) -> Self {
-        Self { store, logs: None, metrics, options: Arc::new(options), outlines: Outlines::default() }
+        let outlines = Outlines::default();
+        Self { store, logs: None, metrics, options: Arc::new(options), outlines, narrowed: false }
     }
 
     /// Offers log lines of `logs` that have no id, too.
@@ -45,6 +48,11 @@ impl Correlator {
     /// Which labels say the same thing as which resource attributes.
     pub fn mapping(&self) -> &LabelMapping {
         &self.options.mapping
+    }
+
+    /// Whether only what is of some tenants is read: series then need not say of which they are.
+    pub(crate) fn narrowed(&self) -> bool {
+        self.narrowed
     }
 
     pub(crate) fn store(&self) -> Arc<dyn TraceRead> {
@@ -69,7 +77,7 @@ impl Correlator {
     /// kept of large traces is kept by it.
     #[must_use]
     pub fn over(&self, store: Arc<dyn TraceRead>, metrics: Option<Arc<dyn MetricRead>>, whose: &str) -> Self {
-        Self { store, metrics, outlines: self.outlines.of(whose), ..self.clone() }
+        Self { store, metrics, outlines: self.outlines.of(whose), narrowed: true, ..self.clone() }
     }
 
     /// Everything known of one trace, or the first part of it. Never fails: what could not be read is among [`Answer::absent`].

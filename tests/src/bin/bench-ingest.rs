@@ -164,7 +164,7 @@ async fn export(program: &Program, bodies: Vec<Vec<u8>>) -> Result<()> {
 }
 
 /// Runs with and without span metrics, one after the other: the least of each counts.
-const RUNS: usize = 3;
+const RUNS: usize = 5;
 
 /// What it costs to count spans that arrive as they end, which those of an hour ago are not.
 async fn span_metrics(dir: &Path, spans: u64) -> Result<()> {

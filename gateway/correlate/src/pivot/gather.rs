@@ -69,10 +69,10 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    pub(super) fn new(tenant: Option<String>, limit: usize) -> Self {
+    pub(super) fn new(tenant: OneTenant, limit: usize) -> Self {
         Self {
             related: Related::default(),
-            tenant: OneTenant::named(tenant),
+            tenant,
             seeds: Vec::new(),
             limit,
             own: None,

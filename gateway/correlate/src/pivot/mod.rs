@@ -35,6 +35,7 @@ pub use subject::WorkloadName;
 
 use gather::Gathered;
 use subject::Subject;
+use tenant::OneTenant;
 
 /// Entries of each list at most, whatever the limit that is asked for.
 pub const MAX_RELATED: usize = 200;
@@ -119,6 +120,7 @@ impl Pivot {
         tenant: Option<String>,
         limit: usize,
     ) -> Result<Related, ReadError> {
+        let tenant = OneTenant::named(tenant, self.correlator.narrowed());
         let gathered = Gathered::new(tenant, limit);
         let mut related = self.gather(start, gathered).await?;
         show_doors(&mut related.absent, self.correlator.doors());

@@ -14,11 +14,13 @@ pub(super) struct OneTenant {
     decided: Option<Option<String>>,
     /// Those that were kept out.
     others: BTreeSet<String>,
+    /// Nothing else is read anyway, and series do not say it.
+    narrowed: bool,
 }
 
 impl OneTenant {
-    pub(super) fn named(tenant: Option<String>) -> Self {
-        Self { decided: tenant.map(Some), others: BTreeSet::new() }
+    pub(super) fn named(tenant: Option<String>, narrowed: bool) -> Self {
+        Self { decided: tenant.map(Some), others: BTreeSet::new(), narrowed }
     }
 
     /// Whether a record of this tenant belongs here.
@@ -42,7 +44,7 @@ impl OneTenant {
     /// Series of another server may not say whose they are.
     pub(super) fn lets_in_series(&mut self, labels: &Labels, held: bool) -> bool {
         let tenant = labels.get(SERIES_LABEL);
-        if tenant.is_none() && !held {
+        if tenant.is_none() && (self.narrowed || !held) {
             return true;
         }
         self.lets_in(tenant)

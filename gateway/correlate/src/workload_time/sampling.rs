@@ -1,7 +1,7 @@
 //! How many of a container's requests send spans: the lines of the others must not be given to those that do.
 //!
 //! What spans say of their sampler and lines with ids whose traces have no spans tell the share; where neither does, what lines
-//! say tells it (see [`super::kinds`]), and until then it is what services usually are set to.
+//! say tells it (see [`super::writers`]), and until then it is what services usually are set to.
 
 use super::OfTrace;
 

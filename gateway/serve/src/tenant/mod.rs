@@ -12,7 +12,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use parsers::record::{Batch, TENANT, TENANT_LABEL};
+use parsers::record::{Batch, Labels, TENANT, TENANT_LABEL};
 use query::promql;
 use store::read::{Matcher, MetricRead, PatternCount, PatternRead, Window};
 use tokio::sync::broadcast::Receiver;
@@ -99,6 +99,14 @@ impl Tenants {
             [name] => Some(name),
             _ => None,
         }
+    }
+
+    /// Labels of a series, as an answer has them: of several tenants each says whose it is.
+    fn shown(&self, labels: Arc<Labels>) -> Arc<Labels> {
+        if self.only().is_none() {
+            return labels;
+        }
+        Arc::new(Labels::new(labels.iter().filter(|(name, _)| *name != TENANT_LABEL)))
     }
 
     /// As the header says it.

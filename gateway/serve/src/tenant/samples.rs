@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use parsers::record::{Labels, MetricMeta, TENANT_LABEL};
+use parsers::record::{Labels, MetricMeta};
 use store::read::{
     ExemplarLimits, ExemplarRead, Matcher, ReadError, SampleLimits, SampleRead, SeriesSamples,
     StoredExemplars, Window,
@@ -25,14 +25,6 @@ impl<T: ?Sized> Of<T> {
     fn each_narrowed(&self, selectors: &[Vec<Matcher>]) -> Vec<Vec<Matcher>> {
         selectors.iter().map(|matchers| self.narrowed(matchers)).collect()
     }
-
-    /// Of several tenants each series says whose it is.
-    fn shown(&self, labels: Arc<Labels>) -> Arc<Labels> {
-        if self.tenants.only().is_none() {
-            return labels;
-        }
-        Arc::new(Labels::new(labels.iter().filter(|(name, _)| *name != TENANT_LABEL)))
-    }
 }
 
 impl SampleRead for Of<dyn SampleRead> {
@@ -44,7 +36,7 @@ impl SampleRead for Of<dyn SampleRead> {
     ) -> Result<Vec<SeriesSamples>, ReadError> {
         let mut found = self.inner.select(&self.narrowed(matchers), window, limits)?;
         for series in &mut found {
-            series.labels = self.shown(std::mem::take(&mut series.labels));
+            series.labels = self.tenants.shown(std::mem::take(&mut series.labels));
         }
         found.sort_by(|a, b| a.labels.cmp(&b.labels));
         Ok(found)
@@ -54,7 +46,8 @@ impl SampleRead for Of<dyn SampleRead> {
         let all = [Vec::new()];
         let selectors = if selectors.is_empty() { &all } else { selectors };
         let found = self.inner.label_sets(&self.each_narrowed(selectors), window)?;
-        let mut found: Vec<Arc<Labels>> = found.into_iter().map(|labels| self.shown(labels)).collect();
+        let mut found: Vec<Arc<Labels>> =
+            found.into_iter().map(|labels| self.tenants.shown(labels)).collect();
         found.sort();
         Ok(found)
     }
@@ -83,7 +76,7 @@ impl ExemplarRead for Of<dyn ExemplarRead> {
     ) -> Result<StoredExemplars, ReadError> {
         let mut found = self.inner.stored_exemplars(&self.each_narrowed(selectors), window, limits)?;
         for exemplar in &mut found.exemplars {
-            exemplar.series = self.shown(std::mem::take(&mut exemplar.series));
+            exemplar.series = self.tenants.shown(std::mem::take(&mut exemplar.series));
         }
         Ok(found)
     }

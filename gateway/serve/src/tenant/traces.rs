@@ -40,6 +40,9 @@ impl TraceRead for Of {
             self.tenants.have(tenant.map(|(_, tenant)| tenant.as_str()))
         });
         found.exemplars.retain(|exemplar| self.tenants.have(exemplar.series.get(TENANT_LABEL)));
+        for exemplar in &mut found.exemplars {
+            exemplar.series = self.tenants.shown(std::mem::take(&mut exemplar.series));
+        }
         Ok(found)
     }
 
