@@ -1,7 +1,6 @@
 //! What a log line and a request say of themselves in the same words: thread, request id, user, path, and any field of one name.
 
-use std::borrow::Cow;
-
+use parsers::record::Value;
 use parsers::stage::LogfmtPairs;
 use serde_json::Value as Json;
 use store::read::ValueView;
@@ -10,6 +9,8 @@ use store::read::ValueView;
 const MAX_LINE: usize = 16 << 10;
 /// Facts that are kept of a line or of a request: more fields than anyone reads.
 const MAX_FACTS: usize = 48;
+/// Values of one attribute that are compared, of a list.
+const MAX_LISTED: usize = 8;
 /// Longest value that is compared; longer ones are texts, not names.
 const MAX_VALUE: usize = 200;
 /// Shortest token of a text that can be a request id: 16 hex digits.
@@ -90,6 +91,7 @@ pub(super) fn kind(key: &str) -> Option<Kind> {
         | b"xrequestid"
         | b"guidxrequestid"
         | b"httprequestheaderxrequestid"
+        | b"httpresponseheaderxrequestid"
         | b"httprequestid"
         | b"correlationid"
         | b"xcorrelationid"
@@ -174,12 +176,27 @@ fn add(facts: &mut Vec<Fact>, new: Option<Fact>) {
 
 /// What an attribute of a span says of its request.
 pub(super) fn of_attribute(key: &str, value: &ValueView<'_>, facts: &mut Vec<Fact>) {
-    let text = match value {
-        ValueView::Str(text) => Cow::Borrowed(&**text),
-        ValueView::Int(number) => Cow::Owned(number.to_string()),
-        _ => return,
-    };
-    add(facts, fact(key, &text));
+    match value {
+        ValueView::Str(text) => add(facts, fact(key, text)),
+        ValueView::Int(number) => add(facts, fact(key, &number.to_string())),
+        ValueView::Other(other) => {
+            if let Value::Array(values) = &**other {
+                of_list(key, values, facts);
+            }
+        }
+        ValueView::Bool(_) | ValueView::Double(_) => {}
+    }
+}
+
+/// A header is a list, since it may be sent several times (`http.request.header.x-request-id`).
+fn of_list(key: &str, values: &[Value], facts: &mut Vec<Fact>) {
+    for value in values.iter().take(MAX_LISTED) {
+        match value {
+            Value::Str(text) => add(facts, fact(key, text)),
+            Value::Int(number) => add(facts, fact(key, &number.to_string())),
+            _ => {}
+        }
+    }
 }
 
 /// What the name of a server's span says, as `GET /cart/{id}`.

@@ -16,6 +16,24 @@ fn fields_of_all_spellings_are_about_the_same_thing() {
 }
 
 #[test]
+fn a_captured_header_is_a_list_of_values() {
+    let of = |value: &Value| {
+        let mut facts = Vec::new();
+        of_attribute("http.request.header.x-request-id", &value.into(), &mut facts);
+        facts.into_iter().map(|fact| (fact.kind, fact.value)).collect::<Vec<_>>()
+    };
+    let text = |text: &str| Value::Str(text.to_owned());
+    let request = |id: &str| (Kind::Request, id.to_owned());
+    assert_eq!(of(&Value::Array(vec![text("a-1")])), [request("a-1")]);
+    assert_eq!(
+        of(&Value::Array(vec![text("a-1"), Value::Int(7), Value::Bool(true)])),
+        [request("a-1"), request("7")]
+    );
+    assert_eq!(of(&Value::Array(vec![text("x"); 1_000])), [request("x")]);
+    assert_eq!(of(&Value::Array((0..1_000).map(Value::Int).collect())).len(), MAX_LISTED);
+}
+
+#[test]
 fn json_logfmt_text_and_metadata_are_read() {
     let json = r#"{"level":"info","user":{"userId":"u-7"},"path":"/cart/9?x=1","took":1.5}"#;
     assert_eq!(said(json, &[("thread", "exec-1")]), ["Thread=exec-1", "Path=/cart/9", "User=u-7"]);
