@@ -105,7 +105,8 @@ pub enum Oddity {
     SkewAdjusted,
     /// It ends before it starts.
     EndsBeforeStart,
-    /// A request that began only after the call that made it had ended: no offset of clocks brings it inside, or both have one clock.
+    /// A request that began only after the call that made it had ended: the caller had given up, as far as is known, and it is
+    /// where it was sent, or no offset of clocks brings it inside.
     AfterCall,
 }
 

@@ -327,8 +327,8 @@ fn join(
 }
 
 /// Of spans that lie after the call that made them.
-const AFTER_CALL: &str = "server spans begin after the call that made them had ended, and were not moved, since they last longer than \
-    it or are of the same clock: the clock of their host is off, or the caller had given up";
+const AFTER_CALL: &str = "server spans begin after the call that made them had ended, and were not moved, since the call failed, other \
+    calls tell how the clocks stand, or they last longer than it: the caller had given up, or the clock of their host is off";
 
 /// By how much which host is off, for people.
 fn of_clock(clock: &ClockOffset) -> String {

@@ -2,18 +2,23 @@
 //!
 //! Each call between two hosts admits a range of offsets with which the child lies inside its parent. The offset that most
 //! calls of the pair admit is theirs, none if that is as good; offsets add up from the first root's host on. What then still
-//! lies outside, as Jaeger has it, is moved inside alone, by as little as possible. A child that lasted longer than its parent
-//! is only kept from starting before it, and so is one that a message started, since it may well run later.
+//! lies outside, as Jaeger has it, is moved inside alone, by as little as possible. What may well run later is only kept from starting
+//! before its parent: a child that lasted longer, one that a message started, and one whose caller gave up. And where the other calls
+//! of a pair show how their clocks stand, a request that began only after its call is left there: it was late.
 
 use std::collections::BTreeMap;
 
-use parsers::record::{Span, SpanKind, Value, attribute};
+use parsers::record::{Span, SpanKind, StatusCode, Value, attribute};
 use rustc_hash::FxHashMap;
 
 use crate::ClockOffset;
 
 /// Calls of a pair of hosts that are weighed: more say the same.
 const MAX_CALLS: usize = 2_000;
+/// So many calls that one offset fits show how two clocks stand...
+const PROOF: usize = 2;
+/// ...if there are so many of them for each that it does not fit: else one of the clocks was set meanwhile.
+const PROOF_FOR_EACH: usize = 2;
 
 /// A span's times while they may still move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +90,8 @@ pub(crate) fn adjust(
         if above == below {
             continue;
         }
-        let (from, to) = admitted(*child, *outer, span.kind == SpanKind::Consumer);
+        let later = spans.get(parent).is_some_and(|above| may_run_later(span, above));
+        let (from, to) = admitted(*child, *outer, later);
         // Of the pair the lower number is the one that is measured against.
         let (pair, range) =
             if above < below { ((above, below), (from, to)) } else { ((below, above), (-to, -from)) };
@@ -98,7 +104,9 @@ pub(crate) fn adjust(
         return Vec::new();
     }
     let first = parents.iter().position(Option::is_none).map_or(0, clock_of);
-    let offsets = offsets(&calls, names.len(), first);
+    let pairs: BTreeMap<(usize, usize), Agreed> =
+        calls.iter().map(|(pair, ranges)| (*pair, agreed(ranges))).collect();
+    let offsets = offsets(&pairs, names.len(), first);
     let roots = parents.iter().enumerate().filter(|(_, parent)| parent.is_none()).map(|(root, _)| root);
     let offset_of = |index: usize| offsets.get(clock_of(index)).and_then(|o| o.as_ref()).map_or(0, |o| o.by);
     let mut open: Vec<(usize, i128)> = roots.map(|root| (root, offset_of(root))).collect();
@@ -106,11 +114,20 @@ pub(crate) fn adjust(
         let mut delta = inherited;
         if let Some(parent) = parents.get(index).copied().flatten()
             && clock_of(parent) != clock_of(index)
-            && let (Some(child), Some(above), Some(span)) =
-                (times.get(index), times.get(parent), spans.get(index))
+            && let (Some(child), Some(above)) = (times.get(index), times.get(parent))
+            && let (Some(span), Some(of)) = (spans.get(index), spans.get(parent))
         {
-            let (from, to) = admitted(*child, *above, span.kind == SpanKind::Consumer);
-            delta = offset_of(index).clamp(from, to);
+            let (a, b) = (clock_of(parent), clock_of(index));
+            let known = pairs.get(&(a.min(b), a.max(b))).is_some_and(Agreed::is_proven);
+            let offset = offset_of(index);
+            let late =
+                known && is_request(span, of) && i128::from(child.start) + offset > i128::from(above.end);
+            // A request that lies inside as it was sent never leaves for an offset.
+            let sent = Times::sent(of);
+            let inside = sent.start <= child.start && child.end <= sent.end;
+            let later = (late && !inside) || may_run_later(span, of) && !(inside && is_request(span, of));
+            let (from, to) = admitted(*child, *above, later);
+            delta = offset.clamp(from, to);
         }
         if delta != 0
             && let Some(time) = times.get_mut(index)
@@ -123,12 +140,58 @@ pub(crate) fn adjust(
     told(offsets, &names, times, &of)
 }
 
-/// Offsets with which a child lies inside its parent.
-fn admitted(child: Times, parent: Times, by_message: bool) -> Range {
+fn is_request(child: &Span, parent: &Span) -> bool {
+    child.kind == SpanKind::Server && parent.kind == SpanKind::Client
+}
+
+/// Whether a child may begin after its parent has ended: a message waits in its queue, and a request in that of a server whose caller
+/// has given up.
+fn may_run_later(child: &Span, parent: &Span) -> bool {
+    let has = |key: &str| attribute(&parent.attributes, key).is_some();
+    let by_message = child.kind == SpanKind::Consumer
+        || parent.kind == SpanKind::Producer
+        || (parent.kind == SpanKind::Client && has("messaging.system"));
+    by_message || (is_request(child, parent) && gave_up(parent))
+}
+
+/// Whether a call failed without an answer, as far as it tells.
+fn gave_up(call: &Span) -> bool {
+    /// gRPC's codes that a client gives itself: cancelled, deadline exceeded, unavailable.
+    const OWN: [&str; 6] = ["1", "4", "14", "CANCELLED", "DEADLINE_EXCEEDED", "UNAVAILABLE"];
+    let of = |key: &str| attribute(&call.attributes, key);
+    let answered = of("http.response.status_code").or_else(|| of("http.status_code")).is_some();
+    let rpc = of("rpc.response.status_code").or_else(|| of("rpc.grpc.status_code"));
+    let own = rpc.is_none_or(|code| match code {
+        Value::Str(code) => OWN.contains(&&**code),
+        Value::Int(code) => OWN.contains(&&*code.to_string()),
+        _ => false,
+    });
+    call.status.code == StatusCode::Error && !answered && own
+}
+
+/// Offsets with which a child lies inside its parent, or after its start if it may run later.
+fn admitted(child: Times, parent: Times, later: bool) -> Range {
     let from = i128::from(parent.start) - i128::from(child.start);
-    let open = by_message || child.end - child.start > parent.end - parent.start;
+    let open = later || child.end - child.start > parent.end - parent.start;
     let to = if open { i128::from(u64::MAX) } else { i128::from(parent.end) - i128::from(child.end) };
     (from, to)
+}
+
+/// The offset of a pair of clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Agreed {
+    by: i128,
+    /// Calls between them...
+    calls: usize,
+    /// ...and how many of these it fits.
+    fits: usize,
+}
+
+impl Agreed {
+    /// Whether what it does not fit can be told from a clock that is off.
+    fn is_proven(&self) -> bool {
+        self.fits >= PROOF && self.fits >= PROOF_FOR_EACH * (self.calls - self.fits)
+    }
 }
 
 /// How much is added to the times of a clock, and what says so.
@@ -140,10 +203,10 @@ struct Offset {
 }
 
 /// The offset of each clock, from the first one on along the pairs with most calls.
-fn offsets(calls: &BTreeMap<(usize, usize), Vec<Range>>, clocks: usize, first: usize) -> Vec<Option<Offset>> {
+fn offsets(pairs: &BTreeMap<(usize, usize), Agreed>, clocks: usize, first: usize) -> Vec<Option<Offset>> {
     let mut offsets: Vec<Option<Offset>> = vec![None; clocks];
-    let mut pairs: Vec<(&(usize, usize), &Vec<Range>)> = calls.iter().collect();
-    pairs.sort_by_key(|(pair, ranges)| (std::cmp::Reverse(ranges.len()), **pair));
+    let mut pairs: Vec<(&(usize, usize), &Agreed)> = pairs.iter().collect();
+    pairs.sort_by_key(|(pair, agreed)| (std::cmp::Reverse(agreed.calls), **pair));
     let mut start = Some(first);
     while let Some(at) = start {
         if let Some(slot) = offsets.get_mut(at) {
@@ -152,9 +215,9 @@ fn offsets(calls: &BTreeMap<(usize, usize), Vec<Range>>, clocks: usize, first: u
         // Each round reaches one more clock.
         loop {
             let by = |clock: usize| offsets.get(clock).and_then(|o| o.as_ref()).map(|o| o.by);
-            let next = pairs.iter().find_map(|((a, b), ranges)| match (by(*a), by(*b)) {
-                (Some(known), None) => Some((*b, *a, known + agreed(ranges), ranges.len())),
-                (None, Some(known)) => Some((*a, *b, known - agreed(ranges), ranges.len())),
+            let next = pairs.iter().find_map(|((a, b), agreed)| match (by(*a), by(*b)) {
+                (Some(known), None) => Some((*b, *a, known + agreed.by, agreed.calls)),
+                (None, Some(known)) => Some((*a, *b, known - agreed.by, agreed.calls)),
                 _ => None,
             });
             let Some((clock, against, by, calls)) = next else { break };
@@ -168,7 +231,7 @@ fn offsets(calls: &BTreeMap<(usize, usize), Vec<Range>>, clocks: usize, first: u
 }
 
 /// The offset that most of the ranges admit: none if that is one of them, else the middle of those.
-fn agreed(ranges: &[Range]) -> i128 {
+fn agreed(ranges: &[Range]) -> Agreed {
     let admits = |by: i128| ranges.iter().filter(|(from, to)| *from <= by && by <= *to).count();
     let mut ends: Vec<(i128, i8)> = ranges.iter().flat_map(|(from, to)| [(*from, 0), (*to, 1)]).collect();
     ends.sort_unstable();
@@ -185,16 +248,15 @@ fn agreed(ranges: &[Range]) -> i128 {
             best = (*place, until.map_or(*place, |(place, _)| *place));
         }
     }
-    if admits(0) >= most {
-        return 0;
-    }
     // Open to one side: by as little as possible.
     let limit = i128::from(u64::MAX);
-    match best {
+    let by = match best {
+        _ if admits(0) >= most => 0,
         (from, to) if to >= limit => from.max(0),
         (from, to) if from <= -limit => to.min(0),
         (from, to) => from + (to - from) / 2,
-    }
+    };
+    Agreed { by, calls: ranges.len(), fits: admits(by) }
 }
 
 fn told(offsets: Vec<Option<Offset>>, names: &[&str], times: &[Times], of: &[usize]) -> Vec<ClockOffset> {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use parsers::record::{
-    Resource, Scope, Span, SpanId, SpanKind, Spelling, SpellingKind, Status, TraceId, Value,
+    Resource, Scope, Span, SpanId, SpanKind, Spelling, SpellingKind, Status, StatusCode, TraceId, Value,
 };
 use proptest::prelude::*;
 
@@ -104,6 +104,67 @@ fn a_request_wholly_after_its_call_that_fits_nowhere_inside_is_marked() {
 }
 
 #[test]
+fn what_a_message_started_waits_in_a_queue_whatever_it_is() {
+    for (sent, of_messages) in [(SpanKind::Producer, false), (SpanKind::Client, true)] {
+        let mut send = span(2, 1, 10, 15, "a", sent);
+        if of_messages {
+            send.attributes.push(("messaging.system".to_owned(), Value::Str("kafka".to_owned())));
+        }
+        let job = span(3, 2, 30_000, 30_001, "b", SpanKind::Internal);
+        let tree = build(vec![internal(1, 0, 0, 20), send, job]);
+        assert_eq!((tree.nodes[2].start, tree.nodes[2].oddities.len()), (30_000, 0));
+        assert!(tree.clocks.is_empty(), "{:?}", tree.clocks);
+    }
+}
+
+/// A call that failed, without an answer or with one.
+fn failed(id: u64, start: u64, end: u64, answer: &[(&str, i64)]) -> Span {
+    let mut call = span(id, 1, start, end, "a", SpanKind::Client);
+    call.status.code = StatusCode::Error;
+    call.attributes.extend(answer.iter().map(|(key, code)| ((*key).to_owned(), Value::Int(*code))));
+    call
+}
+
+#[test]
+fn a_request_whose_caller_gave_up_is_late_and_no_clock_is_off() {
+    let late = || span(3, 2, 300, 330, "b", SpanKind::Server);
+    for answer in [&[][..], &[("rpc.grpc.status_code", 4)]] {
+        let tree = build(vec![internal(1, 0, 0, 400), failed(2, 200, 250, answer), late()]);
+        assert_eq!((tree.nodes[2].start, &*tree.nodes[2].oddities), (300, &[Oddity::AfterCall][..]));
+        assert!(tree.clocks.is_empty(), "{:?}", tree.clocks);
+    }
+    // Who got an answer had not given up before it was made.
+    for answer in [&[("http.response.status_code", 500)], &[("rpc.grpc.status_code", 13)]] {
+        let tree = build(vec![internal(1, 0, 0, 400), failed(2, 200, 250, answer), late()]);
+        assert_eq!((tree.nodes[2].start, tree.clocks.len()), (210, 1));
+    }
+}
+
+#[test]
+fn a_request_after_its_call_is_late_where_other_calls_tell_how_the_clocks_stand() {
+    let spans = |off: u64, good: u64| {
+        let mut spans = vec![internal(1, 0, 0, 1_000)];
+        for n in 0..good {
+            spans.push(span(10 + n, 1, n * 50, n * 50 + 40, "a", SpanKind::Client));
+            spans.push(span(20 + n, 10 + n, off + n * 50 + 2, off + n * 50 + 38, "b", SpanKind::Server));
+        }
+        spans.push(span(2, 1, 200, 250, "a", SpanKind::Client));
+        spans.push(span(3, 2, off + 300, off + 330, "b", SpanKind::Server));
+        spans
+    };
+    for off in [0, 5_000] {
+        let tree = build(spans(off, 3));
+        let late = tree.nodes.iter().find(|node| node.span.span_id.bits() == 3).unwrap();
+        assert!(late.is(Oddity::AfterCall) && late.start == 300, "{off}: {late:?}");
+        let moved = tree.nodes.iter().filter(|node| node.start != node.span.start).count();
+        assert_eq!(moved, if off == 0 { 0 } else { 4 });
+        // One other call is no proof.
+        let tree = build(spans(off, 1));
+        assert!(tree.nodes.iter().all(|node| !node.is(Oddity::AfterCall)), "{off}");
+    }
+}
+
+#[test]
 fn halves_of_a_call_have_one_id_and_others_have_that_of_another() {
     let of = |kinds: &[(SpanKind, &str)]| {
         let spans = kinds.iter().zip(0..).map(|((kind, service), n)| span(1, 0, n, 100 - n, service, *kind));
@@ -170,22 +231,30 @@ proptest! {
     }
 }
 
-/// A trace over hosts whose clocks are off by these amounts; true times lie inside their parents.
+/// A trace over hosts whose clocks are off by these amounts; true times lie inside their parents, but for some requests that are late.
 fn skewed() -> impl Strategy<Value = Vec<Span>> {
-    let one = (0usize..64, 0u64..1000, 1u64..1000, 0usize..4);
+    let late = prop_oneof![4 => Just(0u64), 1 => 1u64..3_000];
+    let one = (0usize..64, 0u64..1000, 1u64..1000, 0usize..4, any::<bool>(), any::<bool>(), late);
     (prop::collection::vec(one, 1..24), prop::collection::vec(-5_000i64..5_000, 4)).prop_map(|(list, off)| {
         let mut real: Vec<(u64, u64, usize)> = Vec::new();
         let mut spans = Vec::new();
-        for (n, (parent, start, long, host)) in list.into_iter().enumerate() {
+        for (n, (parent, start, long, host, calls, fails, late)) in list.into_iter().enumerate() {
             let parent = parent % n.max(1);
             let (from, to, _) = real.get(parent).copied().unwrap_or((100_000, 101_000, 0));
             let start = from + start * (to - from) / 2000;
             let end = (start + long * (to - start) / 1000).max(start);
+            let late = if calls { 0 } else { late };
+            let (start, end) = (start + late, end + late);
             real.push((start, end, host));
             let shift = |time: u64| time.saturating_add_signed(off[host]);
             let service = ["a", "b", "c", "d"][host];
             let parent = if n == 0 { 0 } else { parent as u64 + 1 };
-            spans.push(span(n as u64 + 1, parent, shift(start), shift(end), service, SpanKind::Server));
+            let kind = if calls { SpanKind::Client } else { SpanKind::Server };
+            let mut one = span(n as u64 + 1, parent, shift(start), shift(end), service, kind);
+            if fails {
+                one.status.code = StatusCode::Error;
+            }
+            spans.push(one);
         }
         spans
     })
@@ -202,7 +271,10 @@ proptest! {
             let inside = parent.start <= node.start && node.end <= parent.end;
             let fits = node.duration() <= parent.duration();
             prop_assert!(inside || !was_inside, "{} left {}", was.span_id, of.span_id);
-            if node.service() != parent.service() && fits {
+            // Who calls may give up before the request ends, or begins.
+            let failed = of.kind == SpanKind::Client && of.status.code == StatusCode::Error;
+            let late = node.is(Oddity::AfterCall) || (failed && was.kind == SpanKind::Server);
+            if node.service() != parent.service() && fits && !late {
                 prop_assert!(inside, "{} lies outside {}", was.span_id, of.span_id);
             }
             prop_assert_eq!(node.duration(), was.duration());
