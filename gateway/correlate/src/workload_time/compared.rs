@@ -2,12 +2,11 @@
 //!
 //! A fact that line and request agree in counts for as much as it is rare among the requests, one in which they differ against it.
 
-use std::cell::RefCell;
-
 use rustc_hash::FxHashMap;
 
 use super::facts::{Fact, Kind, comparable, is_uuid, same, shape};
 use super::lines::Words;
+use super::rarity::{Rarities, Strange};
 use super::traffic::merged;
 
 /// Pairs of requests that would share a thread by chance: with so many that do not, threads belong to requests.
@@ -97,20 +96,43 @@ pub(super) type Groups<'f> = Vec<(Kind, Vec<&'f Fact>)>;
 pub(super) struct Requests<'a> {
     pub(super) all: &'a [Request],
     pub(super) threads: Threads,
-    /// How often two requests say the same, by what it is about.
-    alike: FxHashMap<Kind, f64>,
-    /// What was found of how rare a value is: many lines say the same.
-    rarities: RefCell<FxHashMap<(Kind, String), f64>>,
+    rarities: Rarities,
 }
 
 impl<'a> Requests<'a> {
     pub(super) fn new(all: &'a [Request]) -> Self {
-        Self { all, threads: threads(all), alike: alike(all), rarities: RefCell::default() }
+        Self { all, threads: threads(all), rarities: Rarities::new(all, Vec::new()) }
+    }
+
+    /// The same, when some lines were heard.
+    pub(super) fn heard(self, lines: &[&Words]) -> Self {
+        let mut strange = Vec::new();
+        for line in lines {
+            let (start, end) = line.written;
+            let groups = self.groups(&line.facts);
+            // A line may name paths of others that it calls, and its own.
+            for (kind, facts) in
+                groups.into_iter().filter(|(kind, _)| !matches!(kind, Kind::Path | Kind::Request))
+            {
+                let ran = self.all.iter().filter(|request| request.overlap(start, end) > 0.0);
+                if !ran.into_iter().any(|request| agrees(kind, &facts, request) == Some(true)) {
+                    let said = facts.iter().filter(|fact| self.says(kind, fact));
+                    strange.extend(said.map(|fact| Strange { kind, value: fact.value.clone(), time: start }));
+                }
+            }
+        }
+        Self { rarities: Rarities::new(self.all, strange), ..self }
+    }
+
+    /// Whether some request says anything that the fact could be told apart from.
+    fn says(&self, kind: Kind, fact: &Fact) -> bool {
+        self.said(kind).any(|of_request| comparable(kind, &fact.value, &of_request.value))
     }
 
     /// How much of the time of a line each request ran, and the same times how likely it would say what the line says.
     pub(super) fn weights(&self, line: &Words, groups: &Groups<'_>) -> Vec<(f64, f64)> {
-        let rarity: Vec<f64> = groups.iter().map(|(kind, facts)| self.rarity(*kind, facts)).collect();
+        let rarity: Vec<f64> =
+            groups.iter().map(|(kind, facts)| self.rarities.of(*kind, facts, self.all)).collect();
         let (start, end) = line.written;
         let weight = |request: &Request| {
             let begins = if line.begins { request.begins(line.written, line.lasts) } else { 1.0 };
@@ -174,50 +196,6 @@ impl<'a> Requests<'a> {
         let letters = value.bytes().any(|b| b.is_ascii_alphabetic());
         letters && self.said(Kind::Thread).any(|fact| shape(&fact.value).eq(shape(value)))
     }
-
-    /// How often a request that is not meant says the same.
-    fn rarity(&self, kind: Kind, facts: &[&Fact]) -> f64 {
-        let assumed = match kind {
-            Kind::Request => return if facts.iter().any(|f| f.value.len() >= 16) { 1e-6 } else { 1e-3 },
-            Kind::User => 0.05,
-            Kind::Thread => 0.1,
-            Kind::Process => 0.5,
-            _ => 0.3,
-        };
-        let values = (kind, facts.iter().flat_map(|fact| [fact.value.as_str(), "\n"]).collect());
-        if let Some(found) = self.rarities.borrow().get(&values) {
-            return *found;
-        }
-        let (mut known, mut equal) = (0.0, 0.0);
-        for request in self.all {
-            if let Some(agrees) = agrees(kind, facts, request) {
-                known += 1.0;
-                equal += f64::from(agrees);
-            }
-        }
-        // One of them is the one that is meant.
-        let of_value = ((equal - 1.0_f64).max(0.0) + 2.0 * assumed) / ((known - 1.0_f64).max(0.0) + 2.0);
-        let found = of_value.max(self.alike.get(&kind).copied().unwrap_or_default());
-        self.rarities.borrow_mut().insert(values, found);
-        found
-    }
-}
-
-/// How often two requests name the same value, of kinds of which enough are known.
-fn alike(requests: &[Request]) -> FxHashMap<Kind, f64> {
-    let mut values: FxHashMap<(Kind, &str), f64> = FxHashMap::default();
-    for fact in requests.iter().flat_map(|request| &request.facts) {
-        *values.entry((fact.kind, &*fact.value)).or_default() += 1.0;
-    }
-    let mut of_kinds: FxHashMap<Kind, (f64, f64)> = FxHashMap::default();
-    for ((kind, _), count) in &values {
-        let (all, equal) = of_kinds.entry(*kind).or_default();
-        *all += count;
-        *equal += count * (count - 1.0);
-    }
-    let pairs =
-        |(kind, (all, equal)): (Kind, (f64, f64))| (all > 1.0).then(|| (kind, equal / (all * (all - 1.0))));
-    of_kinds.into_iter().filter_map(pairs).collect()
 }
 
 /// How often a line of a request says otherwise than its spans, of how often others do.

@@ -9,6 +9,7 @@ mod facts;
 mod lines;
 mod of_line;
 mod origin;
+mod rarity;
 mod running;
 mod sampling;
 mod score;

@@ -45,8 +45,9 @@ impl<'a> Scene<'a> {
         sampled: Sampled,
     ) -> Self {
         let traffic = Traffic::of(requests, window);
-        let requests = Requests::new(requests);
-        let said = sayings(&requests, heard);
+        let heard: Vec<&Words> = heard.filter(|line| !line.facts.is_empty()).take(MAX_SAYINGS).collect();
+        let requests = Requests::new(requests).heard(&heard);
+        let said = sayings(&requests, &heard);
         Self { writers: Writers::new(traffic, lines, said, sampled), requests }
     }
 
@@ -79,10 +80,10 @@ fn doubted(probability: f64) -> f64 {
 }
 
 /// What lines say that were written while requests ran. What no line has in common with any request is written in other words.
-fn sayings<'c>(requests: &Requests<'_>, heard: impl Iterator<Item = &'c Words>) -> Vec<Saying> {
+fn sayings(requests: &Requests<'_>, heard: &[&Words]) -> Vec<Saying> {
     let mut spoken = FxHashSet::default();
     let mut said = Vec::new();
-    for line in heard.filter(|line| !line.facts.is_empty()).take(MAX_SAYINGS) {
+    for line in heard {
         let groups = requests.groups(&line.facts);
         if groups.is_empty() {
             continue;

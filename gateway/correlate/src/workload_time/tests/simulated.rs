@@ -223,3 +223,55 @@ fn probes_that_a_proxy_logs_are_not_claimed_for_requests() {
         }
     }
 }
+
+/// Forty requests a second, of which some send spans and all write three lines that name who asked, one of so many; and as many lines
+/// a second that no request wrote.
+fn with_users(seed: u64, sampled: f64, users: u64, background: u64) -> Made {
+    let (mut made, mut dice) = (Made::default(), Dice(seed));
+    let (mut at, mut n) = (0, 0);
+    let mut written = 0;
+    while at < 20_000 {
+        at += dice.waiting(25).max(1);
+        let lasts = 80 + dice.waiting(120);
+        let user = format!("u{}", dice.between(0, users));
+        let of = (dice.between(0, 1_000) < (sampled * 1_000.0) as u64).then(|| {
+            n += 1;
+            made.memory.spans.push(span(n.into(), n, at, at + lasts, &[("enduser.id", &user)], ""));
+            n.into()
+        });
+        for step in 0..3 {
+            written += 1;
+            let text = format!("step {step} of user={user} n={written}");
+            made.line(at + dice.between(0, lasts), text, APP, of);
+        }
+    }
+    made.traces = n.into();
+    for _ in 0..20 * background {
+        written += 1;
+        made.line(dice.between(0, 20_000), format!("background cache refresh n={written}"), APP, None);
+    }
+    made
+}
+
+#[test]
+fn unseen_requests_of_the_same_user_are_reckoned_with() {
+    let mut all = Sure::default();
+    // With the part of its lines that a request of many users gets at least.
+    for (sampled, users, background, recall) in [
+        (0.1, 30, 0, 0),
+        (0.1, 30, 1, 0),
+        (0.1, 8, 0, 0),
+        (0.1, 200, 0, 60),
+        (0.1, 200, 1, 60),
+        (1.0, 200, 0, 90),
+    ] {
+        let of = with_users(1, sampled, users, background).sure(30);
+        assert!(of.right * 100 >= of.written * recall, "{sampled} {users} {background}: {of:?}");
+        (all.right, all.wrong) = (all.right + of.right, all.wrong + of.wrong);
+        assert!(
+            of.right + of.wrong < 30 || of.precision() >= PRECISION,
+            "{sampled} {users} {background}: {of:?}"
+        );
+    }
+    assert!(all.precision() >= PRECISION, "{all:?}");
+}
