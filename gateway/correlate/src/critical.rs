@@ -2,9 +2,10 @@
 //!
 //! From the end of the longest root backwards: the child that was the last to run before the cursor is what its parent waited
 //! for, so the cursor goes through that child to its start, and on with the next child that ran before there. Children that
-//! overlap share the time: the later one has it from its start on, the earlier one what lies before. What no child explains is
+//! overlap a little share the time: the later one has it from its start on, the earlier one what lies before. One that ran longer
+//! beside the later one than before it was not waited for: its parent started the later one meanwhile. What no child explains is
 //! the span's own. Children are clipped to their parent; one that runs longer after its parent's end than before was started and
-//! left alone, and nobody waited for it. The segments cover the root exactly, once.
+//! left alone, and nobody waited for it, either. The segments cover the root exactly, once.
 
 use crate::{CriticalSegment, SpanNode};
 
@@ -73,10 +74,14 @@ pub(crate) fn below(nodes: &[SpanNode], root: usize) -> Vec<Stretch> {
             continue;
         };
         let Some(node) = nodes.get(child) else { continue };
-        let parent_end = nodes.get(frame.node).map_or(frame.end, |parent| parent.end);
+        // By when it was waited for: the start of a later child, else the end of the parent.
+        let until = match nodes.get(frame.node) {
+            Some(parent) if frame.cursor == frame.end => parent.end,
+            _ => frame.cursor,
+        };
         let (start, end) = (node.start.max(frame.start), node.end.min(frame.cursor));
-        let before = node.end.min(parent_end).saturating_sub(node.start);
-        let after = node.end.saturating_sub(parent_end);
+        let before = node.end.min(until).saturating_sub(node.start);
+        let after = node.end.saturating_sub(until);
         // A little after is how instrumentation ends spans in the wrong order.
         if start >= end || after > before {
             continue;

@@ -57,6 +57,13 @@ fn nobody_waits_for_a_child_that_runs_on() {
     assert_eq!(drawn(spans), [(1, 0, 10), (2, 10, 100)]);
 }
 
+#[test]
+fn of_children_that_start_one_after_the_other_and_run_at_once_the_last_is_waited_for() {
+    let mut spans = vec![span(1, 0, 0, 200)];
+    spans.extend((0..20).map(|n| span(10 + n, 1, n, n + 100)));
+    assert_eq!(drawn(spans), [(1, 0, 19), (29, 19, 119), (1, 119, 200)]);
+}
+
 proptest! {
     #[test]
     fn segments_cover_the_root_exactly_once(
