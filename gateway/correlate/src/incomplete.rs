@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 
-use parsers::record::{SpanKind, Value, attribute};
+use parsers::record::{Resource, SpanKind, Value, Workload, attribute};
 use store::read::{RunningSelect, TraceRead, Window};
 
 use crate::absent::absence;
+use crate::skew::clock;
 use crate::{Absence, AbsentReason, AbsentSignal, Oddity, SpanNode};
 
 /// A trace whose newest span is younger may have more on its way, ns: SDKs send every five seconds, and a Collector waits as well.
@@ -44,10 +45,20 @@ pub(crate) fn lost(nodes: &[SpanNode]) -> Option<Absence> {
 
 /// That more may come. `now` is ns.
 pub(crate) fn arriving(nodes: &[SpanNode], now: u64) -> Option<String> {
-    let newest = nodes.iter().map(|node| node.span.end.max(node.span.start)).max()?;
-    let age = now.checked_sub(newest).filter(|age| *age < ARRIVING)?;
+    let end = |node: &SpanNode| node.span.end.max(node.span.start);
+    let newest = nodes.iter().max_by_key(|node| end(node))?;
+    let Some(age) = now.checked_sub(end(newest)) else {
+        let ahead = (end(newest) - now) / 1_000_000;
+        return Some(format!(
+            "the trace may still be arriving: its newest span ends {ahead} ms after this answer, so that the clock of {} is ahead by \
+             at least as much",
+            clock(&newest.span)
+        ));
+    };
     let millis = age / 1_000_000;
-    Some(format!("the trace may still be arriving: its newest span ended {millis} ms before this answer"))
+    (age < ARRIVING).then(|| {
+        format!("the trace may still be arriving: its newest span ended {millis} ms before this answer")
+    })
 }
 
 /// Services that were called, send spans at that time, and sent none of this trace.
@@ -64,22 +75,23 @@ pub(crate) fn silent(nodes: &[SpanNode], traces: &dyn TraceRead) -> Vec<Absence>
     for (node, answered) in nodes.iter().zip(answered) {
         let calls = matches!(node.span.kind, SpanKind::Client | SpanKind::Producer) && !answered;
         let Some(peer) = calls.then(|| peer(node)).flatten() else { continue };
-        if present.contains(peer) || asked.len() >= MAX_PEERS || !asked.insert(peer) {
+        let name = peer.name;
+        if present.contains(name) || asked.len() >= MAX_PEERS || !asked.insert(peer.clone()) {
             continue;
         }
         let (start, end) = (node.span.start, node.span.end.max(node.span.start));
         let window = Window { start: start.saturating_sub(ROUND), end: end.saturating_add(ROUND) };
         let select =
-            RunningSelect { window, services: vec![peer.to_owned()], longest: ROUND, bytes: PEER_BYTES };
+            RunningSelect { window, services: vec![name.to_owned()], longest: ROUND, bytes: PEER_BYTES };
         let mut sends = false;
-        let visited = traces.running(&select, &mut |_| {
-            sends = true;
-            ControlFlow::Break(())
+        let visited = traces.running(&select, &mut |view| {
+            sends = peer.is(view.resource());
+            if sends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         if visited.is_ok() && sends {
             let (span, service) = (node.span.span_id, node.service());
             let detail = format!(
-                "`{peer}` is silent: span {span} of `{service}` called it, and it sent spans of other traces within a minute, but \
+                "`{name}` is silent: span {span} of `{service}` called it, and it sent spans of other traces within a minute, but \
                  none of this one; it may drop the trace context, or its spans are late"
             );
             list.push(absence(AbsentSignal::Spans, AbsentReason::Incomplete, detail));
@@ -88,16 +100,45 @@ pub(crate) fn silent(nodes: &[SpanNode], traces: &dyn TraceRead) -> Vec<Absence>
     list
 }
 
-/// Who a span called, by name.
-fn peer(node: &SpanNode) -> Option<&str> {
-    let keys = ["peer.service", "server.address", "net.peer.name"];
-    let named = keys.iter().find_map(|key| attribute(&node.span.attributes, key).and_then(Value::as_str))?;
-    // In a cluster: `cart.shop.svc.cluster.local`.
-    let host = named.split(':').next().unwrap_or(named);
+/// A service that was called.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Peer<'a> {
+    name: &'a str,
+    /// The Kubernetes namespace that it must be of, if it says any.
+    namespace: Option<String>,
+}
+
+impl Peer<'_> {
+    /// Whether spans of its name with this resource are its own.
+    fn is(&self, resource: &Resource) -> bool {
+        let of = Workload::from_resource(resource).namespace;
+        !matches!((&of, &self.namespace), (Some(a), Some(b)) if a != b)
+    }
+}
+
+/// Who a span called: `peer.service` names a service, an address is the name of one in a cluster.
+fn peer(node: &SpanNode) -> Option<Peer<'_>> {
+    let of = |key: &str| attribute(&node.span.attributes, key).and_then(Value::as_str);
+    let other = |name: &&str| !name.is_empty() && *name != node.service();
+    if let Some(name) = of("peer.service").filter(other) {
+        return Some(Peer { name, namespace: None });
+    }
+    let named = of("server.address").or_else(|| of("net.peer.name"))?;
+    let host = named.split(':').next().unwrap_or(named).trim_end_matches('.');
     if host.parse::<IpAddr>().is_ok() {
         return None;
     }
-    host.split('.').next().filter(|name| !name.is_empty() && *name != node.service())
+    // `cart`, `cart.shop`, `cart.shop.svc.cluster.local`, `cart-0.cart.shop.svc`; any other name is of the world outside.
+    let labels: Vec<&str> = host.split('.').collect();
+    let (name, namespace) = match labels.as_slice() {
+        [name] => (*name, Workload::from_resource(&node.span.resource).namespace),
+        [name, namespace] => (*name, Some((*namespace).to_owned())),
+        _ => {
+            let svc = labels.iter().skip(2).position(|label| *label == "svc")?;
+            (*labels.get(svc)?, labels.get(svc + 1).map(|namespace| (*namespace).to_owned()))
+        }
+    };
+    Some(Peer { name, namespace }).filter(|peer| other(&peer.name))
 }
 
 #[cfg(test)]

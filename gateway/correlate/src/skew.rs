@@ -47,7 +47,7 @@ impl Times {
 type Range = (i128, i128);
 
 /// Whose clock stamped a span: the most exact of host, pod and instance that it names, else its service.
-fn clock(span: &Span) -> &str {
+pub(crate) fn clock(span: &Span) -> &str {
     let keys = ["k8s.node.name", "host.name", "k8s.pod.uid", "k8s.pod.name", "service.instance.id"];
     let of = |key: &str| attribute(&span.resource.attributes, key).and_then(Value::as_str);
     let named = keys.iter().find_map(|key| of(key).filter(|name| !name.is_empty()));

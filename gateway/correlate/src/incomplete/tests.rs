@@ -6,8 +6,8 @@ use store::read::{ReadError, ScanReport, SpanSelect, SpanView, TraceRecords};
 use super::*;
 use crate::tree;
 
-/// Sends spans of these services.
-struct Sends(&'static [&'static str]);
+/// Sends spans of these services, each in a namespace.
+struct Sends(&'static [(&'static str, &'static str)]);
 
 impl TraceRead for Sends {
     fn trace(&self, _: TraceId, _: usize) -> Result<TraceRecords, ReadError> {
@@ -25,8 +25,14 @@ impl TraceRead for Sends {
         select: &RunningSelect,
         visit: &mut dyn FnMut(&SpanView<'_>) -> ControlFlow<()>,
     ) -> Result<bool, ReadError> {
-        for service in self.0.iter().filter(|service| select.services.iter().any(|s| s == *service)) {
-            let _ = visit(&(&span(9, 0, 0, 1, service, SpanKind::Server, "")).into());
+        for (service, namespace) in
+            self.0.iter().filter(|(name, _)| select.services.iter().any(|s| s == name))
+        {
+            if visit(&(&of_namespace(span(9, 0, 0, 1, service, SpanKind::Server, ""), namespace)).into())
+                .is_break()
+            {
+                break;
+            }
         }
         Ok(true)
     }
@@ -56,17 +62,43 @@ fn span(id: u64, parent: u64, start: u64, end: u64, service: &str, kind: SpanKin
     }
 }
 
+fn of_namespace(span: Span, namespace: &str) -> Span {
+    let mut resource = (*span.resource).clone();
+    resource.attributes.push(("k8s.namespace.name".to_owned(), Value::Str(namespace.to_owned())));
+    Span { resource: Arc::new(resource), ..span }
+}
+
 #[test]
 fn a_called_service_that_sends_spans_elsewhere_is_told_to_be_silent() {
     let call = |peer| vec![span(1, 0, 0, 9, "shop", SpanKind::Client, peer)];
     let told = |spans, sends| silent(&tree::build(spans).nodes, &Sends(sends));
-    let found = told(call("payment.shop.svc:8080"), &["payment"]);
+    let found = told(call("payment.shop.svc:8080"), &[("payment", "shop")]);
     assert!(found[0].detail.contains("`payment` is silent"), "{found:?}");
     assert!(told(call("payment.shop.svc:8080"), &[]).is_empty(), "nobody knows that it sends spans");
-    assert!(told(call("10.0.0.7"), &["10"]).is_empty(), "an address is no service");
+    assert!(told(call("10.0.0.7"), &[("10", "shop")]).is_empty(), "an address is no service");
     let mut answered = call("payment");
     answered.push(span(2, 1, 1, 2, "payment", SpanKind::Server, ""));
-    assert!(told(answered, &["payment"]).is_empty());
+    assert!(told(answered, &[("payment", "shop")]).is_empty());
+}
+
+#[test]
+fn who_was_called_is_asked_for_by_its_whole_name_and_in_its_namespace() {
+    let of = |key: &str, peer: &str, sends| {
+        let mut call = of_namespace(span(1, 0, 0, 9, "shop", SpanKind::Client, ""), "shop");
+        call.attributes.push((key.to_owned(), Value::Str(peer.to_owned())));
+        silent(&tree::build(vec![call]).nodes, &Sends(sends)).len()
+    };
+    let cart = &[("cart", "other"), ("cart", "shop")];
+    for address in
+        ["cart", "cart.shop", "cart.shop.svc.cluster.local", "cart-0.cart.shop.svc.cluster.local:80"]
+    {
+        assert_eq!(of("server.address", address, &cart[..1]), 0, "{address}: another namespace's");
+        assert_eq!(of("server.address", address, cart), 1, "{address}");
+    }
+    assert_eq!(of("server.address", "cart.example.com", cart), 0, "outside of the cluster");
+    let orders = &[("Contoso.Orders", "other"), ("Contoso", "shop")];
+    assert_eq!(of("peer.service", "Contoso.Orders", &orders[..1]), 1);
+    assert_eq!(of("peer.service", "Contoso.Orders", &orders[1..]), 0);
 }
 
 #[test]
@@ -83,4 +115,9 @@ fn a_young_trace_may_still_be_arriving() {
     let nodes = tree::build(vec![span(1, 0, 0, 1_000, "shop", SpanKind::Server, "")]).nodes;
     assert!(arriving(&nodes, 2_000_000_000).is_some());
     assert!(arriving(&nodes, 60_000_000_000).is_none());
+    let mut ahead = span(1, 0, 0, 30_000_000_000, "shop", SpanKind::Server, "");
+    ahead.resource =
+        Arc::new(Resource { attributes: vec![("host.name".to_owned(), Value::Str("h9".to_owned()))] });
+    let told = arriving(&tree::build(vec![ahead]).nodes, 28_000_000_000).unwrap();
+    assert!(told.contains("2000 ms after this answer") && told.contains("clock of h9 is ahead"), "{told}");
 }
