@@ -55,8 +55,41 @@ async fn a_program_asks_by_tools_what_people_ask_by_paths() -> Result<()> {
     let refused = told(6)?;
     ensure!(refused["error"] == true && refused["text"].to_string().contains("exactly one"), "{refused}");
 
-    let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }).to_string();
     let accept = ("accept", "application/json, text/event-stream");
+    // What is too long is asked for in parts that follow each other.
+    let span = |n: u64| {
+        json!({ "traceId": "b1c2d3e4f5061728394a5b6c7d8e9f00", "spanId": format!("{:016x}", n + 1),
+                "parentSpanId": if n == 0 { String::new() } else { format!("{:016x}", 1) },
+                "name": format!("step {n} {}", "x".repeat(50)),
+                "startTimeUnixNano": (time - 1_000_000).to_string(), "endTimeUnixNano": time.to_string() })
+    };
+    let large =
+        json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": (0..200).map(span).collect::<Vec<_>>() }] }] });
+    let answer = http.post(&format!("{main}/v1/traces"), &[JSON], large.to_string().into()).await?;
+    ensure!(answer.status == 200, "{}", answer.text());
+    let (mut seen, mut cursor) = (std::collections::BTreeSet::new(), Value::Null);
+    loop {
+        let arguments = json!({ "id": "b1c2d3e4f5061728394a5b6c7d8e9f00", "cursor": cursor });
+        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+                           "params": { "name": "trace", "arguments": arguments } });
+        let answer = http.post(&format!("{main}/mcp"), &[JSON, accept], call.to_string().into()).await?;
+        let text = answer.ok_json()?["result"]["content"][0]["text"].as_str().context("no text")?.to_owned();
+        ensure!(text.len() <= 40_000, "{} bytes", text.len());
+        let part: Value = serde_json::from_str(&text)?;
+        let part = part.get("answer").cloned().unwrap_or(part);
+        let spans = part["spans"].as_array().context("no spans")?;
+        ensure!(!spans.is_empty(), "{part}");
+        for span in spans {
+            ensure!(seen.insert(span["span_id"].to_string()), "twice: {span}");
+        }
+        cursor = part["next"].clone();
+        if cursor.is_null() {
+            break;
+        }
+    }
+    ensure!(seen.len() == 200, "{} spans", seen.len());
+
+    let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }).to_string();
     let page = [JSON, accept, ("origin", "https://evil.example")];
     let answer = http.post(&format!("{main}/mcp"), &page, list.into()).await?;
     ensure!(answer.status == 403, "{}: {}", answer.status, answer.text());

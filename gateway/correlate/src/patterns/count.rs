@@ -29,6 +29,8 @@ const VARIABLE: &str = "<_>";
 const FIRST_PART: f64 = 0.5;
 /// The part that lines may take, of which exceptions of spans leave some.
 const LINES_PART: f64 = 0.8;
+/// Lines that begin later than such a part of the window begin late.
+const LATE: u64 = 20;
 /// Traces of a service that are looked at for the names of its pods.
 const POD_TRACES: usize = 200;
 
@@ -69,7 +71,15 @@ pub(super) fn count(
         kept: FxHashMap::default(),
         exceptions: Groups::default(),
         side: 0,
-        counted: windows.map(|window| Counted { window, from: window.start, lines: 0, other: 0, spans: 0 }),
+        counted: windows.map(|window| Counted {
+            window,
+            from: window.start,
+            begins: None,
+            lines: 0,
+            other: 0,
+            spans: 0,
+        }),
+        first: [u64::MAX; 2],
     };
     let pods = match &question.service {
         Some(service) => pods(&*patterns.traces, service, question.window)?,
@@ -109,6 +119,16 @@ pub(super) fn count(
                 question.bytes >> 20,
                 question.time.as_secs()
             ));
+        }
+        if let Some(begins) = counting.begins(&selections, spent)? {
+            let which = if side == 0 { "the window" } else { "the window to compare with" };
+            warnings.push(format!(
+                "lines begin at {}, and none are older: counts of {which} are compared by the time since then",
+                parsers::record::format_rfc3339(begins)
+            ));
+            if let Some(counted) = counting.counted.get_mut(side) {
+                counted.begins = Some(begins);
+            }
         }
         if question.service.is_some() {
             selectors.extend(selections.iter().map(Selection::text));
@@ -160,6 +180,31 @@ struct Counting<'a> {
     exceptions: Groups,
     side: usize,
     counted: [Counted; 2],
+    /// The oldest line of each window.
+    first: [u64; 2],
+}
+
+/// Looks for a line of the tenant.
+struct Any<'a, 'q> {
+    tenant: Option<&'a str>,
+    spent: &'a Spent<'q>,
+    /// Whether there is one, or it was not found out.
+    may_be: bool,
+}
+
+impl LogVisit for Any<'_, '_> {
+    fn record(&mut self, view: &LogView<'_>) -> ControlFlow<()> {
+        self.may_be |= self.tenant.is_none() || tenant_of(view) == self.tenant;
+        if self.may_be { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn progress(&mut self, so_far: &ScanReport) -> ControlFlow<()> {
+        if self.spent.allows(so_far, LINES_PART) {
+            return ControlFlow::Continue(());
+        }
+        self.may_be = true;
+        ControlFlow::Break(())
+    }
 }
 
 /// One scan.
@@ -188,6 +233,33 @@ impl LogVisit for Visit<'_, '_, '_> {
 }
 
 impl Counting<'_> {
+    /// When the lines of the window in hand begin, if that is late in it and no line is older.
+    fn begins(&self, selections: &[Selection], spent: &mut Spent<'_>) -> Result<Option<u64>, ReadError> {
+        let (Some(counted), Some(first)) = (self.counted.get(self.side), self.first.get(self.side)) else {
+            return Ok(None);
+        };
+        let Window { start, end } = counted.window;
+        let late = first.saturating_sub(start) > end.saturating_sub(start) / LATE;
+        if counted.lines == 0 || counted.from > start || !late {
+            return Ok(None);
+        }
+        for selection in selections {
+            let mut matchers = selection.matchers.clone();
+            matchers.extend(self.question.matchers.iter().cloned());
+            let (window, direction) = (Window { start: 0, end: start }, Direction::Backward);
+            let select =
+                LogSelect { matchers, window, direction, trace: None, contains: Vec::new(), mentions: None };
+            let mut any = Any { tenant: self.question.tenant.as_deref(), spent, may_be: false };
+            let report = self.patterns.logs.scan_views(&select, true, &mut any)?;
+            let may_be = any.may_be;
+            spent.bytes += report.bytes;
+            if may_be {
+                return Ok(None);
+            }
+        }
+        Ok(Some(*first))
+    }
+
     fn line(&mut self, view: &LogView<'_>) {
         let tenant = self.question.tenant.as_deref();
         if tenant.is_some() && tenant_of(view) != tenant {
@@ -195,6 +267,9 @@ impl Counting<'_> {
         }
         let Some(counted) = self.counted.get_mut(self.side) else { return };
         counted.lines += 1;
+        if let Some(first) = self.first.get_mut(self.side) {
+            *first = (*first).min(view.time);
+        }
         let example = view.trace_id.map(|trace_id| ExampleTrace {
             trace_id,
             span_id: view.span_id,
@@ -203,7 +278,14 @@ impl Counting<'_> {
         });
         if let Some(stack) = exceptions::of_line(view) {
             let service = service_of(&self.patterns.mapping, view.labels).unwrap_or_default();
-            let seen = Seen { side: self.side, time: view.time, service, trace: example, in_span: false };
+            let seen = Seen {
+                side: self.side,
+                time: view.time,
+                service,
+                trace: example,
+                in_span: false,
+                again: false,
+            };
             self.exceptions.note(stack, &seen);
         }
         let end = memchr::memchr(b'\n', view.line);

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use memchr::memmem::Finder;
-use parsers::record::{TENANT, Value, attribute};
+use parsers::record::{Span, TENANT, Value, attribute};
 use parsers::stack::{Language, Stack};
 use rustc_hash::{FxHashMap, FxHashSet};
 use store::read::{LogView, ReadError, ScanReport, SpanView, TraceSelect, TraceVisitor};
 
 use super::count::add_example;
 use super::novelty::{expected, judge};
+use super::of_labels::OfLabels;
 use super::{Counted, ExampleTrace, LogPatterns, PatternQuestion, Spent, Verdict};
 
 /// Groups that are held.
@@ -38,7 +39,7 @@ pub struct ExceptionGroup {
     pub message: String,
     /// Functions, innermost first.
     pub frames: Vec<String>,
-    /// How often in the window: one that a line and a span of one trace both tell counts once.
+    /// How often in the window: one that a line and its span both tell counts once, as does one on its way through several spans.
     pub count: u64,
     /// How often in the window that it is compared with.
     pub count_against: u64,
@@ -65,6 +66,8 @@ pub(super) struct Seen<'a> {
     pub(super) service: &'a str,
     pub(super) trace: Option<ExampleTrace>,
     pub(super) in_span: bool,
+    /// It is told once more, by a span that it went through.
+    pub(super) again: bool,
 }
 
 type Key = (String, Option<String>, Vec<String>);
@@ -138,7 +141,9 @@ impl Groups {
         // As of patterns: where no line was written, what spans tell says nothing of what is new.
         let comparable = against.lines > 0 || window.lines == 0 && self.had_spans;
         let left_out = std::mem::take(&mut self.left_out) as usize;
-        let groups = self.merged();
+        let mut groups = self.merged();
+        // What is told on the way alone is of another group.
+        groups.retain(|(_, group)| group.counts != [0, 0]);
         // What is expected is the same time's worth: exceptions do not tell how traffic has changed.
         let expected = comparable.then(|| expected(&[], (window.seconds(), against.seconds())));
         let comparisons = groups.len();
@@ -192,6 +197,9 @@ impl Group {
                 return;
             }
         }
+        if seen.again {
+            return;
+        }
         if let Some(count) = self.counts.get_mut(seen.side) {
             *count += 1;
         }
@@ -232,12 +240,22 @@ pub(super) fn of_spans(
     groups: Groups,
 ) -> Result<Groups, ReadError> {
     let mut groups = groups;
+    let of_labels = match OfLabels::new(&question.matchers, &patterns.mapping) {
+        Ok(of_labels) => of_labels,
+        Err(label) => {
+            let told =
+                format!("exceptions of spans are left out: nothing that spans say is known as label {label}");
+            groups.warnings.push(told);
+            return Ok(groups);
+        }
+    };
     for (side, window) in [question.window, question.against].into_iter().enumerate() {
         let finder = Finder::new(EVENT);
         let service = question.service.as_deref();
         let looked_at = Cell::new(0);
         let wanted = |span: &SpanView<'_>| {
-            let ours = service.is_none_or(|service| span.service() == service);
+            let ours =
+                service.is_none_or(|service| span.service() == service) && of_labels.mean(span.resource());
             let tenant = question.tenant.as_deref();
             if ours && window.contains(span.start) && (tenant.is_none() || tenant == of_tenant(span)) {
                 looked_at.set(looked_at.get() + 1);
@@ -253,8 +271,16 @@ pub(super) fn of_spans(
             wanted: &wanted,
             whole: false,
         };
-        let mut visit =
-            Events { question, spent, side, groups: &mut groups, finder: &finder, window, cut: false };
+        let mut visit = Events {
+            question,
+            of_labels: &of_labels,
+            spent,
+            side,
+            groups: &mut groups,
+            finder: &finder,
+            window,
+            cut: false,
+        };
         let report = patterns.traces.visit_traces(&select, &mut visit)?;
         let cut = visit.cut;
         spent.bytes += report.bytes;
@@ -309,6 +335,7 @@ pub(super) fn of_line(view: &LogView<'_>) -> Option<Stack> {
 
 struct Events<'a, 'q> {
     question: &'a PatternQuestion,
+    of_labels: &'a OfLabels<'a>,
     spent: &'a Spent<'q>,
     side: usize,
     groups: &'a mut Groups,
@@ -317,37 +344,54 @@ struct Events<'a, 'q> {
     cut: bool,
 }
 
+/// An exception that a span tells.
+struct Thrown {
+    stack: Stack,
+    time: u64,
+    span: Span,
+}
+
 impl TraceVisitor for Events<'_, '_> {
     fn trace(&mut self, spans: &[SpanView<'_>]) -> ControlFlow<()> {
         let service = self.question.service.as_deref();
+        let mut thrown: Vec<Thrown> = Vec::new();
         for view in spans {
             let ours = service.is_none_or(|service| view.service() == service);
             if !ours || !self.window.contains(view.start) || !view.mentions(self.finder) {
                 continue;
             }
-            let Some(span) = view.whole() else { continue };
+            let Some(span) = view.whole().filter(|span| self.of_labels.mean(&span.resource)) else {
+                continue;
+            };
             let tenant = attribute(&span.resource.attributes, TENANT).and_then(Value::as_str);
             if self.question.tenant.is_some() && self.question.tenant.as_deref() != tenant {
                 continue;
             }
             for event in span.events.iter().filter(|event| event.name == EVENT) {
                 let said = |key: &str| attribute(&event.attributes, key).and_then(Value::as_str);
-                let Some(stack) =
-                    told(said("exception.type"), said("exception.message"), said("exception.stacktrace"))
-                else {
-                    continue;
-                };
-                let trace = ExampleTrace {
-                    trace_id: span.trace_id,
-                    span_id: Some(span.span_id),
-                    time: event.time,
-                    stored: true,
-                };
-                let service = span.resource.service();
-                let seen =
-                    Seen { side: self.side, time: event.time, service, trace: Some(trace), in_span: true };
-                self.groups.note(stack, &seen);
+                let stack =
+                    told(said("exception.type"), said("exception.message"), said("exception.stacktrace"));
+                thrown.extend(stack.map(|stack| Thrown { stack, time: event.time, span: span.clone() }));
             }
+        }
+        // Instrumentation tells an exception anew on each span that it goes through: that of the innermost one counts.
+        let mut inner: FxHashSet<(u64, &str, &str)> = FxHashSet::default();
+        for Thrown { stack, span, .. } in &thrown {
+            let parent = span.parent_span_id.map_or(0, |parent| parent.bits());
+            inner.insert((parent, &stack.kind, &stack.message));
+        }
+        let again: Vec<bool> = thrown
+            .iter()
+            .map(|Thrown { stack, span, .. }| {
+                inner.contains(&(span.span_id.bits(), stack.kind.as_str(), stack.message.as_str()))
+            })
+            .collect();
+        for (Thrown { stack, time, span }, again) in thrown.into_iter().zip(again) {
+            let trace =
+                ExampleTrace { trace_id: span.trace_id, span_id: Some(span.span_id), time, stored: true };
+            let service = span.resource.service();
+            let seen = Seen { side: self.side, time, service, trace: Some(trace), in_span: true, again };
+            self.groups.note(stack, &seen);
         }
         ControlFlow::Continue(())
     }

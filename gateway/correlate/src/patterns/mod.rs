@@ -6,6 +6,7 @@
 mod count;
 mod exceptions;
 mod novelty;
+mod of_labels;
 #[cfg(test)]
 mod tests;
 
@@ -70,6 +71,8 @@ pub struct Counted {
     pub window: Window,
     /// From when on all lines are counted: the window's start, or later if a bound was met.
     pub from: u64,
+    /// When its lines begin, where that is much later and none are older: before, there was nobody to write them.
+    pub begins: Option<u64>,
     /// Lines.
     pub lines: u64,
     /// Lines that are of no pattern: without words, or of patterns that gave way to others.
@@ -79,9 +82,10 @@ pub struct Counted {
 }
 
 impl Counted {
-    /// Seconds that are counted.
+    /// Seconds that are counted, since there are lines.
     pub fn seconds(&self) -> f64 {
-        self.window.end.saturating_sub(self.from).max(1) as f64 / 1e9
+        let from = self.begins.unwrap_or(self.from);
+        self.window.end.saturating_sub(from).max(1) as f64 / 1e9
     }
 }
 

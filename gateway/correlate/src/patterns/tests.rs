@@ -149,6 +149,73 @@ fn streams_are_found_by_any_label_of_the_service_and_by_its_pods_each_once() {
     assert_eq!(report.patterns[0].count, 5);
 }
 
+#[test]
+fn what_began_within_the_window_to_compare_with_has_not_risen_since() {
+    let began = BEFORE.start + 900 * SECOND;
+    let heartbeats = |from: u64, to: u64| {
+        (0..(to - from) / SECOND)
+            .map(move |n| line(from + n * SECOND, SHOP, Severity::Info, "heartbeat sent", 0))
+    };
+    let world = World { logs: heartbeats(began, NOW.end).collect(), ..World::default() };
+    let report = find(world.clone(), &question());
+    assert_eq!((report.against.begins, report.window.begins), (Some(began), None));
+    assert_eq!((report.patterns[0].count, report.patterns[0].count_against), (1_000, 100));
+    assert_eq!(report.patterns[0].verdict.novelty, Novelty::Steady, "{:?}", report.patterns[0].verdict);
+    assert!(
+        report.warnings.iter().any(|warning| warning.starts_with("lines begin at ")),
+        "{:?}",
+        report.warnings
+    );
+    // Of what was there before, silence is silence.
+    let mut silent = world;
+    silent.logs.push(line(SECOND, SHOP, Severity::Info, "heartbeat sent", 0));
+    let report = find(silent, &question());
+    assert_eq!((report.against.begins, report.patterns[0].verdict.novelty), (None, Novelty::Rising));
+}
+
+/// A span that tells of an exception.
+fn failed(id: u64, parent: u64, trace: u64, service: &str) -> parsers::record::Span {
+    let text = |key: &str, value: &str| (key.to_owned(), Value::Str(value.to_owned()));
+    let attributes = vec![text("exception.type", "X.Prop"), text("exception.message", "no stock")];
+    let mut own = span(trace, &[("service.name", service)], "POST /cart", NOW.start, NOW.start + 5);
+    own.span_id = SpanId::new(id).unwrap();
+    own.parent_span_id = SpanId::new(parent);
+    own.events.push(Event { time: NOW.start, name: "exception".to_owned(), attributes });
+    own
+}
+
+#[test]
+fn an_exception_on_its_way_through_spans_counts_once() {
+    let mut world = World::default();
+    for trace in 1..=10 {
+        world.spans.extend([(1, 0), (2, 1), (3, 2)].map(|(id, parent)| failed(id, parent, trace, "shop")));
+    }
+    // Another call of the same request failed, too.
+    world.spans.push(failed(7, 9, 1, "shop"));
+    let report = find(world, &question());
+    assert_eq!((report.exceptions[0].count, report.exceptions[0].in_spans), (11, 31));
+}
+
+#[test]
+fn conditions_on_labels_are_conditions_on_what_spans_say() {
+    let spans = vec![failed(1, 0, 1, "shop"), failed(2, 0, 2, "loud")];
+    let of = |label: &str, value: &str| PatternQuestion {
+        service: None,
+        matchers: vec![Matcher::equal(label, value)],
+        ..question()
+    };
+    let find = |question| find(World { spans: spans.clone(), ..World::default() }, &question);
+    let report = find(of("service_name", "loud"));
+    assert_eq!(report.exceptions[0].services, ["loud"]);
+    assert_eq!((report.exceptions.len(), report.window.spans), (1, 1));
+    let report = find(of("team", "red"));
+    assert!(
+        report.exceptions.is_empty() && report.warnings[0].contains("label team"),
+        "{:?}",
+        report.warnings
+    );
+}
+
 proptest! {
     #[test]
     fn counts_add_up_and_a_window_against_itself_has_no_news(

@@ -11,13 +11,13 @@ mod tools;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Request};
+use axum::http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, ListToolsResult,
-    PaginatedRequestParams, ServerCapabilities, ServerConfig,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, JsonObject,
+    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
@@ -27,6 +27,7 @@ use serde_json::json;
 use tower::ServiceExt as _;
 
 use crate::tenant::HEADER;
+use answer::MAX_ANSWER;
 use tools::Tool;
 
 /// Bytes of a request: a tool's name and its arguments.
@@ -102,11 +103,7 @@ impl ServerHandler for Tools {
             let detail = format!("no tool {:?}: expected one of {}", request.name, names.join(", "));
             return Err(ErrorData::invalid_params(detail, None));
         };
-        let result = match tool.path(&request.arguments.unwrap_or_default()) {
-            Ok(path) => self.ask(tool, &path, tenants(&context)).await,
-            // As the surfaces write it.
-            Err(refusal) => Err(json!({ "error": refusal }).to_string()),
-        };
+        let result = self.answer(tool, request.arguments.unwrap_or_default(), &tenants(&context)).await;
         Ok(match result {
             Ok(text) => CallToolResult::success(vec![ContentBlock::text(text)]),
             Err(text) => CallToolResult::error(vec![ContentBlock::text(text)]),
@@ -116,27 +113,54 @@ impl ServerHandler for Tools {
 }
 
 impl Tools {
-    /// What a path answers; an error says what was wrong with the question.
-    async fn ask(&self, tool: &Tool, path: &str, tenants: Vec<HeaderValue>) -> Result<String, String> {
-        let mut request = Request::get(path)
-            .body(Body::empty())
-            .map_err(|error| json!({ "error": error.to_string() }).to_string())?;
+    /// What a tool answers, short enough; an error says what was wrong with the question. What is too long is asked for again with
+    /// fewer entries, so that it says itself what is left out and how to go on.
+    async fn answer(
+        &self,
+        tool: &Tool,
+        mut arguments: JsonObject,
+        tenants: &[HeaderValue],
+    ) -> Result<String, String> {
+        let (mut status, mut body) = self.ask(tool, &arguments, tenants).await?;
+        let mut limit = usize::MAX;
+        while status.is_success()
+            && body.len() > MAX_ANSWER
+            && tool.takes("limit")
+            && let Some(fewer) =
+                answer::fitting(&body).map(|fitting| fitting.min(limit - 1)).filter(|n| *n > 0)
+        {
+            limit = fewer;
+            arguments.insert("limit".to_owned(), json!(limit));
+            (status, body) = self.ask(tool, &arguments, tenants).await?;
+            if status.is_success() && body.len() <= MAX_ANSWER {
+                return Ok(answer::shortened(&body, limit, &tool.narrower()));
+            }
+        }
+        let text = answer::bounded(&body, &tool.narrower());
+        // Nothing found is an answer, and says why.
+        if status.is_success() || status == StatusCode::NOT_FOUND { Ok(text) } else { Err(text) }
+    }
+
+    /// What a path answers.
+    async fn ask(
+        &self,
+        tool: &Tool,
+        arguments: &JsonObject,
+        tenants: &[HeaderValue],
+    ) -> Result<(StatusCode, Bytes), String> {
+        // As the surfaces write it.
+        let refused = |error: String| json!({ "error": error }).to_string();
+        let path = tool.path(arguments).map_err(refused)?;
+        let request = Request::get(path).body(Body::empty());
+        let mut request = request.map_err(|error| refused(error.to_string()))?;
         for named in tenants {
-            request.headers_mut().append(HEADER, named);
+            request.headers_mut().append(HEADER, named.clone());
         }
         let Ok(response) = self.0.clone().oneshot(request).await;
         let status = response.status();
         let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
-        let body = body.map_err(|_| {
-            let error = format!("the answer is over {MAX_BODY} bytes: {}", tool.narrower());
-            json!({ "error": error }).to_string()
-        })?;
-        let body = body.to_bytes();
-        // Nothing found is an answer, and says why.
-        if status.is_success() || status == axum::http::StatusCode::NOT_FOUND {
-            Ok(answer::bounded(&body, &tool.narrower()))
-        } else {
-            Err(answer::bounded(&body, &tool.narrower()))
-        }
+        let body =
+            body.map_err(|_| refused(format!("the answer is over {MAX_BODY} bytes: {}", tool.narrower())))?;
+        Ok((status, body.to_bytes()))
     }
 }

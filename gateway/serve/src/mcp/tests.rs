@@ -113,12 +113,21 @@ async fn a_tool_takes_what_its_path_takes_and_refuses_as_it_does() {
 #[test]
 fn long_answers_are_cut_and_say_so() {
     let spans: Vec<Value> = (0..5_000).map(|n| json!({ "span_id": n, "name": "x".repeat(50) })).collect();
-    let body = json!({ "spans": spans, "warnings": [] }).to_string();
+    let body = json!({ "spans": spans, "warnings": [], "next": "spans-5000" }).to_string();
     let text = answer::bounded(body.as_bytes(), "ask with a lower `limit`");
-    assert!(text.len() <= 40_000);
+    assert!((38_000..=40_000).contains(&text.len()), "{}", text.len());
     let value: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(value["note"]["entries_of_lists"]["spans"], 5_000);
-    assert!(value["note"]["cut"].as_str().unwrap().ends_with("ask with a lower `limit`"));
-    assert!(value["answer"]["spans"].as_array().unwrap().len() >= 20);
+    assert_eq!(value["note"]["entries_of_lists"], json!({ "spans": 5_000 }));
+    let cut = "lists show their first entries only; ask with a lower `limit`";
+    assert_eq!(value["note"]["cut"], cut);
+    assert_eq!(value["answer"]["next"], Value::Null, "it would skip what is cut");
     assert_eq!(answer::bounded(b"short", ""), "short");
+    let fitting = answer::fitting(body.as_bytes()).unwrap();
+    let shown = value["answer"]["spans"].as_array().unwrap().len();
+    assert!((shown * 9 / 10..=shown).contains(&fitting), "{fitting} of {shown}");
+    // Of what is long by its texts, these are cut.
+    let texts: Vec<String> = (0..8).map(|_| "y".repeat(6_000)).collect();
+    let body = json!({ "values": texts }).to_string();
+    let text: Value = serde_json::from_str(&answer::bounded(body.as_bytes(), "ask for less")).unwrap();
+    assert_eq!(text["note"], json!({ "cut": "8 texts show their first 4000 bytes only; ask for less" }));
 }

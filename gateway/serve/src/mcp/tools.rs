@@ -161,6 +161,16 @@ const QUESTIONS: &[Question] = &[
             ("step", "seconds between two values", true),
         ],
     },
+    Question {
+        name: "promql_instant",
+        description: "Runs PromQL at one time: a value for each series.",
+        path: "/prometheus/api/v1/query",
+        parameters: &[
+            ("query", "PromQL", true),
+            ("time", "when: seconds or RFC 3339; now if not given", false),
+            ("limit", "series at most", false),
+        ],
+    },
 ];
 
 impl Tool {
@@ -185,6 +195,11 @@ impl Tool {
         Described::new(self.name, self.description, schema).with_annotations(annotations)
     }
 
+    /// Whether it has this argument.
+    pub(super) fn takes(&self, name: &str) -> bool {
+        self.parameters.iter().any(|parameter| parameter.name == name)
+    }
+
     /// How it is asked for less, in words.
     pub(super) fn narrower(&self) -> String {
         let ways = [
@@ -192,8 +207,8 @@ impl Tool {
             ("limit", "a lower `limit`"),
             ("fields", "`fields` for what is wanted"),
         ];
-        let takes = |name: &str| self.parameters.iter().any(|parameter| parameter.name == name);
-        let ways: Vec<&str> = ways.into_iter().filter(|(name, _)| takes(name)).map(|(_, way)| way).collect();
+        let ways: Vec<&str> =
+            ways.into_iter().filter(|(name, _)| self.takes(name)).map(|(_, way)| way).collect();
         format!("ask with {}", ways.join(", or with "))
     }
 

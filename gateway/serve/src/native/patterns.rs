@@ -47,6 +47,9 @@ struct CountedBody {
     end_unix_nano: String,
     /// From when on every line is counted: `start_unix_nano`, or later if a bound was met.
     counted_from_unix_nano: String,
+    /// When its lines begin, where that is much later than the window does and no line is older: counts are compared by the time since
+    /// then. Null otherwise.
+    begins_unix_nano: Option<String>,
     /// Whether the whole window is counted.
     complete: bool,
     /// Lines; the counts of all patterns and `other_lines` add up to it.
@@ -120,7 +123,8 @@ struct ExceptionBody {
     message: String,
     /// Functions, innermost first, without lines, addresses and numbers of lambdas.
     stack: Vec<String>,
-    /// How often in the window; what a line and the span that it names both tell counts once.
+    /// How often in the window; what a line and the span that it names both tell counts once, and so does what several spans tell of
+    /// one on its way out.
     count: u64,
     /// How often in the window that it is compared with.
     count_against: u64,
@@ -145,7 +149,8 @@ struct ExceptionBody {
     params(
         ("service" = Option<String>, Query, description = "Lines of streams that name it (labels service_name, service, app, job, \
             container) or are of its pods; without it all lines are looked at"),
-        ("labels" = Option<String>, Query, description = "A LogQL selector that streams must meet as well"),
+        ("labels" = Option<String>, Query, description = "A LogQL selector that streams must meet as well, and of spans what their resources say \
+            under these labels"),
         ("against" = Option<String>, Query, description = "What to compare with: `START/END`, or a duration right before `start` \
             (`1h`); as long a time as the window right before it if not given"),
         ("tenant" = Option<String>, Query, description = "Only records of this tenant"),
@@ -250,6 +255,7 @@ fn counted(counted: &Counted) -> CountedBody {
         start_unix_nano: counted.window.start.to_string(),
         end_unix_nano: counted.window.end.to_string(),
         counted_from_unix_nano: counted.from.to_string(),
+        begins_unix_nano: counted.begins.map(|begins| begins.to_string()),
         complete: counted.from == counted.window.start,
         lines: counted.lines,
         other_lines: counted.other,
