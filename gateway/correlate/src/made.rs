@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use parsers::record::{Exemplar, ExemplarOrigin, Labels, Span, StatusCode, Workload};
 use store::read::{ReadError, SpanSelect, TraceRead, Window};
 
-use crate::LabelMapping;
+use crate::{LabelMapping, WorkloadField};
 use agreement::describes;
 use family::Unit;
 
@@ -235,10 +235,16 @@ impl Step {
     }
 }
 
-/// The histograms that describe a workload.
+/// The histograms that describe a workload, and of which no label says that they are of another one. A proxy in a container of its own
+/// measures the same requests.
 fn fits(mapping: &LabelMapping, groups: &[Group], workload: &Workload) -> Vec<usize> {
-    let fitting =
-        groups.iter().enumerate().filter(|(_, group)| mapping.compare(workload, &group.labels).identifies);
+    let fitting = groups.iter().enumerate().filter(|(_, group)| {
+        let agreement = mapping.compare(workload, &group.labels);
+        let other = |field: &WorkloadField| {
+            !matches!(field, WorkloadField::Service | WorkloadField::Container)
+        };
+        agreement.identifies && !agreement.contradicted.iter().any(other)
+    });
     fitting.map(|(at, _)| at).collect()
 }
 

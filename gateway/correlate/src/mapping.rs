@@ -90,9 +90,17 @@ pub(crate) struct Agreement {
     pub(crate) agreed: Vec<String>,
     /// Fields of the table that the workload has.
     pub(crate) mapped: usize,
-    /// Whether the service or the pod is among those that agree: without either, a shared namespace says nothing.
+    /// Fields of which the labels say something else than the workload.
+    pub(crate) contradicted: Vec<WorkloadField>,
+    /// Whether the service or the pod is among those that agree, and nothing says that it is another one of that name: without
+    /// either, a shared namespace says nothing.
     pub(crate) identifies: bool,
 }
+
+/// Which of several services or pods of one name it is.
+const PLACES: [WorkloadField; 3] = [WorkloadField::Cluster, WorkloadField::Namespace, WorkloadField::Pod];
+/// Prometheus' own label of what it scraped: an address, which denies no `service.instance.id`.
+const ADDRESS: &str = "instance";
 
 impl Agreement {
     /// Agreeing fields of those mapped, 0 to 1.
@@ -111,14 +119,13 @@ impl LabelMapping {
     /// `job` is `namespace/name`, as OpenTelemetry's is, so its last part counts for the service as well.
     pub(crate) fn compare(&self, workload: &Workload, labels: &Labels) -> Agreement {
         let mut result = Agreement::default();
-        let mut conflicts = false;
         for (field, names) in &self.rows {
             let Some(expected) = field.of(workload).filter(|value| !value.is_empty()) else { continue };
             let mut present = false;
             let mut agreeing = None;
             for name in names {
                 let Some(value) = labels.get(name) else { continue };
-                present = true;
+                present |= name != ADDRESS;
                 let tail = (name == "job").then(|| value.rsplit('/').next()).flatten();
                 if value == expected || tail == Some(expected) {
                     agreeing = Some(name);
@@ -126,14 +133,17 @@ impl LabelMapping {
                 }
             }
             result.mapped += 1;
-            conflicts |= present && agreeing.is_none() && *field == WorkloadField::Pod;
-            if let Some(name) = agreeing {
-                result.agreed.push(name.clone());
-                result.identifies |= matches!(field, WorkloadField::Service | WorkloadField::Pod);
+            match agreeing {
+                Some(name) => {
+                    result.agreed.push(name.clone());
+                    result.identifies |= matches!(field, WorkloadField::Service | WorkloadField::Pod);
+                }
+                None if present => result.contradicted.push(*field),
+                None => {}
             }
         }
-        // The same service, but another pod of it.
-        result.identifies &= !conflicts;
+        // The same service, but another pod of it, or one of its name in another namespace or cluster.
+        result.identifies &= !result.contradicted.iter().any(|field| PLACES.contains(field));
         result
     }
 }
@@ -144,5 +154,44 @@ impl fmt::Display for LabelMapping {
             writeln!(f, "{}: {}", field.attribute(), names.join(", "))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workload() -> Workload {
+        let text = |text: &str| Some(text.to_owned());
+        Workload {
+            service: text("shop"),
+            namespace: text("blue"),
+            cluster: text("east"),
+            pod: text("shop-0"),
+            instance: text("0b5ab6ae"),
+            ..Workload::default()
+        }
+    }
+
+    #[test]
+    fn a_series_of_the_same_service_elsewhere_is_not_of_the_workload() {
+        for (more, identifies) in [
+            (("namespace", "blue"), true),
+            (("namespace", "green"), false),
+            (("cluster", "west"), false),
+            (("pod", "shop-1"), false),
+            (("instance", "10.0.0.1:80"), true),
+            (("version", "2"), true),
+        ] {
+            let labels = Labels::new([("job", "ns/shop"), more]);
+            assert_eq!(LabelMapping::default().compare(&workload(), &labels).identifies, identifies, "{more:?}");
+        }
+    }
+
+    #[test]
+    fn of_several_labels_of_one_field_one_that_agrees_is_enough() {
+        let labels = [("job", "shop"), ("namespace", "monitoring"), ("k8s_namespace_name", "blue")];
+        let found = LabelMapping::default().compare(&workload(), &Labels::new(labels));
+        assert!(found.identifies && found.contradicted.is_empty(), "{found:?}");
     }
 }

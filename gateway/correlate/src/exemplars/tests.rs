@@ -211,6 +211,33 @@ async fn labels_that_a_span_contradicts_keep_it_out() {
 }
 
 #[tokio::test]
+async fn no_exemplar_is_made_of_another_namespace_cluster_or_version() {
+    let at = WINDOW.start + SECOND;
+    let of = |trace, place: &[(&str, &str)]| {
+        let mut span = span(trace, "shop", SpanKind::Server, at, 50 * trace, &[]);
+        let mut resource = (*span.resource).clone();
+        let text = |(key, value): &(&str, &str)| ((*key).to_owned(), Value::Str((*value).to_owned()));
+        resource.attributes.extend(place.iter().map(text));
+        span.resource = Arc::new(resource);
+        span
+    };
+    let spans = vec![
+        of(1, &[("k8s.namespace.name", "blue"), ("k8s.cluster.name", "east"), ("service.version", "1")]),
+        of(2, &[("k8s.namespace.name", "green"), ("k8s.cluster.name", "west"), ("service.version", "2")]),
+    ];
+    for (label, first, second) in
+        [("namespace", "blue", "green"), ("cluster", "east", "west"), ("version", "1", "2")]
+    {
+        for (value, trace) in [(first, 1), (second, 2)] {
+            let series = buckets("shop", &[(label, value)]);
+            let found = find(World { series, spans: spans.clone(), ..World::default() }, true).await.unwrap();
+            let traces: Vec<u64> = shown(&found).iter().map(|(_, _, trace, _)| *trace).collect();
+            assert_eq!(traces, [trace], "{label}={value}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn no_exemplar_is_made_across_tenants() {
     let at = WINDOW.start + SECOND;
     let of = |trace, tenant: Option<&str>| {
