@@ -37,8 +37,9 @@ async fn service() -> Result<String> {
         let now = Timestamp::now().as_millisecond() as f64 / 1e3;
         let histogram = |name: &str, exemplar: &str| {
             format!(
-                "# TYPE {name} histogram\n{name}_bucket{{le=\"0.1\"}} {count}\n{name}_bucket{{le=\"1.0\"}} {count}{exemplar}\n\
-                 {name}_bucket{{le=\"+Inf\"}} {count}\n{name}_sum 0.1\n{name}_count {count}\n"
+                "# TYPE {name} histogram\n{name}_bucket{{le=\"0.1\"}} {count}\n{name}_bucket{{le=\"1.0\"}} {both}{exemplar}\n\
+                 {name}_bucket{{le=\"+Inf\"}} {both}\n{name}_sum 0.1\n{name}_count {both}\n",
+                both = 2 * count
             )
         };
         let body = histogram("http_server_duration_seconds", "")

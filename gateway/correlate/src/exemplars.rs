@@ -152,7 +152,9 @@ impl Exemplars {
             ));
         }
         all.extend(stored.exemplars.into_iter().filter(|exemplar| !known.contains(&identity(exemplar))));
-        let made = self.made(&all, series, window, step, &mut found.warnings).await?;
+        let texts = of_calls(selectors);
+        let asked = Asked { server, texts: &texts, window, step };
+        let made = self.made(&all, series, asked, &mut found.warnings).await?;
         let made = made.into_iter().map(|(exemplar, made)| FoundExemplar { exemplar, made: Some(made) });
         let sent = all.into_iter().map(|exemplar| FoundExemplar { exemplar, made: None });
         let mut by_series: BTreeMap<Arc<Labels>, Vec<FoundExemplar>> = BTreeMap::new();
@@ -174,8 +176,7 @@ impl Exemplars {
         &self,
         sent: &[Exemplar],
         mut series: Vec<Labels>,
-        window: Window,
-        step: Option<Duration>,
+        Asked { server, texts, window, step }: Asked<'_>,
         warnings: &mut Vec<String>,
     ) -> Result<Vec<(Exemplar, Made)>, ReadError> {
         if series.len() > MAX_SERIES {
@@ -194,6 +195,14 @@ impl Exemplars {
         if groups.is_empty() {
             return Ok(Vec::new());
         }
+        if let Some(server) = server {
+            let count = groups.iter().map(made::Group::len).sum();
+            let step = made::width_of(step, window);
+            let mut growth = made::Growth::ask(server, texts, count, window, step).await;
+            for group in &mut groups {
+                group.counted(&mut growth);
+            }
+        }
         let (traces, mapping) = (Arc::clone(&self.traces), Arc::clone(&self.mapping));
         let (made, broke_off) =
             blocking(move || made::of_spans(&*traces, &mapping, &groups, window, step)).await?;
@@ -204,6 +213,19 @@ impl Exemplars {
     }
 }
 
+/// What is asked of which server.
+struct Asked<'a> {
+    server: Option<&'a dyn MetricRead>,
+    /// Selectors of what may measure requests.
+    texts: &'a [String],
+    window: Window,
+    step: Option<Duration>,
+}
+
+fn of_calls(selectors: &[Selector]) -> Vec<String> {
+    selectors.iter().filter(|one| may_count_requests(one)).map(|one| one.text.clone()).collect()
+}
+
 /// Its exemplars, and which histograms the expression selects.
 async fn ask(
     server: &dyn MetricRead,
@@ -211,8 +233,7 @@ async fn ask(
     selectors: &[Selector],
     window: Window,
 ) -> Result<(Vec<Exemplar>, Vec<Labels>), ReadError> {
-    let texts: Vec<String> =
-        selectors.iter().filter(|one| may_count_requests(one)).map(|one| one.text.clone()).collect();
+    let texts = of_calls(selectors);
     let series =
         async { if texts.is_empty() { Ok(Vec::new()) } else { server.series(&texts, window).await } };
     let both = join(server.exemplars(expression, window), series);

@@ -3,6 +3,7 @@
 
 mod agreement;
 mod family;
+mod growth;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -17,6 +18,8 @@ use agreement::describes;
 use family::Unit;
 
 pub(crate) use family::may_count_requests;
+pub(crate) use growth::Growth;
+use growth::Values;
 
 /// The upper bound of a bucket.
 const BOUND: &str = "le";
@@ -32,6 +35,8 @@ const STEP_SPANS: usize = 32;
 const MAX_SPANS: usize = 500_000;
 /// Longest time for it: a graph waits.
 const MAX_TIME: Duration = Duration::from_secs(5);
+/// What an application measures of a request, in parts of its span's duration.
+const NEAR: [f64; 3] = [0.9, 1.0, 1.1];
 /// Longest time of that for finding out whether all is of one service.
 const SERVICE_TIME: Duration = Duration::from_secs(1);
 
@@ -42,9 +47,21 @@ pub(crate) struct Group {
     unit: Unit,
     /// Upper bounds, in growing order, with their series; a count has one without a bound.
     buckets: Vec<(f64, Arc<Labels>)>,
+    /// What they counted, where that is known.
+    counts: Vec<Values>,
 }
 
 impl Group {
+    /// With what its buckets counted.
+    pub(crate) fn counted(&mut self, growth: &mut Growth) {
+        self.counts = self.buckets.iter().map(|(_, labels)| growth.take(labels)).collect();
+    }
+
+    /// How many series it has.
+    pub(crate) fn len(&self) -> usize {
+        self.buckets.len()
+    }
+
     /// Those that all its buckets have.
     pub(crate) fn labels(&self) -> &Labels {
         &self.labels
@@ -97,6 +114,9 @@ pub(crate) fn groups(series: Vec<Labels>) -> (Vec<Group>, bool) {
     let mut groups: BTreeMap<Labels, Group> = BTreeMap::new();
     for labels in series {
         let Some(unit) = labels.get("__name__").and_then(family::unit) else { continue };
+        if !family::is_of_calls(&labels) {
+            continue;
+        }
         let bound = labels.get(BOUND).and_then(|bound| bound.parse::<f64>().ok());
         let Some(bound) = (if unit.is_of_buckets() { bound } else { Some(f64::INFINITY) }) else { continue };
         let key = without_bound(&labels);
@@ -104,8 +124,8 @@ pub(crate) fn groups(series: Vec<Labels>) -> (Vec<Group>, bool) {
             cut = true;
             continue;
         }
-        let group =
-            groups.entry(key.clone()).or_insert_with(|| Group { labels: key, unit, buckets: Vec::new() });
+        let (buckets, counts) = (Vec::new(), Vec::new());
+        let group = groups.entry(key.clone()).or_insert_with(|| Group { labels: key, unit, buckets, counts });
         group.buckets.push((bound, Arc::new(labels)));
     }
     let mut groups: Vec<Group> = groups.into_values().collect();
@@ -131,6 +151,12 @@ struct Seen {
     exemplar: (parsers::record::TraceId, parsers::record::SpanId, u64),
 }
 
+/// How wide a step is, ns.
+pub(crate) fn width_of(step: Option<Duration>, window: Window) -> u64 {
+    let width = window.end.saturating_sub(window.start).max(1);
+    step.map_or(width / STEPS, |step| step.as_nanos() as u64).max(width / MAX_STEPS).max(1)
+}
+
 /// Exemplars for these histograms, of spans that ended in the window, and whether there was no time for all of those.
 pub(crate) fn of_spans(
     traces: &dyn TraceRead,
@@ -140,8 +166,7 @@ pub(crate) fn of_spans(
     step: Option<Duration>,
 ) -> Result<(Vec<(Exemplar, Made)>, bool), ReadError> {
     let began = Instant::now();
-    let width = window.end.saturating_sub(window.start).max(1);
-    let step = step.map_or(width / STEPS, |step| step.as_nanos() as u64).max(width / MAX_STEPS).max(1);
+    let step = width_of(step, window);
     let mut steps: BTreeMap<(usize, u64), Step> = BTreeMap::new();
     let mut fitting: BTreeMap<Workload, Vec<usize>> = BTreeMap::new();
     let (mut seen, mut broke_off) = (0, false);
@@ -177,8 +202,8 @@ fn note(place: &mut Step, group: &Group, span: &Span, confidence: f64) {
     let error = span.status.code == StatusCode::Error;
     let exemplar = (span.trace_id, span.span_id, span.end);
     let seen = Seen { duration: span.duration(), error, confidence, exemplar };
-    // What no bucket holds was not observed.
-    if group.bucket(seen.duration).is_none() {
+    // What no bucket holds, or did count then, was not observed.
+    if group.bucket(seen.duration).is_none() || !group.may_count(seen.duration, span.end) {
         return;
     }
     let slower = |known: &Option<Seen>| known.as_ref().is_none_or(|known| known.duration < seen.duration);
@@ -196,8 +221,23 @@ fn note(place: &mut Step, group: &Group, span: &Span, confidence: f64) {
 
 impl Group {
     fn bucket(&self, duration: u64) -> Option<&Arc<Labels>> {
+        let place = self.place(self.unit.of(duration))?;
+        self.buckets.get(place).map(|(_, labels)| labels)
+    }
+
+    fn place(&self, value: f64) -> Option<usize> {
+        self.buckets.iter().position(|(bound, _)| value <= *bound)
+    }
+
+    /// Whether a request of this duration may be among what was counted around this time. An application does not measure quite
+    /// what its span does: near a bound, the bucket beside will do.
+    fn may_count(&self, duration: u64, time: u64) -> bool {
         let value = self.unit.of(duration);
-        self.buckets.iter().find(|(bound, _)| value <= *bound).map(|(_, labels)| labels)
+        let places: BTreeSet<usize> = NEAR.iter().filter_map(|factor| self.place(value * factor)).collect();
+        places.into_iter().any(|place| {
+            let below = place.checked_sub(1).and_then(|place| self.counts.get(place));
+            self.counts.get(place).is_none_or(|own| own.may_have_grown(below, time))
+        })
     }
 }
 
@@ -240,9 +280,8 @@ impl Step {
 fn fits(mapping: &LabelMapping, groups: &[Group], workload: &Workload) -> Vec<usize> {
     let fitting = groups.iter().enumerate().filter(|(_, group)| {
         let agreement = mapping.compare(workload, &group.labels);
-        let other = |field: &WorkloadField| {
-            !matches!(field, WorkloadField::Service | WorkloadField::Container)
-        };
+        let other =
+            |field: &WorkloadField| !matches!(field, WorkloadField::Service | WorkloadField::Container);
         agreement.identifies && !agreement.contradicted.iter().any(other)
     });
     fitting.map(|(at, _)| at).collect()

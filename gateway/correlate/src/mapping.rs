@@ -184,7 +184,11 @@ mod tests {
             (("version", "2"), true),
         ] {
             let labels = Labels::new([("job", "ns/shop"), more]);
-            assert_eq!(LabelMapping::default().compare(&workload(), &labels).identifies, identifies, "{more:?}");
+            assert_eq!(
+                LabelMapping::default().compare(&workload(), &labels).identifies,
+                identifies,
+                "{more:?}"
+            );
         }
     }
 

@@ -1,8 +1,8 @@
 use std::ops::ControlFlow;
 
 use parsers::record::{
-    ExemplarOrigin, Resource, Scope, Series, Span, SpanId, SpanKind, Spelling, Status, TENANT, TENANT_LABEL,
-    Value,
+    ExemplarOrigin, Resource, Sample, Scope, Series, Span, SpanId, SpanKind, Spelling, Status, TENANT,
+    TENANT_LABEL, Value,
 };
 use store::read::{ExemplarLimits, ScanReport, SpanSelect, StoredExemplars, TraceRecords};
 
@@ -18,6 +18,8 @@ struct World {
     stored: Vec<Exemplar>,
     series: Vec<Labels>,
     sent: Vec<Exemplar>,
+    /// What each series counted at the beginning and at the end of the window, by its bound.
+    counts: Vec<(&'static str, f64, f64)>,
     failure: Option<ReadError>,
     /// There are more exemplars than are read.
     cut: bool,
@@ -67,8 +69,17 @@ impl MetricRead for World {
     async fn series(&self, _: &[String], _: Window) -> Result<Vec<Labels>, ReadError> {
         Ok(self.series.clone())
     }
-    async fn range(&self, _: &str, _: Window, _: Duration) -> Result<Vec<Series>, ReadError> {
-        Ok(Vec::new())
+    async fn range(&self, expression: &str, _: Window, _: Duration) -> Result<Vec<Series>, ReadError> {
+        let times = [WINDOW.start, WINDOW.end];
+        let series = self.series.iter().filter_map(|labels| {
+            let of = |count: &&(&str, f64, f64)| labels.get("le") == Some(count.0);
+            let (_, first, last) = *self.counts.iter().find(of)?;
+            let taken = expression.starts_with("timestamp(");
+            let values = if taken { times.map(|time| time as f64 / 1e9) } else { [first, last] };
+            let samples = times.into_iter().zip(values).map(|(time, value)| Sample { time, value });
+            Some(Series { labels: Arc::new(labels.clone()), samples: samples.collect() })
+        });
+        Ok(series.collect())
     }
     async fn exemplars(&self, _: &str, _: Window) -> Result<Vec<Exemplar>, ReadError> {
         self.failure.clone().map_or(Ok(self.sent.clone()), Err)
@@ -185,6 +196,31 @@ async fn of_each_step_the_slowest_and_a_typical_span_are_shown_in_their_buckets(
         [(text("0.1"), 60, 2, true), (text("+Inf"), 2_000, 3, true), (text("1"), 700, 4, true)]
     );
     assert!(found.warnings.is_empty());
+}
+
+#[tokio::test]
+async fn what_fell_into_a_bucket_that_counted_nothing_is_no_exemplar() {
+    let at = |second: u64| WINDOW.start + second * SECOND;
+    let server = SpanKind::Server;
+    let world = World {
+        series: buckets("shop", &[]),
+        spans: vec![
+            span(1, "shop", server, at(20), 50, &[]),
+            span(2, "shop", server, at(20), 500, &[]),
+            // Beside the bound: the application may have measured less.
+            span(3, "shop", server, at(20), 105, &[]),
+            span(4, "shop", server, at(20), 3_000, &[]),
+        ],
+        counts: vec![("0.1", 3.0, 4.0), ("1", 3.0, 4.0), ("+Inf", 3.0, 4.0)],
+        ..World::default()
+    };
+    let found = find(world.clone(), true).await.unwrap();
+    let traces: Vec<u64> = shown(&found).iter().map(|(_, _, trace, _)| *trace).collect();
+    assert_eq!(traces, [1, 3]);
+    // A sample that is older than the span says nothing of it.
+    let spans = vec![span(4, "shop", server, at(55), 3_000, &[])];
+    let found = find(World { spans, ..world }, true).await.unwrap();
+    assert_eq!(shown(&found).len(), 1);
 }
 
 #[tokio::test]

@@ -1,4 +1,6 @@
-//! Which series measure requests, by their names.
+//! What series measure, by their names: durations or counts, and of which kind of span.
+
+use parsers::record::{Labels, Span, SpanKind};
 
 /// What the values of a series are of.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,20 +27,124 @@ impl Unit {
     }
 }
 
-/// Words in the names of counters of requests.
-const REQUESTS: [&str; 6] = ["request", "response", "calls", "handled", "rpc", "http"];
-/// Words in such names that count something else.
-const OTHERS: [&str; 8] = ["bytes", "size", "exception", "connection", "body", "ajax", "retries", "promhttp"];
+/// Words of names that measure no call: pauses, queues, pools, caches, sizes.
+const OTHERS: [&str; 23] = [
+    "ajax",
+    "body",
+    "bytes",
+    "cache",
+    "commit",
+    "connection",
+    "connections",
+    "create",
+    "exception",
+    "exceptions",
+    "gc",
+    "hits",
+    "misses",
+    "pause",
+    "poll",
+    "pool",
+    "promhttp",
+    "queue",
+    "rebalance",
+    "retries",
+    "size",
+    "use",
+    "wait",
+];
+/// Words of names of databases and of what is asked of them.
+const DATABASE: [&str; 17] = [
+    "cassandra",
+    "clickhouse",
+    "db",
+    "database",
+    "dynamodb",
+    "elasticsearch",
+    "jdbc",
+    "memcached",
+    "mongo",
+    "mongodb",
+    "mssql",
+    "mysql",
+    "postgres",
+    "postgresql",
+    "redis",
+    "sql",
+    "sqlalchemy",
+];
+/// Of brokers of messages.
+const MESSAGES: [&str; 10] =
+    ["amqp", "consumer", "kafka", "messages", "messaging", "nats", "producer", "pulsar", "rabbitmq", "sqs"];
+/// Of remote procedure calls.
+const CALLS: [&str; 3] = ["grpc", "rpc", "twirp"];
+/// Of requests over HTTP.
+const HTTP: [&str; 4] = ["django", "fastapi", "flask", "http"];
+/// Of requests over any protocol.
+const REQUESTS: [&str; 6] = ["calls", "handled", "request", "requests", "response", "responses"];
+/// Labels that say which operation it is: who counts by these counts calls.
+pub(super) const OPERATIONS: [&str; 12] = [
+    "endpoint",
+    "grpc_method",
+    "handler",
+    "http_route",
+    "http_target",
+    "operation",
+    "path",
+    "route",
+    "rpc_method",
+    "span_name",
+    "uri",
+    "view",
+];
+/// What the names of series that are counted of spans begin with.
+const OF_SPANS: &str = "traces_span";
+
+/// The kind of span of which a series is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Measured {
+    /// What a service is asked for, or asks for, over HTTP.
+    Http,
+    /// The same over HTTP or as a remote procedure call.
+    Request,
+    /// A remote procedure call.
+    Call,
+    /// A question to a database.
+    Database,
+    /// A message that is sent or taken.
+    Message,
+    /// The name does not tell: labels have to name the operation.
+    Unknown,
+}
 
 /// Whether series of this name may be those that exemplars are made for.
 pub(crate) fn may_count_requests(name: &str) -> bool {
     unit(name).is_some()
 }
 
-/// What the values of a metric are of, if it measures requests.
+fn words(name: &str) -> impl Iterator<Item = &str> {
+    name.split(['_', ':'])
+}
+
+/// What a metric is made of, by the words of its name; `None` if it measures no call.
+fn measured(metric: &str) -> Option<Measured> {
+    let has = |list: &[&str]| words(metric).any(|word| list.contains(&word));
+    let of = [
+        (Measured::Database, &DATABASE[..]),
+        (Measured::Message, &MESSAGES[..]),
+        (Measured::Call, &CALLS[..]),
+        (Measured::Http, &HTTP[..]),
+        (Measured::Request, &REQUESTS[..]),
+    ];
+    let told = of.into_iter().find(|(_, list)| has(list)).map(|(measured, _)| measured);
+    (!has(&OTHERS)).then(|| told.unwrap_or(Measured::Unknown))
+}
+
+/// What the values of a metric are of, if it may measure calls.
 pub(super) fn unit(metric: &str) -> Option<Unit> {
     /// The end of a name, and what the unit of what is before it makes of it.
     type Kind = (&'static str, fn(f64) -> Unit);
+    let measured = measured(metric)?;
     let kinds: [Kind; 3] =
         [("_bucket", Unit::Buckets), ("_sum", Unit::Durations), ("_count", |_| Unit::Requests)];
     for (end, unit) in kinds {
@@ -46,10 +152,52 @@ pub(super) fn unit(metric: &str) -> Option<Unit> {
             return duration(base).map(unit);
         }
     }
-    let counts = metric.ends_with("_total")
-        && REQUESTS.iter().any(|word| metric.contains(word))
-        && !OTHERS.iter().any(|word| metric.contains(word));
-    counts.then_some(Unit::Requests)
+    (metric.ends_with("_total") && measured != Measured::Unknown).then_some(Unit::Requests)
+}
+
+/// Whether exemplars can be made for a series: its name speaks of calls, or a label names the operation.
+pub(super) fn is_of_calls(labels: &Labels) -> bool {
+    let name = labels.get("__name__").unwrap_or_default();
+    match measured(name) {
+        None => false,
+        Some(Measured::Unknown) => {
+            name.starts_with(OF_SPANS) || OPERATIONS.iter().any(|label| labels.get(label).is_some())
+        }
+        Some(_) => true,
+    }
+}
+
+/// Whether a name alone says what kind of span a series is made of.
+pub(super) fn is_told_by_name(name: &str) -> bool {
+    name.starts_with(OF_SPANS) || measured(name).is_some_and(|measured| measured != Measured::Unknown)
+}
+
+/// Whether a span is of the kind and the side that a series measures. Series that are counted of spans say it by labels.
+pub(super) fn measures(labels: &Labels, span: &Span) -> bool {
+    if ["span_name", "span_kind"].iter().any(|label| labels.get(label).is_some()) {
+        return true;
+    }
+    let name = labels.get("__name__").unwrap_or_default();
+    let asks = matches!(span.kind, SpanKind::Client | SpanKind::Producer);
+    let serves = matches!(span.kind, SpanKind::Server | SpanKind::Consumer);
+    let client = words(name).any(|word| word == "client");
+    let side = if client { asks } else { serves };
+    let says = |beginnings: &[&str]| {
+        span.attributes.iter().any(|(key, _)| beginnings.iter().any(|start| key.starts_with(start)))
+    };
+    let (database, message) = (says(&["db.", "sql.query"]), says(&["messaging.", "message_bus."]));
+    let (call, http) = (says(&["rpc.", "grpc."]), says(&["http.", "url."]));
+    // A span of what a service is asked for may not tell the protocol; one of what it asks for has to.
+    let untold = !(client || database || message || call);
+    match measured(name) {
+        None => false,
+        Some(Measured::Database) => !serves && database,
+        Some(Measured::Message) => (asks || serves) && message,
+        Some(Measured::Call) => side && call,
+        Some(Measured::Http) => side && (http || untold),
+        Some(Measured::Request) => side && (http || call || untold),
+        Some(Measured::Unknown) => side,
+    }
 }
 
 /// Nanoseconds in the unit of a histogram, if it is one of durations.
@@ -81,6 +229,12 @@ mod tests {
             ("django_http_requests_body_total_bytes_bucket", None),
             ("http_response_size_bytes_sum", None),
             ("process_cpu_seconds_total", None),
+            ("gc_pause_seconds_bucket", None),
+            ("db_client_connections_wait_time_milliseconds_bucket", None),
+            ("kafka_consumer_poll_duration_seconds_bucket", None),
+            ("response_cache_hits_total", None),
+            ("checkout_duration_seconds_bucket", Some(Unit::Buckets(1e9))),
+            ("checkout_total", None),
             ("up", None),
         ] {
             assert_eq!(unit(name), expected, "{name}");

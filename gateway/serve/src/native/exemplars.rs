@@ -145,9 +145,10 @@ fn none(query: &str) -> Absence {
         signal: AbsentSignal::Exemplars,
         reason: AbsentReason::NoMatch,
         detail: format!("no exemplar of {query} was received in the window, and none can be made"),
-        hint: "exemplars are made for series that measure requests (durations as `_bucket`, `_sum`, `_count`, or a counter of \
-               requests) with a label that names a service or pod (service_name, service, app, job, pod), of stored server spans \
-               that no other label contradicts"
+        hint: "exemplars are made for series that measure calls (durations as `_bucket`, `_sum`, `_count`, or a counter of \
+               requests) with a label that names a service or pod (service_name, service, app, job, pod), of stored spans of the \
+               kind that the name speaks of (http, request, rpc, db, messaging; else a label has to name the operation) that no \
+               label contradicts, and whose bucket counted something when they ended"
             .to_owned(),
     }
 }
