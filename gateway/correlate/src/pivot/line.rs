@@ -15,7 +15,7 @@ use super::queries;
 use super::{Pivot, Reason, Related, RelatedLog, RelatedWorkload, SCAN_TIME, SurfaceQuery};
 use crate::absent::absence;
 use crate::correlator::CannotTell;
-use crate::workload_time::Said;
+use crate::workload_time::{Origin, Said};
 use crate::{AbsentReason, AbsentSignal, Correlator, Join, JoinRule};
 
 /// Nothing but the stream and the time says that they belong together.
@@ -26,6 +26,12 @@ const LONGEST_SPAN: u64 = 600_000_000_000;
 const MAX_CANDIDATES: usize = 20;
 /// The same service, but perhaps another pod.
 const SERVICE_ALONE: f64 = 0.5;
+/// How sure a join is at most where the look-up of the trace cannot tell, since it is long or much ran beside it: by its id...
+const BY_ID: f64 = 0.9;
+/// ...by something else that both say, as a thread...
+const ALIKE: f64 = 0.5;
+/// ...and by place and time alone: a loop that runs for minutes has written few of the lines of that time.
+const OPEN: f64 = 0.3;
 
 impl Pivot {
     pub(super) async fn of_line(
@@ -123,9 +129,18 @@ impl Candidate {
             };
             return Reason::new(join.rule.as_str(), join.confidence, why).by(join.agreed);
         }
-        let share = 1.0 / of.max(1) as f64;
+        let most = match self.alike {
+            Said::NAMED.. => BY_ID,
+            1.. => ALIKE,
+            0 => OPEN,
+        };
+        let share = most / of.max(1) as f64;
         let confidence = if self.agreed == "service.name" { share * SERVICE_ALONE } else { share };
-        let why = format!("{of} traces had a span of the line's workload open at its time");
+        let traces = if of == 1 { "trace" } else { "traces" };
+        let why = format!(
+            "{of} {traces} had a span of the line's workload open at its time; of one that is long, or beside which much ran, no more \
+             can be told"
+        );
         Reason::new("workload_time", confidence, why).by([self.agreed])
     }
 }
@@ -138,7 +153,10 @@ fn candidates(
     line: &LogRecord,
 ) -> Result<Vec<Candidate>, ReadError> {
     let said = Said::of(line);
-    let wanted = |span: &SpanView<'_>| agreed(workload, span).is_some() && said.agrees(span).is_some();
+    let metadata = line.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let origin = Origin::of_line(&line.labels, metadata);
+    let wanted =
+        |span: &SpanView<'_>| agreed(&origin, workload, span).is_some() && said.agrees(span).is_some();
     let select = TraceSelect {
         window: Window { start: said.earliest().saturating_sub(LONGEST_SPAN), end: said.ran.1 },
         reach: None,
@@ -148,7 +166,8 @@ fn candidates(
         wanted: &wanted,
         whole: false,
     };
-    let mut open = Open { workload, said: &said, began: Instant::now(), found: BTreeMap::new() };
+    let began = Instant::now();
+    let mut open = Open { origin: &origin, workload, said: &said, began, found: BTreeMap::new() };
     correlator.store().visit_traces(&select, &mut open)?;
     let mut found: Vec<Candidate> = open.found.into_values().collect();
     found.sort_by_key(|candidate| Reverse((candidate.alike, candidate.start)));
@@ -169,22 +188,22 @@ fn candidates(
     Ok(kept)
 }
 
-/// By which attribute a span is of the workload.
-fn agreed(workload: &Workload, span: &SpanView<'_>) -> Option<&'static str> {
+/// By which attribute a span is of the workload; `None` if it is not, or of one of that name in another namespace, cluster or tenant.
+fn agreed(origin: &Origin, workload: &Workload, span: &SpanView<'_>) -> Option<&'static str> {
+    origin.fits(&Origin::of_resource(span.resource()))?;
     let own = Workload::from_resource(span.resource());
-    let both = |a: &Option<String>, b: &Option<String>| a.as_ref().zip(b.as_ref()).map(|(a, b)| a == b);
-    if let Some(same) = both(&own.pod_uid, &workload.pod_uid) {
-        return same.then_some("k8s.pod.uid");
-    }
-    if let Some(same) = both(&own.pod, &workload.pod) {
-        return same.then_some("k8s.pod.name");
-    }
-    let hosts = both(&own.host, &workload.host).unwrap_or(true);
-    let service = workload.service.as_deref().or(workload.container.as_deref());
-    (hosts && own.service.is_some() && own.service.as_deref() == service).then_some("service.name")
+    let both = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
+    Some(if both(&own.pod_uid, &workload.pod_uid) {
+        "k8s.pod.uid"
+    } else if both(&own.pod, &workload.pod) {
+        "k8s.pod.name"
+    } else {
+        "service.name"
+    })
 }
 
 struct Open<'a> {
+    origin: &'a Origin,
     workload: &'a Workload,
     said: &'a Said,
     began: Instant,
@@ -194,7 +213,7 @@ struct Open<'a> {
 impl TraceVisitor for Open<'_> {
     fn trace(&mut self, spans: &[SpanView<'_>]) -> ControlFlow<()> {
         for span in spans {
-            let Some(agreed) = agreed(self.workload, span) else { continue };
+            let Some(agreed) = agreed(self.origin, self.workload, span) else { continue };
             let Some(alike) = self.said.agrees(span) else { continue };
             let known = self.found.get(&span.trace_id.bits());
             if known.is_some_and(|known| (known.alike, known.start) >= (alike, span.start)) {

@@ -18,6 +18,9 @@ pub(crate) struct Said {
 }
 
 impl Said {
+    /// What [`Said::agrees`] is at least where the request's id is the same.
+    pub(crate) const NAMED: usize = 100;
+
     pub(crate) fn of(record: &LogRecord) -> Self {
         let metadata = record.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let facts = facts::of_line(&record.line, metadata);
@@ -37,7 +40,6 @@ impl Said {
     /// How much line and span say alike, if it may be the line's span: 0 for one that was merely open, most for one that has the
     /// request's id, which need not have been open still.
     pub(crate) fn agrees(&self, span: &SpanView<'_>) -> Option<usize> {
-        const NAMED: usize = 100;
         let end = span.end.max(span.start);
         let open = span.start < self.ran.1 && end >= self.ran.0;
         if span.start >= self.ran.1 || end < self.earliest() {
@@ -59,6 +61,6 @@ impl Said {
         if !open && !named {
             return None;
         }
-        Some(self.facts.iter().filter(alike).count() + if named { NAMED } else { 0 })
+        Some(self.facts.iter().filter(alike).count() + if named { Self::NAMED } else { 0 })
     }
 }
