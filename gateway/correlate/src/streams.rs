@@ -25,25 +25,35 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    /// As LogQL.
+    /// As LogQL: with the namespace, where one is asked about.
     pub(crate) fn text(&self) -> String {
         let (name, value) = &self.by;
-        if name == POD {
-            format!("{{{name}=~{}}}", quoted(value))
+        let own = if name == POD {
+            format!("{name}=~{}", quoted(value))
         } else if name == "job" {
-            format!("{{{name}=~{}}}", quoted(&format!("(.*/)?{}", regex::escape(value))))
+            format!("{name}=~{}", quoted(&format!("(.*/)?{}", regex::escape(value))))
         } else {
-            format!("{{{name}={}}}", quoted(value))
-        }
+            format!("{name}={}", quoted(value))
+        };
+        let place = self.matchers.iter().filter_map(|matcher| match &matcher.op {
+            MatchOp::Equal(place) if matcher.name != *name && !place.is_empty() => {
+                Some(format!("{}={}", matcher.name, quoted(place)))
+            }
+            _ => None,
+        });
+        let all: Vec<String> = place.chain([own]).collect();
+        format!("{{{}}}", all.join(", "))
     }
 }
 
-/// Selections of the streams of a service that have lines in the window; `pods` are those that its spans name.
+/// Selections of the streams of a service that have lines in the window; `pods` are those that its spans name. All of them meet `place`,
+/// too.
 pub(crate) fn of_service(
     logs: &dyn LogRead,
     mapping: &LabelMapping,
     service: &str,
     pods: &BTreeSet<String>,
+    place: &[Matcher],
     window: Window,
 ) -> Result<Vec<Selection>, ReadError> {
     let mut names: Vec<&str> = mapping.names(WorkloadField::Service).iter().map(String::as_str).collect();
@@ -51,7 +61,7 @@ pub(crate) fn of_service(
         names.push(CONTAINER);
     }
     let mut selections = Vec::new();
-    let mut before: Vec<Matcher> = Vec::new();
+    let mut before: Vec<Matcher> = place.to_vec();
     let mut add = |by: (String, String), op: MatchOp, not: MatchOp| -> Result<(), ReadError> {
         let own = Matcher { name: by.0.clone(), op };
         let matchers: Vec<Matcher> = std::iter::once(own).chain(before.iter().cloned()).collect();

@@ -146,7 +146,7 @@ fn selections(
     window: Window,
 ) -> Result<Vec<Selection>, ReadError> {
     match &question.service {
-        Some(service) => streams::of_service(&*patterns.logs, &patterns.mapping, service, pods, window),
+        Some(service) => streams::of_service(&*patterns.logs, &patterns.mapping, service, pods, &[], window),
         None => {
             let by = ("service_name".to_owned(), String::new());
             Ok(vec![Selection { matchers: Vec::new(), by }])

@@ -3,10 +3,11 @@
 use parsers::record::{Labels, Workload};
 
 use super::SurfaceQuery;
+use crate::WorkloadField;
 pub(super) use crate::streams::quoted;
 
 /// Labels of which a stream is chosen again: the others change with a file.
-const CHOSEN: [&str; 6] = ["namespace", "pod", "container", "service_name", "app", "job"];
+const CHOSEN: [&str; 7] = ["cluster", "namespace", "pod", "container", "service_name", "app", "job"];
 /// Any stream: LogQL wants one condition that an empty value does not meet.
 const ANY: &str = "{service_name=~\".+\"}";
 
@@ -28,9 +29,17 @@ pub(super) fn stream(labels: &Labels) -> String {
     format!("{{{}}}", pairs.join(", "))
 }
 
-/// TraceQL for the spans of a workload, by what it says of itself.
+/// TraceQL for the spans of a workload, by what it says of itself: its pod or else its service, and where that is.
 pub(super) fn spans_of(workload: &Workload) -> Option<SurfaceQuery> {
-    let said = [("resource.k8s.pod.name", &workload.pod), ("resource.service.name", &workload.service)];
-    let (name, value) = said.into_iter().find_map(|(name, value)| Some((name, value.as_ref()?)))?;
-    Some(SurfaceQuery::TraceQl(format!("{{ {name} = {} }}", quoted(value))))
+    let said = |field: WorkloadField| Some((field.attribute(), field.of(workload)?));
+    let own = said(WorkloadField::Pod).or_else(|| said(WorkloadField::Service))?;
+    let place = [WorkloadField::Cluster, WorkloadField::Namespace].into_iter().filter_map(said);
+    Some(SurfaceQuery::TraceQl(trace_ql(place.chain([own]))))
+}
+
+/// TraceQL for spans whose resource says all of this.
+pub(super) fn trace_ql<'a>(said: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let all: Vec<String> =
+        said.map(|(attribute, value)| format!("resource.{attribute} = {}", quoted(value))).collect();
+    format!("{{ {} }}", all.join(" && "))
 }

@@ -7,9 +7,9 @@ use regex::Regex;
 use store::read::{LogRead, MatchOp, Matcher, ReadError, Window};
 
 use super::Reason;
-use super::queries::quoted;
-use crate::LabelMapping;
+use super::queries::{quoted, trace_ql};
 use crate::streams::{self, Selection};
+use crate::{LabelMapping, WorkloadField};
 
 /// Characters of which Kubernetes makes the ends of pods' names: neither vowels nor what looks like them.
 const MADE: &str = "[bcdfghjklmnpqrstvwxz2456789]";
@@ -60,8 +60,15 @@ pub(super) struct Subject {
 
 impl Subject {
     pub(super) fn service(name: String) -> Self {
-        let workload = Workload { service: Some(name.clone()), ..Workload::default() };
-        Self { workload, pods: None, name }
+        let workload = Workload { service: Some(name), ..Workload::default() };
+        Self::service_in(workload)
+    }
+
+    /// A service in the namespace and the cluster that a workload names, as far as it names them.
+    pub(super) fn service_in(of: Workload) -> Self {
+        let name = of.service.clone().unwrap_or_default();
+        let Workload { service, namespace, cluster, .. } = of;
+        Self { workload: Workload { service, namespace, cluster, ..Workload::default() }, pods: None, name }
     }
 
     pub(super) fn workload(name: &WorkloadName) -> Self {
@@ -87,12 +94,28 @@ impl Subject {
         self.workload.service.as_deref()
     }
 
+    /// The namespace and the cluster that are asked about.
+    fn place(&self) -> impl Iterator<Item = (WorkloadField, &str)> {
+        let fields = [WorkloadField::Cluster, WorkloadField::Namespace];
+        fields.into_iter().filter_map(|field| Some((field, field.of(&self.workload)?)))
+    }
+
+    /// Whether a series says that it is of another namespace or cluster.
+    pub(super) fn denied_by(&self, mapping: &LabelMapping, labels: &Labels) -> bool {
+        let denied = mapping.compare(&self.workload, labels).contradicted;
+        self.place().any(|(field, _)| denied.contains(&field))
+    }
+
     /// Whether a span's resource is of it, by what and how surely.
     pub(super) fn of(&self, resource: &Resource) -> Option<(f64, Vec<String>)> {
-        if let Some(service) = self.service_name() {
-            return (resource.service() == service).then(|| (1.0, vec!["service.name".to_owned()]));
-        }
         let get = |key: &str| attribute(&resource.attributes, key).and_then(Value::as_str);
+        if let Some(service) = self.service_name() {
+            let elsewhere = self.place().any(|(field, own)| {
+                get(field.attribute()).is_some_and(|other| !other.is_empty() && other != own)
+            });
+            let is_it = resource.service() == service && !elsewhere;
+            return is_it.then(|| (1.0, vec!["service.name".to_owned()]));
+        }
         if get("k8s.namespace.name") != self.workload.namespace.as_deref() {
             return None;
         }
@@ -113,7 +136,19 @@ impl Subject {
         window: Window,
     ) -> Result<Vec<Selection>, ReadError> {
         if let Some(service) = self.service_name() {
-            return streams::of_service(logs, mapping, service, pods, window);
+            let place =
+                |streams: &[Matcher]| streams::of_service(logs, mapping, service, pods, streams, window);
+            let label = |field| if field == WorkloadField::Cluster { "cluster" } else { "namespace" };
+            let said: Vec<Matcher> =
+                self.place().map(|(field, own)| Matcher::equal(label(field), own)).collect();
+            let there = place(&said)?;
+            if said.is_empty() || !there.is_empty() {
+                return Ok(there);
+            }
+            // Those that do not say where they are: none of them says that it is elsewhere.
+            let unsaid: Vec<Matcher> =
+                said.iter().map(|place| Matcher::equal(place.name.as_str(), "")).collect();
+            return place(&unsaid);
         }
         let (Some(namespace), Some(pods)) = (&self.workload.namespace, &self.pods) else {
             return Ok(Vec::new());
@@ -152,7 +187,10 @@ impl Subject {
                 quoted(namespace),
                 quoted(pods.as_str())
             ),
-            _ => format!("{{ resource.service.name = {} }}", quoted(&self.name)),
+            _ => {
+                let place = self.place().map(|(field, own)| (field.attribute(), own));
+                trace_ql(place.chain([(WorkloadField::Service.attribute(), &*self.name)]))
+            }
         }
     }
 }
