@@ -9,7 +9,7 @@ use store::read::{ReadError, TraceRecords, Window};
 
 use super::line::Candidate;
 use super::subject::Subject;
-use super::tenant::OneTenant;
+use super::tenant::{OneTenant, SeriesFrom};
 use super::{
     MAX_RELATED, Pivot, Reason, Related, RelatedExemplar, RelatedLog, RelatedTrace, RelatedWorkload,
     SurfaceQuery, queries, workloads,
@@ -147,7 +147,7 @@ impl Gathered {
     /// Exemplars that name a trace which was found.
     fn add_exemplars_of_seed(&mut self, exemplars: Vec<Exemplar>, seed: &Seed) {
         for exemplar in exemplars.into_iter().take(EXEMPLARS_OF_TRACE) {
-            if self.tenant.lets_in_series(&exemplar.series, true) {
+            if self.tenant.lets_in_series(&exemplar.series, SeriesFrom::Received) {
                 let why = format!("names the trace {}", seed.id);
                 let reason = Reason::new("exemplar", seed.reason.confidence, why);
                 self.add_exemplar(FoundExemplar { exemplar, made: None }, reason);
@@ -156,7 +156,7 @@ impl Gathered {
     }
 
     /// Everything that is known of one trace; what is of `span` comes first.
-    pub(super) fn add_answer(&mut self, answer: Answer, span: Option<SpanId>, held: bool) {
+    pub(super) fn add_answer(&mut self, answer: Answer, span: Option<SpanId>, from: SeriesFrom) {
         let id = answer.trace_id;
         for node in &answer.spans {
             if !self.tenant.lets_in_span(&node.span.resource) {
@@ -204,7 +204,7 @@ impl Gathered {
             self.related.logs.push(RelatedLog { record: log.record, span_id, own, reason });
         }
         for joined in answer.exemplars {
-            if self.tenant.lets_in_series(&joined.exemplar.series, held) {
+            if self.tenant.lets_in_series(&joined.exemplar.series, from) {
                 let of_span = span.is_none_or(|span| joined.exemplar.span_id == Some(span));
                 let confidence = joined.join.confidence * if of_span { 1.0 } else { OTHER_SPAN };
                 let reason = Reason::new(joined.join.rule.as_str(), confidence, "names the trace");
@@ -212,11 +212,13 @@ impl Gathered {
             }
         }
         let metrics = answer.metrics.into_iter();
-        self.related.metrics.extend(metrics.filter(|link| self.tenant.lets_in_series(&link.labels, held)));
+        self.related.metrics.extend(metrics.filter(|link| self.tenant.lets_in_series(&link.labels, from)));
         self.related.window = answer.window;
         // Where samples are stored here, they are asked afterwards.
         let asked_later = |absent: &crate::Absence| {
-            held && absent.signal == AbsentSignal::Metrics && absent.reason == AbsentReason::NotConfigured
+            from == SeriesFrom::Received
+                && absent.signal == AbsentSignal::Metrics
+                && absent.reason == AbsentReason::NotConfigured
         };
         self.related.absent.extend(answer.absent.into_iter().filter(|absent| !asked_later(absent)));
         self.related.warnings.extend(answer.warnings);
@@ -250,7 +252,7 @@ impl Pivot {
         let options = self.correlator.options();
         let found = metrics::links(&*self.metrics, &workloads, gathered.related.window, options).await;
         for link in found.links {
-            if gathered.tenant.lets_in_series(&link.labels, self.held) {
+            if gathered.tenant.lets_in_series(&link.labels, self.from) {
                 gathered.related.metrics.push(link);
             }
         }
@@ -306,6 +308,7 @@ impl Pivot {
         let mut gone = 0;
         for (records, seed) in read {
             gathered.add_exemplars_of_seed(records.exemplars, &seed);
+            let is_stored = !records.spans.is_empty();
             let own: Vec<Span> = records
                 .spans
                 .into_iter()
@@ -313,6 +316,8 @@ impl Pivot {
                 .collect();
             match summary(seed, own) {
                 Some(trace) => gathered.related.traces.push(trace),
+                // Of another tenant, which is told.
+                None if is_stored => {}
                 None => gone += 1,
             }
         }

@@ -1,11 +1,14 @@
 //! Series at a time as the start: their exemplars, else the workload that their labels tell.
 
-use parsers::record::{Workload, format_rfc3339};
-use query::series_selectors::Selector;
-use store::read::{ReadError, Window};
+use std::collections::BTreeMap;
 
-use super::gather::Gathered;
+use parsers::record::{TraceId, Workload, format_rfc3339};
+use query::series_selectors::Selector;
+use store::read::{Detail, ReadError, Window};
+
+use super::gather::{Gathered, blocking};
 use super::subject::Subject;
+use super::tenant::of_resource;
 use super::{Pivot, Reason, Related, RelatedWorkload, SurfaceQuery};
 use crate::absent::{absence, reason_of};
 use crate::{AbsentReason, AbsentSignal};
@@ -16,12 +19,32 @@ const BEFORE: u64 = 300_000_000_000;
 const AFTER: u64 = 60_000_000_000;
 /// Series whose workloads are looked at.
 const MAX_SERIES: usize = 100;
+/// Traces of which it is looked whose they are.
+const MAX_TRACES: usize = 1_000;
 /// Services whose spans are looked at.
 const MAX_SERVICES: usize = 3;
 /// Labels say which service it is, not which requests made the value.
 const BY_LABELS: f64 = 0.5;
 
 impl Pivot {
+    /// Of which tenant the first of these traces are, of those that have spans here.
+    async fn whose(&self, ids: Vec<TraceId>) -> Result<BTreeMap<u128, Option<String>>, ReadError> {
+        let traces = self.correlator.store();
+        blocking(move || {
+            let mut whose = BTreeMap::new();
+            for id in ids {
+                if whose.len() >= MAX_TRACES || whose.contains_key(&id.bits()) {
+                    continue;
+                }
+                if let Some(span) = traces.trace_spans(id, Detail::Outline, 1)?.first() {
+                    whose.insert(id.bits(), of_resource(&span.resource).map(str::to_owned));
+                }
+            }
+            Ok(whose)
+        })
+        .await
+    }
+
     pub(super) async fn of_metric(
         &self,
         expression: &str,
@@ -35,9 +58,20 @@ impl Pivot {
         let found = self.exemplars.find(expression, selectors, window, None).await?;
         gathered.related.warnings.extend(found.warnings);
         gathered.related.absent.extend(found.absent);
+        let named: Vec<TraceId> = found
+            .series
+            .iter()
+            .flat_map(|series| series.exemplars.iter().filter_map(|found| found.exemplar.trace_id))
+            .collect();
+        let whose = self.whose(named).await?;
         for series in found.series {
             for found in series.exemplars {
-                if !gathered.tenant.lets_in_series(&series.labels, self.held) {
+                if !gathered.tenant.lets_in_series(&series.labels, self.from) {
+                    continue;
+                }
+                // A series that does not say whose it is may name traces of several.
+                let of = found.exemplar.trace_id.and_then(|id| whose.get(&id.bits()));
+                if of.is_some_and(|of| !gathered.tenant.lets_in(of.as_deref())) {
                     continue;
                 }
                 let (rule, confidence, why) = match found.made {
@@ -64,10 +98,10 @@ impl Pivot {
                 (Vec::new(), false)
             }
         };
-        let mut services: Vec<String> = Vec::new();
+        let mut services: Vec<Workload> = Vec::new();
         let none = answered && series.is_empty();
         for labels in series.into_iter().take(MAX_SERIES) {
-            if !gathered.tenant.lets_in_series(&labels, self.held) {
+            if !gathered.tenant.lets_in_series(&labels, self.from) {
                 continue;
             }
             let mut workload = Workload::from_labels(&labels);
@@ -77,8 +111,10 @@ impl Pivot {
                 None => name,
             });
             workload.instance = None;
-            if let Some(service) = workload.service.clone().filter(|service| !services.contains(service)) {
-                services.push(service);
+            let Workload { service, namespace, cluster, .. } = workload.clone();
+            let of = Workload { service, namespace, cluster, ..Workload::default() };
+            if of.service.is_some() && !services.contains(&of) {
+                services.push(of);
             }
             let reason =
                 Reason::new("labels", 1.0, "its labels say so").by(labels.iter().map(|(name, _)| name));
@@ -95,7 +131,7 @@ impl Pivot {
             }
         }
         for service in services.into_iter().take(MAX_SERVICES) {
-            self.add_subject(Subject::service(service), window, &mut gathered, BY_LABELS).await?;
+            self.add_subject(Subject::service_in(service), window, &mut gathered, BY_LABELS).await?;
         }
         self.add_lines_of_seeds(&mut gathered).await?;
         self.add_metrics(&mut gathered).await;

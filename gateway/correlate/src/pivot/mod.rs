@@ -35,7 +35,7 @@ pub use subject::WorkloadName;
 
 use gather::Gathered;
 use subject::Subject;
-use tenant::OneTenant;
+use tenant::{OneTenant, SeriesFrom};
 
 /// Entries of each list at most, whatever the limit that is asked for.
 pub const MAX_RELATED: usize = 200;
@@ -97,6 +97,8 @@ pub struct Pivot {
     held: bool,
     /// Whether they are in this store, perhaps those of one tenant.
     stored: bool,
+    /// The same, as to whose they are.
+    from: SeriesFrom,
 }
 
 impl Pivot {
@@ -110,7 +112,12 @@ impl Pivot {
         let held = correlator.metrics().is_none();
         let metrics = correlator.metrics().unwrap_or_else(|| Arc::new(StoredMetrics::new(samples)));
         let stored = metrics.name() == stored_metrics::NAME;
-        Self { correlator, exemplars, logs, metrics, held, stored }
+        let from = match (held, stored) {
+            (true, _) => SeriesFrom::Received,
+            (false, true) => SeriesFrom::Stored,
+            (false, false) => SeriesFrom::Elsewhere,
+        };
+        Self { correlator, exemplars, logs, metrics, held, stored, from }
     }
 
     /// The other signals, at most `limit` of each; of this tenant alone, where one is named.

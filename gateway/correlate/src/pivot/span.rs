@@ -20,7 +20,7 @@ impl Pivot {
         mut gathered: Gathered,
     ) -> Result<Related, ReadError> {
         let answer = self.correlator.answer(id).await;
-        gathered.add_answer(answer, span, self.held);
+        gathered.add_answer(answer, span, self.from);
         if self.held {
             self.add_metrics(&mut gathered).await;
         }

@@ -7,6 +7,32 @@ use parsers::record::{Labels, LogRecord, Resource, TENANT, Value, attribute};
 /// The label by which series say whose they are.
 const SERIES_LABEL: &str = "__tenant_id__";
 
+/// What the names of series begin with that are counted here of spans: those say whose they are.
+const COUNTED: [&str; 2] = ["traces_span", "traces_service_graph"];
+
+/// Where series come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SeriesFrom {
+    /// This store, where all that were received say whose they are.
+    Received,
+    /// This store, where some were scraped.
+    Stored,
+    /// Another server.
+    Elsewhere,
+}
+
+impl SeriesFrom {
+    /// Whether a series without a tenant is of none.
+    fn tells(self, labels: &Labels) -> bool {
+        let name = labels.get("__name__").unwrap_or_default();
+        match self {
+            Self::Received => true,
+            Self::Stored => COUNTED.iter().any(|start| name.starts_with(start)),
+            Self::Elsewhere => false,
+        }
+    }
+}
+
 /// Lets in records of one tenant: the one that is named, or that of the first record.
 #[derive(Debug, Clone, Default)]
 pub(super) struct OneTenant {
@@ -41,10 +67,10 @@ impl OneTenant {
         self.lets_in(of_record(record))
     }
 
-    /// Series of another server may not say whose they are.
-    pub(super) fn lets_in_series(&mut self, labels: &Labels, held: bool) -> bool {
+    /// Series that were scraped, and those of another server, may not say whose they are.
+    pub(super) fn lets_in_series(&mut self, labels: &Labels, from: SeriesFrom) -> bool {
         let tenant = labels.get(SERIES_LABEL);
-        if tenant.is_none() && (self.narrowed || !held) {
+        if tenant.is_none() && (self.narrowed || !from.tells(labels)) {
             return true;
         }
         self.lets_in(tenant)

@@ -5,6 +5,8 @@ use super::*;
 use crate::world::{World, labels, line, of_tenant, span, trace_id};
 use crate::{AbsentSignal, CorrelateOptions};
 
+mod places;
+
 const SECOND: u64 = 1_000_000_000;
 const WINDOW: Window = Window { start: 1_000 * SECOND, end: 2_000 * SECOND };
 const SHOP: &[(&str, &str)] =

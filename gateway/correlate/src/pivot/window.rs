@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parsers::record::{LogRecord, Severity, SpanId, SpanKind, StatusCode, TraceId, Workload};
+use parsers::record::{Exemplar, LogRecord, Severity, SpanId, SpanKind, StatusCode, TraceId, Workload};
 use store::read::{
     Direction, ExemplarLimits, LogRead, LogSelect, LogView, LogVisit, Matcher, ReadError, ScanReport,
     SpanView, TraceRead, TraceSelect, TraceVisitor, Window,
@@ -14,7 +14,7 @@ use store::read::{
 
 use super::gather::{Gathered, Own, blocking};
 use super::subject::Subject;
-use super::tenant::{OneTenant, of_resource};
+use super::tenant::{OneTenant, SeriesFrom, of_resource};
 use super::{Pivot, Reason, Related, RelatedLog, RelatedWorkload, SCAN_TIME, SurfaceQuery};
 use crate::streams::{Selection, tenant_of};
 use crate::{FoundExemplar, WorkloadField};
@@ -149,6 +149,7 @@ impl Pivot {
     ) -> Result<(), ReadError> {
         let mapping = self.correlator.mapping();
         let wanted = series_of(subject, gathered);
+        let denied = |exemplar: &Exemplar| subject.denied_by(mapping, &exemplar.series);
         let selectors: Vec<Vec<Matcher>> = wanted
             .iter()
             .flat_map(|(field, value)| {
@@ -172,8 +173,8 @@ impl Pivot {
             let told = "older exemplars were not read for want of time: ask for a shorter window".to_owned();
             gathered.related.warnings.push(told);
         }
-        for exemplar in found.exemplars {
-            if gathered.tenant.lets_in_series(&exemplar.series, true) {
+        for exemplar in found.exemplars.into_iter().filter(|exemplar| !denied(exemplar)) {
+            if gathered.tenant.lets_in_series(&exemplar.series, SeriesFrom::Received) {
                 let of = |field: WorkloadField| {
                     let values = wanted.iter().filter(move |(own, _)| *own == field).map(|(_, value)| value);
                     let values: Vec<&String> = values.collect();
@@ -254,7 +255,7 @@ fn requests(
     tenant: OneTenant,
 ) -> Result<Found, ReadError> {
     let wanted = |span: &SpanView<'_>| match subject.service_name() {
-        Some(service) => span.service() == service,
+        Some(service) => span.service() == service && subject.of(span.resource()).is_some(),
         None => subject.of(span.resource()).is_some(),
     };
     let select = TraceSelect {
