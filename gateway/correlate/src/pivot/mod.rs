@@ -4,6 +4,7 @@
 //! All records of an answer are of one tenant: that of what was asked about, or of the first record that was found.
 
 mod answer;
+mod elsewhere;
 mod gather;
 mod line;
 mod lines_at;

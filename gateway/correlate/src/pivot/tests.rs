@@ -5,6 +5,7 @@ use super::*;
 use crate::world::{World, labels, line, of_tenant, span, trace_id};
 use crate::{AbsentSignal, CorrelateOptions};
 
+mod elsewhere;
 mod places;
 
 const SECOND: u64 = 1_000_000_000;

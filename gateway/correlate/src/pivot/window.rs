@@ -43,8 +43,9 @@ impl Pivot {
     ) -> Result<Related, ReadError> {
         gathered.related.window = Some(window);
         gathered.related.queries.push(SurfaceQuery::TraceQl(subject.trace_ql()));
-        self.add_subject(subject, window, &mut gathered, 1.0).await?;
+        self.add_subject(subject.clone(), window, &mut gathered, 1.0).await?;
         self.add_lines_of_seeds(&mut gathered).await?;
+        self.add_elsewhere(&subject, window, &mut gathered).await?;
         self.add_metrics(&mut gathered).await;
         self.summarise(gathered).await
     }

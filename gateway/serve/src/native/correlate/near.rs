@@ -21,6 +21,11 @@ pub(super) struct Near {
 
 /// Names that are near to that of the service, the metric or the workload that is asked about; nothing if that one is known.
 pub(super) async fn near(state: &State, parameters: &Parameters) -> Result<Vec<Near>, Failure> {
+    if let Some(tenant) = parameters.get("tenant")
+        && has_nothing(state).await?
+    {
+        return Ok(of_nobody(tenant));
+    }
     if let Some(service) = parameters.get("service") {
         let known = absence::names(state).await;
         return Ok(told("spans", "span of service", "services", "/api/v1/services", service, known));
@@ -39,6 +44,33 @@ pub(super) async fn near(state: &State, parameters: &Parameters) -> Result<Vec<N
     }
     let known: Vec<String> = known.into_iter().chain(exact).collect();
     Ok(told("logs", "line of workload", "workloads", "/loki/api/v1/series", workload, known))
+}
+
+/// Whether nothing at all is stored of whom the answer is of.
+async fn has_nothing(state: &State) -> Result<bool, Failure> {
+    if !absence::names(state).await.is_empty() {
+        return Ok(false);
+    }
+    let (logs, samples) = (state.logs.clone(), state.samples.clone());
+    let nothing = move || -> Result<bool, store::read::ReadError> {
+        let names = || samples.label_values("__name__", &[Vec::new()], Window::ALL);
+        Ok(logs.streams(&[], Window::ALL)?.is_empty() && names()?.is_empty())
+    };
+    Ok(state.reads.run(nothing).await??)
+}
+
+/// That a tenant has sent nothing.
+fn of_nobody(tenant: &str) -> Vec<Near> {
+    let of = |signal| {
+        Near {
+        signal,
+        detail: format!("nothing of tenant {tenant:?} is stored"),
+        hint: "ask without `tenant`: the answer names the tenant of what it found; records are of the one that `X-Scope-OrgID` named \
+               when they were sent"
+            .to_owned(),
+    }
+    };
+    ["spans", "logs", "metrics", "exemplars"].map(of).into()
 }
 
 /// Of the stored series; a metrics server is not asked for all of its names.
