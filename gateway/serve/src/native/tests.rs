@@ -167,6 +167,7 @@ async fn a_name_of_which_there_is_nothing_has_those_that_are_near() {
     for (query, signal, near) in [
         ("service=crat", "spans", "near to it: cart"),
         ("service=nobody", "spans", "services that are known: "),
+        ("service=cart&tenant=ghost", "spans", "ask without `tenant`"),
         ("workload=shop/crat", "logs", "near to it: shop/cart"),
         ("workload=shop/nobody", "logs", "`GET /loki/api/v1/series` lists them"),
     ] {
