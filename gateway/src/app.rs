@@ -208,7 +208,10 @@ impl App {
         let embedded = || Arc::new(StoredMetrics::new(Arc::new(store.clone()))) as Arc<dyn MetricRead>;
         let metrics = upstream.clone().unwrap_or_else(embedded);
         let traces: Arc<dyn store::read::TraceRead> = Arc::new(store.clone());
-        let joining = correlate_options(config.prometheus.as_ref(), ports.doors(main_address));
+        let joining = CorrelateOptions {
+            sampling: config.sampling.clone(),
+            ..correlate_options(config.prometheus.as_ref(), ports.doors(main_address))
+        };
         let exemplars = Exemplars::new(
             Arc::clone(&traces),
             Arc::new(store.clone()),

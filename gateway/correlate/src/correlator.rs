@@ -73,6 +73,11 @@ impl Correlator {
         &self.options
     }
 
+    /// The same, for whoever reads beside the runtime.
+    pub(crate) fn options_shared(&self) -> Arc<CorrelateOptions> {
+        Arc::clone(&self.options)
+    }
+
     /// The same joins over other sources: what `whose` sees of the records. Whoever has the same name sees the same of them, and what is
     /// kept of large traces is kept by it.
     #[must_use]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use store::SamplingOptions;
+
 use super::{Doors, LabelMapping, OfferLimits};
 
 /// Exemplars taken from a metrics server.
@@ -56,6 +58,8 @@ pub struct CorrelateOptions {
     pub metric_names: Vec<String>,
     /// Where spans are received, for who misses some.
     pub doors: Doors,
+    /// Which traces are dropped after they were received, for who misses those.
+    pub sampling: Option<SamplingOptions>,
 }
 
 /// RED series of the usual libraries and the two cAdvisor series that say whether a container was short of anything.
@@ -87,6 +91,7 @@ impl Default for CorrelateOptions {
             mapping: LabelMapping::default(),
             metric_names: DEFAULT_METRIC_NAMES.iter().map(|&name| name.to_owned()).collect(),
             doors: Doors::default(),
+            sampling: None,
         }
     }
 }

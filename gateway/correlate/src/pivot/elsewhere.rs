@@ -1,13 +1,15 @@
 //! Why a window has nothing of what was asked about: sampling dropped it, or it was there at another time.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Instant;
 
 use parsers::record::format_rfc3339;
 use store::read::{
-    Direction, Fate, LogRead, LogSelect, LogView, LogVisit, ReadError, ScanReport, SpanHint, SpanView,
-    TraceRead, TraceSelect, TraceVisitor, Window,
+    Direction, Fate, LogRead, LogSelect, LogView, LogVisit, Matcher, ReadError, SampleRead, ScanReport,
+    SpanHint, SpanView, TraceRead, TraceSelect, TraceVisitor, Window,
 };
+use store::{KeepTraces, Rule, SamplingOptions};
 
 use super::gather::{Gathered, blocking};
 use super::subject::Subject;
@@ -32,10 +34,17 @@ impl Pivot {
         let (traces, logs) = (self.correlator.store(), self.logs.clone());
         let (mapping, subject) = (self.correlator.mapping().clone(), subject.clone());
         let tenant = gathered.tenant.clone();
+        let (samples, options) = (Arc::clone(&self.samples), self.correlator.options_shared());
         let found = blocking(move || {
             let mut absent = Vec::new();
             if no_spans {
-                let dropped = dropped(&*traces, &subject, window)?;
+                let dropped = match dropped(&*traces, &subject, window)? {
+                    None => options
+                        .sampling
+                        .as_ref()
+                        .map_or(Ok(None), |sampling| by_rules(sampling, &*samples, &subject, window))?,
+                    known => known,
+                };
                 let newest = || newest_span(&*traces, &subject, tenant.clone());
                 absent.extend(match dropped {
                     Some(dropped) => Some(dropped),
@@ -83,6 +92,38 @@ fn dropped(traces: &dyn TraceRead, subject: &Subject, window: Window) -> Result<
     );
     Ok(Some(absence(AbsentSignal::Spans, AbsentReason::SampledOut, detail)))
 }
+
+/// That the rules drop all traces of a service, or that its spans arrived, as is counted before sampling.
+fn by_rules(
+    sampling: &SamplingOptions,
+    samples: &dyn SampleRead,
+    subject: &Subject,
+    window: Window,
+) -> Result<Option<Absence>, ReadError> {
+    let Some(service) = subject.service_name() else { return Ok(None) };
+    let names = |rule: &&Rule| rule.when.service.as_ref().is_some_and(|of| of.matches(service));
+    let all = |rule: &&Rule| rule.when.span_conditions() == 1 && rule.keep == KeepTraces::Share(0.0);
+    let counted = [Matcher::equal("__name__", ARRIVED), Matcher::equal("service", service)];
+    let detail = if let Some(rule) = sampling.rules.iter().filter(names).find(all) {
+        format!(
+            "no span of {service} is kept: the rule `{}` of `sampling.rules` drops the traces of it",
+            rule.name
+        )
+    } else if !samples.label_sets(&[counted.to_vec()], window)?.is_empty() {
+        let rules: Vec<String> = sampling.rules.iter().map(|rule| format!("`{}`", rule.name)).collect();
+        format!(
+            "spans of {service} arrived, as `{ARRIVED}` counts before sampling, and none is kept of this time: `sampling.rules` ({}) \
+             dropped them, unless they have expired since",
+            rules.join(", ")
+        )
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(absence(AbsentSignal::Spans, AbsentReason::SampledOut, detail)))
+}
+
+/// Counts spans as they arrive.
+const ARRIVED: &str = "traces_spanmetrics_calls_total";
 
 /// When the newest span of it began that is stored, as far as the newest segment with any tells.
 fn newest_span(

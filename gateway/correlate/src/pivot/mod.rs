@@ -94,6 +94,7 @@ pub struct Pivot {
     exemplars: Exemplars,
     logs: Arc<dyn LogRead>,
     metrics: Arc<dyn MetricRead>,
+    samples: Arc<dyn SampleRead>,
     /// Whether metrics are those that are stored here, so that all of them say whose they are.
     held: bool,
     /// Whether they are in this store, perhaps those of one tenant.
@@ -111,14 +112,15 @@ impl Pivot {
         samples: Arc<dyn SampleRead>,
     ) -> Self {
         let held = correlator.metrics().is_none();
-        let metrics = correlator.metrics().unwrap_or_else(|| Arc::new(StoredMetrics::new(samples)));
+        let embedded = || Arc::new(StoredMetrics::new(Arc::clone(&samples))) as Arc<dyn MetricRead>;
+        let metrics = correlator.metrics().unwrap_or_else(embedded);
         let stored = metrics.name() == stored_metrics::NAME;
         let from = match (held, stored) {
             (true, _) => SeriesFrom::Received,
             (false, true) => SeriesFrom::Stored,
             (false, false) => SeriesFrom::Elsewhere,
         };
-        Self { correlator, exemplars, logs, metrics, held, stored, from }
+        Self { correlator, exemplars, logs, metrics, samples, held, stored, from }
     }
 
     /// The other signals, at most `limit` of each; of this tenant alone, where one is named.

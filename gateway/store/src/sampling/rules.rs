@@ -88,7 +88,8 @@ impl Pattern {
 }
 
 impl ValueMatch {
-    pub(crate) fn matches(&self, value: &str) -> bool {
+    /// Whether a value is meant.
+    pub fn matches(&self, value: &str) -> bool {
         match self {
             Self::Equal(wanted) => wanted == value,
             Self::Regex(pattern) => pattern.compiled.is_match(value),

@@ -7,6 +7,7 @@ use store::read::{
     Calls, Connection, EdgeCalls, Fate, OperationCalls, ScanReport, Sketch, SpanSelect, TraceRead,
     TraceRecords,
 };
+use store::{KeepTraces, Rule, SamplingOptions, ValueMatch, When};
 
 use super::*;
 use crate::AbsentReason;
@@ -104,4 +105,31 @@ async fn of_a_service_whose_traces_sampling_dropped_the_rule_is_told() {
     let absent = why(&found, AbsentSignal::Spans);
     assert_eq!(absent.reason, AbsentReason::SampledOut);
     assert!(absent.detail.contains("12 spans") && absent.detail.contains("`health`"), "{absent:?}");
+}
+
+#[tokio::test]
+async fn rules_of_sampling_are_told_of_a_service_of_which_nothing_is_kept() {
+    let rule = |name: &str, service: &str, keep| Rule {
+        name: name.into(),
+        when: When { service: Some(ValueMatch::Equal(service.to_owned())), ..When::default() },
+        keep: KeepTraces::Share(keep),
+    };
+    let sampling = SamplingOptions {
+        wait: Duration::from_secs(30),
+        rules: vec![rule("health", "hc", 0.0), rule("few", "busy", 0.01)],
+    };
+    let arrived = labels(&[("__name__", "traces_spanmetrics_calls_total"), ("service", "busy")]);
+    let world = Arc::new(World { series: vec![arrived], ..World::default() });
+    let options = CorrelateOptions { sampling: Some(sampling), ..CorrelateOptions::default() };
+    let correlator = Arc::new(Correlator::new(world.clone(), None, options.clone()));
+    let exemplars = Exemplars::new(world.clone(), world.clone(), Some(world.held()), &options);
+    let pivot = Pivot::new(correlator, exemplars, world.clone(), world);
+    for (name, expected) in
+        [("hc", Some("the rule `health`")), ("busy", Some("(`health`, `few`)")), ("nobody", None)]
+    {
+        let found = pivot.related(service(name), None, LIMIT).await.unwrap();
+        let absent = why(&found, AbsentSignal::Spans);
+        assert_eq!(absent.reason == AbsentReason::SampledOut, expected.is_some(), "{absent:?}");
+        assert!(expected.is_none_or(|part| absent.detail.contains(part)), "{absent:?}");
+    }
 }
