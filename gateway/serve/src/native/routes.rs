@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use ::correlate::{DEFAULT_PAGE, MAX_PAGE, Page};
 use axum::extract::Path;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Json, Router};
 use parsers::record::TraceId;
 use utoipa::OpenApi;
@@ -92,7 +92,21 @@ pub(crate) fn routes() -> Router<State> {
     let (router, document) = described();
     let known = Arc::new(Known::of(&document));
     let router = router.layer(from_fn_with_state(known, refuse_unknown));
+    let router = router.route("/api/v1/{*path}", any(no_such_path));
     router.route("/openapi.json", get(move || std::future::ready(Json(document.clone()))))
+}
+
+/// What is asked for does not exist: says so in this surface's words.
+async fn no_such_path(uri: Uri) -> Response {
+    let path: String = uri.path().chars().take(200).collect();
+    let without = path.trim_end_matches('/');
+    let meant = if without.len() < path.len() {
+        format!("; without the slash at its end it may: {without}")
+    } else {
+        String::new()
+    };
+    Refusal::new(format!("there is no {path}{meant}; /openapi.json lists what there is"))
+        .with(StatusCode::NOT_FOUND)
 }
 
 /// Some senders call their traces anything: what is no id in a known spelling is one if a record has it.

@@ -48,6 +48,18 @@ async fn what_is_no_id_is_400_and_says_what_was_expected() {
 }
 
 #[tokio::test]
+async fn what_is_not_there_is_404_and_says_so() {
+    let trace = "/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736";
+    for (path, told) in
+        [("/api/v1/trace", "/openapi.json".to_owned()), (&*format!("{trace}/"), format!(": {trace};"))]
+    {
+        let (status, body) = get(path).await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        assert!(body["error"].as_str().is_some_and(|error| error.contains(&told)), "{path}: {body}");
+    }
+}
+
+#[tokio::test]
 async fn parts_and_keys_of_an_answer_can_be_asked_for_and_what_cannot_be_read_is_400() {
     let trace = "/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736";
     let (status, body) = get(&format!("{trace}?fields=absent,next&limit=7&min_confidence=0.5")).await;
