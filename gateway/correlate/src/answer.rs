@@ -101,6 +101,8 @@ pub enum Oddity {
     CycleCut,
     /// Another span of the trace has the same id (Zipkin's client and server halves, or a repeat).
     SharedId,
+    /// It was sent again when it had grown: another span of the answer is the same, and ends later or says more.
+    EarlierState,
     /// Its clock was moved; see the adjusted times.
     SkewAdjusted,
     /// It ends before it starts.
@@ -117,6 +119,7 @@ impl Oddity {
             Self::Orphan => "orphan",
             Self::CycleCut => "cycle_cut",
             Self::SharedId => "shared_id",
+            Self::EarlierState => "earlier_state",
             Self::SkewAdjusted => "skew_adjusted",
             Self::EndsBeforeStart => "ends_before_start",
             Self::AfterCall => "after_call",
@@ -226,9 +229,11 @@ pub struct Join {
 pub struct JoinedLog {
     /// The record.
     pub record: LogRecord,
-    /// The span that it names, if that span is in the answer, or for a line without an id the span that ran; else the line
+    /// The span that it names, if that span is in the answer, or for a line that names none the span that ran; else the line
     /// stands at trace level. What the line itself says stays in `record.span_id`.
     pub span_id: Option<SpanId>,
+    /// Whether the line itself does not name that span: it is the innermost one of its container that ran when it was written.
+    pub span_inferred: bool,
     /// Its time after the clocks were brought together, ns: moved as its span was.
     pub adjusted: u64,
     /// Why it is here.

@@ -251,6 +251,7 @@ fn join(
     if long > 1 {
         warnings.push(format!("{long} traces share these low 64 bits; their records are shown together"));
     }
+    warnings.extend(seen::of_tenants(&records));
     let trace_id = seen::longest(id, &records);
     let spellings = seen::spellings(&records);
     let tree = tree::build(records.spans);
@@ -259,6 +260,10 @@ fn join(
     for (count, what) in [
         (odd(crate::Oddity::CycleCut), "spans were cut out of a ring of parents"),
         (tree::with_ids_of_others(&tree.nodes), "spans share their id with another one"),
+        (
+            odd(crate::Oddity::EarlierState),
+            "spans were sent again when they had grown: what came first is marked",
+        ),
         (odd(crate::Oddity::EndsBeforeStart), "spans end before they start"),
         (odd(crate::Oddity::AfterCall), AFTER_CALL),
     ] {
@@ -392,12 +397,14 @@ fn look_further(
         answer.warnings.push("of a trace in parts, lines without an id are not looked for".to_owned());
         return;
     }
+    workload_time::under_spans(&answer.spans, &mut answer.logs);
     // Who is silent says more than which ids are missing, and is often why.
     let first = answer.absent.iter().position(|a| a.reason == AbsentReason::Incomplete);
     let at = first.unwrap_or(answer.absent.len());
     answer.absent.splice(at..at, incomplete::silent(&answer.spans, store));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
     answer.warnings.extend(incomplete::arriving(&answer.spans, now));
+    answer.warnings.extend(incomplete::unlinked(answer.trace_id, &answer.spans));
     let Some(logs) = logs else { return };
     let mut limits = options.offer.clone();
     limits.min_confidence = page.min_confidence.unwrap_or(limits.min_confidence);

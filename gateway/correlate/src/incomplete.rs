@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 
-use parsers::record::{Resource, SpanKind, Value, Workload, attribute};
+use parsers::record::{Resource, SpanKind, TraceId, Value, Workload, attribute};
 use store::read::{RunningSelect, TraceRead, Window};
 
 use crate::absent::absence;
@@ -58,6 +58,24 @@ pub(crate) fn arriving(nodes: &[SpanNode], now: u64) -> Option<String> {
     let millis = age / 1_000_000;
     (age < ARRIVING).then(|| {
         format!("the trace may still be arriving: its newest span ended {millis} ms before this answer")
+    })
+}
+
+/// That messages were sent whose consumers are not here: one that takes many at once has a trace of its own, and links back to each.
+pub(crate) fn unlinked(id: TraceId, nodes: &[SpanNode]) -> Option<String> {
+    let mut taken = vec![false; nodes.len()];
+    for node in nodes {
+        if let Some(parent) = node.parent.and_then(|parent| taken.get_mut(parent)) {
+            *parent = true;
+        }
+    }
+    let sent = nodes.iter().zip(taken).filter(|(node, taken)| node.span.kind == SpanKind::Producer && !taken);
+    let sent = sent.count();
+    (sent > 0).then(|| {
+        format!(
+            "{sent} spans sent messages, and who took them is not among these spans: consumers that take several at once are in traces \
+             of their own that link to this one; such links are not followed here, TraceQL finds them: {{ link:traceID = \"{id}\" }}"
+        )
     })
 }
 

@@ -51,7 +51,13 @@ impl LogVisit for Visitor<'_> {
             rule: None,
         };
         let join = Join { rule: JoinRule::Mention, confidence: CONFIDENCE, agreed: Vec::new() };
-        self.lines.push(JoinedLog { adjusted: record.time, record, span_id: None, join });
+        self.lines.push(JoinedLog {
+            adjusted: record.time,
+            record,
+            span_id: None,
+            span_inferred: false,
+            join,
+        });
         ControlFlow::Continue(())
     }
 

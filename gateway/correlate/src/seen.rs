@@ -1,10 +1,12 @@
 //! What the stored records say together: spellings of the id, services, the window, links to other traces.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use parsers::record::{
-    Exemplar, ExemplarOrigin, LogRecord, SpellingKind, StatusCode, TraceId, TraceMatch, Width, Workload,
+    Exemplar, ExemplarOrigin, LogRecord, Resource, SpellingKind, StatusCode, TENANT, TraceId, TraceMatch,
+    Width, Workload, attribute,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 use store::read::{TraceRecords, Window};
@@ -17,6 +19,9 @@ use crate::{
 
 /// Both spellings are shown, but two traces may share 64 bits.
 const LOW64_CONFIDENCE: f64 = 0.99;
+
+/// Tenants that are named where records of several have one id.
+const TOLD_TENANTS: usize = 5;
 
 pub(crate) fn join(how: TraceMatch, exact: JoinRule) -> Join {
     match how {
@@ -37,6 +42,29 @@ pub(crate) fn longest(asked: TraceId, records: &TraceRecords) -> TraceId {
 pub(crate) fn distinct_long_ids(records: &TraceRecords) -> usize {
     let long = ids(records).map(|(id, _)| id).filter(|id| id.width() == Width::Bits128);
     long.map(TraceId::bits).collect::<FxHashSet<_>>().len()
+}
+
+/// That records of several tenants have the id, if they do: who asks for all sees them as one trace.
+pub(crate) fn of_tenants(records: &TraceRecords) -> Option<String> {
+    // Spans of one process share their resource.
+    let resources: FxHashMap<_, _> =
+        records.spans.iter().map(|span| (Arc::as_ptr(&span.resource), &span.resource)).collect();
+    let of_resource = |resource: &'_ Arc<Resource>| {
+        attribute(&resource.attributes, TENANT).and_then(|tenant| tenant.as_str().map(str::to_owned))
+    };
+    let of_spans: BTreeSet<Option<String>> = resources.into_values().map(of_resource).collect();
+    let metadata = records.logs.iter().flat_map(|log| &log.metadata);
+    let of_logs = metadata.filter(|(key, _)| key == TENANT).map(|(_, tenant)| Some(tenant.clone()));
+    let all: BTreeSet<Option<String>> = of_spans.into_iter().chain(of_logs).collect();
+    let name = |tenant: &Option<String>| tenant.clone().unwrap_or_else(|| "of no tenant".to_owned());
+    let names: Vec<String> = all.iter().take(TOLD_TENANTS).map(name).collect();
+    (all.len() > 1).then(|| {
+        format!(
+            "records of {} tenants have this id and are shown together ({}): the header X-Scope-OrgID names the one that is meant",
+            all.len(),
+            names.join(", ")
+        )
+    })
 }
 
 #[derive(Clone, Copy)]
@@ -108,7 +136,8 @@ pub(crate) fn logs(asked: TraceId, records: Vec<LogRecord>, nodes: &[SpanNode]) 
                 node.map(|node| node.span.span_id),
                 node.map_or_else(|| clock.adjusted(&record), |node| moved(record.time, node)),
             );
-            Some(JoinedLog { record, span_id, adjusted, join: join(how, JoinRule::TraceId) })
+            let join = join(how, JoinRule::TraceId);
+            Some(JoinedLog { record, span_id, span_inferred: false, adjusted, join })
         })
         .collect();
     logs.sort_by_key(|log| log.record.time);

@@ -104,11 +104,17 @@ fn shape(spans: &[Span]) -> Shape {
     }
     let mut parents = Vec::with_capacity(spans.len());
     let mut oddities = Vec::with_capacity(spans.len());
+    let states = states(spans, &by_id);
     for (index, span) in spans.iter().enumerate() {
         let mut odd = Vec::new();
         let own = by_id.get(&span.span_id);
         if own.is_some_and(|holders| holders.count > 1) {
-            odd.push(Oddity::SharedId);
+            let state = states.get(&state(span));
+            if state.is_some_and(|(last, _)| *last != index) {
+                odd.push(Oddity::EarlierState);
+            } else if own.map(|holders| holders.count) != state.map(|(_, count)| *count) {
+                odd.push(Oddity::SharedId);
+            }
         }
         // Zipkin: both halves of a call have one id, and the server's half belongs under the client's.
         let caller = own.filter(|_| is_callee(span)).and_then(|holders| holders.caller);
@@ -131,6 +137,31 @@ fn shape(spans: &[Span]) -> Shape {
         oddities.push(odd);
     }
     Shape { parents, oddities }
+}
+
+/// What stays the same of a span while it grows.
+type State<'a> = (SpanId, SpanKind, u64, &'a str, &'a str);
+
+fn state(span: &Span) -> State<'_> {
+    (span.span_id, span.kind, span.start, span.resource.service(), &span.name)
+}
+
+/// Of spans that were sent more than once the last state, by index, and how many there are: it ends last, or says most.
+fn states<'a>(spans: &'a [Span], by_id: &FxHashMap<SpanId, Holders>) -> FxHashMap<State<'a>, (usize, usize)> {
+    let mut states: FxHashMap<State<'_>, (usize, usize)> = FxHashMap::default();
+    let says = |span: &Span| (span.end, span.attributes.len() + span.events.len());
+    for (index, span) in spans.iter().enumerate() {
+        // Most ids are one span's.
+        if by_id.get(&span.span_id).is_none_or(|holders| holders.count < 2) {
+            continue;
+        }
+        let (last, count) = states.entry(state(span)).or_insert((index, 0));
+        *count += 1;
+        if spans.get(*last).is_some_and(|known| says(known) < says(span)) {
+            *last = index;
+        }
+    }
+    states
 }
 
 /// Who has one id: enough to choose a parent without walking over all of them.

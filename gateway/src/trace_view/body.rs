@@ -94,7 +94,7 @@ pub(super) fn is_offered(log: &Value) -> bool {
 }
 
 /// Which rule made a join and how sure it is, unless it is the plain one: `[low64 0.60]`. Of a line without an id also what
-/// agreed: `[workload_time 0.97 by thread]`.
+/// agreed: `[workload_time 0.97 by thread]`. Of a line with the trace's id alone, that it stands where Trefoil put it.
 pub(super) fn join_note(entry: &Value) -> String {
     let join = at(entry, "join");
     let agreed: Vec<&str> = list(join, "agreed").iter().filter_map(Value::as_str).collect();
@@ -104,6 +104,9 @@ pub(super) fn join_note(entry: &Value) -> String {
         String::new()
     };
     match (text(join, "rule"), at(join, "confidence").as_f64()) {
+        ("trace_id", _) if at(entry, "span_inferred").as_bool() == Some(true) => {
+            "[under the span that ran]".to_owned()
+        }
         ("" | "trace_id", _) => String::new(),
         (rule, Some(confidence)) => format!("[{rule} {confidence:.2}{by}]"),
         (rule, None) => format!("[{rule}{by}]"),

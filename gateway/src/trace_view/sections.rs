@@ -23,7 +23,10 @@ pub(super) fn header(body: &Body<'_>, page: &mut Page) {
     if let Some(began) = body.start.and_then(|start| jiff::Timestamp::from_nanosecond(start).ok()) {
         field("began", &began.to_string(), page);
     }
-    if let (Some(start), Some(end)) = (body.start, body.end) {
+    // Of a trace of one line nothing lasts.
+    if let (Some(start), Some(end)) = (body.start, body.end)
+        && (!body.list("spans").is_empty() || end.saturating_sub(start) > 1)
+    {
         field("duration", &duration(end.saturating_sub(start)), page);
     }
     let count = |key: &str, what: &str| counted(body.list(key).len() as i128, what);

@@ -113,6 +113,21 @@ Warnings
 }
 
 #[test]
+fn a_single_line_has_no_duration_and_one_that_names_no_span_says_who_placed_it() {
+    let log = |span: Value| {
+        json!({ "line": "paid", "severity": "info", "span_id": span, "span_inferred": !span.is_null(),
+            "time_unix_nano": "1700000000000000000", "join": { "rule": "trace_id", "confidence": 1.0 } })
+    };
+    let window = json!({ "start_unix_nano": "1700000000000000000", "end_unix_nano": "1700000000000000001" });
+    let text = plain(&json!({ "trace_id": "7", "window": window, "logs": [log(Value::Null)] }), 100);
+    assert!(!text.contains("duration"), "{text}");
+    let span = json!({ "span_id": "a1", "name": "pay", "service": "web", "start_unix_nano": "1700000000000000000",
+        "duration_nano": "5" });
+    let text = plain(&json!({ "trace_id": "7", "spans": [span], "logs": [log(json!("a1"))] }), 100);
+    assert!(text.contains("[under the span that ran] paid"), "{text}");
+}
+
+#[test]
 fn lines_without_an_id_are_told_from_others_and_parts_say_how_to_go_on() {
     let mut answer = checkout();
     answer["logs"][1]["join"] = json!({ "rule": "workload_time", "confidence": 0.971, "agreed": ["thread"] });

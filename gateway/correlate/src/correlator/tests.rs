@@ -369,3 +369,15 @@ async fn an_id_in_another_byte_order_is_asked_back() {
     assert!(meant.detail.contains("did you mean 4bf92f3577b34da6a3ce929d0e0e4736"), "{meant:?}");
     assert!(meant.hint.contains("/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736"));
 }
+
+#[tokio::test]
+async fn one_id_of_several_tenants_is_told_to_who_sees_them_all() {
+    let of = |tenants: &[&str]| TraceRecords {
+        logs: tenants.iter().map(|tenant| log(long(), 5, "shop", &[(TENANT, tenant)])).collect(),
+        ..TraceRecords::default()
+    };
+    let told = answer(of(&["blue", "green", "blue"]), None).await.warnings;
+    assert!(told.iter().any(|w| w.contains("2 tenants") && w.contains("(blue, green)")), "{told:?}");
+    let told = answer(of(&["blue", "blue"]), None).await.warnings;
+    assert!(told.iter().all(|w| !w.contains("tenants")), "{told:?}");
+}

@@ -121,3 +121,18 @@ fn a_young_trace_may_still_be_arriving() {
     let told = arriving(&tree::build(vec![ahead]).nodes, 28_000_000_000).unwrap();
     assert!(told.contains("2000 ms after this answer") && told.contains("clock of h9 is ahead"), "{told}");
 }
+
+#[test]
+fn messages_whose_consumers_are_in_other_traces_are_told_of() {
+    let told = |spans| {
+        unlinked(TraceId::new(7, Spelling::new(SpellingKind::Hex(32))).unwrap(), &tree::build(spans).nodes)
+    };
+    let send = || span(1, 0, 0, 9, "shop", SpanKind::Producer, "");
+    let said = told(vec![send()]).unwrap();
+    assert!(
+        said.contains("1 spans sent") && said.contains("link:traceID = \"00000000000000000000000000000007\""),
+        "{said}"
+    );
+    assert!(told(vec![send(), span(2, 1, 10, 20, "mail", SpanKind::Consumer, "")]).is_none());
+    assert!(told(vec![span(1, 0, 0, 9, "shop", SpanKind::Client, "")]).is_none());
+}

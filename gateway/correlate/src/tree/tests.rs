@@ -165,6 +165,22 @@ fn a_request_after_its_call_is_late_where_other_calls_tell_how_the_clocks_stand(
 }
 
 #[test]
+fn a_span_that_was_sent_again_when_it_had_grown_is_one() {
+    let child = internal(2, 1, 5, 8);
+    let spans = vec![internal(1, 0, 0, 10), internal(1, 0, 0, 30), child];
+    let nodes = build(spans.clone()).nodes;
+    assert_eq!(with_ids_of_others(&nodes), 0);
+    assert_eq!(drawn(spans.clone()), ["1@0 0-30 27", "2@1 5-8 3", "1@0 0-10 10 earlier_state"]);
+    assert_eq!(path(spans), [(1, 0, 5), (2, 5, 8), (1, 8, 30)]);
+    // Of two that end at once the one that says more is the later.
+    let mut more = internal(1, 0, 0, 10);
+    more.attributes.push(("done".to_owned(), Value::Bool(true)));
+    let nodes = build(vec![internal(1, 0, 0, 10), more]).nodes;
+    let earlier = nodes.iter().find(|node| node.is(Oddity::EarlierState)).unwrap();
+    assert!(earlier.span.attributes.is_empty());
+}
+
+#[test]
 fn halves_of_a_call_have_one_id_and_others_have_that_of_another() {
     let of = |kinds: &[(SpanKind, &str)]| {
         let spans = kinds.iter().zip(0..).map(|((kind, service), n)| span(1, 0, n, 100 - n, service, *kind));

@@ -9,6 +9,7 @@ mod facts;
 mod lines;
 mod of_line;
 mod origin;
+mod place;
 mod rarity;
 mod running;
 mod sampling;
@@ -26,6 +27,7 @@ use self::facts::{Fact, Kind};
 use self::lines::{LATE_ACCESS_LOG, Untold, Written};
 pub(crate) use self::of_line::Said;
 pub(crate) use self::origin::{Fit, Origin};
+pub(crate) use self::place::under_spans;
 use self::running::Requests;
 use self::sampling::Sampled;
 use self::score::{Scene, Score};
@@ -262,6 +264,7 @@ fn of_container(
         let node = span_of(trace, container, line);
         offer.lines.push(JoinedLog {
             span_id: node.map(|node| node.span.span_id),
+            span_inferred: node.is_some(),
             adjusted: node.map_or(line.record.time, |node| seen::moved(line.record.time, node)),
             record: line.record.clone(),
             join: Join { rule, confidence: score.confidence, agreed: score.agreed },
@@ -269,25 +272,11 @@ fn of_container(
     }
 }
 
-/// The innermost span of the container that ran when the line was written, of those on its thread if any is.
+/// The innermost span of the container that ran when the line was written.
 fn span_of<'a>(trace: &OfTrace<'a>, container: &Written, line: &Untold) -> Option<&'a SpanNode> {
     let nodes = trace.nodes.iter().zip(&trace.origin_of);
-    let ran = nodes.filter(|(node, origin)| {
-        let span = &node.span;
-        let runs = span.start < line.words.written.1 && span.end.max(span.start) >= line.words.written.0;
-        runs && container.fits.iter().any(|(at, _)| at == *origin)
-    });
-    let ran = ran.map(|(node, _)| node);
-    let on_thread = |node: &SpanNode| {
-        let mut facts = Vec::new();
-        running::of_span(&(&node.span).into(), &mut facts, |kind| kind == Kind::Thread);
-        let threads =
-            line.words.facts.iter().filter(|fact| matches!(fact.kind, Kind::Thread | Kind::Bracket));
-        threads.into_iter().any(|thread| {
-            facts.iter().any(|of_span| facts::same(Kind::Thread, &thread.value, &of_span.value))
-        })
-    };
-    ran.max_by_key(|node| (on_thread(node), node.span.start, node.depth))
+    let ran = nodes.filter(|(_, origin)| container.fits.iter().any(|(at, _)| at == *origin));
+    place::innermost(ran.map(|(node, _)| node), &line.words.facts, line.words.written)
 }
 
 #[cfg(test)]

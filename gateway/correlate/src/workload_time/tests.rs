@@ -149,6 +149,25 @@ fn a_line_of_the_container_stands_under_the_span_that_ran() {
 }
 
 #[test]
+fn a_line_that_names_the_trace_alone_stands_under_the_span_that_ran() {
+    let spans = vec![span(1, 10, 100, 200, &[], ""), span(1, 11, 120, 150, &[], "")];
+    let nodes = tree::build(spans).nodes;
+    let told = |at, labels, span| {
+        let record = LogRecord { trace_id: Some(id(1)), span_id: span, ..line(at, "said", labels, "") };
+        let mut logs = seen::logs(id(1), vec![record], &nodes);
+        under_spans(&nodes, &mut logs);
+        assert_eq!((logs[0].join.rule, logs[0].join.confidence), (JoinRule::TraceId, 1.0));
+        (logs[0].span_id.map(SpanId::bits), logs[0].span_inferred)
+    };
+    let elsewhere = &[("pod", "cart-2"), ("service_name", "cart")];
+    assert_eq!(told(130, APP, None), (Some(11), true));
+    assert_eq!(told(180, APP, None), (Some(10), true));
+    assert_eq!([told(90, APP, None), told(130, elsewhere, None)], [(None, false); 2]);
+    assert_eq!(told(130, APP, SpanId::new(10)), (Some(10), false));
+    assert_eq!(told(130, APP, SpanId::new(99)), (None, false), "it names a span that is not there");
+}
+
+#[test]
 fn requests_of_other_traces_take_their_share() {
     let spans = vec![span(1, 10, 100, 200, &[], ""), span(2, 20, 50, 300, &[], "")];
     let found = offered(&Memory { spans, logs: vec![line(130, "whose", APP, "")] });

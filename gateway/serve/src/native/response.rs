@@ -104,7 +104,7 @@ struct Span {
     duration_nano: String,
     /// Duration less the union of its children's times.
     self_time_nano: String,
-    /// `orphan`, `cycle_cut`, `shared_id`, `skew_adjusted`, `ends_before_start`, `after_call`.
+    /// `orphan`, `cycle_cut`, `shared_id`, `earlier_state`, `skew_adjusted`, `ends_before_start`, `after_call`.
     oddities: Vec<&'static str>,
     /// `trace_id`, or `low64` where it has the id in another width than the trace.
     join: Join,
@@ -152,8 +152,10 @@ struct Log {
     /// Structured metadata.
     metadata: Map<String, Value>,
     severity: &'static str,
-    /// The span that it names, if that span is in this answer; of a line without an id, the span that ran.
+    /// The span that it names, if that span is in this answer; of a line that names none, the span that ran.
     span_id: Option<String>,
+    /// The line does not name that span: it is the innermost one of its container that ran when the line was written.
+    span_inferred: bool,
     join: Join,
 }
 
@@ -403,6 +405,7 @@ fn log(joined: &correlate::JoinedLog) -> Log {
         metadata,
         severity: record.severity.as_str(),
         span_id: id(joined.span_id),
+        span_inferred: joined.span_inferred,
         join: join(&joined.join),
     }
 }
