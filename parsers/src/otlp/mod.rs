@@ -27,7 +27,7 @@ pub use encode::{encode_resource, encode_scope, encode_span, encode_value};
 pub use logs::{WalkedLogs, walk_logs};
 pub use metrics::walk_metrics;
 pub use own::encode_own_logs;
-pub use peer::{Peer, PeerKind, first_link, peer};
+pub use peer::{MAX_LINKS, Peer, PeerKind, links, peer};
 pub use rejections::{Reason, Rejections};
 pub use span_encoder::{SpanEncoder, add_to_resources};
 pub use target::{PROMOTED, Promoted};

@@ -30,6 +30,8 @@ pub enum PeerKind {
     Queue = 1,
     /// Anything else that has a name.
     Other = 2,
+    /// A queue from which the span takes messages, as its `messaging.operation.type` says: they come from there.
+    TakenFrom = 3,
 }
 
 /// The other side of a call.
@@ -42,7 +44,7 @@ pub struct Peer<'a> {
 }
 
 /// Attributes that name the other side, each with its rank in [`Found`]; those of one rank are spellings of one another.
-const RANKS: usize = 11;
+const RANKS: usize = 12;
 const PEER_SERVICE: usize = 0;
 const ADDRESS: usize = 1;
 const NETWORK_ADDRESS: usize = 2;
@@ -54,6 +56,7 @@ const DB_SYSTEM: usize = 7;
 const DESTINATION: usize = 8;
 const MESSAGING_SYSTEM: usize = 9;
 const URL: usize = 10;
+const OPERATION: usize = 11;
 
 fn rank(key: &[u8]) -> Option<usize> {
     if !matches!(key.first(), Some(b'p' | b's' | b'n' | b'd' | b'm' | b'u' | b'h')) {
@@ -71,6 +74,7 @@ fn rank(key: &[u8]) -> Option<usize> {
         b"messaging.destination.name" | b"messaging.destination" => DESTINATION,
         b"messaging.system" => MESSAGING_SYSTEM,
         b"url.full" | b"http.url" => URL,
+        b"messaging.operation.type" | b"messaging.operation" => OPERATION,
         _ => return None,
     })
 }
@@ -149,7 +153,8 @@ fn choose<'a>(found: &Found<'a>) -> Option<Peer<'a>> {
             &[PEER_SERVICE, ADDRESS, NETWORK_ADDRESS, URL, DB_NAMESPACE, DB_NAME, DB_SYSTEM_NAME, DB_SYSTEM];
         (PeerKind::Database, order)
     } else if has(DESTINATION) || has(MESSAGING_SYSTEM) {
-        (PeerKind::Queue, &[DESTINATION, PEER_SERVICE, MESSAGING_SYSTEM])
+        let kind = if text(OPERATION).is_some_and(takes) { PeerKind::TakenFrom } else { PeerKind::Queue };
+        (kind, &[DESTINATION, PEER_SERVICE, MESSAGING_SYSTEM])
     } else {
         (PeerKind::Other, &[PEER_SERVICE, ADDRESS, NETWORK_ADDRESS, URL])
     };
@@ -166,26 +171,39 @@ fn choose<'a>(found: &Found<'a>) -> Option<Peer<'a>> {
     Some(Peer { kind, name })
 }
 
-/// Trace and span that an encoded span links to, the first if there are several: the message that a consumer handles. Bits as
-/// in [`crate::record::SpanRow`].
-pub fn first_link(span: &[u8]) -> Option<(u128, u64)> {
+/// Whether an operation is one of those who take messages. Whoever asks the broker for them, or tells it that one is done, is its
+/// client by the kind of the span; the messages go the other way.
+fn takes(operation: &[u8]) -> bool {
+    matches!(operation, b"receive" | b"process" | b"deliver" | b"settle")
+}
+
+/// Links of a span that are followed: as many as SDKs keep, unless they are told otherwise.
+pub const MAX_LINKS: usize = 128;
+
+/// Traces and spans that an encoded span links to: the messages that a consumer handles. At most [`MAX_LINKS`]. Bits as in
+/// [`crate::record::SpanRow`].
+pub fn links(span: &[u8]) -> impl Iterator<Item = (u128, u64)> {
     let mut reader = Reader::new(span);
-    while let Ok(Some((field, value))) = reader.read() {
-        let (number::LINKS, Field::Bytes(link)) = (field, value) else { continue };
-        let (mut trace, mut span) = (0, 0);
-        let mut link = Reader::new(link);
-        while let Ok(Some((field, value))) = link.read() {
-            match (field, value) {
-                (number::TRACE_ID, Field::Bytes(bytes)) => trace = big_endian(bytes),
-                (number::SPAN_ID, Field::Bytes(bytes)) => span = big_endian(bytes) as u64,
-                _ => {}
-            }
-        }
-        if trace != 0 && span != 0 {
-            return Some((trace, span));
+    let fields = std::iter::from_fn(move || reader.read().ok().flatten());
+    let linked = fields.filter_map(|(field, value)| match (field, value) {
+        (number::LINKS, Field::Bytes(link)) => linked(link),
+        _ => None,
+    });
+    linked.take(MAX_LINKS)
+}
+
+/// What a link names, if that is a span.
+fn linked(link: &[u8]) -> Option<(u128, u64)> {
+    let (mut trace, mut span) = (0, 0);
+    let mut link = Reader::new(link);
+    while let Ok(Some((field, value))) = link.read() {
+        match (field, value) {
+            (number::TRACE_ID, Field::Bytes(bytes)) => trace = big_endian(bytes),
+            (number::SPAN_ID, Field::Bytes(bytes)) => span = big_endian(bytes) as u64,
+            _ => {}
         }
     }
-    None
+    (trace != 0 && span != 0).then_some((trace, span))
 }
 
 fn big_endian(bytes: &[u8]) -> u128 {
@@ -203,9 +221,14 @@ mod tests {
     use crate::record::{Link, Span, SpanId, SpanKind, Status, TraceId, Value};
 
     fn encoded(attributes: &[(&str, Value)]) -> Vec<u8> {
+        linking(attributes, &[0xaa])
+    }
+
+    fn linking(attributes: &[(&str, Value)], to: &[u64]) -> Vec<u8> {
         let trace_id = TraceId::from_hex(b"5eed0000000000000000000000000001").unwrap();
         let span_id = SpanId::from_hex(b"00000000000000aa").unwrap();
-        let link = Link { trace_id: Some(trace_id), span_id: Some(span_id), attributes: Vec::new() };
+        let link =
+            |to: &u64| Link { trace_id: Some(trace_id), span_id: SpanId::new(*to), attributes: Vec::new() };
         let span = Span {
             trace_id,
             span_id,
@@ -218,7 +241,7 @@ mod tests {
             end: 2,
             attributes: attributes.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect(),
             events: Vec::new(),
-            links: vec![link],
+            links: to.iter().map(link).collect(),
             status: Status::default(),
             resource: Arc::default(),
             scope: Arc::default(),
@@ -257,6 +280,28 @@ mod tests {
                 "orders",
             ),
             (
+                vec![
+                    ("messaging.destination.name", text("orders")),
+                    ("messaging.operation.type", text("receive")),
+                    ("server.address", text("kafka")),
+                ],
+                PeerKind::TakenFrom,
+                "orders",
+            ),
+            (
+                vec![("messaging.destination", text("orders")), ("messaging.operation", text("process"))],
+                PeerKind::TakenFrom,
+                "orders",
+            ),
+            (
+                vec![
+                    ("messaging.destination.name", text("orders")),
+                    ("messaging.operation.type", text("send")),
+                ],
+                PeerKind::Queue,
+                "orders",
+            ),
+            (
                 vec![("url.full", text("https://u:p@bank.example:8443/pay?x=1"))],
                 PeerKind::Other,
                 "bank.example",
@@ -283,14 +328,19 @@ mod tests {
     }
 
     #[test]
-    fn the_first_link_is_found() {
-        assert_eq!(first_link(&encoded(&[])), Some((0x5eed_0000_0000_0000_0000_0000_0000_0001, 0xaa)));
+    fn links_are_found_in_their_order_up_to_their_bound() {
+        let trace = 0x5eed_0000_0000_0000_0000_0000_0000_0001;
+        let found = |to: &[u64]| links(&linking(&[], to)).collect::<Vec<_>>();
+        // One that names no span leads nowhere.
+        assert_eq!(found(&[0xaa, 0, 3]), [(trace, 0xaa), (trace, 3)]);
+        let many: Vec<u64> = (1..1000).collect();
+        assert_eq!(found(&many).len(), MAX_LINKS);
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_read(bytes: Vec<u8>) {
-            let _ = (peer(&bytes), first_link(&bytes));
+            let _ = (peer(&bytes), links(&bytes).count());
         }
     }
 }

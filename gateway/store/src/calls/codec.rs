@@ -3,12 +3,15 @@
 use parsers::otlp::PeerKind;
 use rustc_hash::FxHashMap;
 
-use super::sheet::{Edge, EdgeKey, Examples, Half, MAX_HALVES, Operation, OperationKey, Sheet, Text};
+use super::pairing::{Half, MAX_HALVES};
+use super::sheet::{Edge, EdgeKey, Examples, Operation, OperationKey, Sheet, Text};
 use super::{Connection, Sketch};
 use crate::codec::{Damaged, Input, Output};
 
 /// The first byte; one that is not known is not read, and the sheet is made anew.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+/// Knows one half of each callee.
+const SINGLE_HALVES: u8 = 2;
 /// Ends before the addresses of services.
 const WITHOUT_ADDRESSES: u8 = 1;
 
@@ -33,8 +36,11 @@ impl Used {
 const MESSAGE: u8 = 1;
 const FAILED: u8 = 2;
 const PAIRED: u8 = 4;
-/// The kind of its peer, less one; zero is no peer.
+/// The kind of its peer in three bits, less one; zero is no peer.
 const PEER: u8 = 3;
+const PEERS: u8 = 7;
+/// It is one of several of its span, which follows.
+const SEVERAL: u8 = 64;
 
 impl Sheet {
     /// Writes it.
@@ -98,7 +104,7 @@ impl Sheet {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
         let (mut sheet, mut input) = (Self::default(), Input::new(bytes));
         let version = input.byte()?;
-        if !matches!(version, VERSION | WITHOUT_ADDRESSES) {
+        if !matches!(version, VERSION | SINGLE_HALVES | WITHOUT_ADDRESSES) {
             return Err(Damaged);
         }
         let mut texts = Vec::new();
@@ -145,7 +151,7 @@ impl Sheet {
             let (minute, count) = (input.varint32()?, input.varint()?);
             sheet.unpaired.insert(minute, count);
         }
-        if version == VERSION {
+        if version != WITHOUT_ADDRESSES {
             for _ in 0..input.count()? {
                 let (address, service) = (text(&mut input)?, text(&mut input)?);
                 sheet.behind(address, service);
@@ -179,7 +185,7 @@ fn half_out(half: &Half, used: &mut Used, out: &mut Output) {
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
     let peer = half.peer.map_or(0, |(kind, _)| kind as u8 + 1);
     let flags = flag(half.message, MESSAGE) | flag(half.failed, FAILED) | flag(half.paired, PAIRED);
-    out.byte(flags | peer << PEER);
+    out.byte(flags | peer << PEER | flag(half.span != 0, SEVERAL));
     out.fixed64(half.key);
     out.fixed128(half.trace);
     out.varint(half.start);
@@ -188,6 +194,9 @@ fn half_out(half: &Half, used: &mut Used, out: &mut Output) {
     if let Some((_, peer)) = half.peer {
         out.varint(used.of(peer));
     }
+    if half.span != 0 {
+        out.fixed64(half.span);
+    }
 }
 
 fn half_in(
@@ -195,16 +204,18 @@ fn half_in(
     text: impl Fn(&mut Input<'_>) -> Result<Text, Damaged>,
 ) -> Result<Half, Damaged> {
     let flags = input.byte()?;
-    let kind = match flags >> PEER {
+    let kind = match flags >> PEER & PEERS {
         0 => None,
         1 => Some(PeerKind::Database),
         2 => Some(PeerKind::Queue),
         3 => Some(PeerKind::Other),
+        4 => Some(PeerKind::TakenFrom),
         _ => return Err(Damaged),
     };
     let (key, trace) = (input.fixed64()?, input.fixed128()?);
     let (start, service, nanos) = (input.varint()?, text(input)?, input.varint()?);
     let peer = kind.map(|kind| text(input).map(|peer| (kind, peer))).transpose()?;
+    let span = if flags & SEVERAL == 0 { 0 } else { input.fixed64()? };
     Ok(Half {
         key,
         start,
@@ -215,5 +226,6 @@ fn half_in(
         paired: flags & PAIRED != 0,
         nanos,
         trace,
+        span,
     })
 }

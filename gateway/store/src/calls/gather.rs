@@ -1,13 +1,16 @@
 //! From spans to a sheet. They come in the order of segments, so that those of a trace lie together.
 
-use parsers::otlp::{PeerKind, first_link, peer};
+use parsers::otlp::{PeerKind, links, peer};
 use parsers::record::{SpanBatch, SpanKind, SpanRow, StatusCode, lossy};
 use rustc_hash::FxHashMap;
 
-use super::sheet::{Half, OperationKey, Sheet, Text, key};
+use super::pairing::{Half, key};
+use super::sheet::{OperationKey, Sheet, Text};
 
 /// Spans of a trace that are looked at together; those of a larger one are taken in parts.
 const MAX_TRACE: usize = 100_000;
+/// Links of the spans of a trace that are followed: 8 MB. Takers of whole batches have a hundred each, and few are in one trace.
+const MAX_TRACE_LINKS: usize = 1_000_000;
 /// Resources of batches that are remembered.
 const MAX_RESOURCES: usize = 4096;
 
@@ -19,8 +22,8 @@ struct Seen {
     kind: SpanKind,
     name: Text,
     half: Half,
-    /// The message that it handles, by the key of its producer.
-    link: Option<u64>,
+    /// The messages that it handles, as a range of the links of its trace.
+    links: (u32, u32),
     /// Another span is its other half, or the same call more closely seen.
     met: bool,
     /// Counted as a callee.
@@ -29,7 +32,12 @@ struct Seen {
 
 impl Seen {
     fn calls(&self) -> bool {
-        matches!(self.kind, SpanKind::Client | SpanKind::Producer)
+        matches!(self.kind, SpanKind::Client | SpanKind::Producer) && !self.takes()
+    }
+
+    /// A client that asks a queue for messages: nobody is called, and its children are no callees.
+    fn takes(&self) -> bool {
+        self.kind == SpanKind::Client && matches!(self.half.peer, Some((PeerKind::TakenFrom, _)))
     }
 
     fn is_called(&self) -> bool {
@@ -46,6 +54,10 @@ pub(crate) struct Gather {
     /// Where the spans of the trace are that have an id: the first, and another of the same id.
     places: FxHashMap<u64, (u32, u32)>,
     services: FxHashMap<(u32, u32), Text>,
+    /// Of all spans of the trace, by the keys of the producers.
+    links: Vec<u64>,
+    /// Keys of the span in hand, kept for its memory.
+    keys: Vec<u64>,
 }
 
 /// No place.
@@ -92,7 +104,11 @@ impl Gather {
         // Servers are named by their service; only the attributes of the others say something.
         let told = matches!(row.kind, SpanKind::Client | SpanKind::Producer | SpanKind::Consumer);
         let peer = told.then(|| peer(payload)).flatten().map(|peer| (peer.kind, texts.of(&peer.name)));
-        let link = (row.kind == SpanKind::Consumer).then(|| first_link(payload)).flatten();
+        let first = self.links.len();
+        if row.kind == SpanKind::Consumer {
+            let room = MAX_TRACE_LINKS.saturating_sub(first);
+            self.links.extend(links(payload).take(room).map(|(trace, span)| key(trace, span)));
+        }
         Seen {
             span: row.span,
             parent: row.parent,
@@ -108,8 +124,9 @@ impl Gather {
                 paired: false,
                 nanos: row.end.saturating_sub(row.start),
                 trace: row.trace,
+                span: 0,
             },
-            link: link.map(|(trace, span)| key(trace, span)),
+            links: (first as u32, self.links.len() as u32),
             met: false,
             called: false,
         }
@@ -164,6 +181,7 @@ impl Gather {
             self.half(&seen);
         }
         self.places.clear();
+        self.links.clear();
     }
 
     fn operation(&mut self, seen: &Seen) {
@@ -198,12 +216,32 @@ impl Gather {
                     self.sheet.callers.insert(own, Half { key: own, ..*half });
                 }
             }
-        } else if seen.is_called() && !seen.called {
-            let waits_for = seen.link.or((seen.parent != 0).then(|| key(half.trace, seen.parent)));
-            match waits_for {
-                Some(key) => self.sheet.callees.push(Half { key, ..*half }),
-                None => self.sheet.settle_callee(half, true),
+        } else if seen.takes() {
+            // So with queues.
+            if !seen.called {
+                self.sheet.settle_caller(half);
             }
+        } else if seen.is_called() {
+            self.callee(seen);
+        }
+    }
+
+    /// Notes a callee under each caller that it may have: the one that is its parent, and those that sent the messages to which it
+    /// links. Of a call that is counted already the links stay, for those that sent further ones.
+    fn callee(&mut self, seen: &Seen) {
+        let parent = (seen.parent != 0).then(|| key(seen.half.trace, seen.parent));
+        let (first, last) = seen.links;
+        let links = self.links.get(first as usize..last as usize).unwrap_or_default();
+        self.keys.clear();
+        self.keys.extend(parent.into_iter().filter(|_| !seen.called));
+        self.keys.extend(links.iter().filter(|link| Some(**link) != parent));
+        self.keys.sort_unstable();
+        self.keys.dedup();
+        let several = seen.called || self.keys.len() > 1;
+        let half = Half { paired: seen.called, span: if several { seen.span } else { 0 }, ..seen.half };
+        self.sheet.callees.extend(self.keys.iter().map(|key| Half { key: *key, ..half }));
+        if self.keys.is_empty() && !seen.called {
+            self.sheet.settle_callee(&half, true);
         }
     }
 

@@ -3,10 +3,11 @@
 //!
 //! A call is a span and the span that made it, of another service or as its client. Calls whose halves lie in different
 //! segments are put together when sheets are; what a client says of a peer that sends no spans counts as a call of that
-//! peer. Nothing here knows of HTTP, of names of metrics, or of what the answer is for.
+//! peer. Whoever takes messages has as many calls as it links to senders that are known. Nothing here knows of HTTP, of names of metrics, or of what the answer is for.
 
 mod codec;
 mod gather;
+mod pairing;
 mod sheet;
 mod sketch;
 #[cfg(test)]

@@ -1,14 +1,14 @@
-//! A sheet: counted operations and edges, and the halves of calls that wait for the other one.
+//! A sheet: counted operations and edges, and the halves of calls that wait for the other one (see [`super::pairing`]).
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use parsers::otlp::PeerKind;
 use parsers::record::{SpanKind, Spelling, SpellingKind, TraceId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Calls, Connection, EdgeCalls, MINUTE, OTHERS, OperationCalls, PAIRING_WAIT, Sketch, USER};
+use super::pairing::Half;
+use super::{Calls, Connection, EdgeCalls, OTHERS, OperationCalls, Sketch};
 use crate::read::Window;
 
 /// Operations by minute, and edges by minute, that a sheet tells apart; of more, names are left out. An hour of a hundred
@@ -18,8 +18,6 @@ const MAX_CELLS: usize = 200_000;
 const MAX_NAMES: u32 = 1000;
 /// Names of all kinds that a sheet holds.
 const MAX_TEXTS: usize = 200_000;
-/// Halves that wait; more count as those that never find theirs.
-pub(super) const MAX_HALVES: usize = 200_000;
 
 /// Pairs of an address and the service behind it that are remembered: each service by some names.
 const MAX_ADDRESSES: usize = 20_000;
@@ -94,7 +92,7 @@ pub(super) struct Examples {
 }
 
 impl Examples {
-    fn merge(&mut self, other: Self) {
+    pub(super) fn merge(&mut self, other: Self) {
         self.slowest = self.slowest.max(other.slowest);
         self.failed = self.failed.max(other.failed);
     }
@@ -120,41 +118,6 @@ impl Edge {
         self.queue.merge(&other.queue);
         self.examples.merge(other.examples);
     }
-}
-
-/// One side of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Half {
-    /// By which both sides know the call.
-    pub key: u64,
-    pub start: u64,
-    pub service: Text,
-    /// What it says of the other side.
-    pub peer: Option<(PeerKind, Text)>,
-    /// The side sends or takes a message.
-    pub message: bool,
-    pub failed: bool,
-    /// The caller of a call that is counted; it stays for other callees of its message.
-    pub paired: bool,
-    pub nanos: u64,
-    pub trace: u128,
-}
-
-impl Half {
-    pub fn minute(&self) -> u32 {
-        u32::try_from(self.start / MINUTE).unwrap_or(u32::MAX)
-    }
-
-    /// Whether its other half may still be on its way. A clock that runs ahead does not make it wait for ever.
-    fn is_young(&self, now: u64) -> bool {
-        now.abs_diff(self.start.saturating_add(self.nanos)) < PAIRING_WAIT
-    }
-}
-
-/// By which both sides of a call know it: trace and span of the caller. Of the trace the low 64 bits, which all spellings
-/// share.
-pub(super) fn key(trace: u128, span: u64) -> u64 {
-    (trace as u64).rotate_left(32).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ span
 }
 
 /// What spans said, added up.
@@ -195,7 +158,7 @@ impl Sheet {
     }
 
     /// The minute under which it is counted, if at all.
-    fn minute(&self, minute: u32) -> Option<u32> {
+    pub(super) fn minute(&self, minute: u32) -> Option<u32> {
         match self.within {
             None => Some(minute),
             Some((first, last)) => (first..=last).contains(&minute).then_some(0),
@@ -226,7 +189,7 @@ impl Sheet {
         Some(self.operations.entry(key).or_default())
     }
 
-    fn edge(&mut self, key: EdgeKey) -> Option<&mut Edge> {
+    pub(super) fn edge(&mut self, key: EdgeKey) -> Option<&mut Edge> {
         let mut key = EdgeKey { minute: self.minute(key.minute)?, ..key };
         if self.edges.len() >= MAX_CELLS && !self.edges.contains_key(&key) {
             let others = self.texts.of(OTHERS);
@@ -235,66 +198,10 @@ impl Sheet {
         Some(self.edges.entry(key).or_default())
     }
 
-    /// Counts a call of which both sides are known. It counts when and as often as callees have it.
-    pub(super) fn pair(&mut self, caller: &Half, callee: &Half, timed: bool) {
-        let connection =
-            if caller.message && callee.message { Connection::Messages } else { Connection::Direct };
-        if let Some((PeerKind::Other, address)) = caller.peer {
-            self.behind(address, callee.service);
-        }
-        let key =
-            EdgeKey { minute: callee.minute(), client: caller.service, server: callee.service, connection };
-        let failed = caller.failed || callee.failed;
-        let Some(edge) = self.edge(key) else { return };
-        if timed {
-            edge.client.add(caller.nanos);
-        }
-        edge.server.add(callee.nanos);
-        if connection == Connection::Messages {
-            edge.queue.add(callee.start.saturating_sub(caller.start.saturating_add(caller.nanos)));
-        }
-        count(edge, failed, callee);
-    }
-
     /// Notes which service answers at an address.
     pub(super) fn behind(&mut self, address: Text, service: Text) {
         if address != service && self.addresses.len() < MAX_ADDRESSES {
             self.addresses.insert((address, service));
-        }
-    }
-
-    /// Counts a caller whose other side sends no spans.
-    pub(super) fn settle_caller(&mut self, caller: &Half) {
-        let Some((kind, peer)) = caller.peer.filter(|(_, peer)| *peer != caller.service) else {
-            return self.lonely(caller.minute());
-        };
-        let connection = match kind {
-            PeerKind::Database => Connection::Database,
-            PeerKind::Queue => Connection::ToQueue,
-            PeerKind::Other => Connection::External,
-        };
-        let key = EdgeKey { minute: caller.minute(), client: caller.service, server: peer, connection };
-        let Some(edge) = self.edge(key) else { return };
-        edge.client.add(caller.nanos);
-        count(edge, caller.failed, caller);
-    }
-
-    /// Counts a callee whose other side sends no spans.
-    pub(super) fn settle_callee(&mut self, callee: &Half, root: bool) {
-        let (client, connection) = match callee.peer {
-            Some((PeerKind::Queue, queue)) if callee.message => (queue, Connection::FromQueue),
-            _ if root && !callee.message => (self.texts.of(USER), Connection::User),
-            _ => return self.lonely(callee.minute()),
-        };
-        let key = EdgeKey { minute: callee.minute(), client, server: callee.service, connection };
-        let Some(edge) = self.edge(key) else { return };
-        edge.server.add(callee.nanos);
-        count(edge, callee.failed, callee);
-    }
-
-    fn lonely(&mut self, minute: u32) {
-        if let Some(minute) = self.minute(minute) {
-            *self.unpaired.entry(minute).or_default() += 1;
         }
     }
 
@@ -354,40 +261,6 @@ impl Sheet {
         }
     }
 
-    /// Puts halves together, and counts those past the number that may wait.
-    pub(crate) fn pair_up(&mut self) {
-        let mut waiting = Vec::new();
-        let mut done = Vec::new();
-        for callee in std::mem::take(&mut self.callees) {
-            let Some(caller) = self.callers.get_mut(&callee.key) else {
-                waiting.push(callee);
-                continue;
-            };
-            caller.paired = true;
-            let caller = *caller;
-            self.pair(&caller, &callee, true);
-            if !caller.message {
-                done.push(caller.key);
-            }
-        }
-        for key in done {
-            self.callers.remove(&key);
-        }
-        self.callees = waiting;
-        while self.callees.len() > MAX_HALVES {
-            let Some(callee) = self.callees.pop() else { break };
-            self.settle_callee(&callee, false);
-        }
-        if self.callers.len() > MAX_HALVES {
-            let mut callers: Vec<Half> = self.callers.drain().map(|(_, half)| half).collect();
-            callers.sort_unstable_by_key(|half| std::cmp::Reverse((half.start, half.key)));
-            for caller in callers.split_off(MAX_HALVES).iter().filter(|caller| !caller.paired) {
-                self.settle_caller(caller);
-            }
-            self.callers = callers.into_iter().map(|half| (half.key, half)).collect();
-        }
-    }
-
     /// A peer is the service that sends spans under its name, or that is the only one to have answered at its address: a call
     /// of it that left no span there is still a call of that service.
     fn name_services(&mut self) {
@@ -421,13 +294,14 @@ impl Sheet {
                 self.settle_caller(&caller);
             }
         }
-        for callee in std::mem::take(&mut self.callees) {
-            if callee.is_young(now) {
-                pending += u64::from(self.minute(callee.minute()).is_some());
-            } else {
-                self.settle_callee(&callee, false);
-            }
+        let lonely = std::mem::take(&mut self.callees).into_iter().filter(|callee| !callee.paired);
+        let (young, old): (Vec<Half>, Vec<Half>) = lonely.partition(|callee| callee.is_young(now));
+        let mut groups = FxHashSet::default();
+        for callee in young {
+            let first = callee.group().is_none_or(|group| groups.insert(group));
+            pending += u64::from(first && self.minute(callee.minute()).is_some());
         }
+        self.settle_callees(old.into_iter());
         self.name_services();
         let texts = &self.texts;
         let operation = |(key, counted): (OperationKey, Operation)| OperationCalls {
@@ -459,13 +333,6 @@ impl Sheet {
         let unpaired = self.unpaired.values().sum();
         Calls { window, operations, edges, unpaired, pending, damaged_blocks: 0 }
     }
-}
-
-fn count(edge: &mut Edge, failed: bool, example: &Half) {
-    edge.calls += 1;
-    edge.failed += u64::from(failed);
-    let failed = if failed { example.trace } else { 0 };
-    edge.examples.merge(Examples { slowest: (example.nanos, example.trace), failed });
 }
 
 fn traces(examples: Examples) -> Vec<TraceId> {

@@ -44,6 +44,17 @@ fn with(mut span: Span, attributes: &[(&str, &str)]) -> Span {
     span
 }
 
+/// With links to spans of traces.
+fn linking(mut span: Span, to: &[(u128, u64)]) -> Span {
+    let link = |(trace, span): &(u128, u64)| Link {
+        trace_id: TraceId::new(*trace, Spelling::default()),
+        span_id: SpanId::new(*span),
+        attributes: Vec::new(),
+    };
+    span.links.extend(to.iter().map(link));
+    span
+}
+
 fn failed(mut span: Span) -> Span {
     span.status.code = StatusCode::Error;
     span
@@ -77,12 +88,7 @@ use SpanKind::{Client, Consumer, Internal, Producer, Server};
 
 #[test]
 fn every_way_of_calling_is_an_edge() {
-    let mut linked = span(9, 2, 0, "mailer", Consumer, 60, 3);
-    linked.links.push(Link {
-        trace_id: TraceId::new(1, Spelling::default()),
-        span_id: SpanId::new(8),
-        attributes: Vec::new(),
-    });
+    let linked = linking(span(9, 2, 0, "mailer", Consumer, 60, 3), &[(1, 8)]);
     let spans = [
         span(1, 1, 0, "front", Server, 0, 100),
         span(1, 2, 1, "front", Client, 10, 50),
@@ -134,6 +140,64 @@ fn every_way_of_calling_is_an_edge() {
             && (38..=42).contains(&millis(&edge.server_latency))
     );
     assert_eq!(edge.examples.iter().map(ToString::to_string).collect::<Vec<_>>(), [format!("{:032x}", 1)]);
+}
+
+#[test]
+fn a_taker_of_several_messages_is_called_by_each_that_sent_one() {
+    let topic = [("messaging.destination.name", "orders")];
+    let sent = |trace, from: &str| with(span(trace, 8, 0, from, Producer, 0, 1), &topic);
+    let taken = |trace, parent, links: &[(u128, u64)]| {
+        linking(with(span(trace, 9, parent, "biller", Consumer, 20, 5), &topic), links)
+    };
+    let mut spans: Vec<Span> = (1..=10).map(|trace| sent(trace, "shop")).collect();
+    spans.extend([sent(11, "web"), sent(12, "app"), sent(13, "app")]);
+    let batch: Vec<(u128, u64)> = (1..=11).map(|trace| (trace, 8)).collect();
+    spans.extend([
+        // Of a batch, and one is told twice.
+        taken(50, 0, &batch),
+        taken(51, 0, &[(12, 8), (12, 8)]),
+        // The parent sent it; the link leads to what is no message, or to the parent, or to a further message.
+        taken(12, 8, &[(777, 7)]),
+        taken(13, 8, &[(13, 8), (11, 8)]),
+        // Nobody knows who sent these.
+        taken(52, 0, &[(888, 8), (889, 8), (890, 8)]),
+    ]);
+    let expected = [
+        "app > biller: Messages 3 0",
+        "orders > biller: FromQueue 1 0",
+        "shop > biller: Messages 10 0",
+        "web > biller: Messages 2 0",
+    ];
+    let whole = calls(&sheet(&spans));
+    assert_eq!((edges(&whole), whole.unpaired, whole.pending), (expected.map(str::to_owned).to_vec(), 0, 0));
+    // Wherever the senders are stored, and through bytes.
+    let mut all = Sheet::default();
+    for of_three in 0..3 {
+        let part: Vec<Span> = spans.iter().skip(of_three).step_by(3).cloned().collect();
+        let mut out = Output::default();
+        sheet(&part).encode(&mut out);
+        all.merge(&Sheet::decode(out.as_bytes()).unwrap());
+        all.pair_up();
+    }
+    assert_eq!(calls(&all), whole);
+    // The other side of one that has several halves is waited for once.
+    let mut waiting = Sheet::within(0..=u32::MAX);
+    let alone = spans.last().unwrap();
+    waiting.merge(&sheet(std::slice::from_ref(alone)));
+    assert_eq!(waiting.into_calls(Window::ALL, alone.end).pending, 1);
+}
+
+#[test]
+fn whoever_asks_a_queue_for_messages_is_served_by_it_and_calls_nobody() {
+    let asks = |id, operation| {
+        let said = [("messaging.destination.name", "orders"), ("messaging.operation.type", operation)];
+        with(span(1, id, 0, "biller", Client, 0, 20), &said)
+    };
+    let spans = [asks(1, "receive"), asks(2, "send"), span(1, 3, 1, "biller", Consumer, 25, 5)];
+    let all = calls(&sheet(&spans));
+    assert_eq!(edges(&all), ["biller > orders: ToQueue 1 0", "orders > biller: FromQueue 1 0"]);
+    // Who sent what was handled is not known.
+    assert_eq!(all.unpaired, 1);
 }
 
 #[test]
