@@ -12,6 +12,8 @@ use super::values;
 
 /// More often costs more than it shows; rates over a minute need two samples.
 const INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30);
+/// SDKs send within seconds; a message that lies in its queue for longer than this is not held in memory.
+const WAITS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
 /// Each is a series for every operation, status and edge.
 const MAX_BUCKETS: usize = 50;
 /// A label for each of a few attributes; more multiply series beyond use.
@@ -31,7 +33,7 @@ pub struct MetricsFromSpans {
     pub enabled: bool,
     /// `metrics_from_spans.interval`: how often samples are written
     pub interval: Duration,
-    /// `histogram_buckets`, `dimensions`, `max_series`
+    /// `histogram_buckets`, `dimensions`, `max_series`, `wait`
     pub options: RedOptions,
 }
 
@@ -44,6 +46,7 @@ pub(super) fn read(mut section: Section, mistakes: &mut Mistakes) -> MetricsFrom
             buckets: buckets(&mut section, mistakes).unwrap_or(defaults.buckets),
             dimensions: dimensions(&mut section, mistakes).unwrap_or(defaults.dimensions),
             max_series: section.value("max_series", max_series, mistakes).unwrap_or(defaults.max_series),
+            wait: section.value("wait", wait, mistakes).unwrap_or(defaults.wait),
         },
     };
     section.end(mistakes);
@@ -53,6 +56,11 @@ pub(super) fn read(mut section: Section, mistakes: &mut Mistakes) -> MetricsFrom
 fn interval(text: &str) -> Result<Duration, String> {
     let interval = values::duration(text).ok().filter(|interval| INTERVALS.contains(interval));
     interval.ok_or_else(|| "a duration from `1s` to `30s`".to_owned())
+}
+
+fn wait(text: &str) -> Result<Duration, String> {
+    let wait = values::duration(text).ok().filter(|wait| WAITS.contains(wait));
+    wait.ok_or_else(|| "a duration from `1s` to `10m`".to_owned())
 }
 
 fn max_series(text: &str) -> Result<usize, String> {
@@ -129,12 +137,13 @@ impl MetricsFromSpans {
         let buckets: Vec<String> = self.options.buckets.iter().map(f64::to_string).collect();
         writeln!(
             out,
-            "metrics_from_spans:\n  enabled: {}\n  interval: {}\n  histogram_buckets: [{}]\n  dimensions: {}\n  max_series: {}",
+            "metrics_from_spans:\n  enabled: {}\n  interval: {}\n  histogram_buckets: [{}]\n  dimensions: {}\n  max_series: {}\n  wait: {}",
             self.enabled,
             duration(self.interval),
             buckets.join(", "),
             list(&self.options.dimensions),
-            self.options.max_series
+            self.options.max_series,
+            duration(self.options.wait)
         )
     }
 }

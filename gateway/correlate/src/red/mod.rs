@@ -6,6 +6,7 @@
 mod graph;
 mod options;
 mod owned;
+mod pairing;
 mod samples;
 mod span_metrics;
 #[cfg(test)]
@@ -17,7 +18,9 @@ pub use graph::{
     GraphEdge, GraphNode, Measures, NodeKind, OperationMeasures, RedQuestion, ServiceGraph, ServiceMeasures,
     graph, operations, services,
 };
-pub use options::{DEFAULT_BUCKETS, DEFAULT_INTERVAL, DEFAULT_MAX_SERIES, RedOptions, label_of};
+pub use options::{
+    DEFAULT_BUCKETS, DEFAULT_INTERVAL, DEFAULT_MAX_SERIES, DEFAULT_WAIT, RedOptions, label_of,
+};
 pub use owned::{only_name, owned};
 pub use samples::bound;
 pub use span_metrics::{RedStats, SpanMetrics};

@@ -9,6 +9,8 @@ pub const DEFAULT_BUCKETS: [f64; 14] =
 pub const DEFAULT_MAX_SERIES: usize = 50_000;
 /// How often samples are written: what Prometheus scrapes are set to most.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(15);
+/// How long one side of a call waits for the other: as long as the graph of what is stored does.
+pub const DEFAULT_WAIT: Duration = Duration::from_nanos(store::read::PAIRING_WAIT);
 
 /// What is made of spans, and how much of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,11 +21,18 @@ pub struct RedOptions {
     pub dimensions: Vec<String>,
     /// Series at most; what of a service is more than its share is counted under `span_name="(others)", metric_overflow="true"`.
     pub max_series: usize,
+    /// How long one side of a call waits for the other, as a message may lie in its queue. Not for longer than there is room: for 50,000.
+    pub wait: Duration,
 }
 
 impl Default for RedOptions {
     fn default() -> Self {
-        Self { buckets: DEFAULT_BUCKETS.into(), dimensions: Vec::new(), max_series: DEFAULT_MAX_SERIES }
+        Self {
+            buckets: DEFAULT_BUCKETS.into(),
+            dimensions: Vec::new(),
+            max_series: DEFAULT_MAX_SERIES,
+            wait: DEFAULT_WAIT,
+        }
     }
 }
 

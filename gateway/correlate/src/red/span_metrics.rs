@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use parsers::otlp::{Field, Peer, PeerKind, Reader, first_link, peer};
+use parsers::otlp::{Field, Reader};
 use parsers::record::{Labels, MetricBatch, SpanBatch, SpanKind, SpanRow, StatusCode, TENANT, TENANT_LABEL};
 use rustc_hash::FxHashSet;
 use store::read::OTHERS;
@@ -13,22 +13,14 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::options::{RedOptions, label_of};
 use super::samples;
-use super::tracks::{
-    CALLS, DROPPED, Example, MESSAGES, OVERFLOW_LABEL, Place, SPANS, Track, Tracks, UNPAIRED,
-};
-use super::waiting::{Owner, Side, Waiting, key};
+use super::tracks::{Example, OVERFLOW_LABEL, Place, SPANS, Track, Tracks};
+use super::waiting::{Owner, Waiting};
 
 /// Spans that ended longer ago are not counted: samples have the time at which they are written, and old spans would show in
 /// the wrong place. SDKs send within seconds.
 const SLACK: u64 = 120_000_000_000;
 /// Series in which nothing was counted for so long end.
 const IDLE: u64 = 15 * 60 * 1_000_000_000;
-/// Names of peers that are shared by what waits.
-const MAX_NAMES: usize = 10_000;
-/// Who calls where a trace begins.
-const USER: &str = "user";
-/// Calls of one that sends no spans.
-const DATABASE: &str = "database";
 /// Fields of the attributes of a span and of a resource.
 const SPAN_ATTRIBUTES: u32 = 9;
 const RESOURCE_ATTRIBUTES: u32 = 1;
@@ -49,13 +41,15 @@ pub struct RedStats {
 /// Counts spans.
 #[derive(Debug)]
 pub struct SpanMetrics {
-    tracks: Tracks,
+    pub(super) tracks: Tracks,
     /// Attributes that become labels, with those.
     dimensions: Vec<(String, String)>,
     /// The attribute that names the tenant, with its label.
     tenant: [(String, String); 1],
-    waiting: Waiting,
-    names: FxHashSet<Arc<str>>,
+    pub(super) waiting: Waiting,
+    pub(super) names: FxHashSet<Arc<str>>,
+    /// Keys of the span in hand, kept for their memory.
+    pub(super) keys: Vec<u64>,
     late: u64,
     /// When samples were written last, or the beginning.
     written: u64,
@@ -67,10 +61,10 @@ pub struct SpanMetrics {
 
 /// What a resource says.
 #[derive(Debug, Clone)]
-struct Of {
-    owner: Arc<Owner>,
+pub(super) struct Of {
+    pub owner: Arc<Owner>,
     /// Of the tenant; 0 of none.
-    tenant: u64,
+    pub tenant: u64,
     /// Of the service and the tenant.
     own: u64,
     /// Of these and the dimensions.
@@ -87,8 +81,9 @@ impl SpanMetrics {
             tracks: Tracks::new(bounds, options.max_series),
             dimensions: options.dimensions.iter().map(|name| (name.clone(), label_of(name))).collect(),
             tenant: [(TENANT.to_owned(), TENANT_LABEL.to_owned())],
-            waiting: Waiting::default(),
+            waiting: Waiting::new(options.wait.as_nanos() as u64),
             names: FxHashSet::default(),
+            keys: Vec::new(),
             late: 0,
             written: now,
             resources: Vec::new(),
@@ -163,182 +158,6 @@ impl SpanMetrics {
         });
     }
 
-    fn side(&mut self, row: &SpanRow, of: &Of, peer: Option<Peer<'_>>) -> Side {
-        Side {
-            owner: Arc::clone(&of.owner),
-            peer: peer.map(|peer| (peer.kind, self.name(&peer.name))),
-            caller: matches!(row.kind, SpanKind::Client | SpanKind::Producer),
-            message: matches!(row.kind, SpanKind::Producer | SpanKind::Consumer),
-            failed: row.status == StatusCode::Error,
-            paired: false,
-            example: example(row),
-        }
-    }
-
-    fn name(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.names.get(name) {
-            return Arc::clone(known);
-        }
-        if self.names.len() >= MAX_NAMES {
-            self.names.clear();
-        }
-        let name = Arc::<str>::from(name);
-        self.names.insert(Arc::clone(&name));
-        name
-    }
-
-    fn caller(&mut self, spans: &SpanBatch, row: &SpanRow, of: &Of, now: u64) {
-        let by = |span| key(row.trace, span) ^ of.tenant;
-        let own = by(row.span);
-        // Some protocols give both sides one id; the callee's parent is then the caller's.
-        let callee = self.waiting.callee(own);
-        let callee = callee.or_else(|| self.waiting.callee_of_span(by(row.parent), row.span));
-        if let Some(callee) = callee {
-            let mut side = self.side(row, of, None);
-            self.call(&side, &callee, now);
-            if side.message {
-                side.paired = true;
-                self.wait(own, side, now);
-            }
-            return;
-        }
-        match peer(row.payload.of(&spans.bytes)) {
-            // Databases send no spans: there is nothing to wait for.
-            Some(Peer { kind: PeerKind::Database, name }) if row.kind == SpanKind::Client => {
-                let ends = [&*of.owner.service, &name, DATABASE];
-                let failed = row.status == StatusCode::Error;
-                self.edge(&of.owner.tenant, ends, failed, [example(row); 2], now);
-            }
-            peer => {
-                let side = self.side(row, of, peer);
-                self.wait(own, side, now);
-            }
-        }
-    }
-
-    fn callee(&mut self, spans: &SpanBatch, row: &SpanRow, of: &Of, now: u64) {
-        let payload = row.payload.of(&spans.bytes);
-        let link = (row.kind == SpanKind::Consumer).then(|| first_link(payload)).flatten();
-        let by = match link {
-            Some((trace, span)) => Some(key(trace, span) ^ of.tenant),
-            None => (row.parent != 0).then(|| key(row.trace, row.parent) ^ of.tenant),
-        };
-        let twin = self.waiting.caller(key(row.trace, row.span) ^ of.tenant);
-        let caller = twin.or_else(|| self.waiting.caller(by?));
-        if let Some(caller) = caller {
-            let side = self.side(row, of, None);
-            return self.call(&caller, &side, now);
-        }
-        let peer = (row.kind == SpanKind::Consumer).then(|| peer(payload)).flatten();
-        let side = self.side(row, of, peer);
-        match by {
-            Some(key) => self.wait(key, side, now),
-            None if side.message => self.alone(&side, now),
-            None => {
-                let ends = [USER, &side.owner.service, "virtual_node"];
-                self.edge(&side.owner.tenant, ends, side.failed, [side.example; 2], now);
-            }
-        }
-    }
-
-    fn wait(&mut self, key: u64, side: Side, now: u64) {
-        let full = self.waiting.len() >= super::waiting::MAX_WAITING;
-        match self.waiting.wait(key, side, now) {
-            Ok(()) => {}
-            Err(side) if full => self.half(&DROPPED, &side, now),
-            Err(before) if before.paired => {}
-            Err(before) => self.alone(&before, now),
-        }
-    }
-
-    /// Counts those that have waited for too long.
-    fn expire(&mut self, now: u64) {
-        while let Some(side) = self.waiting.expired(now) {
-            self.alone(&side, now);
-        }
-    }
-
-    /// A call of which both sides are known.
-    fn call(&mut self, caller: &Side, callee: &Side, now: u64) {
-        let connection = if caller.message || callee.message { "messaging_system" } else { "" };
-        let failed = caller.failed || callee.failed;
-        let examples = [caller.example, callee.example];
-        let ends = [&*caller.owner.service, &callee.owner.service, connection];
-        self.edge(&callee.owner.tenant, ends, failed, examples, now);
-        if caller.message && callee.message {
-            self.waited(&callee.owner.tenant, ends, examples, now);
-        }
-    }
-
-    /// How long a message waited between the two; by clocks that disagree not less than nothing.
-    fn waited(
-        &mut self,
-        tenant: &str,
-        [client, server, connection]: [&str; 3],
-        [sent, taken]: [Example; 2],
-        now: u64,
-    ) {
-        let began = taken.time.saturating_sub(taken.nanos);
-        let example = Example { nanos: began.saturating_sub(sent.time), time: began, ..taken };
-        let seed = of_tenant(tenant) ^ std::ptr::from_ref(&MESSAGES) as u64;
-        let group = xxh3_64_with_seed(client.as_bytes(), seed);
-        let key = xxh3_128_with_seed(server.as_bytes(), group) | 1 << 127;
-        let labels = |others| edge_labels([client, server, connection], tenant, others);
-        self.tracks.with(&MESSAGES, Place { key, group, part: 0 }, now, labels, |track, bounds| {
-            track.observe(0, bounds, example);
-        });
-    }
-
-    /// A call of which the other side is known by this one only, if at all.
-    fn alone(&mut self, side: &Side, now: u64) {
-        let peer = side.peer.as_ref().filter(|(kind, _)| side.caller || *kind == PeerKind::Queue);
-        let Some((kind, peer)) = peer else { return self.half(&UNPAIRED, side, now) };
-        let connection = match kind {
-            PeerKind::Database => DATABASE,
-            PeerKind::Queue => "messaging_system",
-            PeerKind::Other => "virtual_node",
-        };
-        let service = &side.owner.service;
-        let (client, server) = if side.caller { (service, peer) } else { (peer, service) };
-        self.edge(&side.owner.tenant, [client, server, connection], side.failed, [side.example; 2], now);
-    }
-
-    fn edge(
-        &mut self,
-        tenant: &str,
-        [client, server, connection]: [&str; 3],
-        failed: bool,
-        [as_client, as_server]: [Example; 2],
-        now: u64,
-    ) {
-        let group = xxh3_64_with_seed(client.as_bytes(), of_tenant(tenant));
-        let seed = xxh3_64_with_seed(connection.as_bytes(), group);
-        let key = xxh3_128_with_seed(server.as_bytes(), seed) | 1 << 127;
-        let labels = |others| edge_labels([client, server, connection], tenant, others);
-        // The operations of the client are another group.
-        self.tracks.with(&CALLS, Place { key, group: !group, part: 0 }, now, labels, |track, bounds| {
-            track.count(0, 1);
-            track.count(1, u64::from(failed));
-            track.observe(0, bounds, as_client);
-            track.observe(1, bounds, as_server);
-        });
-    }
-
-    fn half(&mut self, shape: &'static super::tracks::Shape, side: &Side, now: u64) {
-        let Owner { service, tenant } = &*side.owner;
-        let (client, server) = if side.caller { (&**service, "") } else { ("", &**service) };
-        let seed = of_tenant(tenant) ^ std::ptr::from_ref(shape) as u64;
-        let seed = xxh3_64_with_seed(client.as_bytes(), seed);
-        let key = xxh3_128_with_seed(server.as_bytes(), seed) | 1 << 127;
-        let labels = |others| {
-            let own = [("client", client), ("server", server), (TENANT_LABEL, tenant)];
-            Labels::new(own.into_iter().chain(overflow(others)))
-        };
-        self.tracks.with(shape, Place { key, group: key as u64, part: 0 }, now, labels, |track, _| {
-            track.count(0, 1);
-        });
-    }
-
     /// Samples of all series at this time, exemplars since the last, and the ends of series that have been idle.
     pub fn collect(&mut self, now: u64) -> MetricBatch {
         self.expire(now);
@@ -369,24 +188,17 @@ impl SpanMetrics {
     }
 }
 
-/// Of `others`, the servers of a client beside those that there was room for.
-fn edge_labels([client, server, connection]: [&str; 3], tenant: &str, others: bool) -> Labels {
-    let (server, connection) = if others { (OTHERS, "virtual_node") } else { (server, connection) };
-    let ends = [("client", client), ("server", server), ("connection_type", connection)];
-    Labels::new(ends.into_iter().chain([(TENANT_LABEL, tenant)]).chain(overflow(others)))
-}
-
 /// Says of a series that it stands for others.
-fn overflow(others: bool) -> Option<(&'static str, &'static str)> {
+pub(super) fn overflow(others: bool) -> Option<(&'static str, &'static str)> {
     others.then_some((OVERFLOW_LABEL, "true"))
 }
 
 /// Tells what is of one tenant from what is of another; 0 of none.
-fn of_tenant(tenant: &str) -> u64 {
+pub(super) fn of_tenant(tenant: &str) -> u64 {
     if tenant.is_empty() { 0 } else { xxh3_64(tenant.as_bytes()) }
 }
 
-fn example(row: &SpanRow) -> Example {
+pub(super) fn example(row: &SpanRow) -> Example {
     Example {
         nanos: row.end.saturating_sub(row.start),
         trace: row.trace,

@@ -3,12 +3,14 @@ use std::sync::Arc;
 
 use parsers::otlp::SpanEncoder;
 use parsers::record::{
-    MetricBatch, Resource, Scope, Span, SpanBatch, SpanId, SpanKind, Spelling, SpellingKind, Status,
+    Link, MetricBatch, Resource, Scope, Span, SpanBatch, SpanId, SpanKind, Spelling, SpellingKind, Status,
     StatusCode, TraceId, Value,
 };
 use proptest::prelude::*;
 
 use super::*;
+
+mod calls;
 
 use SpanKind::{Client, Consumer, Internal, Producer, Server};
 
@@ -38,6 +40,22 @@ fn span(trace: u128, id: u64, parent: u64, service: &str, kind: SpanKind, millis
 
 fn with(mut span: Span, key: &str, value: &str) -> Span {
     span.attributes.push((key.to_owned(), Value::Str(value.to_owned())));
+    span
+}
+
+/// With links to the span of this number in traces.
+fn linking(mut span: Span, traces: impl IntoIterator<Item = u128>, id: u64) -> Span {
+    let link = |trace| Link {
+        trace_id: TraceId::new(trace, Spelling::default()),
+        span_id: SpanId::new(id),
+        attributes: Vec::new(),
+    };
+    span.links.extend(traces.into_iter().map(link));
+    span
+}
+
+fn failed(mut span: Span) -> Span {
+    span.status.code = StatusCode::Error;
     span
 }
 
@@ -73,8 +91,7 @@ fn edges(values: &BTreeMap<String, f64>) -> Vec<String> {
 #[test]
 fn spans_are_counted_measured_and_weighed_by_operation_kind_and_status() {
     let mut metrics = SpanMetrics::new(&RedOptions::default(), NOW - SECOND);
-    let mut failed = span(2, 2, 1, "shop", Server, 300);
-    failed.status.code = StatusCode::Error;
+    let failed = failed(span(2, 2, 1, "shop", Server, 300));
     let spans = batch(&[span(1, 1, 0, "shop", Server, 3), span(2, 1, 0, "shop", Server, 5), failed]);
     metrics.add(&spans, NOW);
     let written = metrics.collect(NOW);
@@ -112,66 +129,6 @@ fn each_bucket_has_its_highest_example_and_its_first() {
     assert!(metrics.collect(NOW + SECOND).exemplars.is_empty(), "each is written once");
     let shown = metrics.tracks().next().unwrap().histograms[0].examples[2];
     assert_eq!(shown.shown().unwrap().trace, 2);
-}
-
-#[test]
-fn sides_of_calls_meet_in_either_order_and_the_lonely_are_told_after_a_while() {
-    let spans = [
-        span(1, 1, 0, "front", Server, 100),
-        span(1, 2, 1, "front", Client, 90),
-        span(1, 3, 2, "shop", Server, 80),
-        with(span(1, 4, 3, "shop", Client, 20), "db.system", "postgresql"),
-        with(span(1, 5, 3, "shop", Client, 20), "peer.service", "bank"),
-        with(span(1, 10, 3, "shop", Client, 20), "url.full", "https://rates.example/today"),
-        span(1, 6, 3, "shop", Producer, 1),
-        span(1, 7, 6, "mailer", Consumer, 5),
-        span(1, 8, 6, "audit", Consumer, 5),
-        span(1, 9, 77, "lost", Server, 5),
-        // Both sides have one id.
-        span(2, 5, 4, "front", Client, 9),
-        span(2, 5, 4, "stock", Server, 8),
-    ];
-    let mut backwards = spans.to_vec();
-    backwards.reverse();
-    // Takers of a message that come before it cannot all wait for it.
-    backwards.retain(|span| *span != spans[8]);
-    for (spans, forwards) in [(&spans[..], true), (&backwards[..], false)] {
-        let mut metrics = SpanMetrics::new(&RedOptions::default(), NOW);
-        for span in spans {
-            metrics.add(&batch(std::slice::from_ref(span)), NOW);
-        }
-        let before = edges(&values(&metrics.collect(NOW)));
-        assert!(!before.iter().any(|edge| edge.contains("bank")), "it may still come: {before:?}");
-        let of = values(&metrics.collect(NOW + 11 * SECOND));
-        let mut expected = vec![
-            "client=front,server=shop 1",
-            "client=front,server=stock 1",
-            "client=shop,connection_type=database,server=postgresql 1",
-            "client=shop,connection_type=messaging_system,server=mailer 1",
-            "client=shop,connection_type=virtual_node,server=bank 1",
-            "client=shop,connection_type=virtual_node,server=rates.example 1",
-            "client=user,connection_type=virtual_node,server=front 1",
-        ];
-        if forwards {
-            expected.insert(3, "client=shop,connection_type=messaging_system,server=audit 1");
-        }
-        assert_eq!(edges(&of), expected);
-        assert_eq!(of["traces_service_graph_unpaired_spans_total{server=lost}"], 1.0);
-        assert_eq!(of["traces_service_graph_request_server_seconds_sum{client=front,server=shop}"], 0.08);
-        assert_eq!(of["traces_service_graph_request_client_seconds_sum{client=front,server=shop}"], 0.09);
-        // Both ends of the message are known: it was sent at once, and taken five milliseconds before.
-        let waited = "traces_service_graph_request_messaging_system_seconds";
-        let mailer = "{client=shop,connection_type=messaging_system,server=mailer}";
-        assert_eq!(
-            (of[&format!("{waited}_count{mailer}")], of[&format!("{waited}_sum{mailer}")]),
-            (1.0, 0.0)
-        );
-        assert_eq!(
-            of.keys().filter(|name| name.starts_with(waited) && name.contains("server=shop")).count(),
-            0
-        );
-        assert_eq!(metrics.stats().waiting, 0);
-    }
 }
 
 /// Calls and messages of a service under so many names each.
@@ -263,32 +220,6 @@ fn idle_series_end_and_begin_anew() {
     assert!(written.samples.iter().all(|sample| sample.value.to_bits() == 0x7ff0_0000_0000_0002));
     assert_eq!(metrics.stats().series, 0);
     assert!(metrics.collect(later + SECOND).samples.is_empty());
-}
-
-#[test]
-fn what_is_of_one_tenant_neither_meets_nor_counts_with_what_is_of_another() {
-    let of = |tenant: &str, mut span: Span| {
-        let mut attributes = span.resource.attributes.clone();
-        attributes.push((parsers::record::TENANT.to_owned(), Value::Str(tenant.to_owned())));
-        span.resource = Arc::new(Resource { attributes });
-        span
-    };
-    let mut metrics = SpanMetrics::new(&RedOptions::default(), NOW);
-    let client = || with(span(1, 2, 1, "front", Client, 9), "peer.service", "shop");
-    let server = || span(1, 3, 2, "shop", Server, 8);
-    metrics.add(&batch(&[of("a", client()), of("b", server()), of("b", client()), of("a", client())]), NOW);
-    let values = values(&metrics.collect(NOW + 11 * SECOND));
-    let calls = |tenant: &str| {
-        values[&format!(
-            "traces_spanmetrics_calls_total{{__tenant_id__={tenant},service=front,span_kind=SPAN_KIND_CLIENT,span_name=op client,status_code=STATUS_CODE_UNSET}}"
-        )]
-    };
-    assert_eq!((calls("a"), calls("b")), (2.0, 1.0));
-    let expected = [
-        "__tenant_id__=a,client=front,connection_type=virtual_node,server=shop 2",
-        "__tenant_id__=b,client=front,server=shop 1",
-    ];
-    assert_eq!(edges(&values), expected);
 }
 
 proptest! {

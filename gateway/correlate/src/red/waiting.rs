@@ -1,17 +1,21 @@
 //! Sides of calls that wait for the other one, for a while and up to a number.
 
 use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use parsers::otlp::PeerKind;
 use rustc_hash::FxHashMap;
 
 use super::tracks::Example;
 
-/// How long a side waits, in nanoseconds: as long as the graph of what is stored waits for it.
-pub(super) const WAIT: u64 = store::read::PAIRING_WAIT;
-/// Sides that wait at most: 5,000 a second, 12 MB.
+/// Sides that wait at most: 5,000 a second for ten seconds, 12 MB.
 pub(super) const MAX_WAITING: usize = 50_000;
+/// Callees that wait for one caller at most.
+const MAX_OF_CALLER: usize = 256;
+/// Places for callers whose call is counted, a power of two: 2 MB. Of 1,000 calls a second, nine of ten find theirs a second and a half later.
+const KEPT: usize = 1 << 14;
 
 /// Whose spans are.
 #[derive(Debug)]
@@ -32,18 +36,61 @@ pub(super) struct Side {
     /// It sends or takes a message.
     pub message: bool,
     pub failed: bool,
-    /// The call is counted; it stays for other takers of its message.
+    /// The call is counted; it stays for other callees.
     pub paired: bool,
+    /// Of a callee that waits for several callers, under the key of each: whether it is counted.
+    pub met: Option<Arc<AtomicBool>>,
     pub example: Example,
 }
 
+/// Those who wait under one key.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    /// The end of their time.
+    until: u64,
+    side: Side,
+    /// Further callees of one caller.
+    more: Vec<Side>,
+}
+
+impl Waiter {
+    pub fn iter(&self) -> impl Iterator<Item = &Side> {
+        std::iter::once(&self.side).chain(&self.more)
+    }
+}
+
+impl IntoIterator for Waiter {
+    type Item = Side;
+    type IntoIter = std::iter::Chain<std::iter::Once<Side>, std::vec::IntoIter<Side>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        std::iter::once(self.side).chain(self.more)
+    }
+}
+
+/// A caller whose call is counted.
+#[derive(Debug, Clone)]
+struct Kept {
+    key: u64,
+    until: u64,
+    side: Side,
+}
+
 /// Those that wait.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Waiting {
-    /// With the end of their time.
-    sides: FxHashMap<(u64, bool), (u64, Side)>,
+    /// How long, in nanoseconds.
+    time: u64,
+    sides: FxHashMap<(u64, bool), Waiter>,
+    /// How many they are.
+    count: usize,
     /// In order of time; of what has left since there is nothing under the key, or another.
     queue: VecDeque<(u64, (u64, bool))>,
+    /// Whose time is over.
+    over: Vec<Side>,
+    /// Callers whose call is counted, for further callees: a proxy's second try, or a service behind the one that was called. Each has the
+    /// place that its key names, so that nothing is searched and one that comes later takes it.
+    kept: Vec<Option<Kept>>,
 }
 
 /// By which both sides of a call know it: trace and span of the caller. Of the trace the low 64 bits, which all spellings
@@ -53,58 +100,128 @@ pub(super) fn key(trace: u128, span: u64) -> u64 {
 }
 
 impl Waiting {
-    pub fn len(&self) -> usize {
-        self.sides.len()
+    /// Nobody, each to wait for so many nanoseconds.
+    pub fn new(time: u64) -> Self {
+        let (sides, queue) = (FxHashMap::default(), VecDeque::new());
+        Self { time, sides, count: 0, queue, over: Vec::new(), kept: Vec::new() }
     }
 
-    /// The caller of a call. One of messages stays, marked as paired.
-    pub fn caller(&mut self, key: u64) -> Option<Side> {
-        let (_, side) = self.sides.get_mut(&(key, true))?;
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The caller of a call by the first of these keys under which there is one, and that key.
+    pub fn caller_of(&mut self, keys: &[Option<u64>], now: u64) -> Option<(u64, Side)> {
+        let keys = || keys.iter().copied().flatten();
+        let waits = keys().find_map(|key| self.caller(key).map(|side| (key, side)));
+        waits.or_else(|| keys().find_map(|key| Some((key, self.kept(key, now)?))))
+    }
+
+    fn kept(&self, key: u64, now: u64) -> Option<Side> {
+        let kept = self.kept.get(place(key))?.as_ref()?;
+        (kept.key == key && kept.until > now).then(|| kept.side.clone())
+    }
+
+    /// One of messages stays, marked as paired.
+    fn caller(&mut self, key: u64) -> Option<Side> {
+        let Waiter { side, .. } = self.sides.get_mut(&(key, true))?;
         if side.message {
             side.paired = true;
             return Some(side.clone());
         }
-        self.sides.remove(&(key, true)).map(|(_, side)| side)
+        self.leave((key, true)).map(|waiter| waiter.side)
     }
 
-    /// The callee of a call.
-    pub fn callee(&mut self, key: u64) -> Option<Side> {
-        self.sides.remove(&(key, false)).map(|(_, side)| side)
+    fn leave(&mut self, key: (u64, bool)) -> Option<Waiter> {
+        let waiter = self.sides.remove(&key)?;
+        self.count -= 1 + waiter.more.len();
+        Some(waiter)
+    }
+
+    /// Keeps a caller whose call is counted.
+    pub fn keep(&mut self, key: u64, side: Side, now: u64) {
+        if self.kept.is_empty() {
+            self.kept.resize(KEPT, None);
+        }
+        if let Some(place) = self.kept.get_mut(place(key)) {
+            *place = Some(Kept { key, until: now + self.time, side });
+        }
+    }
+
+    /// The callees of a call.
+    pub fn callees(&mut self, key: u64) -> Option<Waiter> {
+        self.leave((key, false))
     }
 
     /// The callee of a call if it is this span.
-    pub fn callee_of_span(&mut self, key: u64, span: u64) -> Option<Side> {
-        self.sides.get(&(key, false)).filter(|(_, side)| side.example.span == span)?;
-        self.callee(key)
+    pub fn callee_of_span(&mut self, key: u64, span: u64) -> Option<Waiter> {
+        let waiter = self.sides.get_mut(&(key, false))?;
+        if let Some(at) = waiter.more.iter().position(|side| side.example.span == span) {
+            self.count -= 1;
+            return Some(Waiter { until: waiter.until, side: waiter.more.swap_remove(at), more: Vec::new() });
+        }
+        if waiter.side.example.span != span {
+            return None;
+        }
+        let Some(next) = waiter.more.pop() else { return self.callees(key) };
+        self.count -= 1;
+        let side = std::mem::replace(&mut waiter.side, next);
+        Some(Waiter { until: waiter.until, side, more: Vec::new() })
     }
 
-    /// Lets a side wait. What comes back will not: the side itself if there is no room, or one that has had its place.
+    /// Lets a side wait. What comes back will not: the side itself if there is no room, or a caller that has had its place.
     pub fn wait(&mut self, key: u64, side: Side, now: u64) -> Result<(), Side> {
-        if self.sides.len() >= MAX_WAITING {
+        if self.count >= MAX_WAITING {
             return Err(side);
         }
-        let (key, until) = ((key, side.caller), now + WAIT);
-        self.queue.push_back((until, key));
+        let (key, until) = ((key, side.caller), now + self.time);
+        let mut before = None;
+        match self.sides.entry(key) {
+            Entry::Vacant(entry) => {
+                entry.insert(Waiter { until, side, more: Vec::new() });
+                self.count += 1;
+                self.queue.push_back((until, key));
+            }
+            Entry::Occupied(mut entry) => {
+                let waiter = entry.get_mut();
+                if side.caller {
+                    before = Some(std::mem::replace(&mut waiter.side, side));
+                } else if waiter.more.len() + 1 < MAX_OF_CALLER {
+                    waiter.more.push(side);
+                    self.count += 1;
+                } else {
+                    return Err(side);
+                }
+                if std::mem::replace(&mut waiter.until, until) != until {
+                    self.queue.push_back((until, key));
+                }
+            }
+        }
         if self.queue.len() > 4 * MAX_WAITING {
             let sides = &self.sides;
-            self.queue.retain(|(until, key)| sides.get(key).is_some_and(|(of, _)| of == until));
+            self.queue.retain(|(until, key)| sides.get(key).is_some_and(|waiter| waiter.until == *until));
         }
-        self.sides.insert(key, (until, side)).map_or(Ok(()), |(_, before)| Err(before))
+        before.map_or(Ok(()), Err)
     }
 
     /// One that has waited for too long.
     pub fn expired(&mut self, now: u64) -> Option<Side> {
-        while let Some((until, key)) = self.queue.front().copied()
+        while self.over.is_empty()
+            && let Some((until, key)) = self.queue.front().copied()
             && until <= now
         {
             self.queue.pop_front();
-            if self.sides.get(&key).is_some_and(|(of, _)| *of == until)
-                && let Some((_, side)) = self.sides.remove(&key)
-                && !side.paired
+            if self.sides.get(&key).is_some_and(|waiter| waiter.until == until)
+                && let Some(waiter) = self.leave(key)
             {
-                return Some(side);
+                self.over.extend(waiter.into_iter().filter(|side| !side.paired));
             }
         }
-        None
+        self.over.pop()
     }
+}
+
+/// Where a caller is kept: keys are mixed by their traces.
+fn place(key: u64) -> usize {
+    (key ^ key >> 32) as usize & (KEPT - 1)
 }

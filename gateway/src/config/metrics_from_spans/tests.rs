@@ -4,7 +4,7 @@ use super::*;
 #[test]
 fn all_settings_are_read_and_rendered_again() {
     let text = "metrics_from_spans:\n  enabled: false\n  interval: 5s\n  histogram_buckets: [0.1, 2, 30]\n  \
-                dimensions: [http.route, k8s.cluster.name]\n  max_series: 1000\n";
+                dimensions: [http.route, k8s.cluster.name]\n  max_series: 1000\n  wait: 2m\n";
     let config = load(text, "t", []).unwrap();
     let expected = MetricsFromSpans {
         enabled: false,
@@ -13,6 +13,7 @@ fn all_settings_are_read_and_rendered_again() {
             buckets: vec![0.1, 2.0, 30.0],
             dimensions: vec!["http.route".to_owned(), "k8s.cluster.name".to_owned()],
             max_series: 1000,
+            wait: Duration::from_secs(120),
         },
     };
     assert_eq!(config.metrics_from_spans, expected);
@@ -26,7 +27,7 @@ fn all_settings_are_read_and_rendered_again() {
 #[test]
 fn every_mistake_is_told_at_once() {
     let text = "metrics_from_spans:\n  enabled: yess\n  interval: 10m\n  histogram_buckets: [1, 0.5]\n  \
-                dimensions: [http.route, http_route]\n  max_series: 5\n  bucket: []\n";
+                dimensions: [http.route, http_route]\n  max_series: 5\n  bucket: []\n  wait: 0s\n";
     let found = load(text, "t.yaml", []).err().unwrap();
     let found: Vec<String> = found.iter().map(Mistake::to_string).collect();
     assert_eq!(
@@ -38,8 +39,9 @@ fn every_mistake_is_told_at_once() {
             "t.yaml:5: metrics_from_spans.dimensions: expected attributes that become different labels: \
              `http_route`, of `http_route`, is taken",
             "t.yaml:6: metrics_from_spans.max_series: expected a number of series from 100 to 5000000, came `5`",
+            "t.yaml:8: metrics_from_spans.wait: expected a duration from `1s` to `10m`, came `0s`",
             "t.yaml:7: metrics_from_spans.bucket: unknown key; known here: enabled, interval, \
-             histogram_buckets, dimensions, max_series",
+             histogram_buckets, dimensions, max_series, wait",
         ]
     );
     for (list, expected) in [
