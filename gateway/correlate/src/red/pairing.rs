@@ -62,12 +62,14 @@ impl SpanMetrics {
             if !asks {
                 let mut side = self.side(row, of, None);
                 callees.iter().for_each(|callee| self.call(&side, callee, now));
+                let twins = callees.iter().any(|callee| are_twins(&side, callee));
                 side.paired = true;
-                return if side.message {
-                    self.wait(own, side, now)
-                } else {
-                    self.waiting.keep(own, side, now)
-                };
+                match side.message {
+                    true => self.wait(own, side, now),
+                    false if twins => {}
+                    false => self.waiting.keep(own, side, now),
+                }
+                return;
             }
             callees.into_iter().for_each(|callee| self.wait(own, callee, now));
         }
@@ -112,9 +114,7 @@ impl SpanMetrics {
     fn called_by(&mut self, keys: &[Option<u64>], callee: &Side, now: u64) -> bool {
         let Some((key, mut caller)) = self.waiting.caller_of(keys, now) else { return false };
         self.call(&caller, callee, now);
-        // Where both sides have one id, that id is the parent of what the callee calls, not of further callees.
-        let twins = caller.example.span == callee.example.span;
-        if !caller.message && !caller.paired && !twins {
+        if !caller.message && !caller.paired && !are_twins(&caller, callee) {
             caller.paired = true;
             self.waiting.keep(key, caller, now);
         }
@@ -275,6 +275,11 @@ impl SpanMetrics {
             track.count(0, 1);
         });
     }
+}
+
+/// Whether both sides have one id. It is the parent of what the callee calls then, not of further callees.
+fn are_twins(caller: &Side, callee: &Side) -> bool {
+    caller.example.span == callee.example.span
 }
 
 /// Whether a side is to be counted by itself: of those that one span left, none if a caller was found, else one.

@@ -128,8 +128,10 @@ fn where_both_sides_have_one_id_what_the_callee_calls_is_no_call_of_its_caller()
         span(1, 5, 4, "stock", Server, 5),
         span(1, 5, 4, "shop", Client, 6),
     ];
-    let expected = ["client=front,server=shop 1", "client=shop,server=stock 1"];
-    assert_eq!(told(&spans), (expected.map(str::to_owned).to_vec(), Vec::new()));
+    let expected = ["client=front,server=shop 1", "client=shop,server=stock 1"].map(str::to_owned).to_vec();
+    for order in [[0, 1, 2, 3], [1, 0, 2, 3], [3, 2, 1, 0]] {
+        assert_eq!(told(order.map(|at: usize| &spans[at])), (expected.clone(), Vec::new()), "{order:?}");
+    }
 }
 
 #[test]
