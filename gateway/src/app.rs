@@ -262,7 +262,7 @@ impl App {
             readiness: Arc::new(Ready(store.clone())),
             collecting: Arc::new(Collected(Arc::clone(&tailed))),
             scraping: Arc::new(Scraped(Arc::clone(&scraping))),
-            span_metrics: counted.map(|counted| counted as Arc<dyn serve::Metrics>),
+            span_metrics: counted.map(|counted| counted as Arc<dyn serve::SpanMetrics>),
             metrics: Arc::new(telemetry::Exposition { registry, tailed: Arc::clone(&tailed) }),
             own,
             log_retention: config.store.logs,

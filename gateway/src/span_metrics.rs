@@ -71,11 +71,11 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
 }
 
-impl serve::Metrics for Counted {
-    fn text(&self) -> Option<String> {
+impl serve::SpanMetrics for Counted {
+    fn text(&self, shown: &dyn Fn(&Labels) -> bool) -> Option<String> {
         let metrics = self.lock();
         let bounds: Vec<String> = metrics.bounds().iter().map(|nanos| bound(*nanos)).collect();
-        let mut tracks: Vec<&Track> = metrics.tracks().collect();
+        let mut tracks: Vec<&Track> = metrics.tracks().filter(|track| shown(&track.labels)).collect();
         tracks.sort_by_key(|track| (track.shape.counters.first().map(|(name, _)| *name), &track.labels));
         let mut out = String::new();
         for of_shape in tracks.chunk_by(|a, b| a.shape == b.shape) {

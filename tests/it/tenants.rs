@@ -106,6 +106,8 @@ async fn a_request_that_names_a_tenant_reads_that_ones_records_on_every_surface(
         (format!("/api/v1/operations?{window}"), "-name"),
         (format!("/api/v1/service-graph?{window}"), "-shop"),
         (format!("/api/v1/exemplars?query=traces_spanmetrics_latency_bucket&{window}"), "-shop"),
+        ("/metrics/spans".to_owned(), "-shop"),
+        ("/metrics".to_owned(), "-shop"),
     ];
     for (path, shown) in &paths {
         for (asked, reds, blues) in [

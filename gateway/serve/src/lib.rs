@@ -34,6 +34,7 @@ use axum::http::{HeaderValue, header};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use correlate::{Correlator, Exemplars};
+use parsers::record::Labels;
 use store::read::{LogRead, MetricRead, PatternRead, SampleRead, TraceRead};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -57,6 +58,12 @@ pub const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(28);
 pub trait Metrics: Send + Sync {
     /// OpenMetrics; `None` if it could not be written.
     fn text(&self) -> Option<String>;
+}
+
+/// Series that are made of spans, as text.
+pub trait SpanMetrics: Send + Sync {
+    /// OpenMetrics, of those series whose labels are `shown`; `None` if it could not be written.
+    fn text(&self, shown: &dyn Fn(&Labels) -> bool) -> Option<String>;
 }
 
 /// Of a request that was let in because of the token that it showed.
@@ -99,7 +106,7 @@ pub struct State {
     /// What `/metrics` says of the gateway itself.
     pub metrics: Arc<dyn Metrics>,
     /// What `/metrics/spans` says, and `/metrics` besides, if series are made of spans.
-    pub span_metrics: Option<Arc<dyn Metrics>>,
+    pub span_metrics: Option<Arc<dyn SpanMetrics>>,
     /// Counts and spans of the requests to these surfaces.
     pub own: OwnRequests,
     /// How long log records are kept.

@@ -1,6 +1,6 @@
 //! `/healthz`, `/readyz`, `/metrics` and `/metrics/spans`.
 
-use axum::extract::State as Extract;
+use axum::extract::State as Whole;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::State;
 use crate::parameters::Parameters;
+use crate::tenant::Extract;
 
 /// The last line of the format.
 const EOF: &str = "# EOF\n";
@@ -41,7 +42,7 @@ pub(crate) fn routes() -> Router<State> {
         .route("/metrics/spans", get(span_metrics))
 }
 
-async fn ready(Extract(state): Extract<State>) -> impl IntoResponse {
+async fn ready(Whole(state): Whole<State>) -> impl IntoResponse {
     let parts = state.readiness.parts();
     let ready = parts.iter().all(|part| part.waiting_for.is_none());
     let shown: Map<String, Value> = parts
@@ -57,13 +58,14 @@ async fn ready(Extract(state): Extract<State>) -> impl IntoResponse {
 
 /// OpenMetrics whatever was asked for: it is the one text format that has exemplars.
 ///
-/// Not among the bounded reads: who looks after an overloaded gateway needs this most.
+/// Not among the bounded reads: who looks after an overloaded gateway needs this most. Whoever names tenants gets series of their spans,
+/// and what the gateway says of itself.
 async fn metrics(Extract(state): Extract<State>, headers: HeaderMap, parameters: Parameters) -> Response {
     let left_out = scraped_by_trefoil(&headers) || parameters.get("spans") == Some("false");
     let Some(of_spans) = state.span_metrics.clone().filter(|_| !left_out) else {
         return exposition(state.metrics.text());
     };
-    let both = move || Some(joined(state.metrics.text()?, &of_spans.text()?));
+    let both = move || Some(joined(state.metrics.text()?, &of_spans.text(&|_| true)?));
     exposition(tokio::task::spawn_blocking(both).await.ok().flatten())
 }
 
@@ -88,7 +90,7 @@ async fn span_metrics(Extract(state): Extract<State>) -> Response {
         let detail = "no series are made of spans: `metrics_from_spans.enabled` is false";
         return (StatusCode::NOT_FOUND, detail).into_response();
     };
-    match state.reads.run(move || metrics.text()).await {
+    match state.reads.run(move || metrics.text(&|_| true)).await {
         Ok(text) => exposition(text),
         Err(error) => error.into_response(),
     }

@@ -19,7 +19,7 @@ use tokio::sync::broadcast::Receiver;
 use tonic::Status;
 
 use crate::bounds::Surface;
-use crate::{Follow, State};
+use crate::{Follow, SpanMetrics, State};
 
 /// The header, and metadata of gRPC.
 pub(crate) const HEADER: &str = "x-scope-orgid";
@@ -193,6 +193,9 @@ impl State {
             samples,
             upstream: upstream.flatten(),
             patterns: Arc::new(Patterns { inner: self.patterns, tenants: tenants.clone() }),
+            span_metrics: self.span_metrics.map(|inner| {
+                Arc::new(SpansCounted { inner, tenants: tenants.clone() }) as Arc<dyn SpanMetrics>
+            }),
             live: Arc::new(Arriving { inner: self.live, tenants: tenants.clone() }),
             ..self
         }
@@ -210,6 +213,18 @@ impl PatternRead for Patterns {
         let mut matchers = matchers.to_vec();
         matchers.push(self.tenants.matcher.0.clone());
         self.inner.patterns(&matchers, window, step)
+    }
+}
+
+/// What was counted of the spans of some tenants.
+struct SpansCounted {
+    inner: Arc<dyn SpanMetrics>,
+    tenants: Tenants,
+}
+
+impl SpanMetrics for SpansCounted {
+    fn text(&self, shown: &dyn Fn(&Labels) -> bool) -> Option<String> {
+        self.inner.text(&|labels| self.tenants.have(labels.get(TENANT_LABEL)) && shown(labels))
     }
 }
 
