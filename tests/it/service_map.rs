@@ -191,6 +191,19 @@ async fn grafanas_service_map_is_drawn_from_spans_alone() -> Result<()> {
     let trace = http.get(&format!("{base}/api/v1/traces/{id}")).await?.ok_json()?;
     ensure!(trace["spans"].as_array().is_some_and(|spans| spans.len() == REQUEST.len()), "{trace}");
 
+    // "View traces" of what sends no spans, however its callers name it.
+    for node in ["smtp.example", "postgresql", "bank"] {
+        let keys = ["db.name", "db.system", "peer.service", "messaging.system", "net.peer.name"];
+        let conditions = keys.map(|key| format!("span.{key}=\"{node}\""));
+        let asked = [("q", format!("{{{}}}", conditions.join(" || "))), ("limit", "100".to_owned())];
+        let url = reqwest::Url::parse_with_params(&format!("{base}/tempo/api/search"), &asked)?;
+        let found = http.get(url.as_str()).await?.ok_json()?;
+        ensure!(
+            found["traces"].as_array().is_some_and(|traces| traces.len() == TRACES as usize),
+            "{node}: {found}"
+        );
+    }
+
     // The same for a Prometheus that scrapes.
     let page = http.get(&format!("{base}/metrics/spans")).await?;
     let page = page.text();

@@ -13,5 +13,6 @@ mod routes;
 mod search;
 #[cfg(test)]
 mod tests;
+mod virtual_nodes;
 
 pub(crate) use routes::routes;

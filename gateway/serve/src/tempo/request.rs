@@ -6,6 +6,7 @@ use parsers::otlp::{Field, Reader, WalkError};
 use query::QueryError;
 use query::traceql::{self, DEFAULT_SERIES, Query};
 
+use super::virtual_nodes::widened;
 use crate::parameters::{Malformed, Parameters, SECOND};
 
 /// Traces in an answer when the client does not say, as Tempo has it.
@@ -52,7 +53,7 @@ impl Wanted {
     /// Reads it.
     pub(super) fn parse(&self) -> Result<Query, QueryError> {
         Ok(match self {
-            Self::Query(text) => traceql::parse(text)?,
+            Self::Query(text) => traceql::parse(&widened(text))?,
             Self::Tags { tags, min_duration, max_duration } => {
                 traceql::from_tags(tags, *min_duration, *max_duration)?
             }
