@@ -1,6 +1,6 @@
 //! Services, operations and the graph of services in a window, from the calls that the store counted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parsers::record::{SpanKind, TraceId};
@@ -156,6 +156,24 @@ pub struct ServiceGraph {
     pub unpaired: u64,
     /// Sides of calls whose other side may still arrive: they count nowhere yet.
     pub pending: u64,
+}
+
+impl ServiceGraph {
+    /// Leaves so many nodes, the busiest, and so many edges between them. Says how many nodes and edges it left out.
+    pub fn truncate(&mut self, limit: usize) -> (usize, usize) {
+        let (nodes, edges) = (self.nodes.len(), self.edges.len());
+        if nodes > limit {
+            self.nodes.truncate(limit);
+            let left: BTreeSet<(&str, NodeKind)> =
+                self.nodes.iter().map(|node| (&*node.name, node.kind)).collect();
+            self.edges.retain(|edge| {
+                left.contains(&(&*edge.client, edge.client_kind))
+                    && left.contains(&(&*edge.server, edge.server_kind))
+            });
+        }
+        self.edges.truncate(limit);
+        (nodes - self.nodes.len(), edges - self.edges.len())
+    }
 }
 
 /// Services, busiest first.

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod calls;
+mod graph;
 
 use SpanKind::{Client, Consumer, Internal, Producer, Server};
 

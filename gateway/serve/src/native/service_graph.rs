@@ -28,7 +28,7 @@ pub(super) struct ServiceGraphBody {
     edges: Vec<Edge>,
     /// Nodes that are left out: more than `limit`.
     omitted_nodes: usize,
-    /// Edges that are left out: more than `limit`.
+    /// Edges that are left out: more than `limit`, or of nodes that are left out.
     omitted_edges: usize,
     /// Sides of calls that name nobody and whose other side was not found.
     unpaired: u64,
@@ -66,6 +66,7 @@ struct Edge {
     server_kind: &'static str,
     /// As Tempo has it: empty, `messaging_system`, `database` or `virtual_node`.
     connection_type: &'static str,
+    /// Of messages, one for each that has a known sender, however many are taken at once.
     calls: u64,
     /// Failed as either side has it.
     failed: u64,
@@ -126,7 +127,7 @@ impl From<GraphEdge> for Edge {
     get,
     path = "/api/v1/service-graph",
     params(
-        ("limit" = Option<usize>, Query, description = "Nodes and edges each; 1000 without it, at most 10000"),
+        ("limit" = Option<usize>, Query, description = "Nodes, and edges between them, each; 1000 without it, at most 10000"),
         request::Shared,
     ),
     responses(
@@ -143,12 +144,9 @@ pub(super) async fn service_graph(Extract(state): Extract<State>, parameters: Pa
         Ok(asked) => asked,
         Err(response) => return response,
     };
-    let graph = red::graph(&asked.calls, asked.question);
-    let ServiceGraph { mut nodes, mut edges, unpaired, pending } = graph;
-    let omitted = |all: usize| all.saturating_sub(limit);
-    let (omitted_nodes, omitted_edges) = (omitted(nodes.len()), omitted(edges.len()));
-    nodes.truncate(limit);
-    edges.truncate(limit);
+    let mut graph = red::graph(&asked.calls, asked.question);
+    let (omitted_nodes, omitted_edges) = graph.truncate(limit);
+    let ServiceGraph { nodes, edges, unpaired, pending } = graph;
     if pending > 0 {
         let wait = PAIRING_WAIT / SECOND;
         asked.warnings.push(format!(
