@@ -201,7 +201,15 @@ fn main() {
     let (a, b) =
         ("name = \"GET /frontend\" && duration > 100ms", "name = \"GET /frontend\" && duration <= 100ms");
     let (a, b) = (read(&format!("{{ {a} }}")), read(&format!("{{ {b} }}")));
-    let asked = CompareQuestion { a, a_window: window, b: Some(b), b_window: window, limit: 50 };
+    let asked = CompareQuestion {
+        a,
+        a_window: window,
+        b: Some(b),
+        b_window: window,
+        now: u64::MAX,
+        limit: 50,
+        pairs: 100,
+    };
     let found = timed("compare, slow against others", || analyst.compare(&asked).unwrap());
     println!(
         "  {} of {} tested: {:?}",
@@ -210,8 +218,13 @@ fn main() {
         found.findings.first().map(|f| &f.what)
     );
 
-    let asked =
-        VersionsQuestion { service: "db".to_owned(), by: "service.version".to_owned(), window, limit: 50 };
+    let asked = VersionsQuestion {
+        service: "db".to_owned(),
+        by: "service.version".to_owned(),
+        window,
+        versions: 100,
+        limit: 50,
+    };
     let found = timed("versions", || analyst.versions(&asked).unwrap());
     let first = found.compared.first().and_then(|version| version.comparison.findings.first());
     println!(

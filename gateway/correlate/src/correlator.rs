@@ -278,6 +278,7 @@ fn join(
     let (window, services) =
         (seen::window(&tree.nodes, &logs, &exemplars), seen::services(&tree.nodes, &logs));
     let mut critical_path = critical::path(&tree.nodes);
+    warnings.extend(critical::runs_on(&tree.nodes));
     let mut nodes = tree.nodes;
     let mut answer = Answer {
         trace_id,

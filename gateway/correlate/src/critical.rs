@@ -44,25 +44,59 @@ pub(crate) fn path(nodes: &[SpanNode]) -> Vec<CriticalSegment> {
     below(nodes, root).into_iter().filter_map(segment).collect()
 }
 
+/// The part of the longest root's time from which on it matters that something ran on after its end.
+const RUNS_ON_FROM: u64 = 10;
+
+/// What runs on after the path has ended, as what reads a message does: nobody waited for it, and it may take most of the time.
+pub(crate) fn runs_on(nodes: &[SpanNode]) -> Option<String> {
+    let root = nodes.get(longest_root(nodes)?)?;
+    let last = nodes.iter().max_by_key(|node| node.end)?;
+    let after = last.end.checked_sub(root.end).filter(|after| *after > root.duration() / RUNS_ON_FROM)?;
+    Some(format!(
+        "the critical path ends with {} of {} after {:.3} s; {} of {} ended {:.3} s later, and nothing waited for it there",
+        root.span.name,
+        root.service(),
+        root.duration() as f64 / 1e9,
+        last.span.name,
+        last.service(),
+        after as f64 / 1e9
+    ))
+}
+
 /// The root that took longest, the first of several.
 pub(crate) fn longest_root(nodes: &[SpanNode]) -> Option<usize> {
-    let roots = nodes.iter().enumerate().filter(|(_, node)| node.parent.is_none());
-    roots.max_by_key(|(index, node)| (node.duration(), std::cmp::Reverse(*index))).map(|(root, _)| root)
+    longest(nodes, |node| node.parent.is_none())
+}
+
+/// Of these nodes the one that took longest, the first of several.
+pub(crate) fn longest(nodes: &[SpanNode], of: impl Fn(&SpanNode) -> bool) -> Option<usize> {
+    let of_these = nodes.iter().enumerate().filter(|(_, node)| of(node));
+    of_these
+        .max_by_key(|(index, node)| (node.duration(), std::cmp::Reverse(*index)))
+        .map(|(longest, _)| longest)
+}
+
+/// Where what is below a node ends: nodes are in pre-order.
+pub(crate) fn end_of(nodes: &[SpanNode], root: usize) -> usize {
+    let Some(node) = nodes.get(root) else { return root };
+    root + 1 + nodes.iter().skip(root + 1).take_while(|below| below.depth > node.depth).count()
 }
 
 /// The path through one span and what is below it, in time order.
 pub(crate) fn below(nodes: &[SpanNode], root: usize) -> Vec<Stretch> {
     let Some(node) = nodes.get(root) else { return Vec::new() };
-    let mut children = vec![Vec::new(); nodes.len()];
-    for (index, node) in nodes.iter().enumerate() {
-        if let Some(siblings) = node.parent.and_then(|parent| children.get_mut(parent)) {
+    let end = end_of(nodes, root);
+    let mut children = vec![Vec::new(); end - root];
+    for (index, node) in nodes.iter().enumerate().take(end).skip(root + 1) {
+        let parent = node.parent.and_then(|parent| parent.checked_sub(root));
+        if let Some(siblings) = parent.and_then(|parent| children.get_mut(parent)) {
             siblings.push(index);
         }
     }
     for siblings in &mut children {
         siblings.sort_by_key(|&child: &usize| nodes.get(child).map(|node| (node.end, node.start)));
     }
-    let mut take = |index: usize| children.get_mut(index).map(std::mem::take).unwrap_or_default();
+    let mut take = |index: usize| children.get_mut(index - root).map(std::mem::take).unwrap_or_default();
 
     let mut backwards = Vec::new();
     let left = take(root);

@@ -122,7 +122,8 @@ fn spans(answer: &Value, most: usize, page: &mut Page) {
         ]);
     }
     table.draw(page);
-    left_out(spans.len().min(most), spans.len(), 0, "span", page);
+    let omitted = nanos(answer, "spans_omitted").unwrap_or(0);
+    left_out(spans.len().min(most), spans.len(), omitted, "span", page);
 }
 
 pub(super) fn versions(answer: &Value, most: usize, page: &mut Page) {
@@ -133,7 +134,7 @@ pub(super) fn versions(answer: &Value, most: usize, page: &mut Page) {
         let mut table = Table::new(&[
             "version",
             ">traffic",
-            ">traces",
+            ">calls",
             ">failed",
             ">p50",
             ">p95",
@@ -144,14 +145,14 @@ pub(super) fn versions(answer: &Value, most: usize, page: &mut Page) {
         for version in versions.iter().take(most) {
             let usual = text(version, "version") == text(answer, "baseline");
             let (times, failed) = (at(version, "times"), nanos(version, "failed").unwrap_or(0));
-            let traces = nanos(times, "traces").unwrap_or(0);
+            let calls = nanos(version, "calls").unwrap_or(0);
             let mut row = vec![
                 Cell::new(Style::Name, text(version, "version")),
                 Cell::plain(percent(number(version, "share"))),
-                Cell::plain(traces.to_string()),
+                Cell::plain(calls.to_string()),
                 Cell::new(
                     if failed > 0 { Style::Bad } else { Style::Faint },
-                    super::parts::failures(failed, traces),
+                    super::parts::failures(failed, calls),
                 ),
             ];
             row.extend(["p50_nano", "p95_nano", "p99_nano"].map(|key| Cell::plain(time(times, key))));
@@ -160,7 +161,8 @@ pub(super) fn versions(answer: &Value, most: usize, page: &mut Page) {
             table.row(row);
         }
         table.draw(page);
-        left_out(versions.len().min(most), versions.len(), 0, "version", page);
+        let omitted = nanos(answer, "omitted").unwrap_or(0);
+        left_out(versions.len().min(most), versions.len(), omitted, "version", page);
     }
     for compared in list(answer, "compared") {
         let age = if at(compared, "newer").as_bool() == Some(true) { "newer" } else { "older" };

@@ -22,7 +22,13 @@ pub(super) fn draw(answer: &Value, most: usize, page: &mut Page) {
         let key = format!("{which}_nano");
         format!("{which} {}", time(answer, &key))
     });
-    page.line(&[(Style::Plain, &format!("  {}: {}", counted(traces, "trace"), times.join(", ")))]);
+    let spans = nanos(answer, "spans").unwrap_or(traces);
+    let of = if spans > traces {
+        format!("{} in {}", counted(spans, "span"), counted(traces, "trace"))
+    } else {
+        counted(traces, "trace")
+    };
+    page.line(&[(Style::Plain, &format!("  {of}: {}", times.join(", ")))]);
     let contributors = list(answer, "contributors");
     if !contributors.is_empty() {
         page.heading("Who has which share of the difference");

@@ -71,7 +71,8 @@ impl Analyst {
             spans: self.options.span_limit,
             limits: self.limits(),
         };
-        let Sample { mut digests, warnings, .. } = collect(&*self.traces, &wanted, &mut vocabulary)?;
+        let Sample { mut digests, warnings, oversize, .. } =
+            collect(&*self.traces, &wanted, &mut vocabulary)?;
         let mut lines = self.lines(1);
         let mut population = Population { digests: &mut digests, vocabulary: &mut vocabulary };
         let line_traces = population.read_lines(&mut lines, self.options.log_trace_limit)?;
@@ -80,6 +81,8 @@ impl Analyst {
             operation: asked.operation.clone(),
             window: asked.window,
             times: Times::default(),
+            traces: 0,
+            oversize,
             contributors: Vec::new(),
             others: Others::default(),
             slowest: Vec::new(),
@@ -88,10 +91,11 @@ impl Analyst {
             reason: None,
         };
         if lines.cut {
-            answer.warnings.push(format!("log lines of {line_traces} traces were read in the time there is"));
+            let what = variance::what(&digests);
+            answer.warnings.push(format!("log lines of {line_traces} {what} were read in the time there is"));
         }
         answer.warnings.extend(lines.warning());
-        variance::split(&mut answer, &digests, &lines, &vocabulary, asked.limit);
+        variance::split(&mut answer, &digests, &lines, &vocabulary, (asked.limit, self.options.span_limit));
         let crowded = vocabulary.crowded();
         if !crowded.is_empty() {
             let names = crowded.join(", ");
@@ -115,7 +119,7 @@ pub(super) fn selects(service: &str, operation: Option<&str>) -> Result<Query, Q
     let of = format!("resource.service.name = {}", quoted(service));
     Ok(match operation {
         Some(name) => traceql::parse(&format!("{{ {of} && name = {} }}", quoted(name)))?,
-        // Of a service's spans the first are those that no other of its own stands above.
+        // Of a service's spans those enter it that no other of its own stands above.
         None => traceql::parse(&format!("{{ {of} }}"))?,
     })
 }

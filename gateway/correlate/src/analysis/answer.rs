@@ -1,6 +1,6 @@
 //! What an analysis of why times vary answers. Times in nanoseconds.
 
-use parsers::record::TraceId;
+use parsers::record::{SpanId, TraceId};
 use store::read::Window;
 
 use super::code::CodePlace;
@@ -16,15 +16,19 @@ pub struct Variance {
     pub operation: Option<String>,
     /// In which the operation begins.
     pub window: Window,
-    /// Times of the operation, one of each trace.
+    /// Times of the operation, of each of its spans that is not below another of them.
     pub times: Times,
+    /// Traces that these are of.
+    pub traces: usize,
+    /// Traces that are left out since they have too many spans.
+    pub oversize: usize,
     /// Operations by their share of the variance, largest first. All shares, with that of `others`, add up to 1.
     pub contributors: Vec<Contributor>,
     /// What the contributors beyond the limit have together.
     pub others: Others,
-    /// The slowest traces, slowest first.
+    /// The slowest, slowest first.
     pub slowest: Vec<Example>,
-    /// Traces whose log lines were read.
+    /// Those of the times for which log lines were read.
     pub line_traces: usize,
     /// What a reader should know before trusting the rest.
     pub warnings: Vec<String>,
@@ -188,11 +192,13 @@ pub struct CodeSeen {
     pub strength: Option<Strength>,
 }
 
-/// A trace to look at.
+/// A span to look at.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Example {
-    /// Which.
+    /// Whose.
     pub trace_id: TraceId,
+    /// The span of the operation, or the trace's root; `None` of a trace that has several.
+    pub span_id: Option<SpanId>,
     /// Start of the operation, ns.
     pub start: u64,
     /// Time of the operation, ns.

@@ -1,15 +1,16 @@
-//! What an analysis keeps of one trace: how much time each operation took, what failed, who called whom, and facts.
+//! What an analysis keeps of one trace, or of one span and what is below it: how much time each operation took, what failed, who
+//! called whom, and facts.
 
 use std::fmt::Write as _;
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
-use parsers::record::{Resource, Scope, Span, Status, StatusCode, TraceId, Value};
-use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
+use parsers::record::{SpanId, StatusCode, TraceId, Value};
+use rustc_hash::{FxHashMap, FxHashSet};
 use store::read::{SpanView, ValueView};
 
+use super::calls::{Calls, CallsBy, calls};
 use super::code::CodeAttributes;
-use super::options::MAX_TRACE_FACTS;
+use super::options::{MAX_TRACE_FACTS, MAX_TRACE_ROOTS};
+use super::resources::{Resources, light};
 use super::vocabulary::{AttributeScope, Fact, Vocabulary};
 use crate::{Oddity, SpanNode, critical, tree};
 
@@ -17,14 +18,22 @@ use crate::{Oddity, SpanNode, critical, tree};
 #[derive(Debug, Clone)]
 pub(crate) struct Digest {
     pub(crate) trace: TraceId,
+    /// The root.
+    pub(crate) span: SpanId,
+    /// Whether it is one of several of its trace.
+    pub(crate) of_several: bool,
     /// Start of the root.
     pub(crate) start: u64,
     /// Time of the root.
     pub(crate) duration: u64,
     /// Whether the root failed.
     pub(crate) failed: bool,
-    /// Whether no span names a parent that is missing, but for the root.
-    pub(crate) complete: bool,
+    /// Whether the root's times are the whole's: not where it names a parent that is missing and others stand beside it.
+    pub(crate) rooted: bool,
+    /// Whether spans ran while the root did of which nobody knows below which they belong, since their parents are missing.
+    pub(crate) gaps: bool,
+    /// What ran on longest after the root had ended, ns, and its operation.
+    pub(crate) after: Option<(u64, u32)>,
     /// Operation of the root.
     pub(crate) root: u32,
     /// By operation.
@@ -42,19 +51,8 @@ pub(crate) struct Digest {
     pub(crate) unread: Vec<u32>,
     /// Whether there are no lines without an id but those that were looked for.
     pub(crate) looked_for: bool,
-    /// The value by which it is grouped, if it has just one.
-    pub(crate) group: Group,
-}
-
-/// Which group a trace is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Group {
-    /// None was asked for, or the spans have none.
-    None,
-    /// This value's.
-    One(u32),
-    /// Spans have different values.
-    Mixed,
+    /// Calls by the value by which they are told apart.
+    pub(crate) calls: Vec<Calls>,
 }
 
 /// What an operation did in one trace.
@@ -91,58 +89,85 @@ impl Digest {
 pub(crate) enum Part<'a> {
     /// All of it.
     Whole,
-    /// What is below the first of these spans, by index, that is not below another.
+    /// What is below each of these spans, by index, that is not below another.
     Below(&'a [usize]),
 }
 
-/// By which attribute of which service traces are grouped.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct GroupBy<'a> {
-    pub(crate) service: &'a str,
-    pub(crate) attribute: &'a str,
+/// What is kept of one trace.
+#[derive(Debug, Default)]
+pub(crate) struct Digested {
+    /// One, or one of each span below which is looked.
+    pub(crate) digests: Vec<Digest>,
+    /// How many there would be without a bound.
+    pub(crate) all: usize,
 }
 
-/// Digests a trace; `None` if it has no span that is wanted.
+/// Digests a trace; nothing if it has no span that is wanted.
 pub(crate) fn digest(
     views: &[SpanView<'_>],
     part: Part<'_>,
-    by: Option<GroupBy<'_>>,
+    by: Option<CallsBy<'_>>,
     resources: &mut Resources,
     vocabulary: &mut Vocabulary,
-) -> Option<Digest> {
-    let trace = views.first()?.trace_id;
+) -> Digested {
     let light = |(place, view): (usize, &SpanView<'_>)| light(view, place, resources);
     let nodes = tree::build(views.iter().enumerate().map(light).collect()).nodes;
-    let view_of = |node: &SpanNode| views.get(node.span.flags as usize);
-    let root = match part {
-        Part::Whole => critical::longest_root(&nodes)?,
-        Part::Below(found) => {
-            let found: FxHashSet<usize> = found.iter().copied().collect();
-            // Parents stand before their children.
-            nodes.iter().position(|node| found.contains(&(node.span.flags as usize)))?
-        }
+    let mut roots: Vec<(usize, usize)> = match part {
+        Part::Whole => whole_root(&nodes).map(|root| (root, nodes.len())).into_iter().collect(),
+        Part::Below(found) => highest(&nodes, found),
     };
-    let node = nodes.get(root)?;
-    let end = match part {
-        Part::Whole => nodes.len(),
-        Part::Below(_) => {
-            let deeper = nodes.iter().skip(root + 1).take_while(|below| below.depth > node.depth);
-            root + 1 + deeper.count()
-        }
-    };
-    let first = match part {
-        Part::Whole => 0,
-        Part::Below(_) => root,
-    };
-    let name = |node: &SpanNode| view_of(node).map(SpanView::name).unwrap_or_default();
-    let operations: Vec<u32> =
-        nodes.iter().map(|node| vocabulary.operation(node.service(), &name(node))).collect();
-    let inside = || nodes.iter().enumerate().take(end).skip(first);
-    let operation = |index: usize| operations.get(index).copied();
+    let all = roots.len();
+    if all > MAX_TRACE_ROOTS {
+        let id = |root: &(usize, usize)| nodes.get(root.0).map_or(0, |node| node.span.span_id.bits());
+        roots.sort_by_key(|root| (scattered(id(root)), root.0));
+        roots.truncate(MAX_TRACE_ROOTS);
+        roots.sort_unstable();
+    }
+    let orphans: Vec<usize> = (0..nodes.len())
+        .filter(|index| nodes.get(*index).is_some_and(|node| node.is(Oddity::Orphan)))
+        .collect();
+    let passes_on = passes_on(&nodes);
+    let mut digests = Vec::with_capacity(roots.len());
+    for (root, end) in roots {
+        let first = match part {
+            Part::Whole => 0,
+            Part::Below(_) => root,
+        };
+        let looked_at =
+            LookedAt { views, nodes: &nodes, passes_on: &passes_on, orphans: &orphans, root, first, end };
+        digests.extend(looked_at.digest(all > 1, by, resources, vocabulary));
+    }
+    Digested { digests, all }
+}
 
-    let mut cells: FxHashMap<u32, Cell> = FxHashMap::default();
+/// The root that took longest, of those whose parents are not missing if there is one.
+fn whole_root(nodes: &[SpanNode]) -> Option<usize> {
+    let rooted = |node: &SpanNode| node.parent.is_none() && !node.is(Oddity::Orphan);
+    critical::longest(nodes, rooted).or_else(|| critical::longest_root(nodes))
+}
+
+/// Of these spans, by what they are in what was read, those that are not below another, each with the end of what is below it.
+fn highest(nodes: &[SpanNode], found: &[usize]) -> Vec<(usize, usize)> {
+    let found: FxHashSet<usize> = found.iter().copied().collect();
+    let mut roots = Vec::new();
+    let mut index = 0;
+    // Parents stand before their children, and what is below a span right after it.
+    while let Some(node) = nodes.get(index) {
+        if found.contains(&(node.span.flags as usize)) {
+            let end = critical::end_of(nodes, index);
+            roots.push((index, end));
+            index = end;
+        } else {
+            index += 1;
+        }
+    }
+    roots
+}
+
+/// Spans below which one failed.
+fn passes_on(nodes: &[SpanNode]) -> Vec<bool> {
     let mut passes_on = vec![false; nodes.len()];
-    for (_, node) in inside().filter(|(_, node)| failed(node)) {
+    for node in nodes.iter().filter(|node| failed(node)) {
         let mut above = node.parent;
         // Above one that is known to pass an error on all do.
         while let Some((parent, place)) = above.and_then(|at| Some((at, passes_on.get_mut(at)?))) {
@@ -152,64 +177,113 @@ pub(crate) fn digest(
             above = nodes.get(parent).and_then(|node| node.parent);
         }
     }
-    let mut edges = Vec::new();
-    let mut facts = Vec::new();
-    let mut groups: Vec<u32> = Vec::new();
-    for (index, node) in inside() {
-        let Some(number) = operation(index) else { continue };
-        let cell = cells.entry(number).or_insert_with(|| Cell { operation: number, ..Cell::default() });
-        cell.spans += 1;
-        cell.own += node.self_time;
-        cell.longest = cell.longest.max(node.duration());
-        if failed(node) {
-            cell.errors += 1;
-            cell.error_origins += u32::from(!passes_on.get(index).copied().unwrap_or_default());
-        }
-        let caller = if index == root { None } else { node.parent.and_then(operation) };
-        edges.push((caller, number));
-        if facts.len() < MAX_TRACE_FACTS
-            && let Some(view) = view_of(node)
-        {
-            resources.facts(&node.span.resource, number, vocabulary, &mut facts);
-            span_facts(view, number, vocabulary, &mut facts);
-        }
-        if let Some(by) = by.filter(|by| by.service == node.service())
-            && let Some(view) = view_of(node)
-        {
-            groups.extend(group(view, by.attribute, vocabulary));
-        }
+    passes_on
+}
+
+/// The part of a trace that one digest is of: nodes from `first` to before `end`, by index.
+struct LookedAt<'a> {
+    views: &'a [SpanView<'a>],
+    nodes: &'a [SpanNode],
+    passes_on: &'a [bool],
+    orphans: &'a [usize],
+    root: usize,
+    first: usize,
+    end: usize,
+}
+
+impl<'a> LookedAt<'a> {
+    fn inside(&self) -> impl Iterator<Item = (usize, &'a SpanNode)> + use<'a> {
+        self.nodes.iter().enumerate().take(self.end).skip(self.first)
     }
-    for stretch in critical::below(&nodes, root) {
-        if let Some(cell) = operation(stretch.node).and_then(|number| cells.get_mut(&number)) {
-            cell.critical += stretch.end - stretch.start;
-        }
+
+    fn view_of(&self, node: &SpanNode) -> Option<&'a SpanView<'a>> {
+        self.views.get(node.span.flags as usize)
     }
-    let mut cells: Vec<Cell> = cells.into_values().collect();
-    cells.sort_by_key(|cell| cell.operation);
-    sort_once(&mut edges);
-    sort_once(&mut facts);
-    sort_once(&mut groups);
-    let tops = nodes.iter().filter(|node| node.parent.is_none()).count();
-    Some(Digest {
-        trace,
-        start: node.start,
-        duration: node.duration(),
-        failed: failed(node),
-        complete: tops == 1 || !nodes.iter().any(|node| node.is(Oddity::Orphan)),
-        root: operation(root)?,
-        cells,
-        edges,
-        facts,
-        probable: Vec::new(),
-        lines_read: false,
-        unread: Vec::new(),
-        looked_for: false,
-        group: match groups.as_slice() {
-            [] => Group::None,
-            [one] => Group::One(*one),
-            _ => Group::Mixed,
-        },
-    })
+
+    fn digest(
+        &self,
+        of_several: bool,
+        by: Option<CallsBy<'_>>,
+        resources: &mut Resources,
+        vocabulary: &mut Vocabulary,
+    ) -> Option<Digest> {
+        let root = self.nodes.get(self.root)?;
+        let name = |node: &SpanNode| self.view_of(node).map(SpanView::name).unwrap_or_default();
+        let operations: Vec<u32> =
+            self.inside().map(|(_, node)| vocabulary.operation(node.service(), &name(node))).collect();
+        let operation = |index: usize| operations.get(index.checked_sub(self.first)?).copied();
+        let mut cells: FxHashMap<u32, Cell> = FxHashMap::default();
+        let mut edges = Vec::new();
+        let mut facts = Vec::new();
+        let mut after: Option<(u64, u32)> = None;
+        for (index, node) in self.inside() {
+            let Some(number) = operation(index) else { continue };
+            let cell = cells.entry(number).or_insert_with(|| Cell { operation: number, ..Cell::default() });
+            cell.spans += 1;
+            cell.own += node.self_time;
+            cell.longest = cell.longest.max(node.duration());
+            if failed(node) {
+                cell.errors += 1;
+                let passes_on = self.passes_on.get(index).copied().unwrap_or_default();
+                cell.error_origins += u32::from(!passes_on);
+            }
+            let caller = if index == self.root { None } else { node.parent.and_then(operation) };
+            // Who called a span whose parent is missing is not known: somebody did.
+            if index == self.root || !node.is(Oddity::Orphan) {
+                edges.push((caller, number));
+            }
+            after = after.max(node.end.checked_sub(root.end).filter(|ns| *ns > 0).map(|ns| (ns, number)));
+            if facts.len() < MAX_TRACE_FACTS
+                && let Some(view) = self.view_of(node)
+            {
+                resources.facts(&node.span.resource, number, vocabulary, &mut facts);
+                span_facts(view, number, vocabulary, &mut facts);
+            }
+        }
+        for stretch in critical::below(self.nodes, self.root) {
+            if let Some(cell) = operation(stretch.node).and_then(|number| cells.get_mut(&number)) {
+                cell.critical += stretch.end - stretch.start;
+            }
+        }
+        let mut cells: Vec<Cell> = cells.into_values().collect();
+        cells.sort_by_key(|cell| cell.operation);
+        sort_once(&mut edges);
+        sort_once(&mut facts);
+        let calls = by.map(|by| {
+            let inside = self.inside().map(|(index, _)| index);
+            calls(self.nodes, inside, |node| self.view_of(node), by, vocabulary)
+        });
+        let tops = || self.nodes.iter().filter(|node| node.parent.is_none()).count();
+        let of_the_whole = self.first == 0 && self.end == self.nodes.len();
+        Some(Digest {
+            trace: root.span.trace_id,
+            span: root.span.span_id,
+            of_several,
+            start: root.start,
+            duration: root.duration(),
+            failed: failed(root),
+            rooted: !of_the_whole || !root.is(Oddity::Orphan) || tops() == 1,
+            gaps: self.gaps(root),
+            after,
+            root: operation(self.root)?,
+            cells,
+            edges,
+            facts,
+            probable: Vec::new(),
+            lines_read: false,
+            unread: Vec::new(),
+            looked_for: false,
+            calls: calls.unwrap_or_default(),
+        })
+    }
+
+    /// Whether spans that nobody can place ran while the root did.
+    fn gaps(&self, root: &SpanNode) -> bool {
+        let below = self.root..critical::end_of(self.nodes, self.root);
+        let meanwhile = |node: &SpanNode| root.start <= node.start && node.start <= root.end;
+        let outside = self.orphans.iter().filter(|index| !below.contains(index));
+        outside.filter_map(|index| self.nodes.get(*index)).any(meanwhile)
+    }
 }
 
 pub(crate) fn sort_once<T: Ord>(list: &mut Vec<T>) {
@@ -221,85 +295,12 @@ fn failed(node: &SpanNode) -> bool {
     node.span.status.code == StatusCode::Error
 }
 
-/// Resources that are held at a time, and pairs of them with operations: there is one for each process that sends spans.
-const MAX_RESOURCES: usize = 4_096;
-
-/// Resources of all traces, each copied once, with what they say.
-#[derive(Debug, Default)]
-pub(crate) struct Resources {
-    /// By a hash of what they say.
-    known: FxHashMap<u64, Arc<Resource>>,
-    scope: Arc<Scope>,
-    /// Facts of a resource with an operation, by its address, at which it stays as long as it is held here.
-    told: FxHashMap<(usize, u32), (Arc<Resource>, Vec<u32>)>,
-}
-
-impl Resources {
-    fn of(&mut self, view: &SpanView<'_>) -> Arc<Resource> {
-        let resource = view.resource();
-        let mut hasher = FxHasher::default();
-        for (name, value) in &resource.attributes {
-            name.hash(&mut hasher);
-            if let Value::Str(text) = value {
-                text.hash(&mut hasher);
-            }
-        }
-        let hash = hasher.finish();
-        if let Some(known) = self.known.get(&hash)
-            && **known == *resource
-        {
-            return Arc::clone(known);
-        }
-        if self.known.len() >= MAX_RESOURCES {
-            self.known.clear();
-        }
-        let copy = Arc::new(resource.clone());
-        self.known.insert(hash, Arc::clone(&copy));
-        copy
+/// A place that has nothing to do with what an id is: most are random, but some are a counter or a time. A bijection.
+pub(crate) fn scattered(mut bits: u64) -> u64 {
+    for (shift, factor) in [(30, 0xbf58_476d_1ce4_e5b9_u64), (27, 0x94d0_49bb_1331_11eb)] {
+        bits = (bits ^ (bits >> shift)).wrapping_mul(factor);
     }
-
-    /// Facts of a span's resource.
-    fn facts(
-        &mut self,
-        resource: &Arc<Resource>,
-        operation: u32,
-        vocabulary: &mut Vocabulary,
-        out: &mut Vec<u32>,
-    ) {
-        if self.told.len() >= MAX_RESOURCES {
-            self.told.clear();
-        }
-        let (_, told) = self.told.entry((Arc::as_ptr(resource).addr(), operation)).or_insert_with(|| {
-            let named = resource.attributes.iter().filter(|(name, _)| name != "service.name");
-            let facts = named.filter_map(|(name, value)| {
-                let key = vocabulary.key(AttributeScope::Resource, name);
-                text(&value.into(), |text| vocabulary.attribute(operation, key, text)).flatten()
-            });
-            (Arc::clone(resource), facts.collect())
-        });
-        out.extend_from_slice(told);
-    }
-}
-
-/// What the tree needs of a span. The tree moves it, and its flags tell where it was.
-fn light(view: &SpanView<'_>, place: usize, resources: &mut Resources) -> Span {
-    Span {
-        trace_id: view.trace_id,
-        span_id: view.span_id,
-        parent_span_id: view.parent,
-        trace_state: String::new(),
-        flags: place as u32,
-        name: String::new(),
-        kind: view.kind,
-        start: view.start,
-        end: view.end,
-        attributes: Vec::new(),
-        events: Vec::new(),
-        links: Vec::new(),
-        status: Status { code: view.status, message: String::new() },
-        resource: resources.of(view),
-        scope: Arc::clone(&resources.scope),
-    }
+    bits ^ (bits >> 31)
 }
 
 fn span_facts(view: &SpanView<'_>, operation: u32, vocabulary: &mut Vocabulary, out: &mut Vec<u32>) {
@@ -318,17 +319,8 @@ fn span_facts(view: &SpanView<'_>, operation: u32, vocabulary: &mut Vocabulary, 
     }
 }
 
-fn group(view: &SpanView<'_>, attribute: &str, vocabulary: &mut Vocabulary) -> Option<u32> {
-    let own = view.attribute(attribute);
-    let value = match own {
-        Some(value) => Some(value),
-        None => parsers::record::attribute(&view.resource().attributes, attribute).map(ValueView::from),
-    };
-    value.and_then(|value| text(&value, |text| vocabulary.value(text)).flatten())
-}
-
 /// Gives a value as text, if it is one that may be compared: texts, numbers and truth.
-fn text<T>(value: &ValueView<'_>, take: impl FnOnce(&str) -> T) -> Option<T> {
+pub(crate) fn text<T>(value: &ValueView<'_>, take: impl FnOnce(&str) -> T) -> Option<T> {
     let mut written = String::new();
     match value {
         ValueView::Str(text) => return (!text.is_empty()).then(|| take(text)),

@@ -43,13 +43,20 @@ const OFFER_BYTES: u64 = 4 << 20;
 const OFFER_SPANS: usize = 5_000;
 /// ...and bytes of spans that are read for them.
 const OFFER_SPAN_BYTES: u64 = 16 << 20;
+/// Spans above a line that are looked through.
+const MAX_DEPTH: usize = 200;
 /// Streams of which it is remembered whose they are.
 const MAX_STREAMS: usize = 4_096;
 
+/// What a line tells: a fact, of one of several spans below which the trace is looked at, or of none of these.
+type Said = (u32, Option<SpanId>);
+
 /// What is known of a trace.
 struct Known {
-    facts: Vec<u32>,
-    probable: Vec<(u32, f64)>,
+    facts: Vec<Said>,
+    probable: Vec<(Said, f64)>,
+    /// Where it is looked at below several spans, those that were read.
+    roots: FxHashSet<SpanId>,
     /// Services that write no line with an id, of which those without were not looked for.
     unread: Vec<u32>,
     /// Whether there are no lines without an id but those that were looked for.
@@ -127,6 +134,7 @@ impl Services {
 #[derive(Debug, Clone, Copy)]
 struct Ran {
     id: SpanId,
+    parent: Option<SpanId>,
     service: u32,
     /// `None` if no digest has it.
     operation: Option<u32>,
@@ -138,6 +146,7 @@ impl Ran {
     fn of(view: &SpanView<'_>, services: &mut Services, vocabulary: &Vocabulary) -> Self {
         Self {
             id: view.span_id,
+            parent: view.parent,
             service: services.number(view.service()),
             operation: vocabulary.known_or_other(view.service(), &view.name()),
             start: view.start,
@@ -149,12 +158,14 @@ impl Ran {
 /// One trace while its lines are read.
 struct Reading {
     root: u32,
+    /// Spans below which it is looked at, if they are several.
+    roots: FxHashSet<SpanId>,
     /// By id, once all are there.
     spans: Vec<Ran>,
     lines: usize,
-    facts: Vec<u32>,
+    facts: Vec<Said>,
     /// Facts that lines without an id tell, with how probable it is that these are the trace's own.
-    probable: Vec<(u32, f64)>,
+    probable: Vec<(Said, f64)>,
     /// Services that wrote lines with its id.
     told: Vec<u32>,
 }
@@ -165,6 +176,20 @@ impl Reading {
         let id = id?;
         let first = self.spans.partition_point(|span| span.id < id);
         self.spans.get(first).filter(|span| span.id == id)
+    }
+
+    /// Below which of several spans this one is, itself among them.
+    fn below(&self, span: Option<&Ran>) -> Option<SpanId> {
+        let mut at = span;
+        // Senders may have made rings.
+        for _ in 0..MAX_DEPTH {
+            let here = at.filter(|_| !self.roots.is_empty())?;
+            if self.roots.contains(&here.id) {
+                return Some(here.id);
+            }
+            at = self.named(here.parent);
+        }
+        None
     }
 }
 
@@ -207,13 +232,22 @@ impl<'a> Lines<'a> {
         (self.offers, self.offers_took) = (0, Duration::ZERO);
         for chosen in chosen.chunks(TOGETHER) {
             let of = chosen.iter().filter_map(|index| digests.get(*index));
-            let unknown: Vec<&Digest> = of.filter(|d| !self.known.contains_key(&d.trace)).collect();
+            let mut asked = FxHashSet::default();
+            let mut is_new =
+                |digest: &&Digest| !self.known.contains_key(&digest.trace) && asked.insert(digest.trace);
+            let unknown: Vec<&Digest> = of.filter(&mut is_new).collect();
             if !unknown.is_empty() {
                 if Instant::now() >= self.until {
                     self.cut = true;
                     return Ok(());
                 }
-                self.look_up(&unknown, vocabulary)?;
+                let mut roots: FxHashMap<TraceId, FxHashSet<SpanId>> = FxHashMap::default();
+                for digest in digests.iter().filter(|digest| digest.of_several) {
+                    if asked.contains(&digest.trace) {
+                        roots.entry(digest.trace).or_default().insert(digest.span);
+                    }
+                }
+                self.look_up(&unknown, roots, vocabulary)?;
             }
             for index in chosen {
                 if let Some(digest) = digests.get_mut(*index) {
@@ -226,10 +260,11 @@ impl<'a> Lines<'a> {
 
     /// Adds what is known of a trace's lines to its facts.
     fn tell(&self, digest: &mut Digest, vocabulary: &Vocabulary) {
-        let Some(Known { facts, probable, unread, looked_for }) = self.known.get(&digest.trace) else {
+        let Some(Known { facts, probable, roots, unread, looked_for }) = self.known.get(&digest.trace) else {
             return;
         };
-        if digest.lines_read {
+        // Of a large trace not all spans were read.
+        if digest.lines_read || (digest.of_several && !roots.contains(&digest.span)) {
             return;
         }
         let is_unread = |operation: &u32| {
@@ -238,23 +273,31 @@ impl<'a> Lines<'a> {
         };
         digest.unread = digest.cells.iter().map(|cell| cell.operation).filter(is_unread).collect();
         // Below a span there are only the operations that are below it.
-        let inside = |number: &u32| {
+        let inside = |(number, below): &Said| {
             let fact = vocabulary.facts().get(*number as usize);
             fact.is_some_and(|fact| digest.cell(fact.operation()).is_some())
+                && (!digest.of_several || *below == Some(digest.span))
         };
-        let probable = probable.iter().copied().filter(|(number, _)| inside(number)).collect();
-        let inside: Vec<u32> = facts.iter().copied().filter(inside).collect();
-        digest.probable = probable;
-        digest.facts.extend(inside);
+        let own: Vec<u32> = facts.iter().filter(|said| inside(said)).map(|(fact, _)| *fact).collect();
+        let probable = probable.iter().filter(|(said, _)| inside(said));
+        digest.probable = probable.map(|((fact, _), confidence)| (*fact, *confidence)).collect();
+        digest.facts.extend(own);
         sort_once(&mut digest.facts);
         digest.looked_for = *looked_for;
         digest.lines_read = true;
     }
 
-    fn look_up(&mut self, digests: &[&Digest], vocabulary: &mut Vocabulary) -> Result<(), QueryError> {
+    /// Reads lines of traces, of each of which there is one digest here.
+    fn look_up(
+        &mut self,
+        digests: &[&Digest],
+        mut roots: FxHashMap<TraceId, FxHashSet<SpanId>>,
+        vocabulary: &mut Vocabulary,
+    ) -> Result<(), QueryError> {
         let ids: Vec<TraceId> = digests.iter().map(|digest| digest.trace).collect();
         let new = |digest: &&Digest| Reading {
             root: digest.root,
+            roots: roots.remove(&digest.trace).unwrap_or_default(),
             spans: Vec::with_capacity(digest.cells.len()),
             lines: 0,
             facts: Vec::new(),
@@ -279,8 +322,10 @@ impl<'a> Lines<'a> {
         for (digest, mut reading) in digests.iter().zip(readings) {
             let (unread, looked_for) = self.add_offered(digest, &mut reading, vocabulary)?;
             sort_once(&mut reading.facts);
+            let mut read = std::mem::take(&mut reading.roots);
+            read.retain(|root| reading.named(Some(*root)).is_some());
             let Reading { facts, probable, .. } = reading;
-            self.known.insert(digest.trace, Known { facts, probable, unread, looked_for });
+            self.known.insert(digest.trace, Known { facts, probable, roots: read, unread, looked_for });
         }
         Ok(())
     }
@@ -306,7 +351,9 @@ impl<'a> Lines<'a> {
         vocabulary: &mut Vocabulary,
     ) {
         self.read += 1;
-        let operation = match reading.named(span).or_else(|| around(&reading.spans, service?, view.time)) {
+        let span = reading.named(span).or_else(|| around(&reading.spans, service?, view.time));
+        let below = reading.below(span);
+        let operation = match span {
             Some(span) => span.operation,
             None => Some(reading.root),
         };
@@ -314,10 +361,12 @@ impl<'a> Lines<'a> {
         let Some(operation) = operation.filter(|_| reading.facts.len() < MAX_TRACE_FACTS) else { return };
         if let Some(mined) = mined {
             let pattern = mined.pattern as u32;
-            reading.facts.extend(vocabulary.fact(Fact::Pattern { operation, pattern }));
+            let fact = vocabulary.fact(Fact::Pattern { operation, pattern });
+            reading.facts.extend(fact.map(|fact| (fact, below)));
         }
         if let Some(place) = code::of_line(view).and_then(|place| vocabulary.value(&place.to_string())) {
-            reading.facts.extend(vocabulary.fact(Fact::Code { operation, place, from_line: true }));
+            let fact = vocabulary.fact(Fact::Code { operation, place, from_line: true });
+            reading.facts.extend(fact.map(|fact| (fact, below)));
         }
     }
 
@@ -379,17 +428,17 @@ impl<'a> Lines<'a> {
             let known = reading.facts.len();
             self.facts(reading, &view, span_id.or(record.span_id), service, vocabulary);
             let new = reading.facts.split_off(known);
-            for fact in new {
-                vocabulary.is_of_offer(fact);
-                if reading.facts.iter().take(sure).any(|known| *known == fact) {
+            for said in new {
+                vocabulary.is_of_offer(said.0);
+                if reading.facts.iter().take(sure).any(|known| *known == said) {
                     continue;
                 }
-                match reading.probable.iter_mut().find(|(known, _)| *known == fact) {
+                match reading.probable.iter_mut().find(|(known, _)| *known == said) {
                     Some((_, most)) => *most = most.max(join.confidence),
-                    None => reading.probable.push((fact, join.confidence)),
+                    None => reading.probable.push((said, join.confidence)),
                 }
                 if join.confidence >= OFFER_CONFIDENCE {
-                    reading.facts.push(fact);
+                    reading.facts.push(said);
                 }
             }
         }

@@ -6,6 +6,7 @@
 
 mod analyst;
 mod answer;
+mod calls;
 mod code;
 pub mod compare;
 mod digest;
@@ -13,6 +14,7 @@ mod lines;
 mod options;
 #[cfg(test)]
 mod planted;
+mod resources;
 mod sample;
 mod stats;
 mod variance;

@@ -25,6 +25,12 @@ pub const MAX_VALUE: usize = 256;
 pub const MAX_FACTS: usize = 400_000;
 /// Facts of one trace.
 pub const MAX_TRACE_FACTS: usize = 4_096;
+/// Spans of one operation in one trace that are looked at each by itself: a batch job of this many items tells why some take longer.
+pub const MAX_TRACE_ROOTS: usize = 1_000;
+/// Values of the attribute that tells versions apart, in one trace.
+pub const MAX_TRACE_VALUES: usize = 64;
+/// Times of calls of a service that are kept of one trace.
+pub const MAX_TRACE_TIMES: usize = 256;
 /// Patterns of log lines.
 pub const MAX_PATTERNS: usize = 2_000;
 /// What stands for operations beyond the limit.

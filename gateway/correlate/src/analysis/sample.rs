@@ -8,16 +8,20 @@ use query::QueryError;
 use query::traceql::{self, Limits, Query, Visitor};
 use store::read::{SpanView, TraceRead, Window};
 
-use super::digest::{Digest, GroupBy, Part, Resources, digest};
+use super::calls::CallsBy;
+use super::digest::{Digest, Digested, Part, digest, scattered};
+use super::options::MAX_TRACE_ROOTS;
+use super::resources::Resources;
 use super::vocabulary::Vocabulary;
 
 /// What is looked for, and how much of it.
 pub(crate) struct Wanted<'a> {
     pub(crate) query: &'a Query,
     pub(crate) window: Window,
-    /// Only what is below the spans that the query finds.
+    /// Only what is below the spans that the query finds, each by itself.
     pub(crate) below: bool,
-    pub(crate) by: Option<GroupBy<'a>>,
+    pub(crate) by: Option<CallsBy<'a>>,
+    /// Traces; below spans, of these.
     pub(crate) traces: usize,
     pub(crate) spans: usize,
     pub(crate) limits: Limits,
@@ -28,8 +32,10 @@ pub(crate) struct Wanted<'a> {
 pub(crate) struct Sample {
     /// In an order that has nothing to do with what they are.
     pub(crate) digests: Vec<Digest>,
-    /// How many there are in all, more or less where some were left out.
+    /// How many traces there are in all, more or less where some were left out.
     pub(crate) matched: u64,
+    /// Of them, those that were left out since they have too many spans.
+    pub(crate) oversize: usize,
     /// What a reader should know.
     pub(crate) warnings: Vec<String>,
 }
@@ -45,16 +51,18 @@ pub(crate) fn collect(
         vocabulary,
         resources: Resources::default(),
         kept: BTreeMap::new(),
-        passed: false,
+        count: 0,
+        bound: None,
         matched: 0,
         oversize: 0,
+        most_roots: 0,
     };
     let visited = traceql::visit(wanted.query, traces, wanted.window, wanted.limits, &mut collecting)?;
-    let Collecting { kept, passed, matched, oversize, .. } = collecting;
-    let mut sample = Sample { matched, ..Sample::default() };
-    if passed && let Some(((last, _), _)) = kept.last_key_value() {
+    let Collecting { kept, bound, matched, oversize, most_roots, .. } = collecting;
+    let mut sample = Sample { matched, oversize, ..Sample::default() };
+    if let Some((bound, _)) = bound {
         // So many lie below a place that this share of all places lies below.
-        let share = *last as f64 / u64::MAX as f64;
+        let share = bound as f64 / u64::MAX as f64;
         sample.matched = (kept.len() as f64 / share.max(f64::MIN_POSITIVE)).round() as u64;
         let (matched, kept) = (sample.matched, kept.len());
         sample
@@ -75,57 +83,84 @@ pub(crate) fn collect(
         let most = wanted.spans;
         sample.warnings.push(format!("{oversize} traces with more than {most} spans are left out"));
     }
-    sample.digests = kept.into_values().collect();
-    leave_out_incomplete(&mut sample);
+    if most_roots > MAX_TRACE_ROOTS {
+        sample.warnings.push(format!(
+            "there are up to {most_roots} such spans in a trace; of one trace {MAX_TRACE_ROOTS} are looked at, chosen by their ids"
+        ));
+    }
+    sample.digests = kept.into_values().flatten().collect();
+    leave_out_rootless(&mut sample);
     Ok(sample)
 }
 
-/// A trace of which spans are missing tells wrong times; but where most are so, it is how this system traces.
-fn leave_out_incomplete(sample: &mut Sample) {
+/// A trace whose root is missing tells wrong times; but where most are so, it is how this system traces. One that misses others has
+/// the right ones: what is missing counts for what is above it.
+fn leave_out_rootless(sample: &mut Sample) {
     let all = sample.digests.len();
-    let incomplete = sample.digests.iter().filter(|digest| !digest.complete).count();
-    if incomplete == 0 {
-        return;
-    }
-    if incomplete * 2 > all {
+    let rootless = sample.digests.iter().filter(|digest| !digest.rooted).count();
+    if rootless * 2 > all {
         sample.warnings.push(format!(
-            "{incomplete} of {all} traces have spans whose parents are missing; they are looked at nevertheless"
+            "the roots of {rootless} of {all} traces are missing; these are looked at nevertheless, as far as the longest span of which \
+             the parent is missing goes"
         ));
-        return;
+    } else if rootless > 0 {
+        sample.digests.retain(|digest| digest.rooted);
+        sample
+            .warnings
+            .push(format!("{rootless} of {all} traces are left out, since their roots are missing"));
     }
-    sample.digests.retain(|digest| digest.complete);
-    sample
-        .warnings
-        .push(format!("{incomplete} of {all} traces are left out, since parents of their spans are missing"));
+    let (all, gaps) = (sample.digests.len(), sample.digests.iter().filter(|digest| digest.gaps).count());
+    if gaps > 0 {
+        let what = if sample.digests.iter().any(|digest| digest.of_several) { "spans" } else { "traces" };
+        sample.warnings.push(format!(
+            "while {gaps} of {all} {what} ran, others did whose parents are missing: nobody knows whose they are, and what waited for \
+             them has their time as its own"
+        ));
+    }
 }
 
 /// The place of a trace in an order that has nothing to do with what it is. A bijection of the id's low half, which is random
 /// in most ids but a counter or a time in some.
 pub(crate) fn place(trace: TraceId) -> u64 {
-    let mut mixed = trace.bits() as u64;
-    for (shift, factor) in [(30, 0xbf58_476d_1ce4_e5b9_u64), (27, 0x94d0_49bb_1331_11eb)] {
-        mixed = (mixed ^ (mixed >> shift)).wrapping_mul(factor);
-    }
-    mixed ^ (mixed >> 31)
+    scattered(trace.bits() as u64)
 }
+
+/// Where a trace stands among all.
+type Place = (u64, u128);
 
 struct Collecting<'a, 'w> {
     wanted: &'a Wanted<'w>,
     vocabulary: &'a mut Vocabulary,
     resources: Resources,
-    kept: BTreeMap<(u64, u128), Digest>,
-    /// Whether any was left out for its place.
-    passed: bool,
+    kept: BTreeMap<Place, Vec<Digest>>,
+    /// Digests of all that are kept.
+    count: usize,
+    /// From which place on traces are left out; `None` while there are not too many.
+    bound: Option<Place>,
     matched: u64,
-    oversize: u64,
+    oversize: usize,
+    /// The most spans below which one trace would be looked at.
+    most_roots: usize,
+}
+
+impl Collecting<'_, '_> {
+    /// Leaves out what is at this place and behind.
+    fn ends_at(&mut self, place: Place) {
+        self.bound = Some(self.bound.map_or(place, |bound| bound.min(place)));
+    }
 }
 
 impl Visitor for Collecting<'_, '_> {
     fn wants(&mut self, trace: TraceId) -> bool {
-        let full = self.kept.len() >= self.wanted.traces;
-        let beyond = |(last, _): (&(u64, u128), &Digest)| (place(trace), trace.bits()) >= *last;
-        let passed = full && self.kept.last_key_value().is_none_or(beyond);
-        self.passed |= passed;
+        let place = (place(trace), trace.bits());
+        if self.bound.is_some_and(|bound| place >= bound) {
+            return false;
+        }
+        let last = self.kept.last_key_value().map(|(last, _)| *last);
+        let passed = self.count >= self.wanted.traces && last.is_none_or(|last| place > last);
+        if passed {
+            self.ends_at(place);
+        }
         !passed
     }
 
@@ -135,14 +170,21 @@ impl Visitor for Collecting<'_, '_> {
             return ControlFlow::Continue(());
         }
         let part = if self.wanted.below { Part::Below(found) } else { Part::Whole };
-        let Some(digest) = digest(spans, part, self.wanted.by, &mut self.resources, self.vocabulary) else {
+        let Digested { digests, all } =
+            digest(spans, part, self.wanted.by, &mut self.resources, self.vocabulary);
+        let Some(trace) = digests.first().map(|digest| digest.trace) else {
             return ControlFlow::Continue(());
         };
         self.matched += 1;
-        self.kept.insert((place(digest.trace), digest.trace.bits()), digest);
-        if self.kept.len() > self.wanted.traces {
-            self.kept.pop_last();
-            self.passed = true;
+        self.most_roots = self.most_roots.max(all);
+        self.count += digests.len();
+        self.kept.insert((place(trace), trace.bits()), digests);
+        while self.count > self.wanted.traces
+            && self.kept.len() > 1
+            && let Some((last, left_out)) = self.kept.pop_last()
+        {
+            self.count -= left_out.len();
+            self.ends_at(last);
         }
         ControlFlow::Continue(())
     }

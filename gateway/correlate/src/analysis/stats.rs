@@ -158,6 +158,21 @@ impl Counts {
     }
 }
 
+/// Whether so many in so many seconds differ from so many in others. `None` where there are too few to tell. The effect is the
+/// difference of the rates by their sum.
+pub(crate) fn rates((count_a, seconds_a): (u64, f64), (count_b, seconds_b): (u64, f64)) -> Option<Tested> {
+    let (all, seconds) = ((count_a + count_b) as f64, seconds_a + seconds_b);
+    let (expected_a, expected_b) = (all * seconds_a / seconds, all * seconds_b / seconds);
+    let least = expected_a.min(expected_b);
+    if least.is_nan() || least < CHI_SQUARE_FROM {
+        return None;
+    }
+    let off = ((count_a as f64 - expected_a).abs() - 0.5).max(0.0);
+    let z = off / (expected_a * expected_b / all).sqrt();
+    let (rate_a, rate_b) = (count_a as f64 / seconds_a, count_b as f64 / seconds_b);
+    Some(Tested { p: two_sided(z), effect: (rate_a - rate_b) / (rate_a + rate_b), test: Test::ChiSquare })
+}
+
 /// Probability that a normal value lies `z` or more deviations from its mean, on either side.
 fn two_sided(z: f64) -> f64 {
     let x = z / std::f64::consts::SQRT_2;

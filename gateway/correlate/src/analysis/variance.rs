@@ -12,6 +12,7 @@ use super::answer::{
     AttributeValue, CodeSeen, Contributor, Example, LinePattern, Others, Presence, Strength, Times, Variance,
 };
 use super::code::CodePlace;
+use super::compare::{duration, named};
 use super::digest::Digest;
 use super::lines::Lines;
 use super::options::{MIN_SUPPORT, MIN_TRACES};
@@ -60,7 +61,13 @@ impl Population<'_> {
 }
 
 pub(super) fn example(digest: &Digest) -> Example {
-    Example { trace_id: digest.trace, start: digest.start, duration: digest.duration }
+    let span_id = Some(digest.span);
+    Example { trace_id: digest.trace, span_id, start: digest.start, duration: digest.duration }
+}
+
+/// What the times are of, where they are counted.
+pub(super) fn what(digests: &[Digest]) -> &'static str {
+    if digests.iter().any(|digest| digest.of_several) { "spans" } else { "traces" }
 }
 
 /// Fills in contributors, examples and the reason of an answer.
@@ -69,23 +76,35 @@ pub(super) fn split(
     digests: &[Digest],
     lines: &Lines<'_>,
     vocabulary: &Vocabulary,
-    limit: usize,
+    (limit, span_limit): (usize, usize),
 ) {
     answer.times = Times::of(digests.iter().map(|digest| digest.duration));
+    answer.traces = digests.iter().map(|digest| digest.trace).collect::<FxHashSet<_>>().len();
+    let what = what(digests);
+    let runs_on = RunsOn::of(digests);
+    answer.warnings.extend(runs_on.map(|after| after.warning(digests.len(), what, vocabulary)));
     let mut slowest: Vec<&Digest> = digests.iter().collect();
     slowest.sort_by_key(|digest| (Reverse(digest.duration), digest.trace.bits()));
     answer.slowest = slowest.iter().take(EXAMPLES).map(|digest| example(digest)).collect();
     if digests.len() < 2 || answer.times.variance <= 0.0 {
         answer.reason = Some(match digests.len() {
+            0 if answer.oversize > 0 => format!(
+                "each of the {} traces in the window that have a span of this operation has more than {span_limit} spans, which is \
+                 too many to look at",
+                answer.oversize
+            ),
             0 => "no trace in the window has a span of this operation".to_owned(),
-            1 => "only one trace has it: nothing varies".to_owned(),
-            all => format!("all {all} traces take the same time"),
+            1 => "only one trace has it, once: nothing varies".to_owned(),
+            all if runs_on.is_some() => format!(
+                "all {all} {what} take the same time; what may vary is what they start, which runs on when they have ended"
+            ),
+            all => format!("all {all} {what} take the same time"),
         });
         return;
     }
     if digests.len() < MIN_TRACES {
         answer.warnings.push(format!(
-            "shares are of {} traces alone: they tell how these differ, not what usually makes it slow, which takes {MIN_TRACES} at \
+            "shares are of {} {what} alone: they tell how these differ, not what usually makes it slow, which takes {MIN_TRACES} at \
              least; widen the window",
             digests.len()
         ));
@@ -106,6 +125,49 @@ pub(super) fn split(
     }
     let rest = shares.get(limit..).unwrap_or_default();
     answer.others = Others { operations: rest.len(), share: rest.iter().map(|(_, share)| share).sum() };
+}
+
+/// The part of a span's time from which on it matters that what it started ran on after its end.
+const RUNS_ON_FROM: f64 = 0.1;
+
+/// What is started and not waited for, as messages are.
+#[derive(Debug, Clone, Copy)]
+struct RunsOn {
+    /// After how many it does.
+    count: usize,
+    /// How much longer at most, ns.
+    longest: u64,
+    /// What usually ends last.
+    operation: u32,
+}
+
+impl RunsOn {
+    /// `None` where hardly anything does.
+    fn of(digests: &[Digest]) -> Option<Self> {
+        let matters = |digest: &Digest| {
+            digest.after.filter(|(after, _)| *after as f64 > digest.duration as f64 * RUNS_ON_FROM)
+        };
+        let mut last: FxHashMap<u32, usize> = FxHashMap::default();
+        let (mut count, mut longest) = (0, 0);
+        for (after, operation) in digests.iter().filter_map(matters) {
+            count += 1;
+            longest = longest.max(after);
+            *last.entry(operation).or_default() += 1;
+        }
+        let (operation, _) =
+            last.into_iter().max_by_key(|(operation, times)| (*times, Reverse(*operation)))?;
+        Some(Self { count, longest, operation })
+    }
+
+    fn warning(&self, all: usize, what: &str, vocabulary: &Vocabulary) -> String {
+        let (count, longest) = (self.count, duration(self.longest as f64));
+        let last = vocabulary.named(self.operation);
+        format!(
+            "in {count} of {all} {what} something that was started and not waited for runs on after the end, up to {longest}, mostly \
+             {}: that is no part of the time that is split here; ask for that operation to see why it varies",
+            named(&last)
+        )
+    }
 }
 
 /// Each operation's share, in no order. They add up to 1.
@@ -334,7 +396,11 @@ impl Told<'_> {
 
     fn examples(&self, with: &GoesWith) -> Vec<parsers::record::TraceId> {
         let of = |row: &u32| self.digests.get(*row as usize).map(|digest| digest.trace);
-        with.rows.iter().take(MIN_SUPPORT).filter_map(of).collect()
+        let mut traces: Vec<_> = with.rows.iter().take(MIN_SUPPORT).filter_map(of).collect();
+        // Several spans may be of one.
+        let mut told = FxHashSet::default();
+        traces.retain(|trace| told.insert(*trace));
+        traces
     }
 }
 

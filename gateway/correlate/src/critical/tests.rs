@@ -64,6 +64,16 @@ fn of_children_that_start_one_after_the_other_and_run_at_once_the_last_is_waited
     assert_eq!(drawn(spans), [(1, 0, 19), (29, 19, 119), (1, 119, 200)]);
 }
 
+#[test]
+fn what_runs_on_after_the_path_is_told() {
+    let told = |spans: Vec<Span>| runs_on(&tree::build(spans).nodes);
+    let spans = vec![span(1, 0, 0, 30_000_000), span(2, 1, 2_000_000_000, 5_000_000_000)];
+    let said = told(spans).unwrap();
+    assert!(said.contains("after 0.030 s") && said.contains("ended 4.970 s later"), "{said}");
+    assert_eq!(told(vec![span(1, 0, 0, 100), span(2, 1, 10, 103)]), None);
+    assert_eq!(told(Vec::new()), None);
+}
+
 proptest! {
     #[test]
     fn segments_cover_the_root_exactly_once(

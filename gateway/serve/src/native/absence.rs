@@ -60,6 +60,13 @@ pub(super) async fn of_spans(state: &State, wanted: Wanted<'_>) -> AbsenceBody {
     )
 }
 
+/// Spans are there, in traces that have more of them than this question looks at.
+pub(super) fn too_large(detail: String) -> AbsenceBody {
+    let hint = "ask `GET /api/v1/operations` for rates and durations, which count all spans, and `GET /api/v1/traces/{id}` of one such \
+                trace, which is read in parts, for its `critical_path`; or ask for an operation of smaller traces";
+    spans("truncated", detail, hint.to_owned())
+}
+
 /// Services that have spans here, however old; none where they cannot be read.
 pub(super) async fn names(state: &State) -> Vec<String> {
     let traces = state.traces.clone();

@@ -40,7 +40,8 @@ pub(super) struct TraceBody {
     exemplars: Vec<Exemplar>,
     /// Series that describe the services around the time of the request, surest joins first.
     metrics: Vec<Metric>,
-    /// What the request waited for, in time order, without overlaps.
+    /// What the request waited for, in time order, without overlaps, until its longest root ends. What was started and runs on after its
+    /// parent is no part of it, and a warning names what ran on longest.
     critical_path: Vec<CriticalSegment>,
     /// Where to go on from here.
     links: Vec<Link>,
@@ -102,7 +103,7 @@ struct Span {
     /// After the clocks of the hosts were brought together.
     adjusted_start_unix_nano: String,
     duration_nano: String,
-    /// Duration less the union of its children's times.
+    /// Duration less the union of its children's times, also of those that it did not wait for and the critical path passes over.
     self_time_nano: String,
     /// `orphan`, `cycle_cut`, `shared_id`, `earlier_state`, `skew_adjusted`, `ends_before_start`, `after_call`.
     oddities: Vec<&'static str>,

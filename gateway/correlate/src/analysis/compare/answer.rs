@@ -26,6 +26,8 @@ pub struct Comparison {
     pub omitted: usize,
     /// Of two single traces: their spans side by side, parents before their children.
     pub spans: Vec<SpanPair>,
+    /// Pairs that the limit left out.
+    pub spans_omitted: usize,
     /// What a reader should know before trusting the rest.
     pub warnings: Vec<String>,
     /// Why there are no findings.
@@ -71,7 +73,7 @@ pub enum FindingKind {
     Errors,
     /// An operation takes more time by itself.
     Latency,
-    /// A call occurs more often, or more often in a trace.
+    /// A call occurs more often, or more often in a trace; or there are more traces.
     Structure,
     /// A pattern of log lines.
     Pattern,
@@ -106,6 +108,8 @@ pub enum Unit {
     Spans,
     /// Lines in a trace.
     Lines,
+    /// Traces a second, of those that are stored.
+    PerSecond,
     /// Of the metric, a second for a counter.
     Metric,
 }
@@ -118,6 +122,7 @@ impl Unit {
             Self::Share => "share",
             Self::Spans => "spans",
             Self::Lines => "lines",
+            Self::PerSecond => "per_second",
             Self::Metric => "metric",
         }
     }

@@ -11,6 +11,7 @@ use super::metrics::{self, Metrics};
 use super::pair::{self, Whole};
 use super::ranked::ranked;
 use super::sets::Sets;
+use super::traffic;
 use crate::analysis::Analyst;
 use crate::analysis::answer::{Example, Times};
 use crate::analysis::digest::Digest;
@@ -24,8 +25,6 @@ use crate::{Absence, AbsentSignal, LabelMapping, absent};
 
 /// What the second side is called where it is not named.
 pub const OTHERS: &str = "all other traces";
-/// Pairs of spans that are told of two traces.
-const MAX_PAIRS: usize = 2_000;
 /// Traces named of each side.
 const EXAMPLES: usize = 3;
 
@@ -68,8 +67,12 @@ pub struct CompareQuestion {
     pub b: Option<(String, Selection)>,
     /// In which spans of the second start.
     pub b_window: Window,
+    /// Now, ns: nothing has started later.
+    pub now: u64,
     /// Findings that are listed.
     pub limit: usize,
+    /// Pairs of spans that are listed of two traces.
+    pub pairs: usize,
 }
 
 impl Analyst {
@@ -128,7 +131,7 @@ impl Analyst {
                 failed: usize::from(whole.nodes.first().is_some_and(failing)),
                 line_traces: usize::from(found),
                 examples: found
-                    .then_some(Example { trace_id: whole.trace, start, duration: end - start })
+                    .then_some(Example { trace_id: whole.trace, span_id: None, start, duration: end - start })
                     .into_iter()
                     .collect(),
                 absent,
@@ -143,10 +146,8 @@ impl Analyst {
         } else {
             None
         };
-        if spans.len() > MAX_PAIRS {
-            warnings.push(format!("{} of {} pairs of spans are listed", MAX_PAIRS, spans.len()));
-            spans.truncate(MAX_PAIRS);
-        }
+        let spans_omitted = spans.len().saturating_sub(asked.pairs);
+        spans.truncate(asked.pairs);
         let tested = findings.len();
         let omitted = tested.saturating_sub(asked.limit);
         findings.truncate(asked.limit);
@@ -158,6 +159,7 @@ impl Analyst {
             tested,
             omitted,
             spans,
+            spans_omitted,
             warnings,
             reason,
         })
@@ -183,6 +185,7 @@ impl Analyst {
             collect(&*self.traces, &wanted, &mut vocabulary)
         };
         let (mut first, mut second) = (read(a, asked.a_window)?, read(b, asked.b_window)?);
+        let traffic = self.traffic(asked, &first, (&second, text));
         let shared = keep_apart(&mut first, &mut second);
         let no_others = asked.b.is_none() && leave_to_the_first(&first, &mut second);
         let mut given = traceql::attributes(a)?;
@@ -199,6 +202,9 @@ impl Analyst {
             instances_of: None,
         };
         let mut comparison = compared(&sets, self.metrics(), asked.limit);
+        if let Some(finding) = traffic {
+            traffic::add(finding, &mut comparison, asked.limit);
+        }
         comparison.a = side(&first, &asked.a.0, asked.a_window);
         comparison.b = side(&second, text, asked.b_window);
         comparison.warnings.extend(shared.filter(|_| asked.b.is_some()));
@@ -216,6 +222,19 @@ impl Analyst {
         }
         comparison.warnings.extend(lines.warning());
         Ok(comparison)
+    }
+
+    /// That the same question has many more traces at one of two times.
+    fn traffic(
+        &self,
+        asked: &CompareQuestion,
+        a: &Sample,
+        (b, text): (&Sample, &String),
+    ) -> Option<super::answer::Finding> {
+        let a = traffic::Side { sample: a, window: asked.a_window };
+        let b = traffic::Side { sample: b, window: asked.b_window };
+        let same = asked.a.0 == *text;
+        traffic::finding(&*self.traces, &a, &b, asked.now).filter(|_| same)
     }
 
     /// Lines of so many traces that both sides have their half.
@@ -334,6 +353,7 @@ pub(super) fn compared(
         tested,
         omitted,
         spans: Vec::new(),
+        spans_omitted: 0,
         warnings,
         reason,
     }

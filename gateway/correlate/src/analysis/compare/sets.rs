@@ -171,7 +171,8 @@ impl Sets<'_> {
                 b: mean_b,
                 unit: Unit::Nanoseconds,
                 significance: None,
-                score: tested.effect.abs() * weight * factor::LATENCY,
+                // What hardly any trace has is no cause of what all do, however long it takes there.
+                score: tested.effect.abs() * weight * coverage * factor::LATENCY,
                 also: Vec::new(),
                 examples: longest(more),
                 operation: operation.clone(),
@@ -415,7 +416,10 @@ fn longest(doing: &Doing) -> Vec<TraceId> {
     let mut order: Vec<(u64, TraceId)> =
         doing.longest.iter().copied().zip(doing.traces.iter().copied()).collect();
     order.sort_by_key(|(time, trace)| (Reverse(*time), trace.bits()));
-    order.into_iter().take(EXAMPLES).map(|(_, trace)| trace).collect()
+    // Several calls may be of one trace.
+    let mut told = FxHashSet::default();
+    order.retain(|(_, trace)| told.len() < EXAMPLES && told.insert(*trace));
+    order.into_iter().map(|(_, trace)| trace).collect()
 }
 
 pub(crate) fn named(operation: &Operation) -> String {

@@ -22,7 +22,15 @@ pub(super) fn compare_with(memory: &Memory, a: &str, b: &str, metrics: Option<Me
 fn compare_some(memory: &Memory, a: &str, b: Option<&str>, metrics: Option<Metrics>) -> Comparison {
     let read = |text: &str| (text.to_owned(), Selection::read(text).unwrap());
     let (a_window, b_window) = (Window::ALL, Window::ALL);
-    let asked = CompareQuestion { a: read(a), a_window, b: b.map(read), b_window, limit: 100 };
+    let asked = CompareQuestion {
+        a: read(a),
+        a_window,
+        b: b.map(read),
+        b_window,
+        now: u64::MAX,
+        limit: 100,
+        pairs: 100,
+    };
     let analyst = match metrics {
         Some(metrics) => analyst(memory.clone()).with_metrics(metrics, crate::LabelMapping::default()),
         None => analyst(memory.clone()),
@@ -52,6 +60,7 @@ fn that_versions_run_in_pods_of_their_own_is_no_finding() {
         service: "catalog".to_owned(),
         by: "service.version".to_owned(),
         window: Window::ALL,
+        versions: 100,
         limit: 100,
     };
     let compared = &analyst(memory).versions(&asked).unwrap().compared[0];
@@ -231,6 +240,23 @@ fn of_two_causes_of_errors_both_come_before_what_they_make_and_shares_are_of_all
 }
 
 #[test]
+fn what_a_few_traces_wait_for_is_behind_what_half_of_them_fail_of() {
+    let memory = shop(3, 600, |request, dice| {
+        // Half of those that fail do so in the statement, the others in the frontend.
+        let fails = request.number % 2 == 0;
+        request.statement_fails = fails && dice.below(2) == 0;
+        request.gives_up = fails;
+        // Few ask for reviews, and those that fail wait for them.
+        let took = if fails { 20_000 } else { 4 };
+        request.reviews = (request.number % 40 < 2).then_some(took * MS);
+    });
+    let found = compare_some(&memory, "{ status = error }", None, None);
+    assert!(place(&found, "errors", "SELECT products") < place(&found, "latency", "GET /stars"));
+    let stars = &found.findings[place(&found, "latency", "GET /stars")];
+    assert!(stars.score < 0.1, "{stars:?}");
+}
+
+#[test]
 fn a_call_that_one_side_does_not_make_is_structure() {
     let memory = shop(3, 400, |request, _| request.reviews = (request.customer != "hooli").then_some(4 * MS));
     let found = compare(&memory, "{ .customer = \"hooli\" }", "{ .customer != \"hooli\" }");
@@ -293,7 +319,7 @@ fn a_slow_version_is_named_with_its_traffic() {
         }
     });
     let (service, by) = ("catalog".to_owned(), "service.version".to_owned());
-    let asked = VersionsQuestion { service, by, window: Window::ALL, limit: 20 };
+    let asked = VersionsQuestion { service, by, window: Window::ALL, versions: 100, limit: 20 };
     let found = analyst(memory).versions(&asked).unwrap();
     assert_eq!(found.baseline.as_deref(), Some("1.9.0"));
     let names: Vec<&str> = found.versions.iter().map(|version| &*version.version).collect();

@@ -5,7 +5,7 @@ use parsers::record::{Labels, LogRecord};
 use proptest::prelude::*;
 use store::read::{LogRead, LogSelect, Matcher, ReadError, ScanReport, Window};
 
-use crate::analysis::planted::{MS, Memory, shop};
+use crate::analysis::planted::{Dice, MS, Memory, Request, shop};
 use crate::analysis::{AnalysisOptions, Analyst, Variance, VarianceQuestion};
 
 fn ask(memory: Memory, service: &str, operation: Option<&str>, limit: usize) -> Variance {
@@ -228,6 +228,117 @@ fn an_operation_below_the_root_is_looked_at_alone() {
     assert_eq!(names, ["SELECT products", "GET /products"]);
 }
 
+/// One job of so many items, each of which writes a line and saves something, which takes long for one in ten.
+fn batch(items: u64) -> Memory {
+    let job = shop(1, 1, |_, _| {});
+    let (spans, logs) = &job.traces[0];
+    let (root, line) = (spans[0].clone(), logs[0].clone());
+    let id = |number: u64| parsers::record::SpanId::new(number).unwrap();
+    let (mut spans, mut lines) = (Vec::new(), Vec::new());
+    for item in 0..items {
+        let slow = item % 10 == 0;
+        let took = if slow { 200 + item % 7 } else { 20 + item % 3 } * MS;
+        let start = root.start + item * 10 * MS;
+        let mut span = root.clone();
+        (span.span_id, span.parent_span_id) = (id(1_000 + item * 2), Some(root.span_id));
+        (span.name, span.start, span.end) = ("process item".to_owned(), start, start + took + 2 * MS);
+        span.attributes = vec![("item".to_owned(), parsers::record::Value::Int(item as i64))];
+        let mut save = span.clone();
+        (save.span_id, save.parent_span_id) = (id(1_001 + item * 2), Some(span.span_id));
+        (save.name, save.start, save.end) = ("save".to_owned(), start + MS, start + MS + took);
+        save.attributes = vec![("big".to_owned(), parsers::record::Value::Bool(slow))];
+        let said = if slow { "waited for the lock of the table" } else { "saved at once" };
+        let time = save.start + MS;
+        lines.push(LogRecord {
+            time,
+            span_id: Some(save.span_id),
+            line: said.as_bytes().to_vec(),
+            ..line.clone()
+        });
+        spans.extend([span, save]);
+    }
+    let end = spans.iter().map(|span| span.end).max().unwrap_or(root.end);
+    spans.push(parsers::record::Span { name: "job".to_owned(), end, ..root });
+    Memory { traces: vec![(spans, lines)] }
+}
+
+#[test]
+fn of_a_job_with_many_items_each_item_counts() {
+    let answer = ask(batch(400), "frontend", Some("process item"), 10);
+    assert_eq!((answer.times.traces, answer.traces, answer.reason.clone()), (400, 1, None));
+    let first = &answer.contributors[0];
+    assert_eq!(first.operation.operation, "save");
+    let shares: f64 = answer.contributors.iter().map(|contributor| contributor.share).sum();
+    assert!((shares - 1.0).abs() < 1e-9, "{shares}");
+    let attribute = &first.attributes[0];
+    assert_eq!((&*attribute.key, &*attribute.value, attribute.strength.with), ("big", "true", 40));
+    // Each item's lines are its own.
+    let pattern = &first.patterns[0];
+    assert!(pattern.pattern.contains("waited for the lock"), "{:?}", first.patterns);
+    assert_eq!((pattern.strength.with, pattern.strength.without), (40, 360));
+    assert_eq!(attribute.examples.len(), 1, "all are of one trace: {:?}", attribute.examples);
+    let spans: std::collections::BTreeSet<_> = answer.slowest.iter().map(|example| example.span_id).collect();
+    assert_eq!(spans.len(), answer.slowest.len());
+}
+
+#[test]
+fn of_very_many_items_some_are_looked_at_and_that_is_said() {
+    let answer = ask(batch(2_500), "frontend", Some("process item"), 10);
+    assert_eq!(answer.times.traces, 1_000);
+    assert!(answer.warnings.iter().any(|warning| warning.contains("up to 2500")), "{:?}", answer.warnings);
+    assert_eq!(answer.contributors[0].operation.operation, "save");
+    assert!(answer.contributors[0].attributes.iter().any(|attribute| attribute.key == "big"));
+}
+
+#[test]
+fn traces_that_are_too_large_are_the_reason_where_there_are_no_others() {
+    let options = AnalysisOptions { span_limit: 100, ..AnalysisOptions::default() };
+    let analyst = Analyst::new(Arc::new(batch(200)), options);
+    let (service, operation) = ("frontend".to_owned(), Some("job".to_owned()));
+    let question = VarianceQuestion { service, operation, window: Window::ALL, limit: 10 };
+    let answer = analyst.variance(&question).unwrap();
+    let reason = answer.reason.unwrap();
+    assert_eq!(answer.oversize, 1);
+    assert!(reason.contains("more than 100 spans") && !reason.contains("no trace"), "{reason}");
+}
+
+#[test]
+fn slow_traces_of_which_spans_were_lost_are_slow_all_the_same() {
+    let mut memory = shop(3, 100, |request, _| {
+        request.statement = if request.number % 5 == 0 { 500 * MS } else { 5 * MS };
+    });
+    for (spans, _) in &mut memory.traces {
+        if spans.iter().any(|span| span.name == "SELECT products" && span.duration() > 100 * MS) {
+            spans.retain(|span| span.name != "GET /products");
+        }
+    }
+    let answer = ask(memory, "frontend", Some("GET /cart"), 10);
+    assert_eq!((answer.times.traces, answer.reason), (100, None));
+    let first = &answer.contributors[0];
+    assert_eq!((&*first.operation.operation, first.share > 0.9), ("GET /cart", true));
+    assert!(answer.warnings.iter().any(|w| w.contains("parents are missing")), "{:?}", answer.warnings);
+}
+
+#[test]
+fn what_runs_on_after_the_operation_is_named() {
+    let mut memory = shop(3, 50, |request, dice| {
+        request.statement = 5 * MS;
+        request.reviews = Some((2_000 + dice.below(3_000)) * MS);
+    });
+    for (spans, _) in &mut memory.traces {
+        spans[0].end = spans[0].start + 30 * MS;
+        // The message lies in a queue first.
+        spans[3].start += 40 * MS;
+    }
+    let answer = ask(memory, "frontend", Some("GET /cart"), 10);
+    assert!(answer.reason.as_ref().is_some_and(|reason| reason.contains("runs on")), "{:?}", answer.reason);
+    let told = answer.warnings.iter().find(|warning| warning.contains("not waited for"));
+    assert!(
+        told.is_some_and(|told| told.contains("50 of 50") && told.contains("GET /stars of reviews")),
+        "{told:?}"
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
@@ -243,5 +354,22 @@ proptest! {
             let means: f64 = answer.contributors.iter().map(|contributor| contributor.mean).sum();
             prop_assert!((means - answer.times.mean).abs() < 1.0);
         }
+    }
+
+    #[test]
+    fn shares_of_several_spans_of_a_trace_add_up_to_one(items in 2u64..60, jobs in 1usize..4) {
+        let mut memory = batch(items);
+        for number in 1..jobs as u64 {
+            let (mut spans, _) = batch(items).traces.remove(0);
+            let id = Request::new(number + 7, &mut Dice::new(number)).trace();
+            spans.iter_mut().for_each(|span| span.trace_id = id);
+            memory.traces.push((spans, Vec::new()));
+        }
+        let answer = ask(memory, "frontend", Some("process item"), 10);
+        prop_assert_eq!(answer.times.traces, items as usize * jobs);
+        let shares: f64 = answer.contributors.iter().map(|contributor| contributor.share).sum();
+        prop_assert!((shares - 1.0).abs() < 1e-9, "{shares}");
+        let means: f64 = answer.contributors.iter().map(|contributor| contributor.mean).sum();
+        prop_assert!((means - answer.times.mean).abs() < 1.0);
     }
 }

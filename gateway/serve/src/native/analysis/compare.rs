@@ -28,6 +28,8 @@ pub(in crate::native) struct CompareBody {
     omitted: usize,
     /// Of two single traces: their spans side by side, parents before their children. Empty of two sets.
     spans: Vec<SpanPair>,
+    /// Pairs of them that `limit` left out.
+    spans_omitted: usize,
     /// What a reader should know before trusting the rest.
     warnings: Vec<String>,
     /// What is not there, why, and what to try next.
@@ -45,7 +47,7 @@ struct Side {
     window: AnalysisWindow,
     /// Traces that match; an estimate where they are too many to be read.
     matched: u64,
-    /// Traces that were looked at.
+    /// Traces that were looked at; where calls of versions are compared instead of traces, these, here and below.
     traces: usize,
     /// Traces of them whose root failed.
     failed: usize,
@@ -58,6 +60,7 @@ struct Side {
 /// How times are distributed.
 #[derive(Debug, Serialize, ToSchema)]
 struct CompareTimes {
+    /// How many there are of what was timed.
     traces: usize,
     mean_nano: String,
     p50_nano: String,
@@ -95,7 +98,7 @@ struct Finding {
     b: f64,
     /// `ns`: self time of a span; `share`: of `errors` the part of all traces, else of those that have the operation (or its caller), of a
     /// `metric` the part that the series has of its counter; `spans`, `lines`: in a trace;
-    /// `metric`: the metric's own.
+    /// `metric`: the metric's own; `per_second`: traces that are stored.
     unit: &'static str,
     /// Probability that chance does as much, corrected for how much was tested; null of two single traces.
     significance: Option<f64>,
@@ -189,6 +192,8 @@ pub(in crate::native) struct VersionsBody {
     window: AnalysisWindow,
     /// Newest first.
     versions: Vec<Version>,
+    /// Older ones that are not listed.
+    omitted: usize,
     /// The one with the most traffic.
     baseline: Option<String>,
     /// Each other version (`a`) against the baseline (`b`), newest first.
@@ -206,10 +211,15 @@ pub(in crate::native) struct VersionsBody {
 #[schema(as = ServiceVersion)]
 struct Version {
     version: String,
-    /// Of the traces that were looked at, 0 to 1.
+    /// Of the calls of the service in the traces that were looked at, 0 to 1.
     share: f64,
-    /// Traces whose root failed.
-    failed: usize,
+    /// Calls of it: spans that enter the service.
+    calls: u64,
+    /// Traces that have any.
+    traces: usize,
+    /// Calls of it that failed.
+    failed: u64,
+    /// Of its calls, of a trace with very many of the first of them.
     times: CompareTimes,
     first_seen_unix_nano: String,
     last_seen_unix_nano: String,
@@ -341,6 +351,7 @@ impl From<&Comparison> for CompareBody {
             tested: comparison.tested,
             omitted: comparison.omitted,
             spans: comparison.spans.iter().map(pair).collect(),
+            spans_omitted: comparison.spans_omitted,
             warnings: comparison.warnings.clone(),
             absent: Vec::new(),
             reason: comparison.reason.clone(),
@@ -353,6 +364,8 @@ impl From<&Versions> for VersionsBody {
         let version = |version: &core::VersionShare| Version {
             version: version.version.clone(),
             share: version.share,
+            calls: version.calls,
+            traces: version.traces,
             failed: version.failed,
             times: version.times.into(),
             first_seen_unix_nano: version.first_seen.to_string(),
@@ -368,6 +381,7 @@ impl From<&Versions> for VersionsBody {
             by: answer.by.clone(),
             window: answer.window.into(),
             versions: answer.versions.iter().map(version).collect(),
+            omitted: answer.omitted,
             baseline: answer.baseline.clone(),
             compared: answer.compared.iter().map(compared).collect(),
             warnings: answer.warnings.clone(),

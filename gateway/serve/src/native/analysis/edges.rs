@@ -119,8 +119,8 @@ fn what_is_missing_is_named() {
         assert!(absent[0]["signal"] == "spans" && !hint.is_empty(), "{absent}");
     }
     assert!(reason(&[1], 9, 0).0.contains("only one trace"));
-    assert!(reason(&[1], 9, 1).0.contains("all traces are of 1.1"));
+    assert!(reason(&[1], 9, 1).0.contains("all calls are of 1.1"));
     assert!(reason(&[1], 9, 2).0.contains("nothing can be told from chance"));
-    assert!(reason(&[1; 9], 20, 1).0.contains("all traces are of 1.1"));
+    assert!(reason(&[1; 9], 20, 1).0.contains("all calls are of 1.1"));
     assert!(reason(&[1; 9], 20, 0).0.contains("take the same time"));
 }

@@ -20,6 +20,10 @@ use crate::parameters::{Parameters, now};
 
 /// Contributors of a variance: more have no share that is worth reading.
 const DEFAULT_CONTRIBUTORS: usize = 20;
+/// Pairs of spans of two traces that are compared.
+const DEFAULT_PAIRS: usize = 2_000;
+/// Versions that are listed.
+const DEFAULT_VERSIONS: usize = 100;
 /// Findings of a comparison: a page for a person.
 const DEFAULT_FINDINGS: usize = 50;
 /// Entries of a list at most.
@@ -93,9 +97,9 @@ fn needed(parameters: &Parameters, name: &str, what: &str) -> Asked<String> {
 
 /// Why the time of an operation varies.
 ///
-/// In each trace the time of the operation's span is split among the operations that it waited for, along the critical path. A
+/// Of each trace the time of the operation's span, or of each of its spans that is not below another of them, is split among the operations that it waited for, along the critical path. A
 /// contributor's share is the covariance of its part with the whole by the variance of the whole: shares add up to 1, and one below 0
-/// takes less time where the whole takes more. Attribute values, patterns of log lines and places in the code are those of traces in
+/// takes less time where the whole takes more. What was started and runs on after the span's end is none of its time; `warnings` name it. Attribute values, patterns of log lines and places in the code are those of traces in
 /// which the contributor takes longer, tested by Mann and Whitney and corrected for how many were tested.
 #[utoipa::path(
     get,
@@ -132,7 +136,10 @@ pub(in crate::native) async fn variance(Extract(state): Extract<State>, paramete
     if found.times.traces == 0 {
         let (service, operation) = (Some(found.service.as_str()), found.operation.as_deref());
         let wanted = Wanted { service, operation, window: found.window };
-        body.absent.push(absence::of_spans(&state, wanted).await);
+        body.absent.push(match found.oversize {
+            0 => absence::of_spans(&state, wanted).await,
+            _ => absence::too_large(found.reason.unwrap_or_default()),
+        });
     }
     request::answer(&parameters, &body)
 }
@@ -142,7 +149,8 @@ pub(in crate::native) async fn variance(Extract(state): Extract<State>, paramete
 /// Two ids compare two traces: spans are matched by service, name, place in the tree and order among their like. Two TraceQL queries
 /// compare the traces that meet them: what fails by itself, what takes time by itself, who calls whom, which attribute values and
 /// patterns of lines occur more, and which metrics of theirs differ, ranked in one list. Traces that meet both queries count for the
-/// smaller side alone, so that `a={status=error}` without `b` is errors against all others. Only what is surer than 0.01 after correction for how much was tested is listed.
+/// smaller side alone, so that `a={status=error}` without `b` is errors against all others. One query at two times also tells whether there
+/// is much more traffic at one of them. Only what is surer than 0.01 after correction for how much was tested is listed.
 #[utoipa::path(
     get,
     path = "/api/v1/analysis/compare",
@@ -155,7 +163,7 @@ pub(in crate::native) async fn variance(Extract(state): Extract<State>, paramete
         ("a_end" = Option<String>, Query, description = "As `a_start`"),
         ("b_start" = Option<String>, Query, description = "The window of `b` alone, with `b_end`"),
         ("b_end" = Option<String>, Query, description = "As `b_start`"),
-        ("limit" = Option<usize>, Query, description = "Findings that are listed, 50 without it"),
+        ("limit" = Option<usize>, Query, description = "Findings that are listed, 50 without it, and pairs of spans, 2000 without it"),
         request::Shared,
     ),
     responses(
@@ -199,7 +207,9 @@ pub(in crate::native) async fn compare(Extract(state): Extract<State>, parameter
             a_window: of("a_start", "a_end")?,
             b,
             b_window: of("b_start", "b_end")?,
+            now: now(),
             limit: request::limit(parameters, DEFAULT_FINDINGS, MOST)?,
+            pairs: request::limit(parameters, DEFAULT_PAIRS, DEFAULT_PAIRS)?,
         })
     };
     let asked = match question(&parameters) {
@@ -221,16 +231,18 @@ pub(in crate::native) async fn compare(Extract(state): Extract<State>, parameter
 
 /// What versions of a service do otherwise.
 ///
-/// Each version's share of the traces, and what is different in those of each other version against those of the one with the most
-/// traffic, as `/api/v1/analysis/compare` finds it.
+/// Each version's share of the service's calls with their times and failures, and what is different in traces of each other version
+/// against those of the one with the most traffic, as `/api/v1/analysis/compare` finds it. A trace that meets several versions counts
+/// for the rarest of them; where most traces do, calls with what is below them are compared instead. `warnings` say which.
 #[utoipa::path(
     get,
     path = "/api/v1/analysis/versions",
     params(
         ("service" = String, Query, description = "`service.name`"),
-        ("by" = Option<String>, Query, description = "The attribute that tells versions apart, of the resource or the span; \
-            `service.version` without it"),
-        ("limit" = Option<usize>, Query, description = "Findings that are listed of each version, 50 without it"),
+        ("by" = Option<String>, Query, description = "The attribute that tells versions apart, of the resource or the span, \
+            or as TraceQL writes it, `span.build`; `service.version` without it"),
+        ("limit" = Option<usize>, Query, description = "Findings that are listed of each version, 50 without it, and versions, 100 \
+            without it"),
         request::Shared,
     ),
     responses(
@@ -244,6 +256,7 @@ pub(in crate::native) async fn versions(Extract(state): Extract<State>, paramete
             service: needed(parameters, "service", "the name of a service")?,
             by: parameters.get("by").unwrap_or(VERSION).to_owned(),
             window: request::window(parameters, now())?,
+            versions: request::limit(parameters, DEFAULT_VERSIONS, DEFAULT_VERSIONS)?,
             limit: request::limit(parameters, DEFAULT_FINDINGS, MOST)?,
         })
     };
@@ -260,6 +273,7 @@ pub(in crate::native) async fn versions(Extract(state): Extract<State>, paramete
         let wanted = Wanted { service: Some(&found.service), operation: None, window: found.window };
         let detail = found.reason.clone().unwrap_or_default();
         body.absent.push(match found.looked_at {
+            0 if found.oversize > 0 => absence::too_large(detail),
             0 => absence::of_spans(&state, wanted).await,
             _ => absence::spans("no_match", detail, NO_VERSION.to_owned()),
         });

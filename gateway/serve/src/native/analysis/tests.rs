@@ -119,6 +119,32 @@ async fn a_trace_that_is_not_there_has_the_reason_of_its_own_whenever_it_was() {
 }
 
 #[tokio::test]
+async fn a_limit_bounds_pairs_of_spans_and_says_how_many_it_left_out() {
+    let (a, b) = (format!("{:032x}", 3), format!("{:032x}", 4));
+    let (_, body) = ask(shop(), &format!("/api/v1/analysis/compare?a={a}&b={b}&limit=1")).await;
+    assert_eq!((body["spans"].as_array().unwrap().len(), &body["spans_omitted"]), (1, &1.into()), "{body}");
+    let (_, body) = ask(shop(), &format!("/api/v1/analysis/compare?a={a}&b={b}")).await;
+    assert_eq!((body["spans"].as_array().unwrap().len(), &body["spans_omitted"]), (2, &0.into()), "{body}");
+}
+
+#[tokio::test]
+async fn an_operation_of_traces_that_are_too_large_is_not_said_to_be_missing() {
+    let (trace, root) = (format!("{:032x}", 7), format!("{:016x}", 1));
+    let mut spans = vec![span(&trace, &root, "batch", "job", SECOND, 9 * SECOND)];
+    for number in 2..20_010u64 {
+        let mut item = span(&trace, &format!("{number:016x}"), "batch", "item", SECOND, 2 * SECOND);
+        item.parent_span_id = SpanId::from_hex(root.as_bytes()).ok();
+        spans.push(item);
+    }
+    let memory = Memory { spans, ..Memory::default() };
+    let path = "/api/v1/analysis/variance?service=batch&operation=job&start=1&end=100";
+    let (_, body) = ask(memory, path).await;
+    assert!(body["reason"].as_str().unwrap().contains("more than 20000 spans"), "{body}");
+    assert_eq!(body["absent"][0]["reason"], "truncated", "{body}");
+    assert!(!body["absent"].to_string().contains("none started between"), "{body}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_is_refused_with_what_was_expected() {
     for (path, expected) in [
         ("variance", "service is missing"),

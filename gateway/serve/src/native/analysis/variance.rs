@@ -18,6 +18,8 @@ pub(in crate::native) struct VarianceBody {
     window: AnalysisWindow,
     /// Traces that were looked at.
     traces: usize,
+    /// Spans of the operation in them, each of which counts by itself: as many as traces, but where one has several.
+    spans: usize,
     mean_nano: String,
     p50_nano: String,
     p90_nano: String,
@@ -30,9 +32,9 @@ pub(in crate::native) struct VarianceBody {
     contributors: Vec<Contributor>,
     /// What is not listed: with it, the shares add up to 1.
     others: Others,
-    /// The slowest traces.
+    /// The slowest spans of the operation.
     slowest: Vec<AnalysisExample>,
-    /// Traces whose log lines were read for patterns and places.
+    /// Spans of the operation whose log lines were read for patterns and places.
     line_traces: usize,
     /// What a reader should know before trusting the rest.
     warnings: Vec<String>,
@@ -59,6 +61,8 @@ impl From<read::Window> for AnalysisWindow {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AnalysisExample {
     trace_id: String,
+    /// The span of the operation, or the trace's root; null of one of two single traces.
+    span_id: Option<String>,
     /// Of the operation, or of the trace's root.
     start_unix_nano: String,
     duration_nano: String,
@@ -68,6 +72,7 @@ impl From<&core::Example> for AnalysisExample {
     fn from(example: &core::Example) -> Self {
         Self {
             trace_id: example.trace_id.to_string(),
+            span_id: example.span_id.map(|span| span.to_string()),
             start_unix_nano: example.start.to_string(),
             duration_nano: example.duration.to_string(),
         }
@@ -152,6 +157,7 @@ struct Strength {
     explains: f64,
     /// Probability that chance does as much, corrected for how much was tested.
     significance: f64,
+    /// Where a trace has the operation several times, each of these counts, here and wherever traces are counted below.
     traces_with: usize,
     traces_without: usize,
     /// The contributor's time in traces with it.
@@ -321,7 +327,8 @@ impl From<&Variance> for VarianceBody {
             service: answer.service.clone(),
             operation: answer.operation.clone(),
             window: answer.window.into(),
-            traces: times.traces,
+            traces: answer.traces,
+            spans: times.traces,
             mean_nano: nano(times.mean),
             p50_nano: times.p50.to_string(),
             p90_nano: times.p90.to_string(),

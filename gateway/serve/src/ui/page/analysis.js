@@ -12,7 +12,7 @@ export async function variance([service = '', operation = ''], { seconds, signal
   if (body.contributors.length === 0) return [head, remarks(body)];
   return [
     head,
-    el('p', { class: 'facts' }, `${counted(body.traces, 'request')} · p50 ${duration(Number(body.p50_nano))} · p95 ${duration(Number(body.p95_nano))} · p99 ${duration(Number(body.p99_nano))} · longest ${duration(Number(body.max_nano))}`),
+    el('p', { class: 'facts' }, `${counted(body.spans, body.spans > body.traces ? 'call' : 'request')} · p50 ${duration(Number(body.p50_nano))} · p95 ${duration(Number(body.p95_nano))} · p99 ${duration(Number(body.p99_nano))} · longest ${duration(Number(body.max_nano))}`),
     remarks(body),
     section('Where the differences come from', body.contributors.slice(0, CONTRIBUTORS).map(contributor)),
     section('The slowest', table(body.slowest, [
@@ -51,8 +51,8 @@ export async function versions([service = ''], { seconds, signal }) {
     section('Traffic', body.versions.length > 0 && table(body.versions, [
       ['Version', (one) => [el('b', {}, one.version), one.version === body.baseline ? el('small', {}, ' compared with') : null]],
       ['Share', (one) => [bar(one.share), ` ${percent(one.share)}`]],
-      ['#Requests', (one) => one.times.traces.toLocaleString('en')],
-      ['#Failed', (one) => el('span', { class: one.failed > 0 ? 'bad' : null }, percent(one.failed / Math.max(one.times.traces, 1)))],
+      ['#Calls', (one) => one.calls.toLocaleString('en')],
+      ['#Failed', (one) => el('span', { class: one.failed > 0 ? 'bad' : null }, percent(one.failed / Math.max(one.calls, 1)))],
       ['#p50', (one) => duration(Number(one.times.p50_nano))],
       ['#p95', (one) => duration(Number(one.times.p95_nano))],
       ['Seen', (one) => `${time(one.first_seen_unix_nano)} to ${time(one.last_seen_unix_nano)}`],

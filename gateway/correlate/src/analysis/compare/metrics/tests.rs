@@ -138,6 +138,7 @@ fn what_part_of_a_counter_a_version_has_is_compared_and_not_how_much_traffic() {
         service: "catalog".to_owned(),
         by: "service.version".to_owned(),
         window: Window::ALL,
+        versions: 100,
         limit: 100,
     };
     let analyst = Analyst::new(Arc::new(memory), AnalysisOptions::default());
