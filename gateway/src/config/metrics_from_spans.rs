@@ -13,7 +13,7 @@ use super::values;
 /// More often costs more than it shows; rates over a minute need two samples.
 const INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30);
 /// SDKs send within seconds; a message that lies in its queue for longer than this is not held in memory.
-const WAITS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
+const WAITS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(10);
 /// Each is a series for every operation, status and edge.
 const MAX_BUCKETS: usize = 50;
 /// A label for each of a few attributes; more multiply series beyond use.

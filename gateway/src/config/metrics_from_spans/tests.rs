@@ -13,7 +13,7 @@ fn all_settings_are_read_and_rendered_again() {
             buckets: vec![0.1, 2.0, 30.0],
             dimensions: vec!["http.route".to_owned(), "k8s.cluster.name".to_owned()],
             max_series: 1000,
-            wait: Duration::from_secs(120),
+            wait: Duration::from_mins(2),
         },
     };
     assert_eq!(config.metrics_from_spans, expected);

@@ -97,7 +97,7 @@ impl Sheet {
     pub(super) fn settle_callee(&mut self, callee: &Half, root: bool) {
         match callee.peer {
             Some((PeerKind::Queue | PeerKind::TakenFrom, queue)) if callee.message => {
-                self.taken(queue, callee)
+                self.taken(queue, callee);
             }
             _ if root && !callee.message => {
                 let user = self.texts.of(USER);

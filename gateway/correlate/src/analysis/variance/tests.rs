@@ -362,7 +362,9 @@ proptest! {
         for number in 1..jobs as u64 {
             let (mut spans, _) = batch(items).traces.remove(0);
             let id = Request::new(number + 7, &mut Dice::new(number)).trace();
-            spans.iter_mut().for_each(|span| span.trace_id = id);
+            for span in &mut spans {
+                span.trace_id = id;
+            }
             memory.traces.push((spans, Vec::new()));
         }
         let answer = ask(memory, "frontend", Some("process item"), 10);

@@ -182,7 +182,7 @@ fn whoever_asks_a_queue_for_messages_is_served_by_it_and_calls_nobody() {
 
 #[test]
 fn a_message_may_lie_in_its_queue_for_as_long_as_is_configured() {
-    let options = RedOptions { wait: std::time::Duration::from_secs(120), ..RedOptions::default() };
+    let options = RedOptions { wait: std::time::Duration::from_mins(2), ..RedOptions::default() };
     let mut metrics = SpanMetrics::new(&options, NOW);
     let sent = with(span(1, 2, 1, "shop", Producer, 1), "messaging.destination.name", "orders");
     metrics.add(&batch(&[sent]), NOW);
