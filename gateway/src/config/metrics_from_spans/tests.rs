@@ -39,9 +39,9 @@ fn every_mistake_is_told_at_once() {
             "t.yaml:5: metrics_from_spans.dimensions: expected attributes that become different labels: \
              `http_route`, of `http_route`, is taken",
             "t.yaml:6: metrics_from_spans.max_series: expected a number of series from 100 to 5000000, came `5`",
-            "t.yaml:8: metrics_from_spans.wait: expected a duration from `1s` to `10m`, came `0s`",
             "t.yaml:7: metrics_from_spans.bucket: unknown key; known here: enabled, interval, \
              histogram_buckets, dimensions, max_series, wait",
+            "t.yaml:8: metrics_from_spans.wait: expected a duration from `1s` to `10m`, came `0s`",
         ]
     );
     for (list, expected) in [
