@@ -71,7 +71,6 @@ impl IntoIterator for Waiter {
 /// A caller whose call is counted.
 #[derive(Debug, Clone)]
 struct Kept {
-    key: u64,
     until: u64,
     side: Side,
 }
@@ -91,6 +90,8 @@ pub(super) struct Waiting {
     /// Callers whose call is counted, for further callees: a proxy's second try, or a service behind the one that was called. Each has the
     /// place that its key names, so that nothing is searched and one that comes later takes it.
     kept: Vec<Option<Kept>>,
+    /// Their keys, by the same places: who is not there is told without a look at the rest, which is too much to stay near.
+    kept_keys: Vec<u64>,
 }
 
 /// By which both sides of a call know it: trace and span of the caller. Of the trace the low 64 bits, which all spellings
@@ -103,7 +104,8 @@ impl Waiting {
     /// Nobody, each to wait for so many nanoseconds.
     pub fn new(time: u64) -> Self {
         let (sides, queue) = (FxHashMap::default(), VecDeque::new());
-        Self { time, sides, count: 0, queue, over: Vec::new(), kept: Vec::new() }
+        let (kept, kept_keys) = (Vec::new(), Vec::new());
+        Self { time, sides, count: 0, queue, over: Vec::new(), kept, kept_keys }
     }
 
     pub fn len(&self) -> usize {
@@ -118,8 +120,10 @@ impl Waiting {
     }
 
     fn kept(&self, key: u64, now: u64) -> Option<Side> {
-        let kept = self.kept.get(place(key))?.as_ref()?;
-        (kept.key == key && kept.until > now).then(|| kept.side.clone())
+        let place = place(key);
+        self.kept_keys.get(place).filter(|kept| **kept == key)?;
+        let kept = self.kept.get(place)?.as_ref()?;
+        (kept.until > now).then(|| kept.side.clone())
     }
 
     /// One of messages stays, marked as paired.
@@ -142,9 +146,12 @@ impl Waiting {
     pub fn keep(&mut self, key: u64, side: Side, now: u64) {
         if self.kept.is_empty() {
             self.kept.resize(KEPT, None);
+            self.kept_keys.resize(KEPT, 0);
         }
-        if let Some(place) = self.kept.get_mut(place(key)) {
-            *place = Some(Kept { key, until: now + self.time, side });
+        let place = place(key);
+        if let (Some(kept), Some(kept_key)) = (self.kept.get_mut(place), self.kept_keys.get_mut(place)) {
+            *kept = Some(Kept { until: now + self.time, side });
+            *kept_key = key;
         }
     }
 
