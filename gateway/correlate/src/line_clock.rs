@@ -1,13 +1,10 @@
 //! Times of lines that name no span of the trace, moved as the spans of their container were: the clock is the same.
 
-use std::sync::Arc;
-
-use parsers::record::{LogRecord, Resource};
-use rustc_hash::FxHashMap;
+use parsers::record::LogRecord;
 
 use crate::SpanNode;
 use crate::seen::moved;
-use crate::workload_time::{Fit, Origin};
+use crate::workload_time::{Fit, Origin, by_origin};
 
 /// Spans of one origin that are weighed for a line: of more, those that came first say the same.
 const MAX_SPANS: usize = 1_000;
@@ -18,25 +15,10 @@ pub(crate) struct LineClock<'a>(Vec<(Origin, Vec<&'a SpanNode>)>);
 impl<'a> LineClock<'a> {
     /// Of these spans.
     pub(crate) fn new(nodes: &'a [SpanNode]) -> Self {
-        let mut origins: Vec<(Origin, Vec<&'a SpanNode>)> = Vec::new();
         if nodes.iter().all(|node| node.start == node.span.start) {
-            return Self(origins);
+            return Self(Vec::new());
         }
-        // Spans of one process share their resource.
-        let mut known: FxHashMap<*const Resource, usize> = FxHashMap::default();
-        for node in nodes {
-            let at = *known.entry(Arc::as_ptr(&node.span.resource)).or_insert_with(|| {
-                let origin = Origin::of_resource(&node.span.resource);
-                origins.iter().position(|(known, _)| *known == origin).unwrap_or_else(|| {
-                    origins.push((origin, Vec::new()));
-                    origins.len() - 1
-                })
-            });
-            if let Some((_, spans)) = origins.get_mut(at).filter(|(_, spans)| spans.len() < MAX_SPANS) {
-                spans.push(node);
-            }
-        }
-        Self(origins)
+        Self(by_origin(nodes, MAX_SPANS))
     }
 
     /// The time of a line, moved as the span was that ran nearest to it: of its container, else of its pod, else of its host.

@@ -1,4 +1,8 @@
-use parsers::record::{Labels, Scope, Severity, Span, SpanId, SpanKind, Spelling, Status, TraceId, Value};
+use std::sync::Arc;
+
+use parsers::record::{
+    Labels, Resource, Scope, Severity, Span, SpanId, SpanKind, Spelling, Status, TraceId, Value,
+};
 
 use super::*;
 use crate::{seen, tree};

@@ -26,7 +26,7 @@ use store::read::{LogRead, ReadError, TraceRead, Window};
 use self::facts::{Fact, Kind};
 use self::lines::{LATE_ACCESS_LOG, Untold, Written};
 pub(crate) use self::of_line::Said;
-pub(crate) use self::origin::{Fit, Origin};
+pub(crate) use self::origin::{Fit, Origin, by_origin};
 pub(crate) use self::place::under_spans;
 use self::running::Requests;
 use self::sampling::Sampled;

@@ -1,6 +1,11 @@
 //! Which log lines come from the container that a span ran in.
 
+use std::sync::Arc;
+
 use parsers::record::{Labels, Resource, TENANT, Value, Workload, attribute};
+use rustc_hash::FxHashMap;
+
+use crate::SpanNode;
 
 /// Containers that stand before others and write access logs for them.
 pub(super) const PROXIES: [&str; 6] =
@@ -23,6 +28,26 @@ pub(crate) enum Fit {
     Beside,
     /// The same container.
     Same,
+}
+
+/// Spans by what they ran in, of each at most so many.
+pub(crate) fn by_origin(nodes: &[SpanNode], most: usize) -> Vec<(Origin, Vec<&SpanNode>)> {
+    let mut origins: Vec<(Origin, Vec<&SpanNode>)> = Vec::new();
+    // Spans of one process share their resource.
+    let mut known: FxHashMap<*const Resource, usize> = FxHashMap::default();
+    for node in nodes {
+        let at = *known.entry(Arc::as_ptr(&node.span.resource)).or_insert_with(|| {
+            let origin = Origin::of_resource(&node.span.resource);
+            origins.iter().position(|(known, _)| *known == origin).unwrap_or_else(|| {
+                origins.push((origin, Vec::new()));
+                origins.len() - 1
+            })
+        });
+        if let Some((_, spans)) = origins.get_mut(at).filter(|(_, spans)| spans.len() < most) {
+            spans.push(node);
+        }
+    }
+    origins
 }
 
 fn text(value: Option<&str>) -> Option<String> {

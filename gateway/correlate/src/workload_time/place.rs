@@ -1,13 +1,8 @@
 //! Under which span a line stands that names none.
 
-use std::sync::Arc;
-
-use parsers::record::Resource;
-use rustc_hash::FxHashMap;
-
 use super::facts::{self, Fact, Kind};
 use super::lines::written;
-use super::origin::{Fit, Origin};
+use super::origin::{Fit, Origin, by_origin};
 use super::running;
 use crate::{JoinedLog, SpanNode, seen};
 
@@ -17,21 +12,7 @@ const MAX_LOOKED: usize = 1_000_000;
 
 /// Gives each line that has the id of the trace and names no span the innermost one of its container that ran then.
 pub(crate) fn under_spans(nodes: &[SpanNode], logs: &mut [JoinedLog]) {
-    let mut origins: Vec<(Origin, Vec<&SpanNode>)> = Vec::new();
-    // Spans of one process share their resource.
-    let mut known: FxHashMap<*const Resource, usize> = FxHashMap::default();
-    for node in nodes {
-        let at = *known.entry(Arc::as_ptr(&node.span.resource)).or_insert_with(|| {
-            let origin = Origin::of_resource(&node.span.resource);
-            origins.iter().position(|(known, _)| *known == origin).unwrap_or_else(|| {
-                origins.push((origin, Vec::new()));
-                origins.len() - 1
-            })
-        });
-        if let Some((_, spans)) = origins.get_mut(at) {
-            spans.push(node);
-        }
-    }
+    let origins = by_origin(nodes, usize::MAX);
     let mut looked = 0;
     for log in logs.iter_mut().filter(|log| log.span_id.is_none() && log.record.span_id.is_none()) {
         let record = &log.record;
