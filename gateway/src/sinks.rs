@@ -47,7 +47,7 @@ impl StoreSink {
         let append = move || {
             let Some(counted) = counted else { return store.append(batch) };
             let left_out = store.append(Arc::clone(&batch))?;
-            counted.count(&batch.spans);
+            counted.count(batch);
             Ok(left_out)
         };
         let appended = tokio::task::spawn_blocking(append).await.unwrap_or_else(|error| {

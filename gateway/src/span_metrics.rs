@@ -1,42 +1,77 @@
 //! Series made of spans: counted as those are stored, written into the store as samples, and shown to whoever scrapes.
 //!
-//! What is counted and how is `correlate`'s; here are the clock and the text. Spans are counted by the thread that has stored them: to
-//! hand them over to another costs nearly as much again, most of it for memory that is not near that one. The text is not written by the metrics
-//! library, which gives no way to show exemplars of a histogram that it does not keep itself.
+//! What is counted and how is `correlate`'s; here are the clock and the text. Spans are counted by a thread that has stored some: to hand
+//! each batch to another costs nearly as much again. Several batches are counted at once, since what is counted is far from a
+//! thread that has done something else meanwhile. The text is not written by the metrics library, which gives no way to show exemplars
+//! of a histogram that it does not keep itself.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use correlate::red::{Example, RedOptions, RedStats, SpanMetrics, Track, bound};
-use parsers::record::{Batch, Labels, SpanBatch, SpanId, TraceId};
+use parsers::record::{Batch, Labels, SpanId, TraceId};
 use store::Store;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+/// Bytes of batches that wait to be counted: some 16,000 spans, which take some milliseconds.
+const MAX_STORED: usize = 8 << 20;
+
 /// What was counted of spans; shared by those who count and those who look.
 #[derive(Debug)]
-pub struct Counted(Mutex<SpanMetrics>);
+pub struct Counted {
+    metrics: Mutex<SpanMetrics>,
+    stored: Mutex<Stored>,
+}
+
+/// What was stored and is not yet counted.
+#[derive(Debug, Default)]
+struct Stored {
+    /// Each with the time at which it came.
+    batches: Vec<(Arc<Batch>, u64)>,
+    /// Of all of them.
+    bytes: usize,
+}
 
 impl Counted {
     /// Nothing yet, with these settings.
     pub fn new(options: &RedOptions) -> Self {
-        Self(Mutex::new(SpanMetrics::new(options, now())))
+        Self { metrics: Mutex::new(SpanMetrics::new(options, now())), stored: Mutex::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, SpanMetrics> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Counts the spans of a batch that was stored, or lets them wait for more; it takes a third of a microsecond for each.
+    pub fn count(&self, batch: Arc<Batch>) {
+        let bytes = {
+            let mut stored = lock(&self.stored);
+            stored.bytes += batch.size();
+            stored.batches.push((batch, now()));
+            stored.bytes
+        };
+        if bytes >= MAX_STORED {
+            drop(self.all());
+        }
     }
 
-    /// Counts spans that were stored; it takes a fifth of a microsecond for each.
-    pub fn count(&self, spans: &SpanBatch) {
-        self.lock().add(spans, now());
+    /// What was counted, all that was stored included.
+    fn all(&self) -> MutexGuard<'_, SpanMetrics> {
+        let mut metrics = lock(&self.metrics);
+        // Not before: nobody may see what is neither here nor there.
+        let stored = std::mem::take(&mut *lock(&self.stored));
+        for (batch, came) in stored.batches {
+            metrics.add(&batch.spans, came);
+        }
+        metrics
     }
 
     /// What became of spans.
     pub fn stats(&self) -> RedStats {
-        self.lock().stats()
+        self.all().stats()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Writes samples of what is counted into the store until shutdown, and once more then.
@@ -58,7 +93,7 @@ pub async fn run(counted: Arc<Counted>, every: Duration, store: Store, shutdown:
 }
 
 fn write(counted: &Counted, store: &Store) {
-    let metrics = counted.lock().collect(now());
+    let metrics = counted.all().collect(now());
     if metrics.samples.is_empty() {
         return;
     }
@@ -73,7 +108,7 @@ fn now() -> u64 {
 
 impl serve::SpanMetrics for Counted {
     fn text(&self, shown: &dyn Fn(&Labels) -> bool) -> Option<String> {
-        let metrics = self.lock();
+        let metrics = self.all();
         let bounds: Vec<String> = metrics.bounds().iter().map(|nanos| bound(*nanos)).collect();
         let mut tracks: Vec<&Track> = metrics.tracks().filter(|track| shown(&track.labels)).collect();
         tracks.sort_by_key(|track| (track.shape.counters.first().map(|(name, _)| *name), &track.labels));

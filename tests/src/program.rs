@@ -20,6 +20,10 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 const MAX_ANSWER: usize = 256 << 20;
 /// The program's own default.
 const DEFAULT_HEAD: u64 = 32 << 20;
+/// A program that used less CPU than this in [`QUIET`] has nothing left to do.
+const IDLE: f64 = 0.05;
+/// Longer than any background work waits for its turn.
+const QUIET: Duration = Duration::from_secs(12);
 /// Linux counts process times in hundredths of a second on every architecture that we run on.
 const TICKS_A_SECOND: f64 = 100.0;
 /// What Elastic APM's agents have to show.
@@ -146,6 +150,22 @@ impl Program {
     /// CPU time that it has used, user and system.
     pub fn cpu_seconds(&self) -> Result<f64> {
         cpu_seconds(self.child.id().context("the program has ended")?)
+    }
+
+    /// CPU time that it has used once it has nothing left to do: everything sealed and merged, decided and swept.
+    pub async fn cpu_seconds_until_idle(&self) -> Result<f64> {
+        let mut all = self.cpu_seconds()?;
+        let mut looks = tokio::time::interval(QUIET);
+        // The first is at once.
+        looks.tick().await;
+        loop {
+            looks.tick().await;
+            let now = self.cpu_seconds()?;
+            if now - all < IDLE {
+                return Ok(now);
+            }
+            all = now;
+        }
     }
 
     /// Peak resident memory in bytes.

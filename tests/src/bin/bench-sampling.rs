@@ -20,10 +20,6 @@ const AGE: Duration = Duration::from_hours(1);
 const STAGE_LIMIT: Duration = Duration::from_mins(10);
 /// Senders at once.
 const CONNECTIONS: usize = 4;
-/// A program that used less CPU than this in [`QUIET`] has nothing left to do.
-const IDLE: f64 = 0.05;
-/// Longer than any background work waits for its turn.
-const QUIET: Duration = Duration::from_secs(12);
 /// Conditions of every kind: on the trace, on attributes, on services.
 const SAMPLING: &str = "sampling:\n  wait: 1s\n  rules:\n\
     \x20   - {name: slow, when: {slower_than: 400ms}}\n\
@@ -93,19 +89,7 @@ async fn run(data: &Path, sections: &str, bodies: &Arc<Vec<Vec<u8>>>, spans: u64
         })
         .await?;
     }
-    let mut all = program.cpu_seconds()?;
-    let mut looks = tokio::time::interval(QUIET);
-    // The first is at once.
-    looks.tick().await;
-    loop {
-        looks.tick().await;
-        let now = program.cpu_seconds()?;
-        if now - all < IDLE {
-            break;
-        }
-        all = now;
-    }
-    let all = all - before;
+    let all = program.cpu_seconds_until_idle().await? - before;
     let micros = |seconds: f64| seconds * 1e6 / spans as f64;
     println!(
         "{}: {:.2} us of CPU a span until acknowledged, {:.2} until done; {wall:.1} s; {} MB resident; {} MB on disk",
