@@ -73,6 +73,24 @@ pub enum MatchOp {
     Regex(regex::Regex),
     /// `!~`, anchored on both ends.
     NotRegex(regex::Regex),
+    /// One of these, as `=~` with all of them: known names need no pattern to be compiled.
+    OneOf(Vec<String>),
+    /// None of these.
+    NoneOf(Vec<String>),
+}
+
+impl MatchOp {
+    /// Whether a value meets the condition; that of an absent label is empty.
+    pub fn meets(&self, value: &str) -> bool {
+        match self {
+            Self::Equal(v) => value == v,
+            Self::NotEqual(v) => value != v,
+            Self::Regex(r) => r.is_match(value),
+            Self::NotRegex(r) => !r.is_match(value),
+            Self::OneOf(values) => values.iter().any(|v| value == v),
+            Self::NoneOf(values) => values.iter().all(|v| value != v),
+        }
+    }
 }
 
 /// One condition on a label; an absent label compares as the empty string.
@@ -92,13 +110,7 @@ impl Matcher {
 
     /// Whether a label set meets the condition.
     pub fn matches(&self, labels: &Labels) -> bool {
-        let value = labels.get(&self.name).unwrap_or_default();
-        match &self.op {
-            MatchOp::Equal(v) => value == v,
-            MatchOp::NotEqual(v) => value != v,
-            MatchOp::Regex(r) => r.is_match(value),
-            MatchOp::NotRegex(r) => !r.is_match(value),
-        }
+        self.op.meets(labels.get(&self.name).unwrap_or_default())
     }
 }
 

@@ -162,8 +162,9 @@ fn path(text: &str) -> Option<&str> {
 }
 
 /// One of HTTP's methods.
+const METHODS: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"];
+
 fn method(text: &str) -> Option<&'static str> {
-    const METHODS: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"];
     METHODS.into_iter().find(|method| text.eq_ignore_ascii_case(method))
 }
 
@@ -266,12 +267,13 @@ fn of_text(text: &str, facts: &mut Vec<Fact>) {
             }
             continue;
         }
-        let bare = word.trim_matches(|c: char| "[](){}<>:;'".contains(c));
-        let bare = bare.rsplit('=').next().unwrap_or(bare);
-        let is_id = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let around = ['[', ']', '(', ')', '{', '}', '<', '>', ':', ';', '\''];
+        let bare = word.trim_matches(around);
+        let bare = bare.rsplit_once('=').map_or(bare, |(_, value)| value);
+        let is_id = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         let token = (MIN_TOKEN..=MAX_TOKEN).contains(&bare.len())
-            && bare.chars().all(is_id)
-            && bare.chars().any(|c| c.is_ascii_digit());
+            && bare.bytes().all(is_id)
+            && bare.bytes().any(|b| b.is_ascii_digit());
         if token {
             add(facts, Some(Fact { kind: Kind::Token, key: String::new(), value: bare.to_owned() }));
         }
@@ -295,9 +297,10 @@ fn of_text(text: &str, facts: &mut Vec<Fact>) {
 /// Whether it is worth looking for the parts of an access log in a line: a method, or fields of a name that they have.
 pub(super) fn may_be_access(line: &[u8]) -> bool {
     let line = line.get(..MAX_LINE.min(line.len())).unwrap_or(line);
-    ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
-        .iter()
-        .any(|method| line.windows(method.len()).any(|part| part == method.as_bytes()))
+    let begins = |at: usize| {
+        line.get(at..).is_some_and(|rest| METHODS.iter().any(|method| rest.starts_with(method.as_bytes())))
+    };
+    (0..line.len()).zip(line).any(|(at, byte)| matches!(byte, b'G' | b'P' | b'D' | b'H' | b'O') && begins(at))
 }
 
 /// How long a request took, ns, of which a line tells that says when it began, as Envoy writes it: `duration` in JSON, or the last of
@@ -348,6 +351,9 @@ pub(super) fn is_uuid(text: &str) -> bool {
 
 /// Whether a word may be a thread's name: `Thread-1`, `MainThread`, `http-nio-8080-exec-3`, `pool-1-thread-2`.
 fn may_be_thread(word: &str) -> bool {
+    if !(2..=MAX_THREAD).contains(&word.len()) || word.contains('=') {
+        return false;
+    }
     let named = word.rsplit_once(['-', '_', '#']).is_some_and(|(name, number)| {
         !number.is_empty()
             && number.len() <= 6
@@ -355,7 +361,7 @@ fn may_be_thread(word: &str) -> bool {
             && name.bytes().any(|b| b.is_ascii_alphabetic())
     });
     let says = || word.as_bytes().windows(6).any(|part| part.eq_ignore_ascii_case(b"thread"));
-    (2..=MAX_THREAD).contains(&word.len()) && !word.contains('=') && (named || says())
+    named || says()
 }
 
 /// A path and a path or a route, whose parts in braces or after a colon stand for anything.

@@ -1,8 +1,9 @@
 //! Reads the lines round a trace: those without an id that were written while it ran, and what the others say of their traces.
 
+use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 use std::ops::ControlFlow;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use parsers::record::{Labels, LogRecord, TENANT, parse_rfc3339};
 use rustc_hash::{FxHashMap, FxHasher};
@@ -23,10 +24,6 @@ const PROXY_LEAD: u64 = 5_000_000;
 const ACCESS_DELAY: u64 = 2_000_000;
 /// Lines before and after a trace that are taken apart, to learn whose words they are: about as many as those of a trace.
 const MAX_HEARD: usize = 128;
-
-/// Names of containers whose access logs are waited for.
-static PROXY_CONTAINERS: LazyLock<Option<regex::Regex>> =
-    LazyLock::new(|| regex::Regex::new(&format!("^(?:{})$", PROXIES.join("|"))).ok());
 
 /// What is looked at of a line without an id.
 pub(super) struct Words {
@@ -141,13 +138,15 @@ pub(super) fn read(
     for matchers in &selectors {
         logs.scan_views(&of(matchers.clone(), window), false, &mut visitor)?;
     }
-    let Some(proxies) = PROXY_CONTAINERS.clone().filter(|_| !visitor.found.cut && later > window.end) else {
+    if visitor.found.cut || later <= window.end {
         return Ok(visitor.found);
-    };
+    }
     visitor.afterwards = true;
     (visitor.lines, visitor.bytes) = (0, 0);
+    // Names of containers whose access logs are waited for.
+    let proxies = MatchOp::OneOf(PROXIES.map(str::to_owned).to_vec());
     for mut matchers in selectors {
-        matchers.push(Matcher { name: "container".to_owned(), op: MatchOp::Regex(proxies.clone()) });
+        matchers.push(Matcher { name: "container".to_owned(), op: proxies.clone() });
         let afterwards = Window { start: window.end, end: later };
         logs.scan_views(&of(matchers, afterwards), false, &mut visitor)?;
     }
@@ -156,31 +155,22 @@ pub(super) fn read(
 
 /// Streams by pod, and by service where no pod is known.
 fn selectors(trace: &OfTrace<'_>) -> Vec<Vec<Matcher>> {
-    let alternatives = |values: &mut Vec<&str>| {
-        values.sort_unstable();
-        values.dedup();
-        let escaped: Vec<String> = values.iter().map(|value| regex::escape(value)).collect();
-        regex::Regex::new(&format!("^(?:{})$", escaped.join("|"))).ok().filter(|_| !values.is_empty())
-    };
+    let matcher = |name: &str, op: MatchOp| Matcher { name: name.to_owned(), op };
     let workloads = || trace.origins.iter().map(|origin| &origin.workload);
-    let mut pods: Vec<&str> = workloads().filter_map(|w| w.pod.as_deref()).collect();
-    let mut services: Vec<&str> = workloads().filter_map(|w| w.service.as_deref()).collect();
-    let of_pods = alternatives(&mut pods);
-    let by_pod =
-        of_pods.clone().map(|pods| vec![Matcher { name: "pod".to_owned(), op: MatchOp::Regex(pods) }]);
-    let by_service = alternatives(&mut services).map(|services| {
-        let named = Matcher { name: "service_name".to_owned(), op: MatchOp::Regex(services) };
-        vec![named, Matcher::equal("pod", "")]
-    });
+    let distinct = |values: BTreeSet<&str>| values.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let pods = distinct(workloads().filter_map(|w| w.pod.as_deref()).collect());
+    let services = distinct(workloads().filter_map(|w| w.service.as_deref()).collect());
     // Of a resource that names no pod, the lines may have one all the same.
-    let bare = workloads().filter(|w| w.pod.is_none()).filter_map(|w| w.service.as_deref());
-    let of_podless = alternatives(&mut bare.collect()).map(|services| {
-        let named = Matcher { name: "service_name".to_owned(), op: MatchOp::Regex(services) };
-        let not = |op: MatchOp| Matcher { name: "pod".to_owned(), op };
-        let others = of_pods.map(|pods| not(MatchOp::NotRegex(pods)));
-        [named, not(MatchOp::NotEqual(String::new()))].into_iter().chain(others).collect()
-    });
-    [by_pod, by_service, of_podless].into_iter().flatten().collect()
+    let bare = workloads().filter(|w| w.pod.is_none());
+    let podless = distinct(bare.filter_map(|w| w.service.as_deref()).collect());
+    let others =
+        [matcher("pod", MatchOp::NotEqual(String::new())), matcher("pod", MatchOp::NoneOf(pods.clone()))];
+    let of = |name: &str, values: Vec<String>, more: &[Matcher]| {
+        (!values.is_empty()).then(|| [&[matcher(name, MatchOp::OneOf(values))], more].concat())
+    };
+    let by_pod = of("pod", pods, &[]);
+    let by_service = of("service_name", services, &[Matcher::equal("pod", "")]);
+    [by_pod, by_service, of("service_name", podless, &others)].into_iter().flatten().collect()
 }
 
 /// First and last instant at which a line with this time may have been written: many loggers write milliseconds or seconds.

@@ -1,6 +1,7 @@
 //! Samples of a server's series as they are, for queries that are evaluated here: by remote read, which has staleness markers
 //! and native histograms too, or from a server that does not speak it by a query for the range.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use parsers::otlp::{Field, Reader, WalkError, Writer};
@@ -22,12 +23,18 @@ fn pattern(regex: &str) -> &str {
     inner.unwrap_or(regex)
 }
 
-fn parts(matcher: &Matcher) -> (u64, &'static str, &str) {
+fn parts(matcher: &Matcher) -> (u64, &'static str, Cow<'_, str>) {
+    let any_of = |values: &[String]| {
+        let values: Vec<String> = values.iter().map(|value| regex::escape(value)).collect();
+        Cow::Owned(values.join("|"))
+    };
     match &matcher.op {
-        MatchOp::Equal(value) => (0, "=", value),
-        MatchOp::NotEqual(value) => (1, "!=", value),
-        MatchOp::Regex(regex) => (2, "=~", pattern(regex.as_str())),
-        MatchOp::NotRegex(regex) => (3, "!~", pattern(regex.as_str())),
+        MatchOp::Equal(value) => (0, "=", value.into()),
+        MatchOp::NotEqual(value) => (1, "!=", value.into()),
+        MatchOp::Regex(regex) => (2, "=~", pattern(regex.as_str()).into()),
+        MatchOp::NotRegex(regex) => (3, "!~", pattern(regex.as_str()).into()),
+        MatchOp::OneOf(values) => (2, "=~", any_of(values)),
+        MatchOp::NoneOf(values) => (3, "!~", any_of(values)),
     }
 }
 

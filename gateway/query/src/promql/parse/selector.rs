@@ -41,15 +41,6 @@ fn matcher(
     Ok(LabelMatcher { kind, name: name.to_owned(), value: value.to_owned(), compiled })
 }
 
-fn matches_nothing(matcher: &Matcher) -> bool {
-    match &matcher.op {
-        MatchOp::Equal(value) => value.is_empty(),
-        MatchOp::NotEqual(value) => !value.is_empty(),
-        MatchOp::Regex(regex) => regex.is_match(""),
-        MatchOp::NotRegex(regex) => !regex.is_match(""),
-    }
-}
-
 /// The matchers of a selector with that of its name.
 pub(super) fn complete(
     name: Option<&str>,
@@ -65,7 +56,7 @@ pub(super) fn complete(
         let (kind, value) = (MatchKind::Equal, name.to_owned());
         matchers.push(LabelMatcher { kind, name: NAME.to_owned(), value, compiled });
     }
-    if matchers.iter().all(|matcher| matches_nothing(&matcher.compiled)) {
+    if matchers.iter().all(|matcher| matcher.compiled.op.meets("")) {
         return fault(span, "vector selector must contain at least one non-empty matcher");
     }
     Ok(matchers)

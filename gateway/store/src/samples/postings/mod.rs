@@ -66,29 +66,32 @@ fn difference(a: &[u32], b: &[u32]) -> Vec<u32> {
     a.iter().copied().filter(|n| stays(n)).collect()
 }
 
-fn meets(matcher: &Matcher, value: &str) -> bool {
-    match &matcher.op {
-        MatchOp::Equal(v) => value == v,
-        MatchOp::NotEqual(v) => value != v,
-        MatchOp::Regex(r) => r.is_match(value),
-        MatchOp::NotRegex(r) => !r.is_match(value),
-    }
-}
-
-/// Series of the values of a matcher's label that meet it, or of those that do not.
-fn of_values(index: &dyn Postings, matcher: &Matcher, meeting: bool) -> Result<Vec<u32>, Damaged> {
+/// Series of the values of a matcher's label that meet it, or of those that do not: of `among`, if that is told.
+fn of_values(
+    index: &dyn Postings,
+    matcher: &Matcher,
+    meeting: bool,
+    among: Option<&[u32]>,
+) -> Result<Vec<u32>, Damaged> {
     let mut lists = Vec::new();
-    if let MatchOp::Regex(regex) = &matcher.op
-        && meeting
-        && let Some(values) = alternatives::alternatives(regex)
-    {
-        for value in values {
-            lists.push(index.with(&matcher.name, &value)?.into_owned());
+    let mut add = |numbers: &[u32]| match among {
+        Some(among) => lists.push(intersection(among, numbers)),
+        None => lists.push(numbers.to_vec()),
+    };
+    let named = match &matcher.op {
+        MatchOp::OneOf(values) if meeting => Some(Cow::Borrowed(values)),
+        MatchOp::NoneOf(values) if !meeting => Some(Cow::Borrowed(values)),
+        MatchOp::Regex(regex) if meeting => alternatives::alternatives(regex).map(Cow::Owned),
+        _ => None,
+    };
+    if let Some(values) = named {
+        for value in values.iter() {
+            add(&index.with(&matcher.name, value)?);
         }
-        return Ok(union(lists));
+    } else {
+        let wanted = |value: &str| matcher.op.meets(value) == meeting;
+        index.each(&matcher.name, &wanted, &mut add)?;
     }
-    let wanted = |value: &str| meets(matcher, value) == meeting;
-    index.each(&matcher.name, &wanted, &mut |numbers| lists.push(numbers.to_vec()))?;
     Ok(union(lists))
 }
 
@@ -96,15 +99,12 @@ fn of_values(index: &dyn Postings, matcher: &Matcher, meeting: bool) -> Result<V
 pub fn resolve(index: &dyn Postings, matchers: &[Matcher]) -> Result<Vec<u32>, Damaged> {
     let mut found: Option<Vec<u32>> = None;
     // A label that is not there is empty: a matcher that an empty value meets only takes series away.
-    let (taking, giving): (Vec<&Matcher>, Vec<&Matcher>) = matchers.iter().partition(|m| meets(m, ""));
+    let (taking, giving): (Vec<&Matcher>, Vec<&Matcher>) = matchers.iter().partition(|m| m.op.meets(""));
     for matcher in giving {
-        let list = match &matcher.op {
-            MatchOp::Equal(value) => index.with(&matcher.name, value)?,
-            _ => Cow::Owned(of_values(index, matcher, true)?),
-        };
-        let both = match found {
-            Some(found) => intersection(&found, &list),
-            None => list.into_owned(),
+        let both = match (&matcher.op, found) {
+            (MatchOp::Equal(value), None) => index.with(&matcher.name, value)?.into_owned(),
+            (MatchOp::Equal(value), Some(found)) => intersection(&found, &index.with(&matcher.name, value)?),
+            (_, found) => of_values(index, matcher, true, found.as_deref())?,
         };
         if both.is_empty() {
             return Ok(both);
@@ -115,7 +115,7 @@ pub fn resolve(index: &dyn Postings, matchers: &[Matcher]) -> Result<Vec<u32>, D
     for matcher in taking {
         let gone = match &matcher.op {
             MatchOp::NotEqual(value) if !value.is_empty() => index.with(&matcher.name, value)?,
-            _ => Cow::Owned(of_values(index, matcher, false)?),
+            _ => Cow::Owned(of_values(index, matcher, false, Some(&found))?),
         };
         if !gone.is_empty() {
             found = difference(&found, &gone);

@@ -28,14 +28,16 @@ fn matcher() -> impl Strategy<Value = Matcher> {
         Just(r"a|\w"),
         Just(r"a\-|b"),
     ];
-    ("[a-d]", 0u8..8, text, pattern).prop_map(|(name, op, value, pattern)| {
-        let (op, flag) = (op % 4, if op < 4 { "s" } else { "" });
+    ("[a-d]", 0u8..12, text, pattern).prop_map(|(name, op, value, pattern)| {
+        let (op, flag) = (op % 6, if op < 6 { "s" } else { "" });
         let regex = || Regex::new(&format!("^(?{flag}:{pattern})$")).unwrap();
         let op = match op {
             0 => MatchOp::Equal(value),
             1 => MatchOp::NotEqual(value),
             2 => MatchOp::Regex(regex()),
-            _ => MatchOp::NotRegex(regex()),
+            3 => MatchOp::NotRegex(regex()),
+            4 => MatchOp::OneOf(vec![value, "bb".to_owned()]),
+            _ => MatchOp::NoneOf(vec![value, "bb".to_owned()]),
         };
         Matcher { name, op }
     })
