@@ -163,11 +163,11 @@ async fn export(program: &Program, bodies: Vec<Vec<u8>>) -> Result<()> {
     Ok(())
 }
 
-/// Runs with and without span metrics, in turn. The least of each counts: a virtual machine's host takes its part of some.
+/// Runs with and without span metrics, in turn. The least of each counts: some take much longer.
 const RUNS: usize = 5;
 
 /// What it costs to count spans that arrive as they end, which those of an hour ago are not. A program takes as many before it is
-/// measured, so that its memory is there: what a page costs that was never touched is the host's.
+/// measured: what it costs as it goes on is less than just after its start.
 async fn span_metrics(dir: &Path, spans: u64) -> Result<()> {
     // Without and with: until all is stored, and until nothing is left to do. How much is sealed by the first time is chance.
     let mut least = [[f64::MAX; 2]; 2];

@@ -161,9 +161,9 @@ fn path(text: &str) -> Option<&str> {
     text.starts_with('/').then_some(if text.len() > 1 { text.trim_end_matches('/') } else { text })
 }
 
-/// One of HTTP's methods.
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"];
 
+/// One of HTTP's methods.
 fn method(text: &str) -> Option<&'static str> {
     METHODS.into_iter().find(|method| text.eq_ignore_ascii_case(method))
 }
