@@ -64,6 +64,16 @@ impl<'t> LogfmtPairs<'t> {
     pub fn new(text: &'t str) -> Self {
         Self(text)
     }
+
+    /// The next pair that has a `=`. Where few words do, less is looked at than by going through all.
+    pub fn next_with_value(&mut self) -> Option<LogfmtPair<'t>> {
+        let assign = memchr::memchr(b'=', self.0.as_bytes())?;
+        // Quotes count behind a `=` only, so that words before it are told apart by blanks alone.
+        let key =
+            self.0.as_bytes().iter().take(assign).rposition(|b| *b <= b' ').map_or(0, |blank| blank + 1);
+        self.0 = self.0.get(key..)?;
+        self.next()
+    }
 }
 
 impl<'t> Iterator for LogfmtPairs<'t> {

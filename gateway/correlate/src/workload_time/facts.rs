@@ -1,7 +1,11 @@
 //! What a log line and a request say of themselves in the same words: thread, request id, user, path, and any field of one name.
 
+mod text;
+
+use std::borrow::Cow;
+
 use parsers::record::Value;
-use parsers::stage::LogfmtPairs;
+use parsers::stage::{LogfmtPair, LogfmtPairs};
 use serde_json::Value as Json;
 use store::read::ValueView;
 
@@ -13,14 +17,6 @@ const MAX_FACTS: usize = 48;
 const MAX_LISTED: usize = 8;
 /// Longest value that is compared; longer ones are texts, not names.
 const MAX_VALUE: usize = 200;
-/// Shortest token of a text that can be a request id: 16 hex digits.
-const MIN_TOKEN: usize = 16;
-/// Longest such token: a dashed UUID, twice.
-const MAX_TOKEN: usize = 80;
-/// Longest name of a thread.
-const MAX_THREAD: usize = 64;
-/// Words of a text that are taken for names of threads, which stand at its beginning.
-const MAX_BARE_THREADS: usize = 4;
 /// Objects within objects that are read of a JSON line.
 const MAX_DEPTH: usize = 3;
 
@@ -213,12 +209,14 @@ pub(super) fn of_name(name: &str, facts: &mut Vec<Fact>) {
 
 /// What a line says: its metadata, then its fields or, of a text, what stands in it.
 pub(super) fn of_line<'a>(line: &[u8], metadata: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Fact> {
-    let mut facts = Vec::new();
+    // As many as most lines have at most.
+    let mut facts = Vec::with_capacity(8);
     for (key, value) in metadata {
         add(&mut facts, fact(key, value));
     }
     let line = line.get(..MAX_LINE).unwrap_or(line);
-    let text = String::from_utf8_lossy(line);
+    // Most lines are ASCII, which is seen at once.
+    let text = std::str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed);
     let trimmed = text.trim();
     if trimmed.starts_with('{')
         && let Ok(Json::Object(fields)) = serde_json::from_str::<Json>(trimmed)
@@ -226,12 +224,13 @@ pub(super) fn of_line<'a>(line: &[u8], metadata: impl Iterator<Item = (&'a str, 
         of_object(&fields, &mut facts, 0);
         return facts;
     }
-    for pair in LogfmtPairs::new(trimmed).filter(|pair| pair.sound) {
-        if let Some(value) = pair.value {
-            add(&mut facts, fact(pair.key, &value));
+    let mut pairs = LogfmtPairs::new(trimmed);
+    while let Some(LogfmtPair { key, value: Some(value), sound }) = pairs.next_with_value() {
+        if sound {
+            add(&mut facts, fact(key, &value));
         }
     }
-    of_text(trimmed, &mut facts);
+    text::of_text(trimmed, &mut facts);
     facts
 }
 
@@ -243,54 +242,6 @@ fn of_object(fields: &serde_json::Map<String, Json>, facts: &mut Vec<Fact>, dept
             Json::Object(inner) if depth < MAX_DEPTH => of_object(inner, facts, depth + 1),
             _ => {}
         }
-    }
-}
-
-/// A request line with its status, what stands in brackets, and tokens that may be ids.
-fn of_text(text: &str, facts: &mut Vec<Fact>) {
-    let mut bare_threads = 0;
-    let mut words = text.split([' ', '\t', '"', ',']).filter(|word| !word.is_empty()).peekable();
-    while let Some(word) = words.next() {
-        if let Some(verb) = method(word).filter(|verb| *verb == word)
-            && let Some(target) = words.peek().and_then(|target| path(target))
-        {
-            let known = |kind| facts.iter().any(|f: &Fact| f.kind == kind);
-            if !known(Kind::Path) {
-                let of = |kind, value: &str| Some(Fact { kind, key: String::new(), value: value.to_owned() });
-                add(facts, of(Kind::Method, verb));
-                add(facts, of(Kind::Path, target));
-                words.next();
-                words.next_if(|version| version.starts_with("HTTP/"));
-                if let Some(status) = words.peek() {
-                    add(facts, fact("status", status));
-                }
-            }
-            continue;
-        }
-        let around = ['[', ']', '(', ')', '{', '}', '<', '>', ':', ';', '\''];
-        let bare = word.trim_matches(around);
-        let bare = bare.rsplit_once('=').map_or(bare, |(_, value)| value);
-        let is_id = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        let token = (MIN_TOKEN..=MAX_TOKEN).contains(&bare.len())
-            && bare.bytes().all(is_id)
-            && bare.bytes().any(|b| b.is_ascii_digit());
-        if token {
-            add(facts, Some(Fact { kind: Kind::Token, key: String::new(), value: bare.to_owned() }));
-        }
-        if bare_threads < MAX_BARE_THREADS && may_be_thread(bare) {
-            bare_threads += 1;
-            add(facts, Some(Fact { kind: Kind::Bracket, key: String::new(), value: bare.to_owned() }));
-        }
-    }
-    let mut rest = text;
-    while let Some(open) = rest.find('[') {
-        let Some(inner) = rest.get(open + 1..) else { break };
-        let Some(close) = inner.find(']') else { break };
-        let held = inner.get(..close).unwrap_or_default().trim();
-        if (2..=64).contains(&held.len()) && !held.contains('[') {
-            add(facts, Some(Fact { kind: Kind::Bracket, key: String::new(), value: held.to_owned() }));
-        }
-        rest = inner.get(close + 1..).unwrap_or_default();
     }
 }
 
@@ -347,21 +298,6 @@ pub(super) fn comparable(kind: Kind, a: &str, b: &str) -> bool {
 pub(super) fn is_uuid(text: &str) -> bool {
     let digits = |part: &str| part.bytes().all(|b| b.is_ascii_hexdigit());
     text.len() == 36 && text.split('-').all(digits) && text.split('-').map(str::len).eq([8, 4, 4, 4, 12])
-}
-
-/// Whether a word may be a thread's name: `Thread-1`, `MainThread`, `http-nio-8080-exec-3`, `pool-1-thread-2`.
-fn may_be_thread(word: &str) -> bool {
-    if !(2..=MAX_THREAD).contains(&word.len()) || word.contains('=') {
-        return false;
-    }
-    let named = word.rsplit_once(['-', '_', '#']).is_some_and(|(name, number)| {
-        !number.is_empty()
-            && number.len() <= 6
-            && number.bytes().all(|b| b.is_ascii_digit())
-            && name.bytes().any(|b| b.is_ascii_alphabetic())
-    });
-    let says = || word.as_bytes().windows(6).any(|part| part.eq_ignore_ascii_case(b"thread"));
-    named || says()
 }
 
 /// A path and a path or a route, whose parts in braces or after a colon stand for anything.

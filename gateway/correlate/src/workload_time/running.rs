@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use parsers::record::SpanKind;
+use parsers::record::{Resource, SpanKind};
 use rustc_hash::FxHashMap;
 use store::read::{ReadError, RunningSelect, SpanView, TraceRead, Window};
 
@@ -15,6 +15,8 @@ use super::{OfTrace, OfferLimits};
 
 /// How long before the window a request may have begun, ns: longer ones are streams, which say little by still running.
 const LONGEST: u64 = 60_000_000_000;
+/// Resources whose origins are kept.
+const MAX_KNOWN: usize = 16;
 /// Facts of a request at most.
 const MAX_FACTS: usize = 64;
 
@@ -69,15 +71,22 @@ pub(super) fn read(
     services.sort_unstable();
     services.dedup();
     let mut requests = Requests { origins: trace.origins.clone(), ran: Vec::new(), complete: true };
+    // The origins of some resources, and whether lines fit them: most spans are of few.
+    let mut known: Vec<(Resource, usize, bool)> = Vec::new();
     let mut add = |view: &SpanView<'_>| {
         let resource = view.resource();
-        let origin = Origin::of_resource(resource);
-        let at = requests.origins.iter().position(|known| *known == origin).unwrap_or_else(|| {
-            requests.origins.push(origin);
-            requests.origins.len() - 1
-        });
-        let fits = written.iter().any(|container| {
-            requests.origins.get(at).is_some_and(|origin| container.origin.fits(origin).is_some())
+        let same = known.iter().find(|(known, ..)| known == resource);
+        let (at, fits) = same.map(|(_, at, fits)| (*at, *fits)).unwrap_or_else(|| {
+            let origin = Origin::of_resource(resource);
+            let fits = written.iter().any(|container| container.origin.fits(&origin).is_some());
+            let at = requests.origins.iter().position(|known| *known == origin).unwrap_or_else(|| {
+                requests.origins.push(origin);
+                requests.origins.len() - 1
+            });
+            if known.len() < MAX_KNOWN {
+                known.push((resource.clone(), at, fits));
+            }
+            (at, fits)
         });
         if fits {
             let mut facts = Vec::new();

@@ -20,6 +20,11 @@ const OWN: [(f64, f64); 8] =
 const EACH: f64 = 0.5;
 /// Kinds with fewer lines are taken for one, too: what is less sure of both counts.
 const FEW: f64 = 3.0;
+/// Bounds of how likely one line is for what is assumed: neither clocks nor names are exact enough for more.
+const LEAST: f64 = 1e-3;
+const MOST: f64 = 1e18;
+/// How likely so many lines are is multiplied before a logarithm is taken.
+const AT_ONCE: usize = 16;
 /// The template of those.
 const RARE: u64 = 0;
 
@@ -166,11 +171,14 @@ impl Lines {
         ];
         let all: f64 = parts.iter().sum();
         let times = self.written.iter().zip(parts);
-        // Clocks are not exact enough that nothing could happen.
-        let times: f64 = times.map(|(count, part)| count * (part / all).max(1e-3).ln()).sum();
+        let times: f64 = times.map(|(count, part)| count * (part / all).max(LEAST).ln()).sum();
         let beside = unseen + own;
-        let said =
-            self.said.iter().map(|line| ((line.fit + beside) / (line.running + beside)).max(1e-3).ln());
+        let likely = |line: &Saying| {
+            let likely = (line.fit + beside) / (line.running + beside);
+            if likely > LEAST { likely.min(MOST) } else { LEAST }
+        };
+        // Logarithms are dear; so few factors stay within what a number can hold.
+        let said = self.said.chunks(AT_ONCE).map(|some| some.iter().map(likely).product::<f64>().ln());
         times + said.sum::<f64>()
     }
 }

@@ -193,6 +193,14 @@ proptest! {
     }
 
     #[test]
+    fn pairs_with_values_are_those_among_all_pairs(line in "[a=\" \\\\\tn\u{1}é]{0,30}") {
+        let mut pairs = LogfmtPairs::new(&line);
+        let found: Vec<LogfmtPair<'_>> = std::iter::from_fn(|| pairs.next_with_value()).collect();
+        let among_all: Vec<_> = LogfmtPairs::new(&line).filter(|pair| pair.value.is_some()).collect();
+        prop_assert_eq!(found, among_all);
+    }
+
+    #[test]
     fn records_leave_in_growing_order_of_offset(lines in prop::collection::vec((line(), 0u64..9, any::<bool>()), 0..30)) {
         let stages = [StageConfig::Multiline(MultilineConfig {
             firstline: FirstLine::StackTraces,
