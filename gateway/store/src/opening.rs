@@ -20,7 +20,7 @@ use crate::journal::{self, Journal};
 use crate::manifest;
 use crate::options::{Counters, OpenError, StoreOptions};
 use crate::positions::Positions;
-use crate::reading::{Listed, Sections, Sheets};
+use crate::reading::{Listed, Recent, Sections, Sheets};
 use crate::retention;
 use crate::samples::Samples;
 use crate::sampling::Sampling;
@@ -115,6 +115,7 @@ pub(crate) fn open(options: StoreOptions) -> Result<Inner, OpenError> {
         maintenance: Mutex::new(()),
         merging: Mutex::new(()),
         sections: Sections::default(),
+        recent: Recent::default(),
         listed: Listed::default(),
         samples,
         sampling,

@@ -21,7 +21,7 @@ use crate::opening::io_error;
 use crate::options::{Counters, OpenError, RETRY_FULL, Refused, Stats, StoreOptions, SyncPolicy};
 use crate::positions::Positions;
 use crate::read::Signal;
-use crate::reading::{Listed, Sections, Sheets};
+use crate::reading::{Listed, Recent, Sections, Sheets};
 use crate::retention;
 use crate::samples::{self, LeftOut, Samples};
 use crate::sampling::{self, Sampling, SamplingStats};
@@ -71,6 +71,8 @@ pub(crate) struct Inner {
     pub(crate) merging: Mutex<()>,
     /// What was read of segments beside their records.
     pub(crate) sections: Sections,
+    /// Blocks of spans that were read last.
+    pub(crate) recent: Recent,
     /// Services of segments.
     pub(crate) listed: Listed,
     /// Samples.

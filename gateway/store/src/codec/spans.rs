@@ -96,11 +96,16 @@ fn settle(mut row: SpanRow, start: u32, len: usize, like: &SpanRow) -> SpanRow {
     row
 }
 
+/// Both ids as OTLP writers put them: fields 1 and 2, of 16 and of 8 bytes.
 fn ids_prefix(row: &SpanRow) -> [u8; 28] {
     let mut prefix = [0u8; 28];
-    let (trace, span) = (row.trace.to_be_bytes(), row.span.to_be_bytes());
-    let parts = [0x0a, 0x10].iter().chain(&trace).chain([0x12, 0x08].iter()).chain(&span);
-    prefix.iter_mut().zip(parts).for_each(|(to, from)| *to = *from);
+    let parts: [&[u8]; 4] = [&[0x0a, 0x10], &row.trace.to_be_bytes(), &[0x12, 0x08], &row.span.to_be_bytes()];
+    let mut rest = prefix.as_mut_slice();
+    for part in parts {
+        let Some((to, others)) = std::mem::take(&mut rest).split_at_mut_checked(part.len()) else { break };
+        to.copy_from_slice(part);
+        rest = others;
+    }
     prefix
 }
 

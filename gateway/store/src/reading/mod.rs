@@ -6,6 +6,7 @@ mod exemplars;
 mod found;
 mod logs;
 mod partial;
+mod recent;
 mod running;
 mod samples;
 mod sections;
@@ -16,6 +17,7 @@ mod traces;
 mod visit;
 
 pub(crate) use calls::{Sheets, minutes, of_batches};
+pub(crate) use recent::Recent;
 pub(crate) use sections::Sections;
 pub(crate) use services::Listed;
 
@@ -74,13 +76,16 @@ impl Inner {
     }
 
     /// As [`Self::block`]; log records that are not of a trace, by the low half of its id, may be left out.
-    fn block_of(&self, segment: &Segment, number: usize, low64: u64) -> Option<Batch> {
-        if segment.name.signal != Signal::Logs {
-            return self.block(segment, number);
+    fn block_of(&self, segment: &Segment, number: usize, low64: u64) -> Option<Arc<Batch>> {
+        match segment.name.signal {
+            Signal::Logs => {
+                let of_trace =
+                    segment.logs(number, |block| block.only(Some(low64), |_, row| row.trace as u64 == low64));
+                self.whole_block(segment, number, of_trace).map(Arc::new)
+            }
+            Signal::Traces => self.spans_block(segment, number),
+            Signal::Metrics => self.block(segment, number).map(Arc::new),
         }
-        let of_trace =
-            segment.logs(number, |block| block.only(Some(low64), |_, row| row.trace as u64 == low64));
-        self.whole_block(segment, number, of_trace)
     }
 
     fn whole_block<T>(&self, segment: &Segment, number: usize, read: Result<T, Damaged>) -> Option<T> {

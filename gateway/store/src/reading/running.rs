@@ -9,7 +9,6 @@ use parsers::record::Batch;
 
 use crate::read::{RunningSelect, Signal, SpanBlock, SpanView};
 use crate::sampling::Mask;
-use crate::segment::ran;
 use crate::store::Store;
 
 /// Visits, and tells whether these are all.
@@ -44,7 +43,7 @@ pub(super) fn running(
                 .map(|(number, _)| number as u32)
         };
         // Those of earlier versions do not tell which, and an index that cannot be read excludes none.
-        let blocks: Vec<u32> = match ran(segment, select) {
+        let blocks: Vec<u32> = match inner.ran(segment, select) {
             Ok(Some(blocks)) => blocks,
             Ok(None) | Err(_) => in_window().collect(),
         };
@@ -56,8 +55,8 @@ pub(super) fn running(
             return false;
         }
         for number in blocks {
-            let Some(batch) = inner.block(segment, number as usize) else { continue };
-            if of_batch(Arc::new(batch), select, mask, visit).is_break() {
+            let Some(batch) = inner.spans_block(segment, number as usize) else { continue };
+            if of_batch(batch, select, mask, visit).is_break() {
                 return false;
             }
         }

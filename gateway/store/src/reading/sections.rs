@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use rustc_hash::FxHashMap;
 
 use crate::codec::{Damaged, Input};
-use crate::read::SpanStatistics;
+use crate::read::{RunningSelect, SpanStatistics};
 use crate::segment::statistics::{Collector, decode};
-use crate::segment::{Extent, Name, SUMMARIES, Section, Segment, Summary};
+use crate::segment::{Extent, Name, SUMMARIES, Section, Segment, SpanRows, Summary};
 use crate::store::{Inner, lock};
 
 /// Bytes that are kept: what is known of the blocks of some ten million spans.
@@ -23,6 +23,7 @@ type Place = (Name, u64, u32);
 enum Part {
     Summaries(Arc<Vec<Summary>>),
     Statistics(Arc<SpanStatistics>),
+    Times(Arc<SpanRows>),
 }
 
 #[derive(Debug)]
@@ -111,6 +112,22 @@ impl Inner {
         // A tree of short texts takes some times their bytes.
         self.sections.keep(place, Part::Statistics(Arc::clone(&statistics)), bytes * 4);
         statistics
+    }
+
+    /// Blocks that hold spans of a selection, in order; `None` if the segment does not tell.
+    pub(super) fn ran(&self, segment: &Segment, select: &RunningSelect) -> Result<Option<Vec<u32>>, Damaged> {
+        let Some(times) = segment.span_times()? else { return Ok(None) };
+        let rows = |extent: Extent, first| {
+            let place = (segment.name, extent.offset, extent.checksum);
+            if let Some(Part::Times(kept)) = self.sections.get(place) {
+                return Ok(kept);
+            }
+            let body = segment.read_part(extent)?;
+            let rows = Arc::new(SpanRows::decode(&mut Input::new(&body), first)?);
+            self.sections.keep(place, Part::Times(Arc::clone(&rows)), rows.size());
+            Ok(rows)
+        };
+        times.ran(select, rows).map(Some)
     }
 
     fn whole<T>(&self, segment: &Segment, read: Result<T, Damaged>) -> Option<T> {

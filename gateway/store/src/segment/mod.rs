@@ -30,7 +30,7 @@ pub use seal::seal;
 pub use services::Services;
 pub use summary::{Asked, Summary};
 pub use texts::{Holding, Literal};
-pub use times::ran;
+pub use times::SpanRows;
 pub use writer::Writer;
 
 use std::path::{Path, PathBuf};

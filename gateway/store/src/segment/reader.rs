@@ -12,6 +12,7 @@ use parsers::record::{Batch, LogBatch};
 use super::log_reader::LogReader;
 use super::log_table::LogTable;
 use super::texts::{Holding, Known, Literal, Texts};
+use super::times::SpanTimes;
 use super::{Block, Extent, Footer, MAGIC, MAX_BLOCK, Name, Section, TRAILER, VERSION, key, statistics};
 use crate::codec::{Damaged, Input, decode_metrics, decode_spans};
 use crate::options::OpenError;
@@ -35,6 +36,8 @@ pub struct Segment {
     texts: OnceLock<Option<Texts>>,
     /// As `texts`; a damaged one must not be taken for none.
     log_table: OnceLock<Result<Option<LogTable>, Damaged>>,
+    /// As `log_table`.
+    span_times: OnceLock<Result<Option<SpanTimes>, Damaged>>,
 }
 
 impl Segment {
@@ -64,6 +67,7 @@ impl Segment {
             file,
             texts: OnceLock::new(),
             log_table: OnceLock::new(),
+            span_times: OnceLock::new(),
             path,
         }))
     }
@@ -109,6 +113,15 @@ impl Segment {
             LogTable::decode(&mut Input::new(&head), self.footer.blocks.len()).map(Some)
         };
         self.log_table.get_or_init(load).as_ref().map(Option::as_ref).map_err(|damaged| *damaged)
+    }
+
+    /// When its spans ran; `None` if it was written without.
+    pub fn span_times(&self) -> Result<Option<&SpanTimes>, Damaged> {
+        let load = || {
+            let Some(body) = self.section(Section::SpanTimes)? else { return Ok(None) };
+            SpanTimes::decode(&mut Input::new(&body)).map(Some)
+        };
+        self.span_times.get_or_init(load).as_ref().map(Option::as_ref).map_err(|damaged| *damaged)
     }
 
     /// Bytes that the caller checks.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use parsers::record::SpanBatch;
 use rustc_hash::FxHashMap;
 
-use super::{Extent, Section, Segment, Writer};
+use super::{Extent, Section, Writer};
 use crate::codec::{Damaged, Input, Output};
 use crate::read::RunningSelect;
 
@@ -90,39 +90,81 @@ fn end(row: &Row) -> u64 {
     if row.long == u32::MAX { u64::MAX } else { row.start.saturating_add(u64::from(row.long) * UNIT) }
 }
 
-/// Blocks that hold spans of a selection, in order; `None` if the segment does not tell. Lengths are rounded
-/// up: who reads the blocks looks again.
-pub fn ran(segment: &Segment, select: &RunningSelect) -> Result<Option<Vec<u32>>, Damaged> {
-    let Some(section) = segment.section(Section::SpanTimes)? else { return Ok(None) };
-    let mut input = Input::new(&section);
-    let mut wanted = Vec::new();
-    for number in 0..input.count()? as u64 {
-        let name = input.text()?;
-        if select.services.iter().any(|service| service == name) {
-            wanted.push(number);
-        }
+/// What the section says of a segment.
+#[derive(Debug)]
+pub struct SpanTimes {
+    /// By number.
+    services: Vec<Box<str>>,
+    groups: Vec<Group>,
+}
+
+#[derive(Debug)]
+struct Group {
+    /// Earliest start, newest start, and when the last one ended.
+    times: (u64, u64, u64),
+    extent: Extent,
+}
+
+/// A group, in the order of starts.
+#[derive(Debug)]
+pub struct SpanRows(Vec<Row>);
+
+impl SpanTimes {
+    pub(super) fn decode(input: &mut Input<'_>) -> Result<Self, Damaged> {
+        let services = (0..input.count()?).map(|_| Ok(input.text()?.into())).collect::<Result<_, _>>()?;
+        let group = |input: &mut Input<'_>| {
+            let first = input.varint()?;
+            let newest = first.checked_add(input.varint()?).ok_or(Damaged)?;
+            Ok(Group { times: (first, newest, input.varint()?), extent: Extent::decode(input)? })
+        };
+        let groups = (0..input.count()?).map(|_| group(input)).collect::<Result<_, _>>()?;
+        Ok(Self { services, groups })
     }
-    let earliest = select.window.start.saturating_sub(select.longest);
-    let mut blocks = Vec::new();
-    for _ in 0..input.count()? {
-        let first = input.varint()?;
-        let newest = first.checked_add(input.varint()?).ok_or(Damaged)?;
-        let (last, extent) = (input.varint()?, Extent::decode(&mut input)?);
-        if !select.window.touches(first, last) || newest < earliest {
-            continue;
-        }
-        let group = segment.read_part(extent)?;
-        let (mut rows, mut start) = (Input::new(&group), first);
-        while rows.left() > 0 {
-            start = start.checked_add(rows.varint()?).ok_or(Damaged)?;
-            let (long, service, block) = (rows.varint32()?, rows.varint()?, rows.varint32()?);
-            let row = Row { start, long, service: service as u32, block };
-            if start >= earliest && select.window.touches(start, end(&row)) && wanted.contains(&service) {
-                blocks.push(block);
+
+    /// Blocks that hold spans of a selection, in order. Lengths are rounded up: who reads the blocks looks again. `rows` reads a
+    /// group, which begins at this time.
+    pub fn ran(
+        &self,
+        select: &RunningSelect,
+        rows: impl Fn(Extent, u64) -> Result<Arc<SpanRows>, Damaged>,
+    ) -> Result<Vec<u32>, Damaged> {
+        let wants = |name: &str| select.services.iter().any(|service| service == name);
+        let wanted: Vec<bool> = self.services.iter().map(|name| wants(name)).collect();
+        let earliest = select.window.start.saturating_sub(select.longest);
+        let mut blocks = Vec::new();
+        for Group { times: (first, newest, last), extent } in &self.groups {
+            if !select.window.touches(*first, *last) || *newest < earliest {
+                continue;
+            }
+            let rows = rows(*extent, *first)?;
+            let rows = rows.0.get(rows.0.partition_point(|row| row.start < earliest)..).unwrap_or_default();
+            for row in rows.iter().take_while(|row| row.start < select.window.end) {
+                let of_service = wanted.get(row.service as usize) == Some(&true);
+                if of_service && select.window.touches(row.start, end(row)) {
+                    blocks.push(row.block);
+                }
             }
         }
+        blocks.sort_unstable();
+        blocks.dedup();
+        Ok(blocks)
     }
-    blocks.sort_unstable();
-    blocks.dedup();
-    Ok(Some(blocks))
+}
+
+impl SpanRows {
+    /// Reads a group that begins at this time.
+    pub fn decode(input: &mut Input<'_>, mut start: u64) -> Result<Self, Damaged> {
+        let mut rows = Vec::with_capacity(GROUP.min(input.left()));
+        while input.left() > 0 {
+            start = start.checked_add(input.varint()?).ok_or(Damaged)?;
+            let (long, service, block) = (input.varint32()?, input.varint32()?, input.varint32()?);
+            rows.push(Row { start, long, service, block });
+        }
+        Ok(Self(rows))
+    }
+
+    /// Bytes in memory.
+    pub fn size(&self) -> usize {
+        self.0.len() * size_of::<Row>()
+    }
 }
