@@ -1,13 +1,14 @@
 //! The samples that are stored, asked as a metrics server is: what traces are linked to, and what exemplars are made for, where
 //! no server is configured.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use moka::sync::Cache;
 use parsers::record::{Exemplar, Labels, Sample, Series};
 use query::promql::{Data, Limits, PromError, Value, evaluate_range, parse, parse_selector};
-use store::read::{MetricRead, ReadError, SampleRead, Window};
+use store::read::{Matcher, MetricRead, ReadError, SampleRead, Window};
 
 /// How answers call it.
 pub(crate) const NAME: &str = "the embedded store (upstream.prometheus.url names no server)";
@@ -20,10 +21,30 @@ const SERIES: usize = 100_000;
 /// Expressions that are evaluated on one thread: those of one trace are some ten.
 const TOGETHER: usize = 64;
 
+/// Sets of selectors that are kept once they were read: of some ten each, for the services of a trace.
+const SETS: u64 = 16;
+
+/// Selectors that are asked together.
+type Selectors = Arc<Vec<Vec<Matcher>>>;
+
 /// A cheap clone.
 #[derive(Clone)]
 pub struct StoredMetrics {
     samples: Arc<dyn SampleRead>,
+}
+
+/// Those that were asked lately, of whatever store: the names of metrics in them are patterns, which take longer to compile than to
+/// look for.
+static LATELY: LazyLock<Cache<Vec<String>, Selectors>> = LazyLock::new(|| Cache::new(SETS));
+
+fn parsed(selectors: &[String]) -> Result<Selectors, PromError> {
+    if let Some(known) = LATELY.get(selectors) {
+        return Ok(known);
+    }
+    let parsed = selectors.iter().map(|text| parse_selector(text)).collect::<Result<_, PromError>>()?;
+    let parsed = Selectors::new(parsed);
+    LATELY.insert(selectors.to_vec(), Arc::clone(&parsed));
+    Ok(parsed)
 }
 
 impl StoredMetrics {
@@ -82,11 +103,9 @@ impl MetricRead for StoredMetrics {
     }
 
     async fn series(&self, selectors: &[String], window: Window) -> Result<Vec<Labels>, ReadError> {
-        let selectors = selectors.to_vec();
+        let selectors = told(parsed(selectors))?;
         self.read(move |samples| {
-            let matchers = selectors.iter().map(|text| parse_selector(text));
-            let matchers = matchers.collect::<Result<Vec<_>, PromError>>()?;
-            let found = samples.label_sets(&matchers, window).map_err(PromError::Read)?;
+            let found = samples.label_sets(&selectors, window).map_err(PromError::Read)?;
             Ok(found.iter().take(SERIES).map(|labels| (**labels).clone()).collect())
         })
         .await

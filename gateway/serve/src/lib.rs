@@ -36,6 +36,7 @@ use axum::response::Response;
 use correlate::{Correlator, Exemplars};
 use parsers::record::Labels;
 use store::read::{LogRead, MetricRead, PatternRead, SampleRead, TraceRead};
+use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
@@ -141,7 +142,8 @@ fn assemble(state: State, requests: usize) -> Router {
         .merge(admin::routes())
         .with_state(state)
         .layer(map_response(uncached))
-        .layer(CompressionLayer::new())
+        // Answers go over networks that are faster than the better levels.
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(from_fn_with_state(own, own::observe))
         .layer(CatchPanicLayer::new())
 }

@@ -1,5 +1,7 @@
 //! Requests of eight spans over four pods and twenty log lines, half of them without an id: what a look-up joins.
 
+use std::ops::Range;
+
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
@@ -11,6 +13,8 @@ use prost::Message;
 use super::dice::Dice;
 
 const SEED: u64 = 17;
+/// Requests whose spans and lines are sent together: 512 spans, as SDKs do unless told otherwise.
+const EXPORTED: usize = 64;
 const PODS: [&str; 4] = ["front-1", "basket-1", "ledger-1", "stock-1"];
 /// Lines of each request.
 pub const LINES_PER_REQUEST: usize = 20;
@@ -20,10 +24,8 @@ pub const SPANS_PER_REQUEST: usize = 8;
 /// Requests, one every hundred milliseconds.
 #[derive(Debug, Default)]
 pub struct Joined {
-    /// A trace export request.
-    pub spans: Vec<u8>,
-    /// A log export request.
-    pub logs: Vec<u8>,
+    /// Trace and log export requests, by turns, as exporters send them: some at a time.
+    pub exports: Vec<(Vec<u8>, Vec<u8>)>,
     /// Trace ids in lower-case hex.
     pub traces: Vec<String>,
 }
@@ -31,10 +33,20 @@ pub struct Joined {
 /// So many requests from `start` nanoseconds on.
 pub fn joined(count: usize, start: u64) -> Joined {
     let mut dice = Dice::new(SEED);
+    let mut joined = Joined::default();
+    for first in (0..count as u64).step_by(EXPORTED) {
+        let numbers = first..(first + EXPORTED as u64).min(count as u64);
+        let exports = export(numbers, start, &mut dice, &mut joined.traces);
+        joined.exports.push(exports);
+    }
+    joined
+}
+
+/// What is exported of these requests: spans, and lines.
+fn export(numbers: Range<u64>, start: u64, dice: &mut Dice, traces: &mut Vec<String>) -> (Vec<u8>, Vec<u8>) {
     let mut spans: Vec<Vec<Span>> = vec![Vec::new(); PODS.len()];
     let mut logs: Vec<Vec<LogRecord>> = vec![Vec::new(); PODS.len()];
-    let mut traces = Vec::new();
-    for number in 0..count as u64 {
+    for number in numbers {
         let trace = dice.trace_id();
         traces.push(format!("{trace:032x}"));
         let begin = start + number * 100_000_000;
@@ -79,7 +91,7 @@ pub fn joined(count: usize, start: u64) -> Joined {
         ..ResourceLogs::default()
     });
     let logs = ExportLogsServiceRequest { resource_logs: of_pods.collect() }.encode_to_vec();
-    Joined { spans, logs, traces }
+    (spans, logs)
 }
 
 fn resource(pod: &str) -> Resource {
