@@ -6,19 +6,20 @@ use std::sync::Arc;
 use moka::sync::Cache;
 use parsers::record::{Batch, SpanRow};
 
-use crate::segment::{Name, Segment};
+use super::sections::Place;
+use crate::segment::{Extent, Segment};
 use crate::store::Inner;
 
 /// Bytes that are kept: some thirty blocks.
 const KEPT: u64 = 4 << 20;
 
-/// Blocks by segment and number.
+/// Blocks by where they lie.
 #[derive(Debug)]
-pub(crate) struct Recent(Cache<(Name, usize), Arc<Batch>>);
+pub(crate) struct Recent(Cache<Place, Arc<Batch>>);
 
 impl Default for Recent {
     fn default() -> Self {
-        let weigh = |_: &(Name, usize), batch: &Arc<Batch>| {
+        let weigh = |_: &Place, batch: &Arc<Batch>| {
             let spans = &batch.spans;
             (spans.bytes.len() + spans.rows.len() * size_of::<SpanRow>()) as u32
         };
@@ -29,12 +30,17 @@ impl Default for Recent {
 impl Inner {
     /// A block of spans, kept for who asks next; for readers of few blocks.
     pub(super) fn spans_block(&self, segment: &Segment, number: usize) -> Option<Arc<Batch>> {
-        let place = (segment.name, number);
-        if let Some(kept) = self.recent.0.get(&place) {
+        let place = segment.footer.blocks.get(number).map(|block| {
+            let Extent { offset, checksum, .. } = block.extent();
+            (segment.name, offset, checksum)
+        });
+        if let Some(kept) = place.and_then(|place| self.recent.0.get(&place)) {
             return Some(kept);
         }
         let batch = Arc::new(self.block(segment, number)?);
-        self.recent.0.insert(place, Arc::clone(&batch));
+        if let Some(place) = place {
+            self.recent.0.insert(place, Arc::clone(&batch));
+        }
         Some(batch)
     }
 }

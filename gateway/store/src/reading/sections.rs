@@ -16,8 +16,8 @@ const MAX_BYTES: usize = 24 << 20;
 /// Blocks that are read for the statistics of a segment that was written without: about 20,000 spans.
 const SAMPLED_BLOCKS: usize = 64;
 
-/// A part of a section, by what cannot be the same of two that differ.
-type Place = (Name, u64, u32);
+/// A part of a segment, by what cannot be the same of two that differ: one that was swept has the name that it had.
+pub(super) type Place = (Name, u64, u32);
 
 #[derive(Debug, Clone)]
 enum Part {

@@ -7,6 +7,7 @@ mod dictionaries;
 mod formats;
 mod lending;
 mod merging;
+mod recent;
 mod retention;
 mod running;
 mod samples;

@@ -44,7 +44,7 @@ pub(super) fn sweep(store: &Store) {
 
 /// One record to be appended.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Record {
+pub(super) enum Record {
     Span { trace: u64, error: bool },
     Log { trace: u64 },
     Exemplar { trace: u64 },
@@ -59,13 +59,13 @@ impl Record {
 }
 
 /// The bits of a trace's id: odd ones come in their short form now and then.
-fn bits(trace: u64, number: u64) -> u128 {
+pub(super) fn bits(trace: u64, number: u64) -> u128 {
     let low = 0x1000 + u128::from(trace).wrapping_mul(0x9e37_79b9_7f4a_7c15) % (1 << 63);
     if trace % 2 == 1 && number.is_multiple_of(3) { low } else { 7 << 64 | low }
 }
 
 /// A batch of these records, numbered from here on.
-fn batch_of(records: &[Record], from: u64) -> Arc<Batch> {
+pub(super) fn batch_of(records: &[Record], from: u64) -> Arc<Batch> {
     let resource = Resource { attributes: vec![("service.name".into(), Value::Str("shop".into()))] };
     let resource = Arc::new(resource);
     let (mut spans, mut logs, mut metrics) = (SpanEncoder::default(), logs(0, 0), metrics(0, 0));
