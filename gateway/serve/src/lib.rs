@@ -142,7 +142,7 @@ fn assemble(state: State, requests: usize) -> Router {
         .merge(admin::routes())
         .with_state(state)
         .layer(map_response(uncached))
-        // Answers go over networks that are faster than the better levels.
+        // A better level takes longer than a network does for what it saves.
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(from_fn_with_state(own, own::observe))
         .layer(CatchPanicLayer::new())
