@@ -3,6 +3,7 @@
 use std::mem::size_of;
 use std::sync::Arc;
 
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use parsers::record::{Batch, SpanRow};
 
@@ -23,7 +24,9 @@ impl Default for Recent {
             let spans = &batch.spans;
             (spans.bytes.len() + spans.rows.len() * size_of::<SpanRow>()) as u32
         };
-        Self(Cache::builder().max_capacity(KEPT).weigher(weigh).build())
+        // What was just read is asked for next, however often others were.
+        let lru = EvictionPolicy::lru();
+        Self(Cache::builder().max_capacity(KEPT).weigher(weigh).eviction_policy(lru).build())
     }
 }
 

@@ -11,7 +11,7 @@ use crate::segment::statistics::{Collector, decode};
 use crate::segment::{Extent, Name, SUMMARIES, Section, Segment, SpanRows, Summary};
 use crate::store::{Inner, lock};
 
-/// Bytes that are kept: what is known of the blocks of some ten million spans.
+/// Bytes that are kept: what is known of the blocks of some ten million spans, or when one million of them ran.
 const MAX_BYTES: usize = 24 << 20;
 /// Blocks that are read for the statistics of a segment that was written without: about 20,000 spans.
 const SAMPLED_BLOCKS: usize = 64;

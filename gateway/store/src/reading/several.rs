@@ -114,8 +114,8 @@ pub(super) fn spans(store: &Store, ids: &[TraceId], visit: &mut dyn FnMut(usize,
     }
     for segment in segments {
         for number in asked.blocks(&segment) {
-            let Some(batch) = store.inner().spans_block(&segment, number) else { continue };
-            let block = SpanBlock::new(batch);
+            let Some(batch) = store.inner().block(&segment, number) else { continue };
+            let block = SpanBlock::new(Arc::new(batch));
             (0..block.spans().rows.len()).for_each(|row| lend(&block, row));
         }
     }

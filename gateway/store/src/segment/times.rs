@@ -165,6 +165,6 @@ impl SpanRows {
 
     /// Bytes in memory.
     pub fn size(&self) -> usize {
-        self.0.len() * size_of::<Row>()
+        self.0.capacity() * size_of::<Row>()
     }
 }
