@@ -103,8 +103,9 @@ impl MetricRead for StoredMetrics {
     }
 
     async fn series(&self, selectors: &[String], window: Window) -> Result<Vec<Labels>, ReadError> {
-        let selectors = told(parsed(selectors))?;
+        let selectors = selectors.to_vec();
         self.read(move |samples| {
+            let selectors = parsed(&selectors)?;
             let found = samples.label_sets(&selectors, window).map_err(PromError::Read)?;
             Ok(found.iter().take(SERIES).map(|labels| (**labels).clone()).collect())
         })

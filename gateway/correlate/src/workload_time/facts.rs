@@ -209,7 +209,7 @@ pub(super) fn of_name(name: &str, facts: &mut Vec<Fact>) {
 
 /// What a line says: its metadata, then its fields or, of a text, what stands in it.
 pub(super) fn of_line<'a>(line: &[u8], metadata: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Fact> {
-    // As many as most lines have at most.
+    // Room for some: to grow takes longer.
     let mut facts = Vec::with_capacity(8);
     for (key, value) in metadata {
         add(&mut facts, fact(key, value));
