@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use parsers::record::{Exemplar, LogRecord, SpanId, TENANT, TENANT_LABEL, TraceId, attribute};
 use rustc_hash::FxHashSet;
 use store::read::{Detail, LogRead, MetricRead, ReadError, TraceRead, TraceRecords};
+use tokio::runtime::Handle;
 
 use crate::absent::{self, absence};
 use crate::metrics::{self, Findings};
@@ -115,39 +116,27 @@ impl Correlator {
     pub async fn part(&self, id: TraceId, page: Page) -> Answer {
         let (store, logs, options) = (Arc::clone(&self.store), self.logs.clone(), Arc::clone(&self.options));
         let outlines = self.outlines.clone();
+        let (metrics, runtime) = (self.metrics.clone(), Handle::current());
         let read = move || {
             let mut answer = join_stored(id, &*store, logs.as_deref(), &page, &options, &outlines);
             look_further(id, &mut answer, &*store, logs.as_deref(), &page, &options);
-            answer
+            // What is stored here is asked at once: to hand it to other threads takes longer than to read it.
+            let here = metrics.and_then(|reader| reader.here(options.metric_deadline));
+            if let Some(here) = &here {
+                runtime.block_on(with_metrics(&mut answer, Some(&**here), &page, &options));
+            }
+            (answer, here.is_some())
         };
-        let mut answer = match tokio::task::spawn_blocking(read).await {
-            Ok(answer) => answer,
+        let (mut answer, asked) = match tokio::task::spawn_blocking(read).await {
+            Ok(read) => read,
             Err(error) => {
                 tracing::error!(%error, "reading a trace broke off");
                 let error = ReadError::Io(Arc::new(std::io::Error::other("reading broke off")));
-                join(id, Err(error), None, &page, &self.options).0
+                (join(id, Err(error), None, &page, &self.options).0, false)
             }
         };
-        match &self.metrics {
-            _ if page.offset > 0 => {}
-            // No exemplar may point to a trace that was dropped, wherever it lies.
-            _ if absent::is_sampled_out(&answer.absent) => answer.absent.push(absence(
-                AbsentSignal::Metrics,
-                AbsentReason::SampledOut,
-                "nothing is left of the trace that says which workloads took part",
-            )),
-            Some(reader) => {
-                let workloads = metrics::workloads(&answer.spans, &answer.logs);
-                let found =
-                    metrics::ask(&**reader, answer.trace_id, &workloads, answer.window, &self.options).await;
-                let found = of_tenants(found, &answer.spans);
-                add_metrics(&mut answer, found, reader.name());
-            }
-            None => answer.absent.push(absence(
-                AbsentSignal::Metrics,
-                AbsentReason::NotConfigured,
-                "no metrics server is configured (upstream.prometheus.url)",
-            )),
+        if !asked {
+            with_metrics(&mut answer, self.metrics.as_deref(), &page, &self.options).await;
         }
         let limit = self.options.warning_limit;
         if answer.warnings.len() > limit {
@@ -444,6 +433,35 @@ fn of_tenants(mut found: Findings, spans: &[SpanNode]) -> Findings {
         spans.iter().filter_map(|node| attribute(&node.span.resource.attributes, TENANT)?.as_str()).collect();
     found.links.retain(|link| link.labels.get(TENANT_LABEL).is_none_or(|tenant| tenants.contains(tenant)));
     found
+}
+
+/// Adds what the metrics server says, or why it says nothing.
+async fn with_metrics(
+    answer: &mut Answer,
+    reader: Option<&dyn MetricRead>,
+    page: &Page,
+    options: &CorrelateOptions,
+) {
+    match reader {
+        _ if page.offset > 0 => {}
+        // No exemplar may point to a trace that was dropped, wherever it lies.
+        _ if absent::is_sampled_out(&answer.absent) => answer.absent.push(absence(
+            AbsentSignal::Metrics,
+            AbsentReason::SampledOut,
+            "nothing is left of the trace that says which workloads took part",
+        )),
+        Some(reader) => {
+            let workloads = metrics::workloads(&answer.spans, &answer.logs);
+            let found = metrics::ask(reader, answer.trace_id, &workloads, answer.window, options).await;
+            let found = of_tenants(found, &answer.spans);
+            add_metrics(answer, found, reader.name());
+        }
+        None => answer.absent.push(absence(
+            AbsentSignal::Metrics,
+            AbsentReason::NotConfigured,
+            "no metrics server is configured (upstream.prometheus.url)",
+        )),
+    }
 }
 
 fn add_metrics(answer: &mut Answer, found: Findings, server: &str) {

@@ -2,7 +2,7 @@
 //! no server is configured.
 
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use moka::sync::Cache;
@@ -31,6 +31,15 @@ type Selectors = Arc<Vec<Vec<Matcher>>>;
 #[derive(Clone)]
 pub struct StoredMetrics {
     samples: Arc<dyn SampleRead>,
+    /// For whoever reads on his own thread.
+    here: Option<Here>,
+}
+
+/// How long one may go on asking.
+#[derive(Clone, Copy)]
+struct Here {
+    within: Duration,
+    until: Instant,
 }
 
 /// Those that were asked lately, of whatever store: the names of metrics in them are patterns, which take longer to compile than to
@@ -50,13 +59,16 @@ fn parsed(selectors: &[String]) -> Result<Selectors, PromError> {
 impl StoredMetrics {
     /// Over these samples.
     pub fn new(samples: Arc<dyn SampleRead>) -> Self {
-        Self { samples }
+        Self { samples, here: None }
     }
 
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&dyn SampleRead) -> T + Send + 'static,
     ) -> Result<T, ReadError> {
+        if self.here.is_some() {
+            return Ok(read(&*self.samples));
+        }
         let samples = Arc::clone(&self.samples);
         tokio::task::spawn_blocking(move || read(&*samples)).await.map_err(|error| {
             tracing::error!(%error, "reading samples broke off");
@@ -65,11 +77,26 @@ impl StoredMetrics {
     }
 }
 
+impl Here {
+    /// What is left of one's time.
+    fn left(self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+}
+
+/// How long one question may take.
+fn time(here: Option<Here>) -> Duration {
+    here.map_or(TIME, |here| here.left().min(TIME))
+}
+
 /// Errors as a server has them.
-fn told<T>(answer: Result<T, PromError>) -> Result<T, ReadError> {
+fn told<T>(answer: Result<T, PromError>, here: Option<Here>) -> Result<T, ReadError> {
     answer.map_err(|error| match error {
         PromError::Read(error) => error,
-        PromError::Timeout => ReadError::Timeout { server: NAME.to_owned(), after: TIME },
+        PromError::Timeout => {
+            let after = here.map_or(TIME, |here| here.within.min(TIME));
+            ReadError::Timeout { server: NAME.to_owned(), after }
+        }
         error => ReadError::Refused { server: NAME.to_owned(), detail: error.to_string() },
     })
 }
@@ -79,10 +106,11 @@ fn range(
     expression: &str,
     window: Window,
     step: Duration,
+    here: Option<Here>,
 ) -> Result<Vec<Series>, PromError> {
     let (start, end) = (window.start / MILLI, window.end.saturating_sub(1) / MILLI);
     let times = (start as i64, end.max(start) as i64);
-    let limits = Limits { timeout: TIME, ..Limits::default() };
+    let limits = Limits { timeout: time(here), ..Limits::default() };
     let step = step.max(Duration::from_millis(1));
     let outcome = evaluate_range(&parse(expression)?, samples, times, step, &limits)?;
     let Data::Matrix(found) = outcome.data else { return Ok(Vec::new()) };
@@ -103,14 +131,17 @@ impl MetricRead for StoredMetrics {
     }
 
     async fn series(&self, selectors: &[String], window: Window) -> Result<Vec<Labels>, ReadError> {
-        let selectors = selectors.to_vec();
+        let (selectors, here) = (selectors.to_vec(), self.here);
         self.read(move |samples| {
+            if time(here).is_zero() {
+                return Err(PromError::Timeout);
+            }
             let selectors = parsed(&selectors)?;
             let found = samples.label_sets(&selectors, window).map_err(PromError::Read)?;
             Ok(found.iter().take(SERIES).map(|labels| (**labels).clone()).collect())
         })
         .await
-        .and_then(told)
+        .and_then(|answer| told(answer, here))
     }
 
     async fn range(
@@ -119,8 +150,9 @@ impl MetricRead for StoredMetrics {
         window: Window,
         step: Duration,
     ) -> Result<Vec<Series>, ReadError> {
-        let expression = expression.to_owned();
-        self.read(move |samples| range(samples, &expression, window, step)).await.and_then(told)
+        let (expression, here) = (expression.to_owned(), self.here);
+        let read = move |samples: &dyn SampleRead| range(samples, &expression, window, step, here);
+        self.read(read).await.and_then(|answer| told(answer, here))
     }
 
     /// On one thread: to hand each of a dozen to another takes longer than to answer it.
@@ -130,12 +162,13 @@ impl MetricRead for StoredMetrics {
         window: Window,
         step: Duration,
     ) -> Vec<Result<Vec<Series>, ReadError>> {
-        let (asked, expressions) = (expressions.len(), expressions.to_vec());
+        let (asked, expressions, here) = (expressions.len(), expressions.to_vec(), self.here);
         let all = move |samples: &dyn SampleRead| {
-            expressions.iter().map(|expression| range(samples, expression, window, step)).collect::<Vec<_>>()
+            let answer = |expression: &String| range(samples, expression, window, step, here);
+            expressions.iter().map(answer).collect::<Vec<_>>()
         };
         match self.read(all).await {
-            Ok(answers) => answers.into_iter().map(told).collect(),
+            Ok(answers) => answers.into_iter().map(|answer| told(answer, here)).collect(),
             Err(error) => vec![Err(error); asked],
         }
     }
@@ -147,5 +180,9 @@ impl MetricRead for StoredMetrics {
     /// What is stored of them is read by trace and by series already.
     async fn exemplars(&self, _: &str, _: Window) -> Result<Vec<Exemplar>, ReadError> {
         Ok(Vec::new())
+    }
+    fn here(&self, within: Duration) -> Option<Arc<dyn MetricRead>> {
+        let until = Instant::now().checked_add(within)?;
+        Some(Arc::new(Self { samples: Arc::clone(&self.samples), here: Some(Here { within, until }) }))
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use parsers::record::Value;
+use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 
 /// Integers beyond this lose digits in JavaScript.
@@ -23,6 +24,19 @@ pub(crate) fn json(value: &Value) -> Json {
         Value::Map(map) => {
             let pairs = map.iter().map(|(key, value)| (key.clone(), json(value)));
             Json::Object(pairs.collect())
+        }
+    }
+}
+
+/// Written as [`json`] has it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Written<'a>(pub(crate) &'a Value);
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Str(text) => serializer.serialize_str(text),
+            other => json(other).serialize(serializer),
         }
     }
 }

@@ -486,6 +486,12 @@ pub trait MetricRead: Send + Sync {
     /// Exemplars of the series that the expression selects.
     async fn exemplars(&self, expression: &str, window: Window) -> Result<Vec<Exemplar>, ReadError>;
 
+    /// The same source for somebody whose thread may wait, and who asks nothing more after so long: it reads on that thread, and its
+    /// answers are ready at once. `None` of one that is asked over a network.
+    fn here(&self, _within: Duration) -> Option<Arc<dyn MetricRead>> {
+        None
+    }
+
     /// The same source, asked for what is of these tenants (`X-Scope-OrgID`); `None` if it cannot be.
     fn of_tenants(&self, _tenants: &str) -> Option<Arc<dyn MetricRead>> {
         None

@@ -2,8 +2,8 @@
 //! of the same run.
 //!
 //! `cargo run --release -p tests --bin bench-answer [-- LINES SPANS [PART]]` (1,000,000 and 400,000 unless given, and all parts: `by_id`,
-//! `logs`, `traces`, `joins`, `analyses`, `names`). One client; latencies are its own, CPU time is the kernel's accounting of the
-//! program (of a latency: by request, with what the program does beside). The yardstick Y is the CPU time of `zstd -1` over all lines.
+//! `logs`, `traces`, `joins`, `analyses`, `names`). One client; latencies are its own, until the body is there, which is checked
+//! afterwards; CPU time is the kernel's accounting of the program (of a latency: by request, with what the program does beside). The yardstick Y is the CPU time of `zstd -1` over all lines.
 #![allow(clippy::print_stdout, reason = "a program whose product is a table")]
 
 use std::path::Path;
@@ -50,6 +50,11 @@ fn plant(pods: &Path) -> Result<u64> {
         std::fs::write(file, text)?;
     }
     Ok(files.len() as u64)
+}
+
+/// What a LogQL query found.
+fn result(body: &[u8]) -> Result<Value> {
+    Ok(serde_json::from_slice::<Value>(body)?["data"]["result"].take())
 }
 
 struct Bench {
@@ -144,27 +149,39 @@ impl Bench {
         Ok(body)
     }
 
-    /// A LogQL range query over all; the result.
-    async fn logql(&self, query: &str, limit: &str) -> Result<Value> {
+    /// A LogQL range query over all; the body of its answer.
+    async fn logql_body(&self, query: &str, limit: &str) -> Result<Vec<u8>> {
         let (start, end) = (format!("{}", self.window.0), format!("{}", self.window.1));
         let parameters =
             [("query", query), ("start", &start), ("end", &end), ("limit", limit), ("step", "60")];
-        let body = self.get("/loki/api/v1/query_range", &parameters).await?;
-        Ok(serde_json::from_slice::<Value>(&body)?["data"]["result"].take())
+        self.get("/loki/api/v1/query_range", &parameters).await
     }
 
-    /// Tells p50 and p99 of the requests that `ask` makes.
-    async fn latencies<A, F>(&self, what: &str, budget: &str, count: usize, ask: A) -> Result<()>
+    /// The same; the result.
+    async fn logql(&self, query: &str, limit: &str) -> Result<Value> {
+        result(&self.logql_body(query, limit).await?)
+    }
+
+    /// Tells p50 and p99 of the requests that `ask` makes, whose bodies `check` looks at.
+    async fn latencies<A, F>(
+        &self,
+        what: &str,
+        budget: &str,
+        count: usize,
+        ask: A,
+        check: impl Fn(usize, &[u8]) -> Result<()>,
+    ) -> Result<()>
     where
         A: Fn(usize) -> F,
-        F: Future<Output = Result<()>>,
+        F: Future<Output = Result<Vec<u8>>>,
     {
         let mut latencies = Vec::with_capacity(count);
         let before = self.program.cpu_seconds()?;
         for number in 0..count {
             let started = Instant::now();
-            ask(number).await.with_context(|| what.to_owned())?;
+            let body = ask(number).await.with_context(|| what.to_owned())?;
             latencies.push(started.elapsed().as_secs_f64() * 1e3);
+            check(number, &body).with_context(|| what.to_owned())?;
         }
         let cpu = (self.program.cpu_seconds()? - before) * 1e3 / count.max(1) as f64;
         latencies.sort_by(f64::total_cmp);
@@ -199,9 +216,12 @@ impl Bench {
             ("LogQL metadata filter by trace id", r#"{namespace=~".+"} | trace_id="ID""#),
         ];
         for (what, form) in forms {
-            let ask = async |number: usize| {
-                let Some((id, records)) = sample.get(number % sample.len().max(1)) else { return Ok(()) };
-                let result = self.logql(&form.replace("ID", id), "1000").await?;
+            let of = |number: usize| sample.get(number % sample.len().max(1)).context("no id");
+            let ask =
+                async |number: usize| self.logql_body(&form.replace("ID", &of(number)?.0), "1000").await;
+            let check = |number: usize, body: &[u8]| {
+                let (id, records) = of(number)?;
+                let result = result(body)?;
                 let streams = result.as_array().context("no result")?;
                 let lines: usize =
                     streams.iter().filter_map(|stream| stream["values"].as_array()).map(Vec::len).sum();
@@ -210,7 +230,7 @@ impl Bench {
                 ensure!(whole, "{lines} lines of {id}, written were {records}");
                 Ok(())
             };
-            self.latencies(&format!("{what}{when}"), "p99 2 ms", MANY, ask).await?;
+            self.latencies(&format!("{what}{when}"), "p99 2 ms", MANY, ask, check).await?;
         }
         Ok(())
     }
@@ -252,11 +272,13 @@ impl Bench {
     async fn traces(&self, sample: &[String]) -> Result<()> {
         let by_id = async |number: usize| {
             let id = sample.get(number % sample.len().max(1)).context("no trace")?;
-            let body = self.get(&format!("/tempo/api/v2/traces/{id}"), &[]).await?;
+            self.get(&format!("/tempo/api/v2/traces/{id}"), &[]).await
+        };
+        let is_trace = |_, body: &[u8]| {
             ensure!(body.len() > 100, "{} bytes", body.len());
             Ok(())
         };
-        self.latencies("Tempo trace by id", "p99 2 ms", MANY, by_id).await?;
+        self.latencies("Tempo trace by id", "p99 2 ms", MANY, by_id, is_trace).await?;
         let (start, end) = (self.window.0.to_string(), self.window.1.to_string());
         let queries = [
             ("{ span.http.response.status_code = 500 }", true),
@@ -267,12 +289,14 @@ impl Bench {
         for (query, found) in queries {
             let search = async |_| {
                 let parameters = [("q", query), ("start", &start), ("end", &end), ("limit", "20")];
-                let body = self.get("/tempo/api/search", &parameters).await?;
-                let answer: Value = serde_json::from_slice(&body)?;
+                self.get("/tempo/api/search", &parameters).await
+            };
+            let check = |_, body: &[u8]| {
+                let answer: Value = serde_json::from_slice(body)?;
                 ensure!(answer["traces"].as_array().is_some_and(|t| t.is_empty() != found), "{answer}");
                 Ok(())
             };
-            self.latencies(&format!("TraceQL {query}"), "150 ms", FEW, search).await?;
+            self.latencies(&format!("TraceQL {query}"), "150 ms", FEW, search, check).await?;
         }
         Ok(())
     }
@@ -289,20 +313,22 @@ impl Bench {
         }
         let look_up = async |number: usize| {
             let id = joined.traces.get(number).context("no trace")?;
-            let body = self.get(&format!("/api/v1/traces/{id}"), &[]).await?;
-            let answer: Value = serde_json::from_slice(&body)?;
+            self.get(&format!("/api/v1/traces/{id}"), &[]).await
+        };
+        let check = |_, body: &[u8]| {
+            let answer: Value = serde_json::from_slice(body)?;
             let count = |key: &str| answer[key].as_array().map_or(0, Vec::len);
             ensure!(count("spans") == corpus::SPANS_PER_REQUEST, "{answer}");
             ensure!(count("logs") == corpus::LINES_PER_REQUEST, "{answer}");
             Ok(())
         };
         let what = "look-up: 8 spans, 20 lines, 10 of them without id";
-        self.latencies(what, "p99 5 ms", MANY, look_up).await?;
+        self.latencies(what, "p99 5 ms", MANY, look_up, check).await?;
         self.program.cpu_seconds_until_idle().await?;
-        self.latencies(&format!("{what}, later"), "p99 5 ms", MANY, look_up).await?;
+        self.latencies(&format!("{what}, later"), "p99 5 ms", MANY, look_up, check).await?;
         // What the machine and HTTP take.
-        let nothing = async |_| self.get("/healthz", &[]).await.map(|_| ());
-        self.latencies("a request for nothing", "none", MANY, nothing).await
+        let nothing = async |_| self.get("/healthz", &[]).await;
+        self.latencies("a request for nothing", "none", MANY, nothing, |_, _| Ok(())).await
     }
 
     /// Questions over all spans, or all lines.
@@ -331,8 +357,8 @@ impl Bench {
             "/zipkin/api/v2/services",
         ];
         for path in paths {
-            let ask = async |_| self.get(path, &[("start", &start), ("end", &end)]).await.map(|_| ());
-            self.latencies(path, "p99 5 ms", MANY, ask).await?;
+            let ask = async |_| self.get(path, &[("start", &start), ("end", &end)]).await;
+            self.latencies(path, "p99 5 ms", MANY, ask, |_, _| Ok(())).await?;
         }
         Ok(())
     }

@@ -163,6 +163,23 @@ async fn a_metrics_server_that_hangs_or_fails_costs_no_more_than_its_deadline() 
 }
 
 #[tokio::test]
+async fn what_is_stored_here_is_asked_at_once_and_within_its_time_too() {
+    let series = vec![Labels::new([("__name__", "http_requests_total"), ("job", "prod/shop")])];
+    let held = crate::world::World { series, ..Default::default() }.held();
+    let found = async |metric_deadline: Duration| {
+        let options = CorrelateOptions { metric_deadline, ..CorrelateOptions::default() };
+        let store = Arc::new(Stored(Ok(with_log())));
+        Correlator::new(store, Some(Arc::clone(&held)), options).answer(long()).await
+    };
+    let joined = found(Duration::from_mins(1)).await;
+    let metrics: Vec<_> = joined.metrics.iter().map(|link| link.metric.as_str()).collect();
+    assert_eq!(metrics, ["http_requests_total"]);
+    let late = found(Duration::ZERO).await;
+    assert!(late.metrics.is_empty());
+    assert!(reasons(&late.absent).contains(&("metrics", "source_slow")), "{:?}", late.absent);
+}
+
+#[tokio::test]
 async fn series_of_the_service_join_by_labels_and_others_do_not() {
     let series = vec![
         Labels::new([("__name__", "http_requests_total"), ("job", "prod/shop")]),

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use parsers::record::Value;
 use parsers::stage::{LogfmtPair, LogfmtPairs};
 use serde_json::Value as Json;
+use smol_str::{SmolStr, ToSmolStr};
 use store::read::ValueView;
 
 /// Bytes of a line that are looked into.
@@ -50,8 +51,15 @@ pub(super) enum Kind {
 pub(super) struct Fact {
     pub(super) kind: Kind,
     /// The key as it was written; empty for what has none.
-    pub(super) key: String,
-    pub(super) value: String,
+    pub(super) key: SmolStr,
+    pub(super) value: SmolStr,
+}
+
+impl Fact {
+    /// One without a key.
+    pub(super) fn of(kind: Kind, value: impl Into<SmolStr>) -> Self {
+        Self { kind, key: SmolStr::default(), value: value.into() }
+    }
 }
 
 /// Letters and digits of a key in lower case: `http.request.method`, `httpRequestMethod` and `http_request_method` are one.
@@ -132,16 +140,16 @@ fn fact(key: &str, value: &str) -> Option<Fact> {
         return None;
     }
     let value = match kind {
-        Kind::Path => path(value)?.to_owned(),
-        Kind::Method => method(value)?.to_owned(),
+        Kind::Path => path(value)?,
+        Kind::Method => method(value)?,
         Kind::Status if value.len() != 3 || !value.bytes().all(|b| b.is_ascii_digit()) => return None,
         // Measurements differ between a line and its span, and say nothing by it.
         Kind::Field(_) if value.len() < 2 || value.parse::<f64>().is_ok_and(|n| n.fract() != 0.0) => {
             return None;
         }
-        _ => value.to_owned(),
+        _ => value,
     };
-    Some(Fact { kind, key: key.to_owned(), value })
+    Some(Fact { kind, key: key.into(), value: value.into() })
 }
 
 /// The path of a URL or of a target.
@@ -175,7 +183,7 @@ fn add(facts: &mut Vec<Fact>, new: Option<Fact>) {
 pub(super) fn of_attribute(key: &str, value: &ValueView<'_>, facts: &mut Vec<Fact>) {
     match value {
         ValueView::Str(text) => add(facts, fact(key, text)),
-        ValueView::Int(number) => add(facts, fact(key, &number.to_string())),
+        ValueView::Int(number) => add(facts, fact(key, &number.to_smolstr())),
         ValueView::Other(other) => {
             if let Value::Array(values) = &**other {
                 of_list(key, values, facts);
@@ -190,7 +198,7 @@ fn of_list(key: &str, values: &[Value], facts: &mut Vec<Fact>) {
     for value in values.iter().take(MAX_LISTED) {
         match value {
             Value::Str(text) => add(facts, fact(key, text)),
-            Value::Int(number) => add(facts, fact(key, &number.to_string())),
+            Value::Int(number) => add(facts, fact(key, &number.to_smolstr())),
             _ => {}
         }
     }
@@ -202,8 +210,8 @@ pub(super) fn of_name(name: &str, facts: &mut Vec<Fact>) {
         && let Some(verb) = method(verb)
         && let Some(target) = path(target)
     {
-        add(facts, Some(Fact { kind: Kind::Method, key: String::new(), value: verb.to_owned() }));
-        add(facts, Some(Fact { kind: Kind::Path, key: String::new(), value: target.to_owned() }));
+        add(facts, Some(Fact::of(Kind::Method, verb)));
+        add(facts, Some(Fact::of(Kind::Path, target)));
     }
 }
 
@@ -238,7 +246,7 @@ fn of_object(fields: &serde_json::Map<String, Json>, facts: &mut Vec<Fact>, dept
     for (key, value) in fields {
         match value {
             Json::String(text) => add(facts, fact(key, text)),
-            Json::Number(number) => add(facts, fact(key, &number.to_string())),
+            Json::Number(number) => add(facts, fact(key, &number.to_smolstr())),
             Json::Object(inner) if depth < MAX_DEPTH => of_object(inner, facts, depth + 1),
             _ => {}
         }

@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use parsers::record::{Resource, TraceId};
 use rustc_hash::FxHashMap;
+use smol_str::SmolStr;
 use store::read::{LogRead, ReadError, TraceRead, Window};
 
 use self::facts::{Fact, Kind};
@@ -105,7 +106,7 @@ pub(crate) struct OfTrace<'a> {
     origin_of: Vec<usize>,
     /// When spans of each origin ran.
     runs: Vec<Vec<(u64, u64)>>,
-    request_ids: Vec<String>,
+    request_ids: Vec<SmolStr>,
     /// First and last instant.
     extent: (u64, u64),
 }
@@ -146,7 +147,7 @@ impl<'a> OfTrace<'a> {
             let of_line = facts::of_line(&log.record.line, metadata);
             facts.extend(of_line.into_iter().filter(|fact| fact.kind == Kind::Request));
         }
-        let mut ids: Vec<String> = facts.into_iter().map(|fact| fact.value).collect();
+        let mut ids: Vec<SmolStr> = facts.into_iter().map(|fact| fact.value).collect();
         ids.sort_unstable();
         ids.dedup();
         trace.request_ids = ids;

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 
 use rustc_hash::FxHashMap;
+use smol_str::{SmolStr, StrExt};
 
 use super::compared::{Request, agrees};
 use super::facts::{Fact, Kind};
@@ -19,7 +20,7 @@ const DEVIATIONS: f64 = 2.0;
 #[derive(Debug)]
 pub(super) struct Strange {
     pub(super) kind: Kind,
-    pub(super) value: String,
+    pub(super) value: SmolStr,
     /// When it was written, ns.
     pub(super) time: u64,
 }
@@ -32,9 +33,9 @@ pub(super) struct Rarities {
     /// How many requests that sent no spans named something, by what it is about...
     strangers: FxHashMap<Kind, f64>,
     /// ...and how many of them this value, in lower case.
-    named: FxHashMap<(Kind, String), f64>,
+    named: FxHashMap<(Kind, SmolStr), f64>,
     /// What was found: many lines say the same.
-    found: RefCell<FxHashMap<(Kind, String), f64>>,
+    found: RefCell<FxHashMap<(Kind, SmolStr), f64>>,
 }
 
 /// How often others say the same, before anything is known.
@@ -74,7 +75,7 @@ impl Rarities {
             }
         }
         let strangers = self.strangers.get(&kind).copied().unwrap_or_default();
-        let alike = |fact: &&Fact| self.named.get(&(kind, fact.value.to_ascii_lowercase())).copied();
+        let alike = |fact: &&Fact| self.named.get(&(kind, fact.value.to_ascii_lowercase_smolstr())).copied();
         let of_strangers = facts.iter().filter_map(alike).fold(0.0, f64::max);
         // One of the requests is the one that is meant.
         let of_value = ((equal - 1.0_f64).max(0.0) + of_strangers + ASSUMED * assumed(kind))
@@ -86,13 +87,13 @@ impl Rarities {
 }
 
 /// How many requests without spans named each value: lines of one are not farther apart than such requests last.
-fn episodes(requests: &[Request], mut strange: Vec<Strange>) -> FxHashMap<(Kind, String), f64> {
+fn episodes(requests: &[Request], mut strange: Vec<Strange>) -> FxHashMap<(Kind, SmolStr), f64> {
     let runs = || requests.iter().flat_map(|request| &request.runs);
     let long = runs().map(|(start, end)| end - start).sum::<u64>() / (runs().count() as u64).max(1);
     strange.sort_by_key(|said| said.time);
-    let mut last: FxHashMap<(Kind, String), (u64, f64)> = FxHashMap::default();
+    let mut last: FxHashMap<(Kind, SmolStr), (u64, f64)> = FxHashMap::default();
     for Strange { kind, value, time } in strange {
-        let (before, count) = last.entry((kind, value.to_ascii_lowercase())).or_insert((time, 1.0));
+        let (before, count) = last.entry((kind, value.to_ascii_lowercase_smolstr())).or_insert((time, 1.0));
         if time - *before > long {
             *count += 1.0;
         }
@@ -104,12 +105,12 @@ fn episodes(requests: &[Request], mut strange: Vec<Strange>) -> FxHashMap<(Kind,
 /// How often two requests name the same value, of kinds of which enough are known.
 fn alike(
     requests: &[Request],
-    named: &FxHashMap<(Kind, String), f64>,
+    named: &FxHashMap<(Kind, SmolStr), f64>,
     strangers: &FxHashMap<Kind, f64>,
 ) -> FxHashMap<Kind, f64> {
     let mut values = named.clone();
     for fact in requests.iter().flat_map(|request| &request.facts) {
-        *values.entry((fact.kind, fact.value.to_ascii_lowercase())).or_default() += 1.0;
+        *values.entry((fact.kind, fact.value.to_ascii_lowercase_smolstr())).or_default() += 1.0;
     }
     let mut of_kinds: FxHashMap<Kind, (f64, f64)> = FxHashMap::default();
     for ((kind, _), count) in &values {

@@ -121,7 +121,7 @@ impl Requests {
         let mut own = Request { trace: trace.low64, spanned: true, ..Request::default() };
         // A request has one id in all services, and few of them tell it.
         let ids = trace.request_ids.iter().take(MAX_FACTS / 2);
-        own.facts.extend(ids.map(|id| Fact { kind: Kind::Request, key: String::new(), value: id.clone() }));
+        own.facts.extend(ids.map(|id| Fact::of(Kind::Request, id.clone())));
         let mut requests = vec![own];
         let mut by_trace: FxHashMap<u64, usize> = FxHashMap::default();
         by_trace.insert(trace.low64, 0);

@@ -136,9 +136,9 @@ async fn opaque(state: &State, text: &str) -> Option<TraceId> {
             a minute round the trace; false unless given"),
     ),
     responses(
-        (status = 200, description = "Something is known of it", body = TraceBody),
+        (status = 200, description = "Something is known of it", body = TraceBody<'static>),
         (status = 400, description = "Not a trace id, or a parameter that cannot be read", body = Refusal),
-        (status = 404, description = "Nothing was found in any signal; `absent` says why", body = TraceBody),
+        (status = 404, description = "Nothing was found in any signal; `absent` says why", body = TraceBody<'static>),
     )
 )]
 async fn trace(

@@ -1,8 +1,10 @@
 //! Pieces that bodies of this surface share.
 
+use std::fmt::Display;
+
 use correlate::Absence;
 use parsers::record::Labels;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use store::read::Window;
 use utoipa::ToSchema;
@@ -40,7 +42,27 @@ impl From<Window> for WindowBody {
     }
 }
 
+/// What is shown as a string; nothing is allocated for it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Text<T>(pub(super) T);
+
+impl<T: Display> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
 /// Labels as an object.
+#[derive(Debug)]
+pub(super) struct Names<'a>(pub(super) &'a Labels);
+
+impl Serialize for Names<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter())
+    }
+}
+
+/// The same, for what is kept.
 pub(super) fn labels(labels: &Labels) -> Map<String, Value> {
     labels.iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
 }

@@ -23,7 +23,7 @@ fn a_captured_header_is_a_list_of_values() {
         facts.into_iter().map(|fact| (fact.kind, fact.value)).collect::<Vec<_>>()
     };
     let text = |text: &str| Value::Str(text.to_owned());
-    let request = |id: &str| (Kind::Request, id.to_owned());
+    let request = |id: &str| (Kind::Request, SmolStr::new(id));
     assert_eq!(of(&Value::Array(vec![text("a-1")])), [request("a-1")]);
     assert_eq!(
         of(&Value::Array(vec![text("a-1"), Value::Int(7), Value::Bool(true)])),

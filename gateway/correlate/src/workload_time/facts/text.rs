@@ -81,9 +81,8 @@ pub(super) fn of_text(text: &str, facts: &mut Vec<Fact>) {
             && let Some(target) = behind.next().and_then(|(target, _)| path(target))
         {
             if !facts.iter().any(|f: &Fact| f.kind == Kind::Path) {
-                let of = |kind, value: &str| Some(Fact { kind, key: String::new(), value: value.to_owned() });
-                add(facts, of(Kind::Method, verb));
-                add(facts, of(Kind::Path, target));
+                add(facts, Some(Fact::of(Kind::Method, verb)));
+                add(facts, Some(Fact::of(Kind::Path, target)));
                 words = behind.clone();
                 if behind.next().is_some_and(|(version, _)| version.starts_with("HTTP/")) {
                     words = behind;
@@ -102,11 +101,11 @@ pub(super) fn of_text(text: &str, facts: &mut Vec<Fact>) {
         }
         let bare = bare(word);
         if may_be_token(bare.as_bytes()) {
-            add(facts, Some(Fact { kind: Kind::Token, key: String::new(), value: bare.to_owned() }));
+            add(facts, Some(Fact::of(Kind::Token, bare)));
         }
         if bare_threads < MAX_BARE_THREADS && may_be_thread(bare.as_bytes()) {
             bare_threads += 1;
-            add(facts, Some(Fact { kind: Kind::Bracket, key: String::new(), value: bare.to_owned() }));
+            add(facts, Some(Fact::of(Kind::Bracket, bare)));
         }
     }
     let mut rest = text;
@@ -115,7 +114,7 @@ pub(super) fn of_text(text: &str, facts: &mut Vec<Fact>) {
         let Some(close) = inner.find(']') else { break };
         let held = inner.get(..close).unwrap_or_default().trim();
         if (2..=64).contains(&held.len()) && !held.contains('[') {
-            add(facts, Some(Fact { kind: Kind::Bracket, key: String::new(), value: held.to_owned() }));
+            add(facts, Some(Fact::of(Kind::Bracket, held)));
         }
         rest = inner.get(close + 1..).unwrap_or_default();
     }
