@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::codec::{Input, Output};
-use crate::reading::of_batches;
+use crate::reading::{in_parts, of_batches};
 
 const START: u64 = 1_760_000_000_000_000_000;
 /// When nothing is waited for any more.
@@ -333,6 +333,27 @@ proptest! {
             together.merge(half);
         }
         prop_assert_eq!(&calls(&together), &whole);
+    }
+
+    #[test]
+    fn a_head_counted_on_several_threads_is_the_head(
+        mut spans in traces(),
+        cuts in prop::collection::vec(0..3usize, 50),
+        parts in 1..5u64,
+    ) {
+        // Taken in another trace than sent.
+        let sent = spans.iter().find(|span| span.kind == Producer).map(|s| (s.trace_id.bits(), s.span_id.bits()));
+        spans.extend(sent.map(|sent| linking(span(9, 2, 0, "mailer", Consumer, 60, 3), &[sent])));
+        let mut batches = vec![Vec::new(); 3];
+        for (span, number) in spans.iter().zip(cuts.iter().cycle()) {
+            batches[*number].push(span.clone());
+        }
+        let batches: Vec<Arc<Batch>> = batches.iter().map(|spans| Arc::new(batch(spans))).collect();
+        let sheets = in_parts(&batches, parts);
+        prop_assert_eq!(sheets.len() as u64, parts);
+        let mut together = Sheet::within(0..=u32::MAX);
+        together.merge_all(&sheets, LATER);
+        prop_assert_eq!(together.into_calls(Window::ALL, LATER), calls(&sheet(&spans)));
     }
 
     #[test]

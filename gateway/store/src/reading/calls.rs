@@ -21,12 +21,15 @@ pub(crate) fn minutes(window: Window) -> (std::ops::RangeInclusive<u32>, Window)
 
 /// The sheet of batches in any order.
 pub(crate) fn of_batches<'a>(batches: impl Iterator<Item = &'a Batch>) -> Sheet {
-    let batches: Vec<&Batch> = batches.collect();
+    part(&batches.collect::<Vec<_>>(), |_| true)
+}
+
+/// The sheet of those traces of batches whose id has low bits that are wanted.
+fn part(batches: &[&Batch], wanted: impl Fn(u64) -> bool) -> Sheet {
     let mut rows = Vec::new();
     for (number, batch) in batches.iter().enumerate() {
-        rows.extend(
-            batch.spans.rows.iter().enumerate().map(|(at, row)| (order(row), number as u32, at as u32)),
-        );
+        let of_part = batch.spans.rows.iter().enumerate().filter(|(_, row)| wanted(row.trace as u64));
+        rows.extend(of_part.map(|(at, row)| (order(row), number as u32, at as u32)));
     }
     rows.sort_unstable();
     let mut gather = Gather::default();
@@ -38,15 +41,48 @@ pub(crate) fn of_batches<'a>(batches: impl Iterator<Item = &'a Batch>) -> Sheet 
     gather.finish()
 }
 
+/// Spans of a head from which on another thread is worth its start: they take some milliseconds.
+const PART_SPANS: usize = 10_000;
+/// Odd, with bits everywhere.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// How many sheets a head is counted on: one a thread, since somebody waits for them.
+fn parts_of(batches: &[Arc<Batch>]) -> u64 {
+    let spans: usize = batches.iter().map(|batch| batch.spans.rows.len()).sum();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    (spans / PART_SPANS).clamp(1, threads) as u64
+}
+
+/// Sheets of batches in any order, each of some of the traces and made on a thread of its own.
+pub(crate) fn in_parts(batches: &[Arc<Batch>], parts: u64) -> Vec<Arc<Sheet>> {
+    let batches: &Vec<&Batch> = &batches.iter().map(|batch| &**batch).collect();
+    // Most ids are random; those that are counted up are spread by this.
+    let of = |wanted: u64| move |id: u64| (id.wrapping_mul(SPREAD) >> 32) % parts == wanted;
+    std::thread::scope(|scope| {
+        let beside: Vec<_> = (1..parts).map(|at| scope.spawn(move || part(batches, of(at)))).collect();
+        let mut sheets = vec![Arc::new(part(batches, of(0)))];
+        for thread in beside {
+            match thread.join() {
+                Ok(sheet) => sheets.push(Arc::new(sheet)),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        sheets
+    })
+}
+
 /// Bytes of sheets that are held. An hour of a million spans is about two megabytes.
 const HELD_BYTES: u64 = 64 << 20;
+
+/// The number of the batches of a head, and their sheets.
+type OfHead = (usize, Vec<Arc<Sheet>>);
 
 /// Sheets that were made: of segments, which do not change, and of heads as long as nothing was added.
 #[derive(Debug)]
 pub(crate) struct Sheets {
     sealed: Cache<Name, Arc<Sheet>>,
-    /// By the first journal of a head, with the number of its batches.
-    heads: Mutex<FxHashMap<u64, (usize, Arc<Sheet>)>>,
+    /// By the first journal of a head.
+    heads: Mutex<FxHashMap<u64, OfHead>>,
 }
 
 impl Default for Sheets {
@@ -62,17 +98,17 @@ impl Sheets {
     fn of_heads(&self, heads: &[(u64, Vec<Arc<Batch>>)]) -> Vec<Arc<Sheet>> {
         let mut known = lock(&self.heads);
         known.retain(|journal, _| heads.iter().any(|(head, _)| head == journal));
-        let sheet = |(journal, batches): &(u64, Vec<Arc<Batch>>)| {
-            if let Some((count, sheet)) = known.get(journal)
+        let sheets = |(journal, batches): &(u64, Vec<Arc<Batch>>)| {
+            if let Some((count, sheets)) = known.get(journal)
                 && *count == batches.len()
             {
-                return Arc::clone(sheet);
+                return sheets.clone();
             }
-            let sheet = Arc::new(of_batches(batches.iter().map(|batch| &**batch)));
-            known.insert(*journal, (batches.len(), Arc::clone(&sheet)));
-            sheet
+            let sheets = in_parts(batches, parts_of(batches));
+            known.insert(*journal, (batches.len(), sheets.clone()));
+            sheets
         };
-        heads.iter().map(sheet).collect()
+        heads.iter().flat_map(sheets).collect()
     }
 }
 

@@ -16,6 +16,8 @@ mod statistics;
 mod traces;
 mod visit;
 
+#[cfg(test)]
+pub(crate) use calls::in_parts;
 pub(crate) use calls::{Sheets, minutes, of_batches};
 pub(crate) use recent::Recent;
 pub(crate) use sections::Sections;
