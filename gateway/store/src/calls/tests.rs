@@ -339,7 +339,7 @@ proptest! {
     fn a_head_counted_on_several_threads_is_the_head(
         mut spans in traces(),
         cuts in prop::collection::vec(0..3usize, 50),
-        parts in 1..5u64,
+        parts in 1..5usize,
     ) {
         // Taken in another trace than sent.
         let sent = spans.iter().find(|span| span.kind == Producer).map(|s| (s.trace_id.bits(), s.span_id.bits()));
@@ -350,7 +350,7 @@ proptest! {
         }
         let batches: Vec<Arc<Batch>> = batches.iter().map(|spans| Arc::new(batch(spans))).collect();
         let sheets = in_parts(&batches, parts);
-        prop_assert_eq!(sheets.len() as u64, parts);
+        prop_assert_eq!(sheets.len(), parts);
         let mut together = Sheet::within(0..=u32::MAX);
         together.merge_all(&sheets, LATER);
         prop_assert_eq!(together.into_calls(Window::ALL, LATER), calls(&sheet(&spans)));

@@ -46,29 +46,33 @@ const PART_SPANS: usize = 10_000;
 /// Odd, with bits everywhere.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// How many sheets a head is counted on: one a thread, since somebody waits for them.
-fn parts_of(batches: &[Arc<Batch>]) -> u64 {
-    let spans: usize = batches.iter().map(|batch| batch.spans.rows.len()).sum();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    (spans / PART_SPANS).clamp(1, threads) as u64
-}
-
-/// Sheets of batches in any order, each of some of the traces and made on a thread of its own.
-pub(crate) fn in_parts(batches: &[Arc<Batch>], parts: u64) -> Vec<Arc<Sheet>> {
-    let batches: &Vec<&Batch> = &batches.iter().map(|batch| &**batch).collect();
-    // Most ids are random; those that are counted up are spread by this.
-    let of = |wanted: u64| move |id: u64| (id.wrapping_mul(SPREAD) >> 32) % parts == wanted;
+/// What is made of each number below `parts`, of each on a thread of its own: somebody waits for it.
+fn on_threads<T: Send>(parts: usize, make: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let make = &make;
     std::thread::scope(|scope| {
-        let beside: Vec<_> = (1..parts).map(|at| scope.spawn(move || part(batches, of(at)))).collect();
-        let mut sheets = vec![Arc::new(part(batches, of(0)))];
+        let beside: Vec<_> = (1..parts).map(|at| scope.spawn(move || make(at))).collect();
+        let mut made = vec![make(0)];
         for thread in beside {
             match thread.join() {
-                Ok(sheet) => sheets.push(Arc::new(sheet)),
+                Ok(part) => made.push(part),
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-        sheets
+        made
     })
+}
+
+/// How many threads are worth their start for so many pieces of work.
+fn threads_for(pieces: usize) -> usize {
+    pieces.clamp(1, std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// Sheets of batches in any order, each of some of the traces.
+pub(crate) fn in_parts(batches: &[Arc<Batch>], parts: usize) -> Vec<Arc<Sheet>> {
+    let batches: Vec<&Batch> = batches.iter().map(|batch| &**batch).collect();
+    // Most ids are random; those that are counted up are spread by this.
+    let of = |id: u64| (id.wrapping_mul(SPREAD) >> 32) as usize % parts;
+    on_threads(parts, |at| Arc::new(part(&batches, |id| of(id) == at)))
 }
 
 /// Bytes of sheets that are held. An hour of a million spans is about two megabytes.
@@ -104,7 +108,8 @@ impl Sheets {
             {
                 return sheets.clone();
             }
-            let sheets = in_parts(batches, parts_of(batches));
+            let spans: usize = batches.iter().map(|batch| batch.spans.rows.len()).sum();
+            let sheets = in_parts(batches, threads_for(spans / PART_SPANS));
             known.insert(*journal, (batches.len(), sheets.clone()));
             sheets
         };
@@ -142,8 +147,13 @@ impl Inner {
         let touched = |segment: &&Arc<Segment>| {
             segment.name.signal == Signal::Traces && near.touches(segment.footer.first, segment.footer.last)
         };
-        for segment in segments.iter().filter(touched) {
-            let (sheet, damaged) = self.sheet(segment);
+        let segments: Vec<&Arc<Segment>> = segments.iter().filter(touched).collect();
+        let known = |segment: &&&Arc<Segment>| self.sheets.sealed.contains_key(&segment.name);
+        let threads = threads_for(segments.len() - segments.iter().filter(known).count());
+        let some = |at: usize| -> Vec<_> {
+            segments.iter().skip(at).step_by(threads).map(|segment| self.sheet(segment)).collect()
+        };
+        for (sheet, damaged) in on_threads(threads, some).into_iter().flatten() {
             sheets.push(sheet);
             damaged_blocks += damaged;
         }
