@@ -1,5 +1,6 @@
 //! What a log line and a request say of themselves in the same words: thread, request id, user, path, and any field of one name.
 
+mod json;
 mod text;
 
 use std::borrow::Cow;
@@ -18,8 +19,6 @@ const MAX_FACTS: usize = 48;
 const MAX_LISTED: usize = 8;
 /// Longest value that is compared; longer ones are texts, not names.
 const MAX_VALUE: usize = 200;
-/// Objects within objects that are read of a JSON line.
-const MAX_DEPTH: usize = 3;
 
 /// What a fact is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -226,10 +225,7 @@ pub(super) fn of_line<'a>(line: &[u8], metadata: impl Iterator<Item = (&'a str, 
     // Most lines are ASCII, which is seen at once.
     let text = std::str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed);
     let trimmed = text.trim();
-    if trimmed.starts_with('{')
-        && let Ok(Json::Object(fields)) = serde_json::from_str::<Json>(trimmed)
-    {
-        of_object(&fields, &mut facts, 0);
+    if trimmed.starts_with('{') && json::of_object(trimmed, &mut facts) {
         return facts;
     }
     let mut pairs = LogfmtPairs::new(trimmed);
@@ -240,17 +236,6 @@ pub(super) fn of_line<'a>(line: &[u8], metadata: impl Iterator<Item = (&'a str, 
     }
     text::of_text(trimmed, &mut facts);
     facts
-}
-
-fn of_object(fields: &serde_json::Map<String, Json>, facts: &mut Vec<Fact>, depth: usize) {
-    for (key, value) in fields {
-        match value {
-            Json::String(text) => add(facts, fact(key, text)),
-            Json::Number(number) => add(facts, fact(key, &number.to_smolstr())),
-            Json::Object(inner) if depth < MAX_DEPTH => of_object(inner, facts, depth + 1),
-            _ => {}
-        }
-    }
 }
 
 /// Whether it is worth looking for the parts of an access log in a line: a method, or fields of a name that they have.

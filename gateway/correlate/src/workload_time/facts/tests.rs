@@ -34,9 +34,25 @@ fn a_captured_header_is_a_list_of_values() {
 }
 
 #[test]
+fn json_is_read_as_far_as_people_write_it() {
+    let deep =
+        |levels: usize| format!("{}{{\"req_id\":\"abc\"}}{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+    assert_eq!(said(&deep(3), &[]), ["Request=abc"]);
+    assert!(said(&deep(4), &[]).is_empty());
+    // Keys and values with escapes, numbers of all kinds, and lists, which are nobody's.
+    let line = r#"{"req\u005fid":"a\tb","pid":-7,"status":200,"user":[{"userId":"u-7"}],"ok":true,"x":null,"port":8e3}"#;
+    assert_eq!(said(line, &[])[..3], ["Request=a\tb", "Process=-7", "Status=200"]);
+    // What breaks off is a text, of which nothing is known twice.
+    assert_eq!(
+        said(r#"{"req_id":"abc","status":200} GET /cart HTTP/1.1 200"#, &[]),
+        ["Method=GET", "Path=/cart", "Status=200"]
+    );
+}
+
+#[test]
 fn json_logfmt_text_and_metadata_are_read() {
     let json = r#"{"level":"info","user":{"userId":"u-7"},"path":"/cart/9?x=1","took":1.5}"#;
-    assert_eq!(said(json, &[("thread", "exec-1")]), ["Thread=exec-1", "Path=/cart/9", "User=u-7"]);
+    assert_eq!(said(json, &[("thread", "exec-1")]), ["Thread=exec-1", "User=u-7", "Path=/cart/9"]);
     assert_eq!(said("level=info req_id=abc status=200", &[]), ["Request=abc", "Status=200"]);
     let envoy =
         r#"[2025-10-09T08:53:20.123Z] "GET /cart/9 HTTP/1.1" 503 - "84961386-6d84-929d-98bd-c5aee93b5c88""#;
