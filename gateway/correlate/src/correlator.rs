@@ -17,6 +17,9 @@ use crate::{
     spellings, tree, workload_time,
 };
 
+/// Longest trace, ns, of which samples round its time are read in less time than anyone waits for them.
+const SHORT: u64 = 600_000_000_000;
+
 /// Answers "what happened in this request?". A cheap clone.
 #[derive(Clone)]
 pub struct Correlator {
@@ -121,7 +124,8 @@ impl Correlator {
             let mut answer = join_stored(id, &*store, logs.as_deref(), &page, &options, &outlines);
             look_further(id, &mut answer, &*store, logs.as_deref(), &page, &options);
             // What is stored here is asked at once: to hand it to other threads takes longer than to read it.
-            let here = metrics.and_then(|reader| reader.here(options.metric_deadline));
+            let short = answer.window.is_none_or(|window| window.end.saturating_sub(window.start) <= SHORT);
+            let here = metrics.filter(|_| short).and_then(|reader| reader.here(options.metric_deadline));
             if let Some(here) = &here {
                 runtime.block_on(with_metrics(&mut answer, Some(&**here), &page, &options));
             }

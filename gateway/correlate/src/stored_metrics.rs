@@ -1,6 +1,7 @@
 //! The samples that are stored, asked as a metrics server is: what traces are linked to, and what exemplars are made for, where
 //! no server is configured.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -66,15 +67,18 @@ impl StoredMetrics {
         &self,
         read: impl FnOnce(&dyn SampleRead) -> T + Send + 'static,
     ) -> Result<T, ReadError> {
-        if self.here.is_some() {
-            return Ok(read(&*self.samples));
-        }
         let samples = Arc::clone(&self.samples);
-        tokio::task::spawn_blocking(move || read(&*samples)).await.map_err(|error| {
-            tracing::error!(%error, "reading samples broke off");
-            ReadError::Io(Arc::new(std::io::Error::other("reading broke off")))
-        })
+        if self.here.is_some() {
+            // What went wrong with samples is no reason to lose what else is known.
+            return catch_unwind(AssertUnwindSafe(|| read(&*samples))).map_err(|_| broke_off());
+        }
+        tokio::task::spawn_blocking(move || read(&*samples)).await.map_err(|_| broke_off())
     }
+}
+
+fn broke_off() -> ReadError {
+    tracing::error!("reading samples broke off");
+    ReadError::Io(Arc::new(std::io::Error::other("reading broke off")))
 }
 
 impl Here {
@@ -133,11 +137,11 @@ impl MetricRead for StoredMetrics {
     async fn series(&self, selectors: &[String], window: Window) -> Result<Vec<Labels>, ReadError> {
         let (selectors, here) = (selectors.to_vec(), self.here);
         self.read(move |samples| {
+            let selectors = parsed(&selectors)?;
+            let found = samples.label_sets(&selectors, window).map_err(PromError::Read)?;
             if time(here).is_zero() {
                 return Err(PromError::Timeout);
             }
-            let selectors = parsed(&selectors)?;
-            let found = samples.label_sets(&selectors, window).map_err(PromError::Read)?;
             Ok(found.iter().take(SERIES).map(|labels| (**labels).clone()).collect())
         })
         .await

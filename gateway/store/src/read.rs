@@ -486,8 +486,8 @@ pub trait MetricRead: Send + Sync {
     /// Exemplars of the series that the expression selects.
     async fn exemplars(&self, expression: &str, window: Window) -> Result<Vec<Exemplar>, ReadError>;
 
-    /// The same source for somebody whose thread may wait, and who asks nothing more after so long: it reads on that thread, and its
-    /// answers are ready at once. `None` of one that is asked over a network.
+    /// The same source for somebody whose thread may wait: it reads on that thread, so that its answers are ready at once, and is slow
+    /// once so much time is over; what has begun to be read then is read to its end. `None` of one that is asked over a network.
     fn here(&self, _within: Duration) -> Option<Arc<dyn MetricRead>> {
         None
     }

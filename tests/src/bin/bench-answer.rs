@@ -3,7 +3,8 @@
 //!
 //! `cargo run --release -p tests --bin bench-answer [-- LINES SPANS [PART]]` (1,000,000 and 400,000 unless given, and all parts: `by_id`,
 //! `logs`, `traces`, `joins`, `analyses`, `names`). One client; latencies are its own, until the body is there, which is checked
-//! afterwards; CPU time is the kernel's accounting of the program (of a latency: by request, with what the program does beside). The yardstick Y is the CPU time of `zstd -1` over all lines.
+//! afterwards; CPU time is the kernel's accounting of the program (of a latency: by request, with what the program does beside). The
+//! yardstick Y is the CPU time of `zstd -1` over all lines.
 #![allow(clippy::print_stdout, reason = "a program whose product is a table")]
 
 use std::path::Path;

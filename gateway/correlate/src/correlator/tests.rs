@@ -3,7 +3,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use parsers::record::{Exemplar, Labels, LogRecord, Sample, Series, Severity, Span, SpanId};
-use store::read::{Detail, Fate, ScanReport, Signal, SpanSelect, Window};
+use store::read::{
+    Detail, Fate, Matcher, SampleLimits, SampleRead, ScanReport, SeriesSamples, Signal, SpanSelect, Window,
+};
 
 use super::*;
 use crate::{Absence, JoinRule};
@@ -162,20 +164,73 @@ async fn a_metrics_server_that_hangs_or_fails_costs_no_more_than_its_deadline() 
     assert_eq!(down.logs.len(), 1);
 }
 
+/// Says which threads read it, and takes its time for samples.
+struct Here {
+    world: crate::world::World,
+    takes: Duration,
+    threads: Mutex<Vec<(&'static str, std::thread::ThreadId)>>,
+}
+
+impl Here {
+    fn note(&self, what: &'static str) {
+        self.threads.lock().unwrap().push((what, std::thread::current().id()));
+    }
+}
+
+impl TraceRead for Here {
+    fn trace(&self, _: TraceId, _: usize) -> Result<TraceRecords, ReadError> {
+        self.note("trace");
+        Ok(with_log())
+    }
+    fn scan_traces(
+        &self,
+        _: &SpanSelect,
+        _: &mut dyn FnMut(Vec<Span>) -> ControlFlow<()>,
+    ) -> Result<ScanReport, ReadError> {
+        Ok(ScanReport::default())
+    }
+    fn services(&self, _: Window) -> Result<Vec<(String, Vec<String>)>, ReadError> {
+        Ok(Vec::new())
+    }
+}
+
+impl SampleRead for Here {
+    fn select(&self, _: &[Matcher], _: Window, _: SampleLimits) -> Result<Vec<SeriesSamples>, ReadError> {
+        Ok(Vec::new())
+    }
+    fn label_sets(&self, selectors: &[Vec<Matcher>], window: Window) -> Result<Vec<Arc<Labels>>, ReadError> {
+        self.note("samples");
+        let began = std::time::Instant::now();
+        while began.elapsed() < self.takes {
+            std::hint::spin_loop();
+        }
+        self.world.label_sets(selectors, window)
+    }
+    fn metadata(&self) -> Result<Vec<parsers::record::MetricMeta>, ReadError> {
+        Ok(Vec::new())
+    }
+}
+
 #[tokio::test]
-async fn what_is_stored_here_is_asked_at_once_and_within_its_time_too() {
-    let series = vec![Labels::new([("__name__", "http_requests_total"), ("job", "prod/shop")])];
-    let held = crate::world::World { series, ..Default::default() }.held();
-    let found = async |metric_deadline: Duration| {
+async fn what_is_stored_here_is_asked_at_once_and_within_its_time() {
+    let found = async |takes: Duration, metric_deadline: Duration| {
+        let series = vec![Labels::new([("__name__", "http_requests_total"), ("job", "prod/shop")])];
+        let world = crate::world::World { series, ..Default::default() };
+        let here = Arc::new(Here { world, takes, threads: Mutex::default() });
+        let metrics = Arc::new(crate::StoredMetrics::new(here.clone()));
         let options = CorrelateOptions { metric_deadline, ..CorrelateOptions::default() };
-        let store = Arc::new(Stored(Ok(with_log())));
-        Correlator::new(store, Some(Arc::clone(&held)), options).answer(long()).await
+        let answer = Correlator::new(here.clone(), Some(metrics), options).answer(long()).await;
+        (answer, here.threads.lock().unwrap().clone())
     };
-    let joined = found(Duration::from_mins(1)).await;
-    let metrics: Vec<_> = joined.metrics.iter().map(|link| link.metric.as_str()).collect();
-    assert_eq!(metrics, ["http_requests_total"]);
-    let late = found(Duration::ZERO).await;
-    assert!(late.metrics.is_empty());
+    let (joined, threads) = found(Duration::ZERO, Duration::from_mins(1)).await;
+    assert_eq!(
+        joined.metrics.iter().map(|link| link.metric.as_str()).collect::<Vec<_>>(),
+        ["http_requests_total"]
+    );
+    let [("trace", first), .., ("samples", last)] = threads[..] else { panic!("{threads:?}") };
+    assert_eq!(first, last);
+    let (late, _) = found(Duration::from_millis(2), Duration::from_millis(1)).await;
+    assert!(late.metrics.is_empty() && late.logs.len() == 1);
     assert!(reasons(&late.absent).contains(&("metrics", "source_slow")), "{:?}", late.absent);
 }
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::shape::{Names, Text};
+use super::shape::{LabelSet, Text};
 use crate::values::Written;
 
 /// What a cursor begins with; the number of spans before the part follows.
@@ -187,7 +187,7 @@ struct Log<'a> {
     line: Cow<'a, str>,
     /// Stream labels.
     #[schema(value_type = Map<String, Value>)]
-    labels: Names<'a>,
+    labels: LabelSet<'a>,
     /// Structured metadata.
     #[schema(value_type = Map<String, Value>)]
     metadata: Pairs<'a>,
@@ -219,7 +219,7 @@ struct Exemplar<'a> {
     metric: &'a str,
     /// Labels of the series.
     #[schema(value_type = Map<String, Value>)]
-    labels: Names<'a>,
+    labels: LabelSet<'a>,
     /// The exemplar's own labels other than the ids.
     #[schema(value_type = Map<String, Value>)]
     exemplar_labels: Pairs<'a>,
@@ -243,7 +243,7 @@ struct Metric<'a> {
     #[schema(value_type = String)]
     service: &'a str,
     #[schema(value_type = Map<String, Value>)]
-    labels: Names<'a>,
+    labels: LabelSet<'a>,
     /// PromQL that gives the values.
     #[schema(value_type = String)]
     query: &'a str,

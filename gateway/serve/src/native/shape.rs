@@ -54,9 +54,9 @@ impl<T: Display> Serialize for Text<T> {
 
 /// Labels as an object.
 #[derive(Debug)]
-pub(super) struct Names<'a>(pub(super) &'a Labels);
+pub(super) struct LabelSet<'a>(pub(super) &'a Labels);
 
-impl Serialize for Names<'_> {
+impl Serialize for LabelSet<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter())
     }

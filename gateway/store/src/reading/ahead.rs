@@ -17,6 +17,11 @@ const AHEAD: usize = 2;
 /// Fewer blocks are read sooner than threads begin.
 const FEW: usize = 8;
 
+/// How many of them there are.
+pub(super) fn threads() -> usize {
+    available_parallelism().map_or(1, usize::from).min(MAX_THREADS)
+}
+
 /// A block that was read.
 pub(super) struct Loaded {
     pub(super) number: usize,
@@ -54,7 +59,7 @@ pub(super) fn read(
     finders: &[Finder<'_>],
     each: &mut dyn FnMut(Loaded) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    let threads = available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+    let threads = threads();
     let load = |(number, looked_through): (usize, bool)| {
         load(inner, segment, number, if looked_through { finders } else { &[] })
     };

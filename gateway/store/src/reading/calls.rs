@@ -1,11 +1,14 @@
 //! Calls in a window: the sheets of the segments that it touches, and of what is not sealed, put together.
 
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Builder;
 
 use moka::sync::Cache;
 use parsers::record::Batch;
 use rustc_hash::FxHashMap;
 
+use super::ahead;
 use crate::calls::{Calls, Gather, MINUTE, Sheet};
 use crate::read::{Signal, Window};
 use crate::segment::{self, Name, Segment, order};
@@ -50,21 +53,23 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 fn on_threads<T: Send>(parts: usize, make: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let make = &make;
     std::thread::scope(|scope| {
-        let beside: Vec<_> = (1..parts).map(|at| scope.spawn(move || make(at))).collect();
+        let begin = |at: usize| {
+            Builder::new().name("store-read".into()).spawn_scoped(scope, move || make(at)).map_err(|_| at)
+        };
+        let beside: Vec<_> = (1..parts).map(begin).collect();
         let mut made = vec![make(0)];
-        for thread in beside {
-            match thread.join() {
-                Ok(part) => made.push(part),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
+        made.extend(beside.into_iter().map(|thread| match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            // Without a thread its part is made here.
+            Err(at) => make(at),
+        }));
         made
     })
 }
 
 /// How many threads are worth their start for so many pieces of work.
 fn threads_for(pieces: usize) -> usize {
-    pieces.clamp(1, std::thread::available_parallelism().map_or(1, usize::from))
+    pieces.clamp(1, ahead::threads())
 }
 
 /// Sheets of batches in any order, each of some of the traces.
@@ -147,13 +152,14 @@ impl Inner {
         let touched = |segment: &&Arc<Segment>| {
             segment.name.signal == Signal::Traces && near.touches(segment.footer.first, segment.footer.last)
         };
-        let segments: Vec<&Arc<Segment>> = segments.iter().filter(touched).collect();
-        let known = |segment: &&&Arc<Segment>| self.sheets.sealed.contains_key(&segment.name);
-        let threads = threads_for(segments.len() - segments.iter().filter(known).count());
+        let (known, unread): (Vec<&Arc<Segment>>, Vec<_>) =
+            segments.iter().filter(touched).partition(|s| self.sheets.sealed.contains_key(&s.name));
+        let threads = threads_for(unread.len());
         let some = |at: usize| -> Vec<_> {
-            segments.iter().skip(at).step_by(threads).map(|segment| self.sheet(segment)).collect()
+            unread.iter().skip(at).step_by(threads).map(|segment| self.sheet(segment)).collect()
         };
-        for (sheet, damaged) in on_threads(threads, some).into_iter().flatten() {
+        let read = on_threads(threads, some).into_iter().flatten();
+        for (sheet, damaged) in known.into_iter().map(|segment| self.sheet(segment)).chain(read) {
             sheets.push(sheet);
             damaged_blocks += damaged;
         }

@@ -1,6 +1,7 @@
 //! What a line of JSON says, read as it comes: most of its fields say nothing of a request, and need not be kept.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
@@ -87,12 +88,25 @@ impl<'de> Visitor<'de> for Field<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        if self.depth > MAX_DEPTH {
+            while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            return Ok(());
+        }
         let depth = self.depth + 1;
+        // Keys that said something, each with where: of one that comes twice, the last one counts.
+        let mut said: Vec<(SmolStr, Range<usize>)> = Vec::new();
         while let Some(key) = fields.next_key::<SmolStr>()? {
-            if depth > MAX_DEPTH + 1 {
-                fields.next_value::<IgnoredAny>()?;
-            } else {
-                fields.next_value_seed(Field { key: &key, depth, facts: &mut *self.facts })?;
+            if let Some(again) = said.iter().position(|(known, _)| *known == key) {
+                let (_, old) = said.remove(again);
+                for (_, later) in said.iter_mut().skip(again) {
+                    *later = later.start - old.len()..later.end - old.len();
+                }
+                self.facts.drain(old);
+            }
+            let before = self.facts.len();
+            fields.next_value_seed(Field { key: &key, depth, facts: &mut *self.facts })?;
+            if self.facts.len() > before {
+                said.push((key, before..self.facts.len()));
             }
         }
         Ok(())

@@ -39,13 +39,19 @@ fn json_is_read_as_far_as_people_write_it() {
         |levels: usize| format!("{}{{\"req_id\":\"abc\"}}{}", "{\"a\":".repeat(levels), "}".repeat(levels));
     assert_eq!(said(&deep(3), &[]), ["Request=abc"]);
     assert!(said(&deep(4), &[]).is_empty());
-    // Keys and values with escapes, numbers of all kinds, and lists, which are nobody's.
-    let line = r#"{"req\u005fid":"a\tb","pid":-7,"status":200,"user":[{"userId":"u-7"}],"ok":true,"x":null,"port":8e3}"#;
-    assert_eq!(said(line, &[])[..3], ["Request=a\tb", "Process=-7", "Status=200"]);
-    // What breaks off is a text, of which nothing is known twice.
+    // Keys and values with escapes, and what is of no kind that says anything.
+    let line = r#"{"user":[{"userId":"u-7"}],"ok":true,"x":null,"took":1.5,"req\u005fid":"a\tb","pid":-7,"status":200}"#;
+    assert_eq!(said(line, &[]), ["Request=a\tb", "Process=-7", "Status=200"]);
+    // Of a key that comes twice the last one counts, objects within it, too.
+    let line = r#"{"pid":1,"a":{"user":"x","req_id":"q"},"user":"anonymous","status":500,"a":{"req_id":"r"},"status":200,"user":"u-7"}"#;
+    assert_eq!(said(line, &[]), ["Process=1", "Request=r", "Status=200", "User=u-7"]);
+    // What is no object to its end is a text, of which nothing is known twice.
+    let behind = r#"{"req_id":"abc","status":200} GET /cart HTTP/1.1 200"#;
+    let of_text = ["Thread=exec-1", "Method=GET", "Path=/cart", "Status=200"];
+    assert_eq!(said(behind, &[("thread", "exec-1")]), of_text);
     assert_eq!(
-        said(r#"{"req_id":"abc","status":200} GET /cart HTTP/1.1 200"#, &[]),
-        ["Method=GET", "Path=/cart", "Status=200"]
+        said(r#"{"req_id":"abc","status":200, GET /cart HTTP/1.1 200"#, &[("thread", "exec-1")]),
+        of_text
     );
 }
 

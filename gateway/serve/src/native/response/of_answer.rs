@@ -7,8 +7,8 @@ use correlate::{Answer, ExemplarSource, LinkTarget};
 use parsers::record::{Attributes, Event, SpellingKind};
 
 use super::{
-    Absence, CURSOR, Clock, CriticalSegment, Exemplar, Join, Link, Log, Metric, Names, Pairs, Service, Span,
-    SpanEvent, SpanLink, Spelling, Status, Text, TraceBody, Window,
+    Absence, CURSOR, Clock, CriticalSegment, Exemplar, Join, LabelSet, Link, Log, Metric, Pairs, Service,
+    Span, SpanEvent, SpanLink, Spelling, Status, Text, TraceBody, Window,
 };
 use crate::values::{self, Written};
 
@@ -150,7 +150,7 @@ fn log(joined: &correlate::JoinedLog) -> Log<'_> {
         time_unix_nano: Text(record.time),
         adjusted_time_unix_nano: Text(joined.adjusted),
         line: String::from_utf8_lossy(&record.line),
-        labels: Names(&record.labels),
+        labels: LabelSet(&record.labels),
         metadata,
         severity: record.severity.as_str(),
         span_id: joined.span_id.map(Text),
@@ -163,7 +163,7 @@ fn exemplar(joined: &correlate::JoinedExemplar) -> Exemplar<'_> {
     let exemplar = &joined.exemplar;
     Exemplar {
         metric: exemplar.series.get("__name__").unwrap_or_default(),
-        labels: Names(&exemplar.series),
+        labels: LabelSet(&exemplar.series),
         exemplar_labels: pairs(&exemplar.labels),
         value: values::double(exemplar.value),
         time_unix_nano: Text(exemplar.time),
@@ -180,7 +180,7 @@ fn metric(link: &correlate::MetricLink) -> Metric<'_> {
     Metric {
         metric: &link.metric,
         service: &link.service,
-        labels: Names(&link.labels),
+        labels: LabelSet(&link.labels),
         query: &link.query,
         unit: link.unit,
         values: link.values.iter().map(|sample| (Text(sample.time), values::double(sample.value))).collect(),
