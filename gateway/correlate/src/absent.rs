@@ -69,9 +69,13 @@ fn hint(signal: AbsentSignal, reason: AbsentReason) -> &'static str {
             "see which labels the series of the service have, and map them: `upstream.prometheus.labels`, printed by \
              `trefoil check-config`"
         }
-        (AbsentReason::Truncated, _) => {
+        (AbsentReason::Truncated, AbsentSignal::Spans) => {
             "ask for the next page with `cursor`, or for fewer parts with `fields`"
         }
+        (AbsentReason::Truncated, AbsentSignal::Logs) => {
+            "ask with a higher `limit`, or for all of them as LogQL: `/loki/api/v1/query_range` with `| trace_id=\"...\"`"
+        }
+        (AbsentReason::Truncated, _) => "ask with a higher `limit`",
         (AbsentReason::Incomplete, _) => {
             "ask again in some seconds if the trace is young; else look whether the service that is missing exports its spans here"
         }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use parsers::record::{Exemplar, Labels, LogRecord, Sample, Span, SpanId, SpellingKind, TraceId, TraceMatch};
+use parsers::record::{
+    Exemplar, Labels, LogRecord, Sample, Span, SpanId, SpellingKind, TraceId, TraceMatch, Workload,
+};
 use store::read::Window;
 
 /// Everything known of one trace.
@@ -23,6 +25,8 @@ pub struct Answer {
     pub total_spans: usize,
     /// Where the next part begins, in spans; `None` where this is the last.
     pub next: Option<usize>,
+    /// What ran, in all parts of the trace; filled in with the metrics, which are asked for by it.
+    pub workloads: Vec<Workload>,
     /// Log records in time order.
     pub logs: Vec<JoinedLog>,
     /// Log records that only mention the id in their text, in time order.

@@ -282,6 +282,7 @@ fn join(
         spans: Vec::new(),
         total_spans: nodes.len(),
         next: None,
+        workloads: Vec::new(),
         logs: Vec::new(),
         mentions: Vec::new(),
         exemplars: Vec::new(),
@@ -294,6 +295,7 @@ fn join(
     let mut outline = None;
     if let Some((store, reader)) = part {
         outline = Some(Outline::new(answer.clone(), &nodes, &critical_path));
+        answer.workloads = metrics::workloads(&nodes, &logs);
         let past = if lines_cut { page.offset + page.limit } else { nodes.len() };
         let others: FxHashSet<SpanId> = nodes.iter().skip(past).map(|node| node.span.span_id).collect();
         match page::cut(store, id, &mut nodes, &mut logs, page) {
@@ -455,8 +457,11 @@ async fn with_metrics(
             "nothing is left of the trace that says which workloads took part",
         )),
         Some(reader) => {
-            let workloads = metrics::workloads(&answer.spans, &answer.logs);
-            let found = metrics::ask(reader, answer.trace_id, &workloads, answer.window, options).await;
+            if answer.workloads.is_empty() {
+                answer.workloads = metrics::workloads(&answer.spans, &answer.logs);
+            }
+            let workloads = &answer.workloads;
+            let found = metrics::ask(reader, answer.trace_id, workloads, answer.window, options).await;
             let found = of_tenants(found, &answer.spans);
             add_metrics(answer, found, reader.name());
         }

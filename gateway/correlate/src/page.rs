@@ -170,7 +170,9 @@ pub(crate) fn lines(
 /// What a reader is told of a page of whose lines not all are there.
 pub(crate) fn lines_cut(limit: usize) -> String {
     let limit = thousands(limit);
-    format!("the first {limit} lines of this page are shown: ask for pages of fewer spans with `limit`")
+    format!(
+        "the first {limit} lines of this page are shown: `/loki/api/v1/query_range` with `| trace_id=\"...\"` gives all"
+    )
 }
 
 /// What a reader is told of a part: `spans` of `all`, after so many others.

@@ -62,7 +62,7 @@ fn findings(answer: &Value, most: usize, page: &mut Page) {
             told.push(format!("effect {effect:+.2}"));
         }
         if let Some(trace) = list(finding, "example_trace_ids").first().and_then(Value::as_str) {
-            told.push(format!("trefoil trace {trace}"));
+            told.push(page.command(&format!("trace {trace}")));
         }
         if !told.is_empty() {
             page.line(&[(Style::Faint, &format!("{}{}", " ".repeat(16), told.join(", ")))]);

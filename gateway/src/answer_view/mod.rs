@@ -15,7 +15,7 @@ mod variance;
 
 use serde_json::Value;
 
-use crate::terminal::{MIN_WIDTH, Page, RenderOptions};
+use crate::terminal::{Page, RenderOptions};
 
 /// Which question was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl Question {
 /// The body as text, with a newline after each line, and at most so many entries of each list. Total: keys that are missing or
 /// of another kind are left out. Control characters in what services wrote are shown escaped.
 pub(crate) fn render(question: Question, answer: &Value, most: usize, options: &RenderOptions) -> String {
-    let mut page = Page::new(options.width.max(MIN_WIDTH), options.color);
+    let mut page = Page::of(options);
     match question {
         Question::Correlate => correlate::draw(answer, most, &mut page),
         Question::Services => red::services(answer, most, &mut page),

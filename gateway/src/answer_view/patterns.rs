@@ -40,7 +40,7 @@ pub(super) fn draw(answer: &Value, most: usize, page: &mut Page) {
             novelty(pattern),
             Cell::new(style, level),
             Cell::plain(count(pattern, "count")),
-            Cell::plain(count(pattern, "count_against")),
+            Cell::plain(before(pattern)),
             Cell::plain(text(pattern, "pattern")),
         ]);
     }
@@ -57,13 +57,18 @@ pub(super) fn draw(answer: &Value, most: usize, page: &mut Page) {
     for (place, trace) in traced {
         page.line(&[
             (Style::Faint, &format!("  {place:>2}  ")),
-            (Style::Plain, &format!("trefoil trace {trace}")),
+            (Style::Plain, &page.command(&format!("trace {trace}"))),
         ]);
     }
 }
 
 fn count(entry: &Value, key: &str) -> String {
     nanos(entry, key).unwrap_or(0).to_string()
+}
+
+/// Of the time before; nothing where nothing is known of it.
+fn before(entry: &Value) -> String {
+    if text(entry, "novelty") == "unknown" { "-".to_owned() } else { count(entry, "count_against") }
 }
 
 fn novelty(entry: &Value) -> Cell {
@@ -88,7 +93,7 @@ fn exceptions(answer: &Value, most: usize, page: &mut Page) {
             "  {:<7} {:>5} now, {:>5} before  ",
             text(exception, "novelty"),
             count(exception, "count"),
-            count(exception, "count_against")
+            before(exception)
         );
         let cause = text(exception, "cause");
         let cause = if cause.is_empty() { String::new() } else { format!(" <- {cause}") };
@@ -106,7 +111,7 @@ fn exceptions(answer: &Value, most: usize, page: &mut Page) {
         }
         let trace = list(exception, "traces")
             .first()
-            .map(|trace| format!("trefoil trace {}", text(trace, "trace_id")));
+            .map(|trace| page.command(&format!("trace {}", text(trace, "trace_id"))));
         let seen = if services.is_empty() { String::new() } else { format!("in {}", services.join(", ")) };
         let next: Vec<String> =
             [Some(seen).filter(|seen| !seen.is_empty()), trace].into_iter().flatten().collect();

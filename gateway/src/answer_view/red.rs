@@ -159,6 +159,9 @@ fn next(edges: &[&Value], page: &mut Page) {
         page.heading("To look at");
     }
     for (trace, calls) in shown {
-        page.line(&[(Style::Plain, &format!("  trefoil trace {trace}")), (Style::Faint, &calls)]);
+        page.line(&[
+            (Style::Plain, &format!("  {}", page.command(&format!("trace {trace}")))),
+            (Style::Faint, &calls),
+        ]);
     }
 }

@@ -16,7 +16,7 @@ const EVERY: [Question; 9] = [
 ];
 
 fn plain(question: Question, answer: &Value, most: usize) -> String {
-    render(question, answer, most, &RenderOptions { width: 100, color: false })
+    render(question, answer, most, &RenderOptions { width: 100, ..RenderOptions::default() })
 }
 
 fn services() -> Value {
@@ -125,7 +125,8 @@ fn shapes_that_are_odd_are_shown_as_far_as_they_go_and_never_wider_than_the_term
         for value in &odd {
             let answer: Value = keys.iter().map(|key| ((*key).to_owned(), json!([value, value]))).collect();
             for width in [0, 40, 77, 300] {
-                let text = render(question, &answer, 20, &RenderOptions { width, color: false });
+                let text =
+                    render(question, &answer, 20, &RenderOptions { width, ..RenderOptions::default() });
                 assert!(text.lines().all(|line| columns(line) <= width.max(40)), "{question:?}: {text}");
                 assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{question:?}: {text}");
             }

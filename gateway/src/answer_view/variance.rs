@@ -139,7 +139,7 @@ fn slowest(answer: &Value, page: &mut Page) {
         let long = time(example, "duration_nano");
         page.line(&[
             (Style::Plain, &format!("  {long:>8}  ")),
-            (Style::Plain, &format!("trefoil trace {}", text(example, "trace_id"))),
+            (Style::Plain, &page.command(&format!("trace {}", text(example, "trace_id")))),
         ]);
     }
 }

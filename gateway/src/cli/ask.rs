@@ -15,6 +15,11 @@ const MAX_ANSWER: usize = 256 << 20;
 /// What most terminals have when they do not say.
 const DEFAULT_WIDTH: usize = 120;
 
+/// The gateway that is asked unless another is named.
+const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+/// Where another may be named.
+const URL_VARIABLE: &str = "TREFOIL_URL";
+
 /// Whom to ask, and how to show what is answered.
 #[derive(Debug, Args)]
 pub(super) struct Asked {
@@ -22,7 +27,7 @@ pub(super) struct Asked {
     #[arg(long)]
     pub(super) json: bool,
     /// The gateway to ask.
-    #[arg(long, env = "TREFOIL_URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, env = URL_VARIABLE, default_value = DEFAULT_URL)]
     pub(super) url: String,
     /// Who asks it.
     #[command(flatten)]
@@ -67,7 +72,7 @@ impl Asked {
             return Err(Failure { message: format!("{url} answered {status}: {said}"), code });
         }
         let value = value.map_err(|error| failed(format!("{url} did not answer as a Trefoil: {error}")))?;
-        let text = if self.json { body } else { view(&value, &options()).into_bytes() };
+        let text = if self.json { body } else { view(&value, &options(&self.url)).into_bytes() };
         std::io::stdout().write_all(&text).map_err(failed)?;
         if status.is_success() && found(&value) {
             return Ok(());
@@ -76,8 +81,10 @@ impl Asked {
     }
 }
 
-fn options() -> RenderOptions {
+fn options(url: &str) -> RenderOptions {
+    let known = url == DEFAULT_URL || std::env::var(URL_VARIABLE).is_ok_and(|named| named == url);
     RenderOptions {
+        url: (!known).then(|| url.to_owned()),
         width: terminal_width(),
         color: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
     }

@@ -14,10 +14,12 @@ pub(crate) use table::{Cell, Table};
 pub const MIN_WIDTH: usize = 40;
 
 /// How to write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RenderOptions {
     /// Columns; no line is longer. Less than [`MIN_WIDTH`] counts as that.
     pub width: usize,
     /// Whether colours may be used. Nothing is told by colour alone.
     pub color: bool,
+    /// The gateway that was asked, where commands that are shown must name it.
+    pub url: Option<String>,
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::{MIN_WIDTH, RenderOptions};
+
 /// How a piece of a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
@@ -34,11 +36,27 @@ pub(crate) struct Page {
     /// Columns, at least one.
     pub(crate) width: usize,
     color: bool,
+    /// The gateway that was asked, if a command must name it.
+    url: Option<String>,
 }
 
 impl Page {
     pub(crate) fn new(width: usize, color: bool) -> Self {
-        Self { text: String::new(), width, color }
+        Self { text: String::new(), width, color, url: None }
+    }
+
+    /// One for an answer.
+    pub(crate) fn of(options: &RenderOptions) -> Self {
+        let width = options.width.max(MIN_WIDTH);
+        Self { url: options.url.clone(), ..Self::new(width, options.color) }
+    }
+
+    /// What to type to go on.
+    pub(crate) fn command(&self, what: &str) -> String {
+        match &self.url {
+            Some(url) => format!("trefoil {what} --url {url}"),
+            None => format!("trefoil {what}"),
+        }
     }
 
     pub(crate) fn into_text(self) -> String {

@@ -13,13 +13,13 @@ use serde_json::Value;
 
 use body::Body;
 
-use crate::terminal::{MIN_WIDTH, Page, RenderOptions};
+use crate::terminal::{Page, RenderOptions};
 
 /// The body of `GET /api/v1/traces/{id}` as text, with a newline after each line. Total: keys that are missing or of another
 /// kind are left out. Control characters in what services wrote are shown escaped.
 pub fn render(answer: &Value, options: &RenderOptions) -> String {
     let body = Body::new(answer);
-    let mut page = Page::new(options.width.max(MIN_WIDTH), options.color);
+    let mut page = Page::of(options);
     sections::header(&body, &mut page);
     waterfall::draw(&body, &mut page);
     sections::loose_logs(&body, &mut page);

@@ -264,7 +264,7 @@ pub(super) fn next(body: &Body<'_>, page: &mut Page) {
     let (next, id) = (body.text("next"), body.text("trace_id"));
     if !next.is_empty() {
         page.heading("Next part");
-        page.wrapped(Style::Plain, "  ", &format!("trefoil trace {id} --cursor {next}"));
+        page.wrapped(Style::Plain, "  ", &page.command(&format!("trace {id} --cursor {next}")));
     }
 }
 

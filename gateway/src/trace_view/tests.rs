@@ -4,7 +4,7 @@ use super::render;
 use crate::terminal::{MIN_WIDTH, RenderOptions, columns, duration, escape, short, sparkline};
 
 fn plain(answer: &Value, width: usize) -> String {
-    render(answer, &RenderOptions { width, color: false })
+    render(answer, &RenderOptions { width, ..RenderOptions::default() })
 }
 
 fn checkout() -> Value {
@@ -144,6 +144,10 @@ fn lines_without_an_id_are_told_from_others_and_parts_say_how_to_go_on() {
     ] {
         assert!(text.lines().any(|written| written == line), "{line}\n{text}");
     }
+    let url = Some("http://gateway:3100".to_owned());
+    let text = render(&answer, &RenderOptions { width: 100, url, ..RenderOptions::default() });
+    let next = "  trefoil trace 4bf92f3577b34da6a3ce929d0e0e4736 --cursor spans-2 --url http://gateway:3100";
+    assert!(text.lines().any(|written| written == next), "{text}");
 }
 
 #[test]
@@ -220,7 +224,7 @@ fn no_line_is_wider_than_the_terminal() {
 
 #[test]
 fn colour_adds_nothing_but_colour() {
-    let colored = render(&checkout(), &RenderOptions { width: 100, color: true });
+    let colored = render(&checkout(), &RenderOptions { width: 100, color: true, url: None });
     assert!(colored.contains("\x1b[31m! out of stock\x1b[0m"));
     let mut bare = String::new();
     for (at, part) in colored.split("\x1b[").enumerate() {

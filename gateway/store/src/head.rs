@@ -181,6 +181,12 @@ impl Head {
         })
     }
 
+    /// When the oldest span of it started.
+    pub fn oldest_span(&self) -> Option<u64> {
+        let [_, traces, _] = self.held;
+        traces.oldest
+    }
+
     /// Whether spans of it may touch a window.
     pub fn has_spans_in(&self, window: Window) -> bool {
         let [_, traces, _] = self.held;

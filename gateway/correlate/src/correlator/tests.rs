@@ -251,6 +251,27 @@ async fn series_of_the_service_join_by_labels_and_others_do_not() {
 }
 
 #[tokio::test]
+async fn the_first_part_of_a_trace_has_the_series_of_all_its_services() {
+    let of = |mut span: Span, service: &str| {
+        let name = parsers::record::Value::Str(service.to_owned());
+        let attributes = vec![("service.name".to_owned(), name)];
+        span.resource = Arc::new(parsers::record::Resource { attributes });
+        span
+    };
+    let spans = (1..=20).map(|n| of(span(n, n / 2), if n > 10 { "late" } else { "shop" })).collect();
+    let records = TraceRecords { spans, ..TraceRecords::default() };
+    let series = ["shop", "late"].map(|job| Labels::new([("__name__", "http_requests_total"), ("job", job)]));
+    let server = Arc::new(Server::Answers { series: series.to_vec(), exemplars: Vec::new() });
+    let correlator =
+        Correlator::new(Arc::new(Stored(Ok(records))), Some(server), CorrelateOptions::default());
+    let part = correlator.part(long(), Page { limit: 3, ..Page::default() }).await;
+    assert_eq!(part.spans.len(), 3);
+    assert!(part.spans.iter().all(|node| node.service() == "shop"));
+    let services: Vec<_> = part.metrics.iter().map(|link| link.service.as_str()).collect();
+    assert_eq!(services, ["late", "shop"]);
+}
+
+#[tokio::test]
 async fn both_widths_of_one_id_join_and_are_shown() {
     let short = TraceId::from_hex(b"a3ce929d0e0e4736").unwrap();
     let logs = vec![log(long(), 5, "shop", &[]), log(short, 5, "shop", &[])];

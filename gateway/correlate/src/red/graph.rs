@@ -11,17 +11,21 @@ use store::read::{Calls, Connection, EdgeCalls, OperationCalls, Sketch, Window};
 pub struct RedQuestion {
     /// The window that was answered: whole minutes.
     pub window: Window,
-    /// Seconds of it that have passed: what rates are over.
+    /// Seconds of it that have passed since spans are stored: what rates are over.
     pub seconds: f64,
+    /// When the oldest stored span started, if that is within the window.
+    pub begins: Option<u64>,
 }
 
 impl RedQuestion {
     /// Of calls that were counted up to this instant.
     pub fn of(calls: &Calls, now: u64) -> Self {
         let window = calls.window;
-        // What lies ahead is empty, and would make every rate too small.
-        let passed = window.end.min(now.max(window.start)) - window.start;
-        Self { window, seconds: (passed as f64 / 1e9).max(1.0) }
+        // What lies ahead is empty, as is what was before there was anything: both would make every rate too small.
+        let begins = calls.begins.filter(|begins| window.contains(*begins) && *begins > window.start);
+        let start = begins.unwrap_or(window.start);
+        let passed = window.end.min(now.max(start)) - start;
+        Self { window, seconds: (passed as f64 / 1e9).max(1.0), begins }
     }
 }
 

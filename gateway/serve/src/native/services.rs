@@ -24,7 +24,7 @@ const MAX_LIMIT: usize = 50_000;
 pub(super) struct RedWindow {
     start_unix_nano: String,
     end_unix_nano: String,
-    /// What rates are over: the part of the window that has passed.
+    /// What rates are over: the part of the window that has passed since spans are stored.
     seconds: f64,
 }
 
@@ -175,6 +175,10 @@ impl Asked {
                 .push(format!("{blocks} damaged blocks of the store were passed over; counts may be low"));
         }
         let question = RedQuestion::of(&calls, now);
+        warnings.extend(question.begins.map(|begins| {
+            let begins = parsers::record::format_rfc3339(begins);
+            format!("spans begin at {begins}, and none are older: rates are over the time since then")
+        }));
         let found = match service {
             Some(service) => calls.operations.iter().any(|operation| *operation.service == *service),
             None => !calls.operations.is_empty(),
@@ -185,7 +189,7 @@ impl Asked {
     }
 
     pub(super) fn window(&self) -> RedWindow {
-        let RedQuestion { window, seconds } = self.question;
+        let RedQuestion { window, seconds, .. } = self.question;
         RedWindow {
             start_unix_nano: window.start.to_string(),
             end_unix_nano: window.end.to_string(),

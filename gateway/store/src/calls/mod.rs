@@ -128,4 +128,6 @@ pub struct Calls {
     pub pending: u64,
     /// Blocks that could not be read.
     pub damaged_blocks: u64,
+    /// When the oldest stored span started, if that is known.
+    pub begins: Option<u64>,
 }

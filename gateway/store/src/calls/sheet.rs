@@ -331,7 +331,7 @@ impl Sheet {
         let mut edges: Vec<EdgeCalls> = self.edges.into_iter().map(edge).collect();
         edges.sort_by(|a, b| (&a.client, &a.server, a.connection).cmp(&(&b.client, &b.server, b.connection)));
         let unpaired = self.unpaired.values().sum();
-        Calls { window, operations, edges, unpaired, pending, damaged_blocks: 0 }
+        Calls { window, operations, edges, unpaired, pending, damaged_blocks: 0, begins: None }
     }
 }
 

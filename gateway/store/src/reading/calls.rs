@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::ahead;
 use crate::calls::{Calls, Gather, MINUTE, Sheet};
+use crate::head::Head;
 use crate::read::{Signal, Window};
 use crate::segment::{self, Name, Segment, order};
 use crate::store::{Inner, lock};
@@ -141,11 +142,13 @@ impl Inner {
         // The other half of a call may have started a little before or after.
         let near =
             Window { start: window.start.saturating_sub(MINUTE), end: window.end.saturating_add(MINUTE) };
-        let (heads, segments) = {
+        let (heads, segments, begins) = {
             let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-            let heads = view.frozen.iter().map(|head| &**head).chain([&view.active]);
-            let heads: Vec<_> = heads.map(|head| (head.journals.0, head.batches.clone())).collect();
-            (heads, view.segments.clone())
+            let heads = || view.frozen.iter().map(|head| &**head).chain([&view.active]);
+            let of_traces = view.segments.iter().filter(|s| s.name.signal == Signal::Traces);
+            let oldest = heads().filter_map(Head::oldest_span).chain(of_traces.map(|s| s.footer.first)).min();
+            let heads: Vec<_> = heads().map(|head| (head.journals.0, head.batches.clone())).collect();
+            (heads, view.segments.clone(), oldest)
         };
         let mut sheets = self.sheets.of_heads(&heads);
         let mut damaged_blocks = 0;
@@ -166,6 +169,6 @@ impl Inner {
         let mut all = Sheet::within(minutes);
         let now = crate::retention::now();
         all.merge_all(&sheets, now);
-        Calls { damaged_blocks, ..all.into_calls(window, now) }
+        Calls { damaged_blocks, begins, ..all.into_calls(window, now) }
     }
 }

@@ -157,9 +157,10 @@ fn only_pod<'a>(a: &'a Taken, b: &'a Taken, tested: Tested) -> Option<&'a (Strin
         of.filter(|(_, of)| of.as_ref() != Some(pod)).map(|(value, _)| *value).collect()
     };
     let rest = |pod: &&(String, String)| values(&without(a, pod), &without(b, pod)).effect.abs();
-    let of = pods.into_iter().take(MAX_PODS).map(|pod| (rest(&pod), pod));
-    let (left, pod) = of.min_by(|one, other| one.0.total_cmp(&other.0))?;
-    (left < tested.effect.abs() * OF_OTHERS).then_some(pod)
+    let mut alike = pods.into_iter().take(MAX_PODS).filter(|pod| rest(pod) < tested.effect.abs() * OF_OTHERS);
+    let pod = alike.next()?;
+    // Where each side is a pod of its own, nothing is left without either.
+    alike.next().is_none().then_some(pod)
 }
 
 fn is_counter(name: &str) -> bool {

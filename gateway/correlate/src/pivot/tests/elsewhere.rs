@@ -90,6 +90,7 @@ impl TraceRead for Dropped {
             unpaired: 0,
             pending: 0,
             damaged_blocks: 0,
+            begins: None,
         })
     }
 }

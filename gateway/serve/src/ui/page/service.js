@@ -37,6 +37,11 @@ function at(one, quantile) {
   return one.latency ? duration(Number(one.latency[quantile])) : '-';
 }
 
+/** Of the time before; nothing where nothing is known of it. */
+function before(one) {
+  return one.novelty === 'unknown' ? '-' : one.count_against.toLocaleString('en');
+}
+
 /** One service. */
 export async function service([name = ''], { seconds, signal }) {
   const window = recent(seconds);
@@ -61,14 +66,14 @@ export async function service([name = ''], { seconds, signal }) {
       ['Pattern', (one) => el('pre', { title: one.example }, one.pattern)],
       ['Level', (one) => el('span', { class: `level ${one.level}` }, one.level)],
       ['#Lines', (one) => one.count.toLocaleString('en')],
-      ['#Before', (one) => one.count_against.toLocaleString('en')],
+      ['#Before', before],
       ['', (one) => (one.significant ? el('span', { class: 'badge' }, one.novelty) : null)],
       ['Requests', traces],
     ])),
     section('Exceptions', patterns.exceptions.length > 0 && table(patterns.exceptions, [
       ['Type', (one) => [el('b', {}, one.type), el('pre', {}, [one.message, ...one.stack.slice(0, 4).map((frame) => `  ${frame}`)].join('\n'))]],
       ['#Seen', (one) => one.count.toLocaleString('en')],
-      ['#Before', (one) => one.count_against.toLocaleString('en')],
+      ['#Before', before],
       ['', (one) => (one.significant ? el('span', { class: 'badge' }, one.novelty) : null)],
       ['Requests', traces],
     ])),

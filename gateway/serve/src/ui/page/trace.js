@@ -18,7 +18,7 @@ export async function trace([id = ''], { signal }) {
     head(body),
     remarks(body),
     section('Spans and their lines', waterfall.element, el('p', { class: 'legend' },
-      'The dark part of a bar is on the critical path. Click a span for its attributes.')),
+      'The strong part of a bar is on the critical path. Click a span for its attributes.')),
     section('Lines of the trace that name none of its spans', loose(body).map((log) => line(log, body))),
     section('Lines that only mention the id', body.mentions.map((log) => line(log, body))),
     section('Exemplars', body.exemplars.length > 0 && table(body.exemplars, [
