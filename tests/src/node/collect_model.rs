@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use dashboards::metric_names::MetricName;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::scribe::{Findings, OUTPUTS, Scribe};
+use super::scribe::{Findings, OUTPUTS, Scribe, Unseen};
 use super::{Failure, Faulty, LokiSink};
 use crate::corpus::Dice;
 use crate::harness::{Http, Process, free_port, until};
@@ -252,6 +252,12 @@ impl Node {
         Ok(())
     }
 
+    fn pause(&mut self) -> Result<()> {
+        let Some(agent) = self.agent.as_mut() else { return Ok(()) };
+        self.paused = true;
+        signal(agent, Signal::STOP)
+    }
+
     /// The agent ends, by this means.
     async fn end_agent(&mut self, end: impl FnOnce(&mut Process) -> Result<()>) -> Result<()> {
         if self.agent.is_none() {
@@ -309,10 +315,16 @@ impl Node {
     }
 
     async fn ensure_arrived(&self) -> Result<()> {
-        for scribe in &self.scribes {
-            for output in 0..OUTPUTS.len() {
-                scribe.ensure_arrived(output, &self.arrived(scribe, output).await?)?;
-            }
+        for at in 0..self.scribes.len() {
+            self.ensure_arrived_of(at).await?;
+        }
+        Ok(())
+    }
+
+    async fn ensure_arrived_of(&self, at: usize) -> Result<()> {
+        let scribe = &self.scribes[at];
+        for output in 0..OUTPUTS.len() {
+            scribe.ensure_arrived(output, &self.arrived(scribe, output).await?)?;
         }
         Ok(())
     }
@@ -327,6 +339,25 @@ impl Node {
     async fn settle_all(&mut self, at: usize) -> Result<()> {
         self.scribes[at].end_all()?;
         self.settle().await
+    }
+
+    /// Another file of a container is about to come, as a copy if `copies`. Of several that come between two looks, one of them a
+    /// copy, nobody can tell which was written first: then what was written until now arrives before.
+    async fn changes(&mut self, at: usize, copies: bool) -> Result<()> {
+        let Unseen { files, copy } = self.scribes[at].unseen;
+        if copy || (copies && files) {
+            if self.ensure_arrived_of(at).await.is_err() {
+                let paused = self.paused;
+                self.settle_all(at).await?;
+                if paused {
+                    self.pause()?;
+                }
+            }
+            self.scribes[at].unseen = Unseen::default();
+        }
+        self.scribes[at].unseen.files = true;
+        self.scribes[at].unseen.copy |= copies;
+        Ok(())
     }
 
     /// No record is begun whose end would be lost, and an agent that starts knows that, too: nobody could tell that what comes
@@ -360,16 +391,24 @@ impl Node {
             Deed::Lines(at, lines) => (0..lines).try_for_each(|_| self.scribes[at].fragment(0, true)),
             Deed::Fragment(at, err, ends) => self.scribes[at].fragment(usize::from(err), ends),
             Deed::HalfLine(at) => self.scribes[at].half_line(),
-            Deed::Rotate(at) => self.scribes[at].rotate(),
+            Deed::Rotate(at) => {
+                self.changes(at, false).await?;
+                self.scribes[at].rotate()
+            }
             Deed::Compress(at) => self.scribes[at].compress(),
-            Deed::CopyTruncate(at) => self.scribes[at].truncate(true),
+            Deed::CopyTruncate(at) => {
+                self.changes(at, true).await?;
+                self.scribes[at].truncate(true)
+            }
             Deed::TruncateRead(at) => {
                 self.close_records(at).await?;
                 self.settle_all(at).await?;
+                self.changes(at, false).await?;
                 self.scribes[at].truncate(false)
             }
             Deed::Truncate(at) => {
                 self.close_records(at).await?;
+                self.changes(at, false).await?;
                 if self.agent.is_some() && !self.paused {
                     let arrived = self.arrived(&self.scribes[at], 0).await?;
                     self.scribes[at].seen(&arrived);
@@ -379,26 +418,23 @@ impl Node {
             Deed::DeleteHeld(at) => {
                 self.close_records(at).await?;
                 self.scribes[at].end_all()?;
+                self.changes(at, false).await?;
                 self.held(at).await?;
                 self.scribes[at].delete(true)
             }
             Deed::Delete(at) => {
                 self.close_records(at).await?;
+                self.changes(at, false).await?;
                 self.scribes[at].delete(false)
             }
             Deed::Recreate(at) => {
                 self.settle_all(at).await?;
+                self.changes(at, false).await?;
                 self.stop_agent().await?;
                 self.scribes[at].recreate()?;
                 Ok(())
             }
-            Deed::Pause => match self.agent.as_mut() {
-                Some(agent) => {
-                    self.paused = true;
-                    signal(agent, Signal::STOP)
-                }
-                None => Ok(()),
-            },
+            Deed::Pause => self.pause(),
             Deed::Resume => self.run_agent(),
             Deed::Kill => self.end_agent(Process::kill).await,
             Deed::Stop => self.stop_agent().await,

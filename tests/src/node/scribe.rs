@@ -57,6 +57,15 @@ impl Findings {
     }
 }
 
+/// What became of the files of a container since all that was written is known to have arrived.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unseen {
+    /// There is another file.
+    pub files: bool,
+    /// One of them is a copy.
+    pub copy: bool,
+}
+
 /// One container and its log.
 #[derive(Debug)]
 pub struct Scribe {
@@ -81,6 +90,8 @@ pub struct Scribe {
     /// The end of a line of which only the beginning is in the file.
     rest: Vec<u8>,
     written: [BTreeMap<u64, Line>; 2],
+    /// Noted by whoever changes its files.
+    pub unseen: Unseen,
 }
 
 impl Scribe {
@@ -102,6 +113,7 @@ impl Scribe {
             open: <[String; 2]>::default(),
             rest: Vec::new(),
             written: <[BTreeMap<u64, Line>; 2]>::default(),
+            unseen: Unseen::default(),
         };
         scribe.reopen()?;
         Ok(scribe)
