@@ -179,6 +179,19 @@ fn seal_span(store: &Store, number: u64, parent: u64, name: &str, times: (u64, u
 }
 
 #[test]
+fn calls_say_since_when_spans_are_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let begins = || store.calls(Window { start: DAY + 90, end: DAY + 100 }).unwrap().begins;
+    assert_eq!(begins(), None);
+    store.append(Arc::new(Batch { spans: spans(0, 1), ..Batch::default() })).unwrap();
+    let unsealed = begins().unwrap();
+    assert_eq!(unsealed, spans(0, 1).rows[0].start);
+    seal_span(&store, 1, 0, "early", (unsealed - 5, unsealed));
+    assert_eq!(begins(), Some(unsealed - 5));
+}
+
+#[test]
 fn a_trace_that_runs_through_a_window_is_met_wherever_in_it_the_wanted_span_lies() {
     const MINUTE: u64 = 60_000_000_000;
     let at = |minute: u64| DAY + minute * MINUTE;
