@@ -26,7 +26,7 @@ pub struct Answer {
     /// Where the next part begins, in spans; `None` where this is the last.
     pub next: Option<usize>,
     /// What ran, in all parts of the trace; filled in with the metrics, which are asked for by it.
-    pub workloads: Vec<Workload>,
+    pub(crate) workloads: Vec<Workload>,
     /// Log records in time order.
     pub logs: Vec<JoinedLog>,
     /// Log records that only mention the id in their text, in time order.

@@ -1,6 +1,7 @@
 //! Asks the metrics server: which series describe the workloads of the trace, their values around it, and exemplars.
 //!
-//! Everything within one deadline; what came until then is kept, and what did not come is named as absent.
+//! Everything within one deadline; what came until then is kept, and what did not come is named as absent. Samples that are read on
+//! the thread that asks are read to the end of the question at hand.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

@@ -40,7 +40,8 @@ pub struct CorrelateOptions {
     pub link_limit: usize,
     /// Warnings in an answer.
     pub warning_limit: usize,
-    /// How long an answer waits for the metrics server, all its queries together.
+    /// How long an answer waits for the metrics server, all its queries together; of samples that are stored here, how long it
+    /// goes on asking.
     pub metric_deadline: Duration,
     /// Queries under way at once for one answer.
     pub metric_concurrency: usize,

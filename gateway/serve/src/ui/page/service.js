@@ -37,6 +37,15 @@ function at(one, quantile) {
   return one.latency ? duration(Number(one.latency[quantile])) : '-';
 }
 
+/** What these answers lack, and what to know before trusting them, each once. */
+function together(...bodies) {
+  const each = (key) => {
+    const all = bodies.flatMap((body) => body[key] ?? []);
+    return [...new Map(all.map((one) => [JSON.stringify(one), one])).values()];
+  };
+  return { absent: each('absent'), warnings: each('warnings') };
+}
+
 /** Of the time before; nothing where nothing is known of it. */
 function before(one) {
   return one.novelty === 'unknown' ? '-' : one.count_against.toLocaleString('en');
@@ -83,7 +92,7 @@ export async function service([name = ''], { seconds, signal }) {
       ['Line', (one) => el('pre', {}, one.line)],
       ['Request', (one) => (one.trace_id ? trace(one.trace_id) : null)],
     ])),
-    remarks(joined),
+    remarks(together(operations, joined, patterns)),
   ];
 }
 
